@@ -1,0 +1,5 @@
+//! An audit trail for axum, hyper and tonic.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod record;
