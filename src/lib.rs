@@ -2,4 +2,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod capture;
+pub mod ledger;
+pub mod pipeline;
+pub mod query;
 pub mod record;
+pub mod store;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Capture: from requests and responses to finished records.

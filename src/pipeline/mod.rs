@@ -1,0 +1,1 @@
+//! The pipeline: from a finished record to a committed one.
