@@ -88,7 +88,7 @@ impl Detectors {
             PREFIXES.iter().map(|&(prefix, least, dots)| (prefix.to_owned(), least, dots));
         let mut detectors =
             Self { prefixes: prefixes.collect(), off: Vec::new(), first: [false; 256] };
-        for first in b"e-:=bBA123456789".iter().chain(PREFIXES.iter().map(|p| &p.0.as_bytes()[0])) {
+        for first in b"e-:=bBA23456789".iter().chain(PREFIXES.iter().map(|p| &p.0.as_bytes()[0])) {
             detectors.first[usize::from(*first)] = true;
         }
         detectors
@@ -120,10 +120,13 @@ pub(super) struct Scan<'a> {
     pub(super) query: &'a KeySet,
     /// Further names, of the rule.
     pub(super) extra: &'a KeySet,
+    /// Whether the text is one of broken JSON or something like it, where `name: value` is a
+    /// secret too. In prose that would take away more than secrets.
+    pub(super) colons: bool,
 }
 
 impl Scan<'_> {
-    /// Writes the text with each secret replaced; returns whether there was one.
+    /// Writes the text with each secret replaced and returns true; writes nothing if there is none.
     pub(super) fn mask(
         &self,
         text: &str,
@@ -148,7 +151,9 @@ impl Scan<'_> {
             written = finding.end;
             at = finding.end;
         }
-        out.push_str(&text[written..]);
+        if written > 0 {
+            out.push_str(&text[written..]);
+        }
         written > 0
     }
 
@@ -171,11 +176,12 @@ impl Scan<'_> {
         let on = |method| self.detectors.is_on(method);
         let found = |end: Option<usize>, method| end.map(|end| Finding { start: at, end, method });
         match byte {
-            b':' if on(Method::UserInfo) => {
-                return place.user_info(at).map(|(start, end)| Finding {
-                    start,
-                    end,
-                    method: Method::UserInfo,
+            b':' => {
+                let value = |(start, end), method| Finding { start, end, method };
+                let user_info = place.user_info(at).filter(|_| on(Method::UserInfo));
+                return user_info.map(|range| value(range, Method::UserInfo)).or_else(|| {
+                    let range = self.colon(place, from, at).filter(|_| on(Method::Pair));
+                    range.map(|range| value(range, Method::Pair))
                 });
             }
             b'=' if on(Method::Pair) => {
@@ -207,7 +213,7 @@ impl Scan<'_> {
             {
                 return Some(Finding { start, end, method: Method::Bearer });
             }
-            b'1'..=b'9'
+            b'2'..=b'9'
                 if on(Method::Card)
                     && let Some(finding) = found(place.card(at), Method::Card) =>
             {
@@ -227,24 +233,50 @@ impl Scan<'_> {
         found(place.aws(at).or_else(known), Method::KeyPrefix)
     }
 
+    /// `name: value`, with or without quotes of any kind, escaped or not; `at` is the colon.
+    fn colon(&self, place: &Place<'_>, from: usize, at: usize) -> Option<(usize, usize)> {
+        if !self.colons {
+            return None;
+        }
+        let text = place.text;
+        let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
+        let before = |end: usize, belongs: &dyn Fn(&u8) -> bool| {
+            end - text[from..end].iter().rev().take(8).take_while(|byte| belongs(byte)).count()
+        };
+        let end = before(before(at, &u8::is_ascii_whitespace), &is_quote);
+        let name = folded(&text[name_before(text, from, end)..end])?;
+        if !self.keys.hit(&name) && !self.extra.hit(&name) {
+            return None;
+        }
+        let after = |start: usize, belongs: &dyn Fn(&u8) -> bool| {
+            start + text[start..].iter().take(8).take_while(|byte| belongs(byte)).count()
+        };
+        let opening = after(at + 1, &u8::is_ascii_whitespace);
+        let start = after(opening, &is_quote);
+        let rest = &text[start..];
+        if rest.starts_with(super::MARKER.as_bytes()) {
+            return None;
+        }
+        let end = match text[opening..start].last() {
+            Some(quote) => rest.iter().position(|byte| byte == quote),
+            // The end of a container is not looked for: it is not known to have one.
+            None if matches!(rest.first(), Some(b'{' | b'[')) => None,
+            None => rest.iter().position(|byte| b",}]\n\r".contains(byte)),
+        };
+        let end = end.map_or(text.len(), |end| start + end);
+        (end > start).then(|| (start, place.beyond(start, end)))
+    }
+
     /// `name=value` with a name on the list; `at` is the `=`. Gives the value.
     fn pair(&self, place: &Place<'_>, from: usize, at: usize) -> Option<(usize, usize)> {
         let text = place.text;
-        // Not into what was masked before.
-        let least = from.max(at.saturating_sub(LONGEST_NAME));
-        let is_name =
-            |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-%[]$".contains(byte) || *byte >= 0x80;
-        let name = text[least..at].iter().rev().take_while(|byte| is_name(byte)).count();
-        let name = at - name;
-        let in_url = name > from && matches!(text[name - 1], b'?' | b'&' | b'#' | b';');
-        let mut decoded = String::new();
-        super::form::decode(&text[name..at], &mut decoded);
-        if decoded.is_empty() {
-            return None;
-        }
-        let folded = Folded::new(&decoded);
+        let name = name_before(text, from, at);
+        let before = (name > from).then(|| text[name - 1]);
+        let in_url = matches!(before, Some(b'?' | b'&' | b'#'));
+        let may_be_url = in_url || before == Some(b';') || name == 0;
+        let folded = folded(&text[name..at])?;
         let listed = self.keys.hit(&folded) || self.extra.hit(&folded);
-        if !listed && !((in_url || name == 0) && self.query.hit(&folded)) {
+        if !listed && !(may_be_url && self.query.hit(&folded)) {
             return None;
         }
         let start = at + 1;
@@ -262,8 +294,25 @@ impl Scan<'_> {
             _ if in_url => end_at(&|byte| byte.is_ascii_whitespace() || b"&#\"'<>".contains(&byte)),
             _ => end_at(&|byte| byte.is_ascii_whitespace() || b"&;\"'<>".contains(&byte)),
         };
-        (end > start && &text[start..end] != super::MARKER.as_bytes()).then_some((start, end))
+        if end == start || &text[start..end] == super::MARKER.as_bytes() {
+            return None;
+        }
+        Some((start, place.beyond(start, end)))
     }
+}
+
+/// Where the name begins that ends at `at`; not in what was masked before.
+fn name_before(text: &[u8], from: usize, at: usize) -> usize {
+    let least = from.max(at.saturating_sub(LONGEST_NAME));
+    let is_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-%[]$".contains(byte) || *byte >= 0x80;
+    at - text[least..at].iter().rev().take_while(|byte| is_name(byte)).count()
+}
+
+fn folded(name: &[u8]) -> Option<Folded> {
+    let mut decoded = String::new();
+    super::form::decode(name, &mut decoded);
+    (!decoded.is_empty()).then(|| Folded::new(&decoded))
 }
 
 /// A text under the scanners.
@@ -301,6 +350,21 @@ impl Place<'_> {
         }
     }
 
+    /// The end of a value that goes beyond the white space at which it seemed to end: a card
+    /// number in groups, a PEM block, a scheme of authentication and what follows it.
+    fn beyond(&self, start: usize, end: usize) -> usize {
+        let value = &self.text[start..end];
+        let is_scheme = [&b"bearer"[..], b"basic", b"digest", b"negotiate", b"token"]
+            .iter()
+            .any(|scheme| value.eq_ignore_ascii_case(scheme));
+        let credentials = is_scheme.then(|| {
+            let word = self.run(end, |byte| byte == b' ');
+            self.run(word, |byte| !byte.is_ascii_whitespace() && !b"&\"'<>".contains(&byte))
+        });
+        let card = value[0].is_ascii_digit().then(|| self.card(start)).flatten();
+        [self.pem(start), card, credentials].into_iter().flatten().fold(end, usize::max)
+    }
+
     fn jwt(&mut self, at: usize) -> Option<usize> {
         if at < self.no_jwt_before || !self.text[at..].starts_with(b"eyJ") {
             return None;
@@ -326,15 +390,17 @@ impl Place<'_> {
     }
 
     fn pem(&self, at: usize) -> Option<usize> {
-        if !self.text[at..].starts_with(b"-----BEGIN ") {
+        let rest = self.text[at..].strip_prefix(b"-----BEGIN")?;
+        // The space may be one of a form that was encoded twice.
+        if !matches!(rest.first(), Some(b' ' | b'+' | b'%')) {
             return None;
         }
         let find = |from: usize, needle: &[u8]| {
             self.text[from..].windows(needle.len()).position(|w| w == needle).map(|n| from + n)
         };
         // Without an end, all that follows may be the key.
-        let end = find(at, b"-----END ")
-            .and_then(|end| find(end + 9, b"-----"))
+        let end = find(at, b"-----END")
+            .and_then(|end| find(end + 8, b"-----"))
             .map_or(self.text.len(), |end| end + 5);
         Some(end)
     }
@@ -420,9 +486,9 @@ impl Place<'_> {
     fn card(&self, at: usize) -> Option<usize> {
         let text = self.text;
         let back = |n: usize| at.checked_sub(n).map(|at| text[at]);
-        // The fraction of a number is none, and no issuer begins with 1.
+        // The fraction of a number is none.
         let fraction = back(1) == Some(b'.') && back(2).is_some_and(|byte| byte.is_ascii_digit());
-        if fraction || text[at] == b'1' {
+        if fraction {
             return None;
         }
         let mut digits = [0_u8; 19];
@@ -445,7 +511,8 @@ impl Place<'_> {
                 found = Some(end);
             }
             // Seven digits and more at the end of a text that was cut may be the most of a card.
-            if count >= 7 && self.is_open(end) {
+            let separated = usize::from(matches!(next, Some(b' ' | b'-')));
+            if count >= 7 && self.is_open(end + separated) {
                 return Some(end);
             }
             // Groups have three to seven digits (the last may have fewer) and one separator, which

@@ -83,6 +83,7 @@ pub(super) fn rewrite(
         expect: Expect::Value,
         valid,
         after_value: false,
+        spaced: false,
         folded: Folded::default(),
         decoded: String::new(),
     };
@@ -94,8 +95,8 @@ pub(super) fn rewrite(
     };
     if shape == JsonShape::Invalid {
         // What crosses the tokens of no JSON: `scheme://user:password@`, for one.
-        if let Some((masked, _)) = context.text_masked(&out[start..], true) {
-            log.add("", Method::Key);
+        if let Some((masked, method)) = context.raw_masked(&out[start..]) {
+            log.add("", method);
             out.truncate(start);
             out.push_str(&masked);
         }
@@ -113,8 +114,10 @@ struct Rewriter<'a, 'c> {
     stack: Vec<Frame>,
     expect: Expect,
     valid: bool,
-    /// Whether the last token written is one that must not touch a further value.
+    /// Whether the last token written ended a value.
     after_value: bool,
+    /// Whether white space stood before the token that is read.
+    spaced: bool,
     folded: Folded,
     decoded: String,
 }
@@ -141,9 +144,11 @@ impl<'a> Rewriter<'a, '_> {
     }
 
     fn skip_whitespace(&mut self) {
+        let start = self.at;
         while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+        self.spaced = self.at > start;
     }
 
     fn demand(&mut self, allowed: &[Expect]) {
@@ -152,10 +157,11 @@ impl<'a> Rewriter<'a, '_> {
 
     /// Keeps apart what was apart; in valid JSON there is always punctuation between values.
     fn separate(&mut self) {
-        if self.after_value {
-            self.out.push(if self.stack.is_empty() { '\n' } else { ' ' });
-            self.after_value = false;
+        if self.after_value && self.spaced {
+            let lines = self.stack.is_empty() && self.out.ends_with(['}', ']']);
+            self.out.push(if lines { '\n' } else { ' ' });
         }
+        self.after_value = false;
     }
 
     fn open(&mut self, byte: u8) {
@@ -223,7 +229,10 @@ impl<'a> Rewriter<'a, '_> {
         if self.bytes.get(self.at) == Some(&b':') {
             self.key(token, quoted, log);
         } else {
-            self.at = after;
+            // Only white space follows: a string is where it ends, a bare word ended before.
+            if !quoted || self.at < self.bytes.len() {
+                self.at = after;
+            }
             self.value(token, quoted, log);
         }
     }
@@ -286,7 +295,8 @@ impl<'a> Rewriter<'a, '_> {
             }
             _ => {
                 let raw = self.bare();
-                self.valid &= is_literal(raw) || self.at == self.bytes.len();
+                let at_end = self.at == self.bytes.len();
+                self.valid &= is_literal(raw) || (at_end && begins_literal(raw));
             }
         }
         // An unescaped quote in a password leaves its rest behind: it goes too.
@@ -325,8 +335,6 @@ impl<'a> Rewriter<'a, '_> {
                 return;
             }
         }
-        // It did not end: the text is cut at best.
-        self.stack.push(Frame::Array { index: 0 });
     }
 
     fn value(&mut self, value: &Quoted<'a>, quoted: bool, log: &mut FieldLog<'_>) {
@@ -340,9 +348,8 @@ impl<'a> Rewriter<'a, '_> {
         let unfinished = if quoted {
             !value.closed
         } else {
-            let may_go_on = at_end && (self.cut || !self.stack.is_empty());
-            self.valid &= is_literal(value.raw) || at_end;
-            may_go_on
+            self.valid &= is_literal(value.raw) || (at_end && begins_literal(value.raw));
+            at_end && (self.cut || !self.stack.is_empty())
         };
         let mut decoded = std::mem::take(&mut self.decoded);
         let odd = self.decode(value, quoted, &mut decoded);
@@ -549,6 +556,12 @@ fn escape(text: &str, out: &mut String) {
             _ => out.push(c),
         }
     }
+}
+
+/// Whether a literal may have been cut here.
+fn begins_literal(text: &str) -> bool {
+    ["true", "false", "null"].iter().any(|word| word.starts_with(text))
+        || text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
 }
 
 /// `true`, `false`, `null`, or a number of RFC 8259.
