@@ -61,7 +61,6 @@ impl Default for Redactor {
 
 impl Redactor {
     /// Returns a builder that begins with the defaults.
-    #[must_use]
     pub fn builder() -> RedactorBuilder {
         RedactorBuilder::new()
     }

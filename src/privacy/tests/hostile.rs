@@ -112,7 +112,7 @@ fn time_is_linear_for_text_made_against_each_scanner() {
         url_of(&text);
         text_of(&text, Extent::Whole);
         text_of(&text, Extent::Cut);
-        assert!(!Redactor::default().is_sensitive_header(&text) || text.contains(['p', 't', '.']));
+        std::hint::black_box(Redactor::default().is_sensitive_header(&text));
         assert!(start.elapsed() < Duration::from_secs(5), "{piece:?} takes too long");
     }
 }

@@ -44,7 +44,7 @@ fn model(value: &Value) -> Value {
             })
             .collect(),
         Value::String(text) => Value::from(text_of(text, Extent::Whole)),
-        Value::Number(number) if text_of(&number.to_string(), Extent::Whole) == MARKER => {
+        Value::Number(number) if text_of(&number.to_string(), Extent::Whole).contains(MARKER) => {
             Value::from(MARKER)
         }
         other => other.clone(),
