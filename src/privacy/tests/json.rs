@@ -107,6 +107,7 @@ fn text_that_is_no_json_loses_its_secrets_all_the_same() {
         r#"{"a":'it"s', 'b': {\"password\": \"hunter2\"}}"#,
         r#"{"password" : ["hunter2""#,
         r#"{"password":"x"hunter2"}"#,
+        r#"{"password":"x"hunter2"#,
         r#"}}]]{"password":"hunter2"}"#,
         r#""password":"hunter2""#,
         r#"{"a":"x" "password":"hunter2"}"#,
