@@ -113,6 +113,7 @@ install_packages() {
 need_rust() {
     command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
     command -v cargo >/dev/null || die "no cargo here: please install a Rust toolchain, $(grep '^rust-version' "$ROOT/Cargo.toml") or newer"
+    need_certificates
 }
 
 # need_component NAME COMMAND…: a part of the toolchain, known by a command that succeeds.
@@ -126,6 +127,13 @@ need_component() {
         die "the toolchain has no $name and rustup could not add it: please install it (rustup component add $name)"
     fi
     "$@" >/dev/null 2>&1 || die "$name was added, but \`$*\` still fails"
+}
+
+need_certificates() {
+    # cargo and rustup download, and a bare Debian trusts nobody.
+    [ -n "${SSL_CERT_FILE:-}${CARGO_HTTP_CAINFO:-}" ] && return
+    [ -s /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ] ||
+        install_packages "root certificates for cargo's downloads" ca-certificates
 }
 
 need_c_compiler() {
