@@ -7,5 +7,6 @@ pub mod ledger;
 pub mod pipeline;
 pub mod query;
 pub mod record;
+pub mod rules;
 pub mod store;
 pub mod time;
