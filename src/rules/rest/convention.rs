@@ -6,7 +6,8 @@ use super::{
     segments::{Part, Path},
     vocabulary::{
         self as known, ACTION_LISTS, ACTION_MARKS, ACTION_PARAMS, ATTRIBUTES, BULK, CHOSEN,
-        CONTAINERS, HELD, Kind, MEDIA, ONE_THING, PARTIES, QUALIFIERS, SECRETS, verb,
+        CONFIGURATIONS, CONTAINERS, HELD, Kind, MEDIA, NOUNISH, ONE_THING, PARTIES, QUALIFIERS,
+        SECRETS, verb,
     },
     words,
 };
@@ -145,8 +146,10 @@ fn drop_marks(method: &str, path: &mut Path, steps: &mut Vec<String>) {
             return;
         };
         let qualifies = QUALIFIERS.contains(&word.as_str()) || BULK.contains(&word.as_str());
+        let named = path.parts.len() > 2 && path.parts[path.parts.len() - 2].is_item();
+        let fallback = named && matches!(word.as_str(), "default" | "current" | "latest");
         let shown = method != "POST" && matches!(word.as_str(), "preview" | "custom" | "draft");
-        if !(qualifies || shown) {
+        if !(qualifies || shown || fallback) {
             return;
         }
         steps.push(format!("`{word}` qualifies what stands before it"));
@@ -313,7 +316,16 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
     if let Some((action, operation)) = acts(method, &words, item, end) {
         steps.push(format!("`{}` is an action", words.join("_")));
         path.parts.pop();
-        return Decision::new(action, operation, end - 1);
+        let mut decision = Decision::new(action, operation, end - 1);
+        if end == 1 && words.len() > 1 && verb(&words[0]).is_some() {
+            // `POST /create-order`: nothing but the object names the thing.
+            steps.push("the words behind the verb are what it is done to".to_owned());
+            words[0].clone_into(&mut decision.action);
+            decision.entity = Some(words::entity(&words[1..]));
+        } else {
+            decision.entity_at = through_property(path, decision.entity_at, steps);
+        }
+        return decision;
     }
     // A verb with its object or manner behind it: `/destroy_with_resources/retry`.
     if let Some(Part::Thing(earlier)) = &before
@@ -343,6 +355,20 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
     property_or_collection(method, path, &words, item, how, steps)
 }
 
+/// `/users/{id}/credentials/change_password`: what is done to the credentials is done to the user.
+fn through_property(path: &Path, at: usize, steps: &mut Vec<String>) -> usize {
+    if at >= 2
+        && let Part::Thing(words) = &path.parts[at - 1]
+        && let [word] = words.as_slice()
+        && ONE_THING.contains(&word.as_str())
+        && path.parts[at - 2].is_item()
+    {
+        steps.push(format!("`{word}` belong to the item before them"));
+        return at - 1;
+    }
+    at
+}
+
 fn property_or_collection(
     method: &str,
     path: &mut Path,
@@ -355,8 +381,10 @@ fn property_or_collection(
     let crud = crud(method);
     let last = words.last().map(String::as_str).unwrap_or_default();
     let name = words.join("_");
-    let many = words::is_plural(last) && !ONE_THING.contains(&last);
-    let attribute = ATTRIBUTES.contains(&last) || ONE_THING.contains(&last);
+    let configures = CONFIGURATIONS.contains(&last);
+    let one_thing = ONE_THING.contains(&last) && (item || configures);
+    let many = words::is_plural(last) && !one_thing;
+    let attribute = one_thing || (ATTRIBUTES.contains(&last) && !many);
     let media = MEDIA.contains(&last);
     let below_many = end > 1
         && owner(path, end - 1).is_some_and(|w| w.last().is_some_and(|w| words::is_plural(w)));
@@ -386,7 +414,7 @@ fn property_or_collection(
             _ => {}
         }
     }
-    if method == "POST" && !many && attribute {
+    if method == "POST" && configures && !many && end > 1 {
         steps.push(format!("there is one `{name}`: POST changes it"));
         return Decision::new("update", Operation::Update, end);
     }
@@ -436,6 +464,12 @@ fn acts(method: &str, words: &[String], item: bool, end: usize) -> Option<(Strin
         _ => return None,
     }
     if single {
+        if let Some(nominal) = known::nominal(first)
+            && end > 1
+        {
+            let operation = known::operation_of(nominal).unwrap_or(Operation::Update);
+            return Some((nominal.to_owned(), operation));
+        }
         if words::is_plural(first) && verb(first).is_none() {
             return None;
         }
@@ -474,10 +508,11 @@ fn phrase(words: &[String], certain: bool) -> Option<(String, Operation)> {
         }
         return Some((action, operation));
     }
+    let named =
+        NOUNISH.contains(&first.as_str()) && rest.last().is_some_and(|w| words::is_plural(w));
     if let Some((kind, operation)) = verb(first)
-        && (certain || kind != Kind::Either)
+        && (certain || (kind != Kind::Either && !named))
     {
-        // `sign_requests`, `share_links`: a verb before a plural is as often part of a name.
         return Some((words.join("_"), operation));
     }
     let (last, object) = words.split_last()?;

@@ -1,7 +1,7 @@
 //! A route template without what names nothing: prefixes, versions, opaque tokens.
 
 use super::{
-    vocabulary::{ALIASES, SELF_ALIASES},
+    vocabulary::{ALIASES, SELF_ALIASES, verb},
     words,
 };
 use crate::rules::pattern::{Pattern, Segment};
@@ -71,7 +71,7 @@ fn take_custom(segments: &mut [Segment]) -> Option<Vec<String>> {
     };
     match last {
         Segment::Literal(text) => {
-            let (rest, custom) = cut(text)?;
+            let (rest, custom) = cut(text).or_else(|| dotted(text))?;
             *last = Segment::Literal(rest.into());
             Some(custom)
         }
@@ -87,6 +87,15 @@ fn take_custom(segments: &mut [Segment]) -> Option<Vec<String>> {
     }
 }
 
+/// `chat.postMessage`: a method behind its object, as in RPC over HTTP.
+fn dotted(text: &str) -> Option<(String, Vec<String>)> {
+    let (object, method) = text.rsplit_once('.')?;
+    let plain = without_extension(text) == text && !object.is_empty();
+    let method = words::split(method);
+    let known = method.first().is_some_and(|word| verb(word).is_some());
+    (plain && known).then(|| (object.to_owned(), method))
+}
+
 /// Returns how many leading segments name no resource.
 fn prefix(segments: &[Segment], ignore: &[String], path: &mut Path) -> usize {
     let text = |at: usize| match segments.get(at) {
@@ -100,7 +109,10 @@ fn prefix(segments: &[Segment], ignore: &[String], path: &mut Path) -> usize {
         .take_while(|at| text(*at).is_some())
         .find(|at| text(*at).is_some_and(is_version));
     let mut skip = version.map_or(0, |at| at + 1);
-    while text(skip).is_some_and(|text| ignored(text) || is_version(text)) {
+    // `/rest/api/3/issue`: a bare number directly behind a prefix is a version too.
+    let number =
+        |at: usize| at > 0 && text(at).is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    while text(skip).is_some_and(|text| ignored(text) || is_version(text)) || number(skip) {
         skip += 1;
     }
     for at in 0..skip {

@@ -26,7 +26,7 @@ const VERBS: &[(Kind, Operation, &str)] = &[
         bind calibrate cancel change claim close collapse commit complete configure confirm connect \
         customize deactivate decline decrement defer demote deny deploy deprecate dequeue detach \
         disable disallow disassociate disconnect dismiss downgrade edit enable end escalate exclude \
-        expand expire extend fail failback failover finalize finish fix flag fulfill hide hold \
+        expand expire extend fail failback failover finalize finish fix flag forgot fulfill hide hold \
         include increment install instantiate invalidate kick link map mark merge migrate modify \
         mute name opt overwrite pause permit postpone prioritize promote quarantine reassign \
         rebuild recycle redeem reduce refine refund refresh regenerate reject release rename \
@@ -43,7 +43,7 @@ const VERBS: &[(Kind, Operation, &str)] = &[
     (Verb, Execute, "ask begin bootstrap broadcast call charge checkout compact compile crawl \
         dispatch emit encrypt decrypt execute extract flush ignore import ingest initiate invoke \
         kill launch login logout notify perform ping play pay poke prepare probe process prune \
-        publish reboot reconcile reindex remind render replay resend restart retry run schedule \
+        publish reboot reconcile reindex rerun remind render replay resend restart retry run schedule \
         seed shutdown simulate snooze spawn trigger unwatch verify warm tokenize translate \
         transcribe summarize infer train mount unmount"),
     (Verb, Authenticate, "authenticate authorize impersonate signin signout deauthenticate"),
@@ -98,6 +98,60 @@ pub(super) fn undone(word: &str) -> Option<String> {
         enroll suspend hide flag mark";
     UNDONE.split_whitespace().any(|known| known == word).then(|| format!("un{word}"))
 }
+
+/// Actions that are written as things: `POST /orders/{id}/cancellation`.
+const NOMINALS: &[(&str, &str)] = &[
+    ("acknowledgement", "acknowledge"),
+    ("activation", "activate"),
+    ("approval", "approve"),
+    ("authorization", "authorize"),
+    ("cancellation", "cancel"),
+    ("confirmation", "confirm"),
+    ("deactivation", "deactivate"),
+    ("publication", "publish"),
+    ("reactivation", "reactivate"),
+    ("rejection", "reject"),
+    ("renewal", "renew"),
+    ("restoration", "restore"),
+    ("rotation", "rotate"),
+    ("suspension", "suspend"),
+    ("termination", "terminate"),
+    ("verification", "verify"),
+];
+
+/// Returns the verb behind a thing that is an action.
+pub(super) fn nominal(word: &str) -> Option<&'static str> {
+    NOMINALS.iter().find(|(noun, _)| *noun == word).map(|(_, verb)| *verb)
+}
+
+/// Verbs that before a plural are part of a name: `/push-providers`, `/login_links`.
+pub(super) const NOUNISH: &[&str] = &[
+    "access", "add", "address", "apply", "archive", "backup", "block", "build", "call", "change",
+    "charge", "check", "comment", "compare", "copy", "deploy", "dispatch", "download", "export",
+    "feature", "filter", "hold", "import", "invite", "issue", "job", "link", "list", "login",
+    "logout", "map", "merge", "message", "open", "order", "patch", "pay", "pin", "ping", "play",
+    "post", "process", "prompt", "push", "quote", "read", "release", "report", "request",
+    "reserve", "return", "review", "schedule", "search", "set", "share", "sign", "split", "start",
+    "sync", "tag", "test", "train", "transfer", "trigger", "upload", "view", "vote", "watch",
+    "work", "write",
+];
+
+/// What there is one of even where no item stands before it.
+pub(super) const CONFIGURATIONS: &[&str] = &[
+    "config",
+    "configuration",
+    "options",
+    "plan",
+    "preference",
+    "preferences",
+    "profile",
+    "setting",
+    "settings",
+    "setup",
+    "state",
+    "status",
+    "subscription",
+];
 
 /// Segments that say "an action follows", and name nothing.
 pub(super) const ACTION_MARKS: &[&str] =

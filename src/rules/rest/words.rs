@@ -62,6 +62,16 @@ const AS_THEY_ARE: &[&str] = &[
     "saml",
 ];
 
+/// Plurals that the plural rules get wrong.
+const IRREGULAR: &[(&str, &str)] = &[
+    ("apis", "api"),
+    ("caches", "cache"),
+    ("cookies", "cookie"),
+    ("movies", "movie"),
+    ("uris", "uri"),
+    ("urls", "url"),
+];
+
 /// Splits at everything that is no letter or digit and where camelCase steps up; lower case.
 pub(super) fn split(text: &str) -> Vec<String> {
     let mut words = Vec::new();
@@ -102,7 +112,10 @@ pub(super) fn singular(word: &str) -> String {
     if plain || word.len() > 64 {
         return word.to_owned();
     }
-    pluralize(word, 1, false)
+    match IRREGULAR.iter().find(|(many, _)| *many == word) {
+        Some((_, one)) => (*one).to_owned(),
+        None => pluralize(word, 1, false),
+    }
 }
 
 /// Says whether a word names many.
