@@ -8,5 +8,6 @@ pub mod pipeline;
 pub mod privacy;
 pub mod query;
 pub mod record;
+pub mod rules;
 pub mod store;
 pub mod time;
