@@ -5,6 +5,7 @@
 pub mod capture;
 pub mod ledger;
 pub mod pipeline;
+pub mod privacy;
 pub mod query;
 pub mod record;
 pub mod rules;
