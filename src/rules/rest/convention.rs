@@ -6,8 +6,8 @@ use super::{
     segments::{Part, Path},
     vocabulary::{
         self as known, ACTION_LISTS, ACTION_MARKS, ACTION_PARAMS, ATTRIBUTES, BULK, CHOSEN,
-        CONFIGURATIONS, CONTAINERS, HELD, Kind, MEDIA, NOUNISH, ONE_THING, PARTIES, QUALIFIERS,
-        SECRETS, verb,
+        CONFIGURATIONS, CONTAINERS, GRANTED, GRANTEES, HELD, Kind, MARKS, MEDIA, NOUNISH,
+        ONE_THING, PARTIES, QUALIFIERS, SECRETS, verb,
     },
     words,
 };
@@ -213,8 +213,11 @@ fn link(
     let holder =
         owner(path, at - 1).and_then(|words| words.last()).map(|word| words::singular(word));
     let held = HELD.contains(&one.as_str())
-        && holder.is_some_and(|holder| CONTAINERS.contains(&holder.as_str()));
-    if !below_item || !(party || held) {
+        && holder.as_ref().is_some_and(|holder| CONTAINERS.contains(&holder.as_str()));
+    let granted = GRANTED.contains(&one.as_str())
+        && words.len() == 1
+        && holder.as_ref().is_some_and(|holder| GRANTEES.contains(&holder.as_str()));
+    if !below_item || !(party || held || granted) {
         return foreign(method, path, at, words, steps);
     }
     let me = matches!(path.parts.get(at), Some(Part::Alias(true)));
@@ -229,7 +232,7 @@ fn link(
     };
     let operation =
         if verb == "leave" || verb == "remove" { Operation::Delete } else { Operation::Update };
-    steps.push(format!("`{}` are parties to what stands before them", words.join("_")));
+    steps.push(format!("`{}` are linked to what stands before them", words.join("_")));
     let action = if me { verb.to_owned() } else { format!("{verb}_{one}") };
     let mut decision = Decision::new(action, operation, at - 1);
     if words.len() > 1 && party {
@@ -291,6 +294,7 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
     let before = end.checked_sub(2).map(|at| path.parts[at].clone());
     let item = before.as_ref().is_some_and(Part::is_item);
     let crud = crud(method);
+    let below_many = matches!(&before, Some(Part::Thing(words)) if words.last().is_some_and(|w| words::is_plural(w)));
 
     if let Some(Part::Thing(mark)) = &before
         && let [mark] = mark.as_slice()
@@ -313,7 +317,7 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
         path.parts.pop();
         return Decision::new(format!("{}_{one}", crud.0), Operation::Execute, end - 1);
     }
-    if let Some((action, operation)) = acts(method, &words, item, end) {
+    if let Some((action, operation)) = acts(method, &words, item, below_many, end) {
         steps.push(format!("`{}` is an action", words.join("_")));
         path.parts.pop();
         let mut decision = Decision::new(action, operation, end - 1);
@@ -323,7 +327,7 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
             words[0].clone_into(&mut decision.action);
             decision.entity = Some(words::entity(&words[1..]));
         } else {
-            decision.entity_at = through_property(path, decision.entity_at, steps);
+            through_property(path, &mut decision, steps);
         }
         return decision;
     }
@@ -355,18 +359,26 @@ fn on_thing(method: &str, path: &mut Path, how: &mut How, steps: &mut Vec<String
     property_or_collection(method, path, &words, item, how, steps)
 }
 
-/// `/users/{id}/credentials/change_password`: what is done to the credentials is done to the user.
-fn through_property(path: &Path, at: usize, steps: &mut Vec<String>) -> usize {
-    if at >= 2
-        && let Part::Thing(words) = &path.parts[at - 1]
-        && let [word] = words.as_slice()
-        && ONE_THING.contains(&word.as_str())
-        && path.parts[at - 2].is_item()
-    {
-        steps.push(format!("`{word}` belong to the item before them"));
-        return at - 1;
+/// `/users/{id}/credentials/change_password`, `/users/{id}/email/verify`: what is done to a
+/// property is done to the item.
+fn through_property(path: &Path, decision: &mut Decision, steps: &mut Vec<String>) {
+    let at = decision.entity_at;
+    let [.., before, Part::Thing(words)] = &path.parts[..at] else {
+        return;
+    };
+    if !before.is_item() {
+        return;
     }
-    at
+    let [word] = words.as_slice() else { return };
+    let several = ONE_THING.contains(&word.as_str());
+    if !several && !ATTRIBUTES.contains(&word.as_str()) {
+        return;
+    }
+    steps.push(format!("`{word}` belongs to the item before it"));
+    decision.entity_at = at - 1;
+    if !several {
+        decision.action = format!("{}_{word}", decision.action);
+    }
 }
 
 fn property_or_collection(
@@ -431,9 +443,18 @@ fn property_or_collection(
 }
 
 /// Says whether the words at the end of a route are an action.
-fn acts(method: &str, words: &[String], item: bool, end: usize) -> Option<(String, Operation)> {
+fn acts(
+    method: &str,
+    words: &[String],
+    item: bool,
+    below_many: bool,
+    end: usize,
+) -> Option<(String, Operation)> {
     let first = words.first()?;
     let single = words.len() == 1;
+    if single && end > 1 && MARKS.contains(&first.as_str()) && method != "DELETE" {
+        return Some((format!("mark_{first}"), Operation::Update));
+    }
     match method {
         "POST" => {}
         // PUT and PATCH name actions too, by plain verbs: `/replicas/{name}/promote`.
@@ -474,12 +495,14 @@ fn acts(method: &str, words: &[String], item: bool, end: usize) -> Option<(Strin
             return None;
         }
         return match verb(first)? {
-            (Kind::Either, operation) if item => Some((first.clone(), operation)),
-            (Kind::Either, _) => None,
-            // `/content` and `/post` as first words of a path are no verbs without an object.
-            (Kind::Verb | Kind::Question, operation) if end > 1 || item => {
+            (Kind::Either, operation)
+                if item || (below_many && operation == Operation::Execute) =>
+            {
                 Some((first.clone(), operation))
             }
+            (Kind::Either, _) => None,
+            // `/issue`, `/transfer`: with nothing before it, a word that may be a thing is one.
+            (Kind::Verb, _) if end == 1 && NOUNISH.contains(&first.as_str()) => None,
             (Kind::Verb | Kind::Question, operation) => Some((first.clone(), operation)),
         };
     }

@@ -10,6 +10,9 @@ mod segments;
 mod vocabulary;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::{
