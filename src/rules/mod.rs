@@ -58,3 +58,6 @@ pub use rule::Rule;
 pub use set::Rules;
 pub use status::Ended;
 pub use words::{Delivery, FinishPoint, How, Level, UnknownRuleWord};
+
+#[cfg(test)]
+mod tests;
