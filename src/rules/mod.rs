@@ -26,6 +26,7 @@
 //! [`Rules::explain`] how they came to it. Where an API names things oddly, write a rule.
 
 mod cache;
+mod check;
 mod compile;
 mod condition;
 mod defaults;
@@ -33,6 +34,7 @@ mod description;
 mod error;
 mod explain;
 mod file;
+mod mapping;
 mod meaning;
 mod methods;
 mod params;
