@@ -6,7 +6,7 @@ use http::Method;
 
 use super::{
     Defaults, Explanation, Plan, Rules, RulesError, cache::Cache, explain, mapping::Mapping,
-    methods::Methods, pattern::Pattern, ready,
+    methods::Methods, pattern::Pattern, ready, rest,
 };
 
 /// The route of a request that neither the router nor the rules know.
@@ -95,6 +95,7 @@ pub(super) fn compile(rules: &Rules) -> Result<CompiledRules, RulesError> {
     if !problems.is_empty() {
         return Err(RulesError::new(problems));
     }
+    rest::warm();
     templates.extend(ready.iter().filter_map(|rule| rule.pattern.clone()));
     templates.sort_by_key(Pattern::specificity);
     templates.dedup_by(|a, b| a.text() == b.text());

@@ -166,6 +166,8 @@ fn questions_are_reads_whatever_the_method() {
         "GET /orders",
         "HEAD /orders/{id}",
         "OPTIONS /orders",
+        "QUERY /orders",
+        "PROPFIND /files/{*path}",
         "GET /graphql",
     ] {
         let (method, template) = route.split_once(' ').unwrap();

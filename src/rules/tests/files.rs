@@ -252,6 +252,25 @@ fn every_mistake_is_named_with_file_line_rule_and_a_way_out() {
 
 #[cfg(feature = "toml")]
 #[test]
+fn the_file_of_the_chapter_is_sound() {
+    let chapter = include_str!("../mod.rs");
+    let toml: Vec<&str> = chapter
+        .lines()
+        .skip_while(|line| !line.ends_with("```toml"))
+        .skip(1)
+        .take_while(|line| !line.ends_with("```"))
+        .map(|line| line.trim_start_matches("//!"))
+        .collect();
+    let rules = Rules::rest().with_toml(&toml.join("\n")).unwrap();
+    let why = rules.explain("POST", "/auth/login", 401).unwrap();
+    assert_eq!((why.rule(), why.action()), ("failed login", "login_failed"));
+    let why = rules.explain("GET", "/api/patients/{pid}/files/{f}", 200).unwrap();
+    assert!(why.recorded());
+    assert_eq!((why.rule(), why.action()), ("sensitive read", "read"));
+}
+
+#[cfg(feature = "toml")]
+#[test]
 fn a_text_that_is_not_toml_is_refused_with_its_line() {
     let message = refused("[defaults]\nlevel = \n");
     assert!(message.starts_with("activity.toml:2: not TOML: "), "{message}");
