@@ -228,6 +228,13 @@ fn a_refused_login_is_a_failed_one_and_keeps_the_account() {
 }
 
 #[test]
+fn below_an_item_a_login_is_an_action_like_others() {
+    let readings = read("POST", Some(&Pattern::template("/sites/{id}/login")), &ignore());
+    assert_eq!(readings.len(), 1);
+    assert_eq!((readings[0].entity_type(), &*readings[0].action), (Some("site"), "login"));
+}
+
+#[test]
 fn passwords_and_roles_have_their_category() {
     let category = |method: &str, route: &str| {
         read(method, Some(&Pattern::template(route)), &ignore()).remove(0).category

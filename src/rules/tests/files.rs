@@ -307,6 +307,29 @@ fn code_is_checked_as_files_are() {
 }
 
 #[test]
+fn a_rule_that_some_paths_still_reach_is_sound() {
+    for (first, second) in [
+        ("/orders/search", "/orders/{id}"),
+        ("/orders/{id}", "/orders/search"),
+        ("/orders/{id}", "/orders/**"),
+        ("/orders/{id}", "/orders/{id}/items"),
+    ] {
+        let rules =
+            Rules::rest().rule(Rule::new("a").route(first)).rule(Rule::new("b").route(second));
+        assert!(rules.check().is_ok(), "{first} {second}");
+    }
+    let split = Rules::rest()
+        .rule(Rule::new("a").route("/a").methods(["PUT"]))
+        .rule(Rule::new("b").route("/a").methods(["PUT", "POST"]))
+        .rule(Rule::new("c").route("/a").status(["4xx"]))
+        .rule(Rule::new("d").route("/a").header("x-a", "*"))
+        .rule(Rule::new("e").route("/a"));
+    assert!(split.check().is_ok());
+    let hidden = split.rule(Rule::new("f").route("/a").header("x-b", "*"));
+    assert!(hidden.check().unwrap_err().problems()[0].what().contains("\"e\""));
+}
+
+#[test]
 fn a_rule_without_an_operation_takes_that_of_its_action() {
     let rules = Rules::rest()
         .rule(Rule::new("pay").route("/orders/{id}/pay").action("process_payment"))
