@@ -12,6 +12,7 @@ use super::{
     methods::Methods,
     pattern::Pattern,
     ready::{self, Ready},
+    rest,
 };
 
 /// The route of a request that neither the router nor the rules know.
@@ -109,6 +110,7 @@ pub(super) fn compile(rules: &Rules) -> Result<CompiledRules, RulesError> {
     if !problems.is_empty() {
         return Err(RulesError::new(problems));
     }
+    rest::warm();
     templates.extend(ready.iter().filter_map(|rule| rule.pattern.clone()));
     templates.sort_by_key(Pattern::specificity);
     templates.dedup_by(|a, b| a.text() == b.text());

@@ -55,6 +55,38 @@ fn the_first_rule_that_matches_wins_by_status() {
 }
 
 #[test]
+fn a_rule_takes_what_it_leaves_out_from_the_reading_for_its_status() {
+    let rules = Rules::rest()
+        .rule(Rule::new("refused").route("/login").status(["401"]).severity(3))
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::POST, "/login");
+    let refused = plan.decide(&Mask::default(), &Ended::with_status(401)).unwrap();
+    assert_eq!((&*refused.action, refused.severity), ("login_failed", Some(3)));
+    assert!(!refused.attempted_account.is_empty());
+}
+
+#[test]
+fn a_rule_that_only_makes_logins_strict_still_tells_the_failed_ones() {
+    let rules = Rules::rest()
+        .rule(Rule::new("strict").route("/login").delivery(Delivery::Strict))
+        .rule(Rule::new("named").route("/signin").status(["2xx"]).action("enter"))
+        .compile()
+        .unwrap();
+    let strict = plan(&rules, &Method::POST, "/login");
+    for (status, action) in [(200, "login"), (401, "login_failed"), (500, "login")] {
+        let meaning = strict.decide(&Mask::default(), &Ended::with_status(status)).unwrap();
+        assert_eq!((&*meaning.rule, &*meaning.action), ("strict", action));
+        let why = rules.explain("POST", "/login", status);
+        assert_eq!((why.rule(), why.action()), ("strict", action));
+    }
+    let named = plan(&rules, &Method::POST, "/signin");
+    let enter = named.decide(&Mask::default(), &Ended::with_status(200)).unwrap();
+    assert_eq!(&*enter.action, "enter");
+    assert_eq!(enter.entity_id, EntityIdFrom::Actor);
+}
+
+#[test]
 fn a_route_whose_every_candidate_is_none_passes_untouched() {
     let rules = Rules::rest()
         .rule(Rule::new("health").route("/health").level(Level::None))
@@ -191,6 +223,39 @@ fn a_rule_names_parameters_its_own_way() {
     assert_eq!(meaning.path_param(path, "id").as_deref(), Some("77"));
     assert_eq!(meaning.path_param(path, "shop").as_deref(), Some("3"));
     assert_eq!(meaning.path_param(path, "order_id").as_deref(), Some("77"));
+}
+
+#[test]
+fn names_that_cross_are_not_mixed_up() {
+    let rules = Rules::rest()
+        .rule(Rule::new("a").route("/shops/{id}/orders/{order}").severity(1))
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::PUT, "/shops/{shop}/orders/{id}");
+    let meaning = plan.decide(&Mask::default(), &Ended::with_status(200)).unwrap();
+    assert_eq!(meaning.entity_id, EntityIdFrom::Param("order".into()));
+    assert_eq!(meaning.path_param("/shops/3/orders/77", "order").as_deref(), Some("77"));
+    let shop = meaning.related[0].id.param().unwrap();
+    assert_eq!(meaning.path_param("/shops/3/orders/77", shop).as_deref(), Some("3"));
+}
+
+#[test]
+fn a_rule_about_the_parent_takes_the_parents_id() {
+    let rules = Rules::rest()
+        .rule(
+            Rule::new("pay")
+                .route("/shops/{s}/orders/{id}/payments")
+                .methods(["POST"])
+                .entity("order")
+                .action("process_payment"),
+        )
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::POST, "/shops/{s}/orders/{id}/payments");
+    let meaning = plan.decide(&Mask::default(), &Ended::with_status(201)).unwrap();
+    assert_eq!(meaning.entity_id, EntityIdFrom::Param("id".into()));
+    let parents: Vec<_> = meaning.related.iter().map(|r| &*r.entity_type).collect();
+    assert_eq!(parents, ["shop"]);
 }
 
 #[test]
