@@ -63,7 +63,7 @@ pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
         return Some(info.0.ip());
     }
     #[cfg(feature = "tonic")]
-    if let Some(info) = extensions.get::<super::grpc::TcpConnectInfo>() {
+    if let Some(info) = extensions.get::<tonic::transport::server::TcpConnectInfo>() {
         return info.remote_addr().map(|peer| peer.ip());
     }
     if let Some(peer) = extensions.get::<PeerAddr>() {

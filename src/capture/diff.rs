@@ -62,12 +62,9 @@ fn walk(before: Value, after: Value, path: &mut String, depth: usize, out: &mut 
             }
         }
         (old, new) if old == new => {}
-        (old, new) => out.push(Change {
-            op: Op::Replace,
-            path: path.clone(),
-            old: Some(old),
-            new: Some(new),
-        }),
+        (old, new) => {
+            out.push(Change { op: Op::Replace, path: path.clone(), old: Some(old), new: Some(new) })
+        }
     }
 }
 

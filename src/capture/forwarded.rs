@@ -52,9 +52,9 @@ pub(super) fn hops<'h>(
 }
 
 fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Hop> + 'h {
-    lines(headers, name).flat_map(|line| line.rsplit(|byte| *byte == b',')).map(|hop| {
-        std::str::from_utf8(hop).ok().and_then(address).map_or(Hop::Opaque, Hop::Known)
-    })
+    lines(headers, name)
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+        .map(|hop| std::str::from_utf8(hop).ok().and_then(address).map_or(Hop::Opaque, Hop::Known))
 }
 
 /// Returns the lines of a header, the last first: repeated lines are one list (RFC 9110, 5.3).
