@@ -203,7 +203,10 @@ mod tests {
             assert_eq!(created_id(body.as_bytes()).as_deref(), id, "{body}");
         }
         let deep = format!(r#"{{"x":{}1{},"id":5}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(created_id(deep.as_bytes()).as_deref(), Some("5"));
+        let deep = format!(r#"{{"id":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(created_id(deep.as_bytes()), None);
+        assert_eq!(at_pointer(deep.as_bytes(), "/id/0"), None);
     }
 
     #[test]
