@@ -322,7 +322,7 @@ fn bounded(text: &str) -> &str {
 
 /// The record of a request was finished before the application had said everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs)]
 pub struct TooLate;
 
 impl fmt::Display for TooLate {
