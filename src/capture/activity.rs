@@ -7,11 +7,10 @@ use serde::Serialize;
 use super::{
     diff,
     draft::{Open, Said, Shared, State, Target},
-    redact,
 };
 use crate::{
     privacy::Keys,
-    record::{Actor, ActorType, Outcome},
+    record::{Actor, ActorType, Json, Outcome},
 };
 
 /// What a handler or an inner layer adds to the record of the request that it serves.
@@ -171,7 +170,7 @@ impl Activity {
 
     /// Adds a fact under a key, replacing what was under it.
     ///
-    /// Values that cannot be written as JSON, and what looks like a secret, are left out.
+    /// A value that cannot be written as JSON is left out; what looks like a secret is masked.
     pub fn metadata(&self, key: &str, value: impl Serialize) -> &Self {
         let Ok(value) = serde_json::to_value(value) else { return self };
         self.state(|state| {
@@ -229,14 +228,10 @@ impl Activity {
             tracing::warn!("states that cannot be written as JSON have no changes");
             return self;
         };
-        let changes = diff::diff(before, after);
+        let Ok(changes) = Json::of(&diff::diff(before, after)) else { return self };
         self.state(|state| {
             let Some(open) = state.open.as_mut() else { return };
-            let redactor = open.config.recorder.redactor();
-            let text = redact::changes(redactor, changes, &mut state.redactions);
-            let kept = open.record.changes.buffer();
-            kept.clear();
-            kept.push_str(&text);
+            open.record.changes = changes;
         })
     }
 

@@ -117,7 +117,6 @@ pub(super) struct Watch {
     /// The announced size; unknown for gRPC, which ends in its trailers.
     pub(super) exact: Option<u64>,
     pub(super) copies: bool,
-    pub(super) count: u64,
 }
 
 impl<B: Body> ResponseBody<B> {
@@ -188,7 +187,7 @@ where
 impl Watch {
     /// Looks at what was polled; returns the ending if this was the last of it.
     fn see<D: bytes::Buf, E: 'static>(
-        &mut self,
+        &self,
         polled: Option<&Result<Frame<D>, E>>,
         at_end: bool,
     ) -> Option<Ending> {
@@ -197,21 +196,20 @@ impl Watch {
             Some(Err(error)) => return Some(Ending::Failed(error_kind(error))),
             Some(Ok(frame)) => frame,
         };
+        let Some(cell) = self.draft.as_ref().and_then(Draft::cell) else { return None };
+        let mut count = 0;
         if let Some(data) = frame.data_ref() {
-            self.count = self.count.saturating_add(data.remaining() as u64);
-            if self.copies
-                && let Some(cell) = self.draft.as_ref().and_then(Draft::cell)
-            {
+            let bytes = data.remaining() as u64;
+            count = cell.response_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+            if self.copies {
                 cell.lock().response.copy(data);
             }
         }
         if let Some(trailers) = frame.trailers_ref() {
-            if let Some(cell) = self.draft.as_ref().and_then(Draft::cell) {
-                head::grpc_status(&mut cell.lock(), trailers);
-            }
+            head::grpc_status(&mut cell.lock(), trailers);
             return Some(self.end());
         }
-        (at_end || self.exact.is_some_and(|exact| self.count >= exact)).then(|| self.end())
+        (at_end || self.exact.is_some_and(|exact| count >= exact)).then(|| self.end())
     }
 
     fn end(&self) -> Ending {
@@ -224,20 +222,6 @@ impl Watch {
     }
 
     fn finish(mut self, ending: &Ending) -> Option<Finished> {
-        self.tell_count();
         self.draft.take()?.finish(ending)
-    }
-
-    fn tell_count(&self) {
-        if let Some(cell) = self.draft.as_ref().and_then(Draft::cell) {
-            cell.lock().response_bytes = self.count;
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // The draft, dropped after this, finishes itself as aborted: with the bytes that went out.
-        self.tell_count();
     }
 }

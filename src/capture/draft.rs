@@ -31,6 +31,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Bytes of the request body that were read; outside the lock, because each frame counts.
     pub(super) request_bytes: AtomicU64,
+    /// Bytes of the response body that were handed on.
+    pub(super) response_bytes: AtomicU64,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
 
     fn reset(&mut self) {
         *self.request_bytes.get_mut() = 0;
+        *self.response_bytes.get_mut() = 0;
         self.state.get_mut().unwrap_or_else(PoisonError::into_inner).reset();
     }
 }
@@ -114,7 +117,6 @@ pub(super) struct State {
     pub(super) location: String,
     pub(super) request: Capture,
     pub(super) response: Capture,
-    pub(super) response_bytes: u64,
     pub(super) targets: Vec<Target>,
     pub(super) subjects: Vec<String>,
     pub(super) metadata: serde_json::Map<String, serde_json::Value>,
@@ -140,7 +142,6 @@ impl State {
         self.head = false;
         self.request.reset();
         self.response.reset();
-        self.response_bytes = 0;
         self.targets.clear();
         self.subjects.clear();
         if !self.metadata.is_empty() {
@@ -195,6 +196,13 @@ impl fmt::Debug for Pool {
     }
 }
 
+/// What was counted of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) request: u64,
+    pub(super) response: u64,
+}
+
 /// The owner of a draft: finishes it exactly once, at the latest when dropped.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -235,11 +243,14 @@ impl Draft {
 
     fn close(&mut self, ending: &Ending) -> Option<Finished> {
         let cell = self.cell.take()?;
-        let request_bytes = cell.request_bytes.load(Ordering::Relaxed);
+        let bytes = Bytes {
+            request: cell.request_bytes.load(Ordering::Relaxed),
+            response: cell.response_bytes.load(Ordering::Relaxed),
+        };
         let mut state = cell.lock();
         let open = state.open.take()?;
         let config = Arc::clone(&open.config);
-        let record = finish::seal(&mut state, open, ending, request_bytes);
+        let record = finish::seal(&mut state, open, ending, bytes);
         drop(state);
         config.pool.give_back(cell);
         record.map(|record| Finished { record: Some(record), wait: AdmitWait::default(), config })

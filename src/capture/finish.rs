@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     client::{Chain, chain_json},
-    draft::{Open, Said, State},
+    draft::{Bytes, Open, Said, State},
     json,
     outcome::{self, Ending},
     tee::Capture,
@@ -20,7 +20,7 @@ pub(super) fn seal(
     state: &mut State,
     open: Open,
     ending: &Ending,
-    request_bytes: u64,
+    bytes: Bytes,
 ) -> Option<Box<Record>> {
     let Open { config, mut record, plan, mask, started } = open;
     let recorder = &config.recorder;
@@ -32,11 +32,11 @@ pub(super) fn seal(
     };
     record.duration_us =
         i64::try_from(recorder.clock().monotonic().saturating_sub(started).as_micros()).ok();
-    record.request_bytes = i64::try_from(request_bytes).ok();
+    record.request_bytes = i64::try_from(bytes.request).ok();
     record.response_bytes = match ending {
         Ending::Head { bytes } => bytes.and_then(|bytes| i64::try_from(bytes).ok()),
         // Without a head there was no body to count.
-        _ if state.head => i64::try_from(state.response_bytes).ok(),
+        _ if state.head => i64::try_from(bytes.response).ok(),
         _ => None,
     };
     let (outcome, reason) = ending.outcome(&ended, state.grpc);

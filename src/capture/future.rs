@@ -151,8 +151,6 @@ fn end<B: Body, E: 'static>(
             End::Here(None)
         }
         Next::Finish { bytes } => End::Here(draft.finish(&Ending::Head { bytes })),
-        Next::Watch { exact, copies } => {
-            End::Later(Watch { draft: Some(draft), exact, copies, count: 0 })
-        }
+        Next::Watch { exact, copies } => End::Later(Watch { draft: Some(draft), exact, copies }),
     }
 }

@@ -47,7 +47,6 @@ mod json;
 mod kind;
 mod layer;
 mod outcome;
-mod redact;
 mod service;
 mod tee;
 mod trace;

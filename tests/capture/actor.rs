@@ -15,7 +15,7 @@ use tower_activity::{
     record::{Actor, ActorType, Outcome},
 };
 
-use crate::support::{Log, Step, next, read, request, stepped};
+use crate::support::{Log, Once, Step, next, read, request, stepped};
 
 async fn authenticate(request: Request, next: Next) -> Response {
     let Some(activity) = request.extensions().get::<Activity>().cloned() else {
@@ -107,14 +107,13 @@ async fn the_handle_works_while_a_body_streams_and_says_when_it_is_too_late() {
     let log = Log::new().await;
     let (steps, body) = stepped();
     let (give, take) = oneshot::channel();
-    let (give, mut body) = (std::sync::Mutex::new(Some(give)), Some(body));
-    let answer = std::sync::Mutex::new(body.take());
+    let (give, answer) = (Once::new(give), Once::new(body));
     let app = Router::new()
         .route(
             "/api/reports",
             post(async move |activity: Activity| {
-                give.lock().unwrap().take().unwrap().send(activity).unwrap();
-                axum::body::Body::new(answer.lock().unwrap().take().unwrap())
+                give.take().send(activity).unwrap();
+                axum::body::Body::new(answer.take())
             }),
         )
         .layer(log.layer());
@@ -160,15 +159,14 @@ async fn a_handle_that_outlives_its_request_never_reaches_into_another() {
 
 #[tokio::test]
 async fn without_a_layer_the_handle_is_detached_and_nothing_fails() {
-    let app = Router::new()
-        .route(
-            "/a",
-            post(|activity: Activity, maybe: Option<Activity>| async move {
-                activity.actor("ana").entity("order", 5);
-                assert_eq!(activity.check(), Ok(()));
-                (StatusCode::OK, format!("{}", maybe.is_some()))
-            }),
-        );
+    let app = Router::new().route(
+        "/a",
+        post(|activity: Activity, maybe: Option<Activity>| async move {
+            activity.actor("ana").entity("order", 5);
+            assert_eq!(activity.check(), Ok(()));
+            (StatusCode::OK, format!("{}", maybe.is_some()))
+        }),
+    );
     let response = app.oneshot(request("POST", "/a")).await.unwrap();
     assert_eq!(read(response).await, "false");
 }

@@ -26,7 +26,10 @@ async fn template_and_raw_path_are_kept_apart() {
     assert_eq!(record.route, "/api/orders/{id}");
     assert_eq!(record.path, "/api/orders/55");
     assert!(record.query.is_absent(), "query strings are off by default");
-    assert_eq!((&*record.entity_type, &*record.action, &*record.entity_id), ("order", "update", "55"));
+    assert_eq!(
+        (&*record.entity_type, &*record.action, &*record.entity_id),
+        ("order", "update", "55")
+    );
 }
 
 #[tokio::test]
@@ -55,7 +58,8 @@ async fn a_layer_inside_a_nested_router_sees_the_original_path() {
 #[tokio::test]
 async fn a_nested_service_keeps_the_path_and_has_no_template_of_its_own() {
     let log = Log::new().await;
-    let service = service_fn(|_: Request| async { Ok::<_, std::convert::Infallible>(().into_response()) });
+    let service =
+        service_fn(|_: Request| async { Ok::<_, std::convert::Infallible>(().into_response()) });
     let app = Router::new().nest_service("/files", service).layer(log.layer());
     send(app, "POST", "/files/a/b").await;
     let record = log.only().await;
@@ -177,8 +181,7 @@ async fn the_layer_goes_last_in_a_router_and_first_in_a_service_builder() {
 
     let last = routes().layer(from_fn(refuse)).layer(log.layer());
     send(last, "POST", "/api/orders").await;
-    let first =
-        routes().layer(ServiceBuilder::new().layer(log.layer()).layer(from_fn(refuse)));
+    let first = routes().layer(ServiceBuilder::new().layer(log.layer()).layer(from_fn(refuse)));
     send(first, "POST", "/api/orders").await;
     let records = log.records().await;
     assert_eq!(records.len(), 2);

@@ -54,11 +54,12 @@ impl Log {
         ActivityLayer::new(self.pipeline.recorder())
     }
 
-    /// The records of requests so far, in the order in which they were finished.
+    /// The records of requests so far, in the order in which they began.
     pub(crate) async fn records(&self) -> Vec<Record> {
         self.pipeline.flush().await;
         let mut all = self.store.all();
         all.retain(|record| record.category != Category::System);
+        all.sort_by_key(|record| (record.occurred_at, record.id));
         all
     }
 
@@ -134,6 +135,25 @@ impl http_body::Body for Stepped {
 /// Reads the next frame of data.
 pub(crate) async fn next(body: &mut Body) -> Option<Bytes> {
     body.frame().await.map(|frame| frame.unwrap().into_data().unwrap_or_default())
+}
+
+/// A value that a handler, which must be `Clone`, takes once.
+pub(crate) struct Once<T>(std::sync::Arc<std::sync::Mutex<Option<T>>>);
+
+impl<T> Once<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::sync::Arc::new(std::sync::Mutex::new(Some(value))))
+    }
+
+    pub(crate) fn take(&self) -> T {
+        self.0.lock().unwrap().take().expect("taken once")
+    }
+}
+
+impl<T> Clone for Once<T> {
+    fn clone(&self) -> Self {
+        Self(std::sync::Arc::clone(&self.0))
+    }
 }
 
 /// An error that no service returns.
