@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod json;
+mod redact;
 
 /// Records from before that are dated as if they had occurred then: older leaves do not exist.
 const MAX_PAST: Duration = Duration::from_secs(3_652 * 24 * 60 * 60);
@@ -30,6 +31,7 @@ pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
     default(&mut record.service, &core.origins.service);
     default(&mut record.instance, &core.origins.instance);
     default(&mut record.environment, &core.origins.environment);
+    redact::redact(&core.privacy, record);
     bound_texts(record);
     let mut bytes = record.footprint();
     if bytes > MAX_FOOTPRINT {
@@ -82,16 +84,8 @@ fn bound_texts(record: &mut Record) {
     });
     if !cut.is_empty() {
         cut.push_str("\"]");
-        let truncated = record.truncated.buffer();
         // Capture may have listed what it did not even read to the end.
-        if truncated.len() > 2 && truncated.ends_with(']') {
-            truncated.pop();
-            truncated.push(',');
-            truncated.push_str(&cut[1..]);
-        } else {
-            truncated.clear();
-            truncated.push_str(&cut);
-        }
+        append_list(record.truncated.buffer(), &cut);
     }
 }
 
@@ -105,4 +99,16 @@ fn bound_text(text: &mut String, max: usize) -> bool {
     }
     text.truncate(text.floor_char_boundary(max));
     true
+}
+
+/// Appends one JSON list to another.
+fn append_list(list: &mut String, more: &str) {
+    if list.len() > 2 && list.ends_with(']') && more.len() > 2 {
+        list.pop();
+        list.push(',');
+        list.push_str(&more[1..]);
+    } else {
+        list.clear();
+        list.push_str(more);
+    }
 }

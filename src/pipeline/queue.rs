@@ -34,7 +34,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering, fence},
     },
 };
 
@@ -192,13 +192,21 @@ impl Queue {
             self.armed.store(true, Ordering::SeqCst);
             self.wake.notify_one();
         } else {
-            self.nudge();
+            self.wake_once();
         }
         Ok(())
     }
 
-    /// Wakes the writer unless it is awake.
+    /// Wakes the writer unless it is awake, for something that is not in the lanes.
+    ///
+    /// The fence stands where P1 does in the protocol: what was written before it is seen by a writer
+    /// that this call does not wake.
     pub(super) fn nudge(&self) {
+        fence(Ordering::SeqCst);
+        self.wake_once();
+    }
+
+    fn wake_once(&self) {
         if !self.armed.load(Ordering::SeqCst) && !self.armed.swap(true, Ordering::SeqCst) {
             self.wake.notify_one();
         }
@@ -252,6 +260,8 @@ impl Queue {
     /// that could keep it busy (W2) and calls [`rearm`](Self::rearm) if there is something.
     pub(super) fn disarm(&self) {
         self.armed.store(false, Ordering::SeqCst);
+        // What is looked at next may be a counter with a weaker ordering, see `nudge`.
+        fence(Ordering::SeqCst);
     }
 
     /// The writer is awake: producers need not wake it (W3).

@@ -16,10 +16,11 @@ use super::{
     core::{Core, deadline_in},
     queue::{Lane, Refused},
     scope::{Context, Scoped},
-    tally::DropReason,
+    tally::{DropReason, category_index},
 };
 use crate::{
-    record::{Origin, Record, RecordId},
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Category, Origin, Record, RecordId},
     rules::CompiledRules,
     time::Clock,
 };
@@ -159,6 +160,10 @@ impl Recorder {
     /// `Drop` may call it.
     pub(crate) fn admit(&self, mut draft: Box<Record>) -> Admission {
         self.core.counters.close_draft();
+        if self.core.fold(&draft) {
+            self.core.pool.put(draft);
+            return Admission::Folded;
+        }
         let bytes = admit::prepare(&self.core, &mut draft);
         let lane = Lane::of(&draft);
         self.core.offer(draft, bytes, lane)
@@ -175,6 +180,12 @@ impl Recorder {
         wait: &mut AdmitWait,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Admission> {
+        if wait.prepared.is_none() && draft.as_deref().is_some_and(|draft| self.core.fold(draft)) {
+            if let Some(draft) = draft.take() {
+                self.give_back(draft);
+            }
+            return Poll::Ready(Admission::Folded);
+        }
         let admission = std::task::ready!(self.poll_offer(draft, wait, cx));
         self.core.counters.close_draft();
         Poll::Ready(admission)
@@ -183,6 +194,26 @@ impl Recorder {
     /// Returns the rules, compiled.
     pub(crate) fn rules(&self) -> &CompiledRules {
         &self.core.rules
+    }
+
+    /// Returns what takes secrets out of what would be kept.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.core.privacy.redactor
+    }
+
+    /// Returns the keys that the rules redact beside the redactor's own, everywhere.
+    pub(crate) fn redact_keys(&self) -> &KeySet {
+        &self.core.privacy.extra_keys
+    }
+
+    /// Returns the keys for pseudonyms, if there are any.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.core.privacy.keys.as_ref()
+    }
+
+    /// Returns how much of a client's address records of this category keep.
+    pub(crate) fn address_policy(&self, category: Category) -> AddressPolicy {
+        self.core.privacy.addresses[category_index(category)]
     }
 
     /// Returns the clock.

@@ -255,9 +255,7 @@ impl<S: Append> Writer<S> {
     }
 
     fn is_stub(&self) -> bool {
-        self.batch.first().is_some_and(|record| {
-            record.outcome_reason == quarantine::QUARANTINED && record.path.is_absent()
-        })
+        self.batch.first().is_some_and(|record| record.seq == self.stubbed)
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
@@ -265,6 +263,7 @@ impl<S: Append> Writer<S> {
         let Some(front) = self.batch.first_mut() else { return };
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
+        self.stubbed = stub.seq;
         let record = std::mem::replace(&mut **front, stub);
         self.core.counters.quarantine();
         let (id, seq) = (record.id, record.seq);

@@ -52,6 +52,8 @@ pub(super) struct Writer<S: Append> {
     pub(super) batch: Vec<Box<Record>>,
     /// How many records at the front of the batch the store may hold, for all that is known.
     pub(super) unsure: usize,
+    /// The number of the last record that a stub has taken the place of.
+    pub(super) stubbed: i64,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -86,6 +88,7 @@ impl<S: Append> Writer<S> {
             batcher: Batcher::new(setup.batch),
             batch: Vec::new(),
             unsure: 0,
+            stubbed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
@@ -142,17 +145,20 @@ impl<S: Append> Writer<S> {
                 if pending_loss {
                     self.add_gaps();
                 }
+                self.add_folded(true);
                 return true;
             }
             if self.flush_is_reached() {
                 if pending_loss {
                     self.add_gaps();
                 }
+                self.add_folded(true);
                 return false;
             }
             if self.gaps.due_at().is_some_and(|due| due <= now) {
                 self.add_gaps();
             }
+            self.add_folded(false);
             if self.batcher.is_due(now) {
                 return false;
             }
@@ -162,7 +168,11 @@ impl<S: Append> Writer<S> {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
-        let mut until = [self.batcher.due_at(), self.gaps.due_at()].into_iter().flatten().min();
+        // Windows are measured by the clock, since requests count into them.
+        let fold_due = self.core.folds.due_at();
+        let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
+        let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
+        let mut until = dues.into_iter().flatten().min();
         if now.saturating_sub(self.busy_at) < IDLE {
             let tick = now + TICK;
             until = Some(until.map_or(tick, |until| until.min(tick)));
@@ -172,6 +182,7 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
+                || self.core.folds.due_at() != fold_due
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -234,6 +245,13 @@ impl<S: Append> Writer<S> {
 
     fn add_gaps(&mut self) {
         for record in self.gaps.take(&self.core.counters) {
+            self.add_own(record);
+        }
+    }
+
+    /// Adds what was folded in windows that are over, or in all.
+    fn add_folded(&mut self, all: bool) {
+        for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }
     }
