@@ -6,8 +6,8 @@ use http::Method;
 use serde::Serialize;
 
 use super::{
-    Ended, EntityIdFrom, How, Level, Meaning,
-    compile::{Inner, Miss, Route, UNMATCHED},
+    Ended, EntityIdFrom, How, Level, Meaning, Route, UNMATCHED,
+    mapping::{self, Mapping, Miss},
     meaning::RelatedThing,
     pattern::Pattern,
 };
@@ -135,7 +135,7 @@ impl Explanation {
     }
 }
 
-pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> Explanation {
+pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -> Explanation {
     let parsed = Method::from_bytes(method.as_bytes()).ok();
     let (route, template) = match inner.route_of(route) {
         Route::Template(text) => (text, Some(Arc::new(Pattern::template(text)))),
@@ -146,7 +146,7 @@ pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> 
     let mut considered = Vec::new();
     let mut winner: Option<Meaning> = None;
     for rule in inner.rules() {
-        let why = match inner.meet(rule, parsed.as_ref(), template.as_deref()) {
+        let why = match mapping::meet(rule, parsed.as_ref(), template.as_deref()) {
             Err(Miss::Route) => Err("its route is another".to_owned()),
             Err(Miss::Method) => Err(format!("it is not about {method}")),
             Ok(_) if !rule.status.contains(&ended) => {

@@ -26,6 +26,7 @@
 //! [`Rules::explain`] how they came to it. Where an API names things oddly, write a rule.
 
 mod cache;
+mod check;
 mod compile;
 mod condition;
 mod defaults;
@@ -33,6 +34,7 @@ mod description;
 mod error;
 mod explain;
 mod file;
+mod mapping;
 mod meaning;
 mod methods;
 mod params;
@@ -58,3 +60,6 @@ pub use rule::Rule;
 pub use set::Rules;
 pub use status::Ended;
 pub use words::{Delivery, FinishPoint, How, Level, UnknownRuleWord};
+
+#[cfg(test)]
+mod tests;

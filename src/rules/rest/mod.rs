@@ -3,12 +3,18 @@
 //! A vocabulary of English and of HTTP, not a table of routes: what holds for one API holds for
 //! the next. Every decision leaves a step that says why, and what rests on nothing is a guess.
 
+mod actions;
 mod authentication;
 mod convention;
 mod grpc;
+mod links;
+mod place;
 mod segments;
 mod vocabulary;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
