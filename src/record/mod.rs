@@ -1,5 +1,29 @@
 //! The noun: what happened, finished and immutable.
+//!
+//! A [`Record`] is flat: typed fields for what is filtered, JSON text for the rest. [`Record::FIELDS`]
+//! lists every field with its [`Kind`], its erasable [`Group`] and its bound, so that stores, encoders and
+//! filters name no column by hand. [`Canonical`] writes the bytes that are hashed; they are frozen per
+//! `schema_version`.
+//!
+//! Nothing here does I/O, and nothing is asynchronous.
 
+mod actor;
+mod build;
+mod canonical;
+mod field;
+mod fields;
+mod ids;
+mod seal;
+mod text;
 mod words;
 
+pub use actor::Actor;
+pub use canonical::Canonical;
+pub(crate) use canonical::{hex, push_hex, push_string};
+pub(crate) use field::Slot;
+pub use field::{Field, Group, Kind, Value, WrongKind};
+pub use fields::Record;
+pub use ids::{Address, RecordId, WriterId};
+pub use seal::{Seal, Seals};
+pub use text::{Json, Text};
 pub use words::{ActorType, Category, Operation, Origin, Outcome, UnknownWord};

@@ -1,0 +1,177 @@
+//! Entries: what each append leaves in the ledger.
+
+use std::io::Write as _;
+
+use super::tree::{Hash, leaf_hash, root};
+use crate::{
+    record::{Canonical, Record, WriterId, push_hex, push_string},
+    time::{Month, Timestamp},
+};
+
+/// An entry that an append brings along; the store adds position, epoch and time of commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The stream.
+    pub writer_id: WriterId,
+    /// Number of the first record.
+    pub first_seq: i64,
+    /// Number of the last record.
+    pub last_seq: i64,
+    /// The month that the records lie in.
+    pub month: Month,
+    /// Their retention class.
+    pub class: String,
+    /// The earliest `occurred_at`.
+    pub first_at: Timestamp,
+    /// The latest `occurred_at`.
+    pub last_at: Timestamp,
+    /// RFC 6962 root over the canonical bytes of the records, in the order of their numbers.
+    pub batch_root: Hash,
+}
+
+impl NewEntry {
+    /// Returns the number of records.
+    #[must_use]
+    pub const fn count(&self) -> i64 {
+        self.last_seq - self.first_seq + 1
+    }
+}
+
+/// An entry of the ledger as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Place in the ledger, from 1 on without a gap, in the order of the commits.
+    pub position: i64,
+    /// Counts how often the store was found behind what had been seen of it; 1 at first.
+    pub epoch: i64,
+    /// What the append brought.
+    pub new: NewEntry,
+    /// The database's clock at the commit; later than that of the position before.
+    pub committed_at: Timestamp,
+}
+
+impl Entry {
+    /// Returns the canonical bytes, of which the ledger's leaf hash is made.
+    ///
+    /// A flat JSON object by the rules of [`Canonical`]: moments in microseconds, hashes in hex, and
+    /// `writer_id` as a string.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let NewEntry {
+            writer_id,
+            first_seq,
+            last_seq,
+            month,
+            class,
+            first_at,
+            last_at,
+            batch_root,
+        } = &self.new;
+        let mut out = b"{\"batch_root\":\"".to_vec();
+        push_hex(&mut out, batch_root);
+        out.extend_from_slice(b"\",\"class\":");
+        push_string(&mut out, class);
+        // Writing to memory cannot fail.
+        let _infallible = write!(
+            out,
+            ",\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
+             \"first_seq\":{first_seq},\"last_at\":{},\"last_seq\":{last_seq},\"month\":\"{month}\",\
+             \"position\":{},\"writer_id\":\"{writer_id}\"}}",
+            self.committed_at.as_micros(),
+            self.new.count(),
+            self.epoch,
+            first_at.as_micros(),
+            last_at.as_micros(),
+            self.position,
+        );
+        out
+    }
+
+    /// Returns the hash of the ledger's leaf.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(&self.canonical_bytes())
+    }
+}
+
+/// Makes the entries of a batch whose records are numbered without a gap: one per run of records that
+/// lie in the same leaf (month and retention class).
+///
+/// The writer sorts a batch by leaf before it numbers it, so that there are usually one or two.
+pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> Vec<NewEntry> {
+    let mut entries = Vec::with_capacity(1);
+    let mut leaves = Vec::with_capacity(records.len());
+    let mut rest = records;
+    while let Some(first) = rest.first().map(AsRef::as_ref) {
+        // The bounds of the month are asked of the calendar once, not once a record.
+        let month = first.occurred_at.month();
+        let within = month.start()..month.next().start();
+        let same = |record: &R| {
+            let record = record.as_ref();
+            within.contains(&record.occurred_at) && record.retention_class == first.retention_class
+        };
+        let length = rest.iter().position(|record| !same(record)).unwrap_or(rest.len()).max(1);
+        let (run, later) = rest.split_at(length);
+        rest = later;
+        let last = run.last().map_or(first, AsRef::as_ref);
+        leaves.clear();
+        leaves.extend(run.iter().map(|record| leaf_hash(encoder.encode(record.as_ref()))));
+        let times = || run.iter().map(|record| record.as_ref().occurred_at);
+        entries.push(NewEntry {
+            writer_id: first.writer_id,
+            first_seq: first.seq,
+            last_seq: last.seq,
+            month,
+            class: first.retention_class.as_str().to_owned(),
+            first_at: times().min().unwrap_or_default(),
+            last_at: times().max().unwrap_or_default(),
+            batch_root: root(&mut leaves),
+        });
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: i64, at: &str, class: &str) -> Box<Record> {
+        let mut record = Record { seq, occurred_at: at.parse().unwrap(), ..Record::default() };
+        record.retention_class.set(class);
+        Box::new(record)
+    }
+
+    #[test]
+    fn an_entry_never_spans_leaves() {
+        let records = [
+            record(1, "2026-01-31T23:59:59Z", "activity"),
+            record(2, "2026-01-01T00:00:00Z", "activity"),
+            record(3, "2026-02-01T00:00:00Z", "activity"),
+            record(4, "2026-02-01T00:00:00Z", "authentication"),
+        ];
+        let entries = new_entries(&records, &mut Canonical::new());
+        let ranges: Vec<_> =
+            entries.iter().map(|e| (e.first_seq, e.last_seq, e.month.to_string())).collect();
+        assert_eq!(
+            ranges,
+            [
+                (1, 2, "2026-01".to_owned()),
+                (3, 3, "2026-02".to_owned()),
+                (4, 4, "2026-02".to_owned())
+            ]
+        );
+        assert!(entries[0].first_at < entries[0].last_at);
+    }
+
+    #[test]
+    fn the_canonical_bytes_of_an_entry_are_sorted_json() {
+        let new = new_entries(&[record(1, "2026-01-31T23:59:59Z", "a\"b")], &mut Canonical::new())
+            .remove(0);
+        let entry = Entry { position: 9, epoch: 1, new, committed_at: Timestamp::from_micros(5) };
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&entry.canonical_bytes()).unwrap();
+        assert!(object.keys().is_sorted());
+        assert_eq!(object["class"], "a\"b");
+        assert_eq!(object["month"], "2026-01");
+    }
+}

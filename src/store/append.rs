@@ -1,0 +1,127 @@
+//! Taking batches, exactly once.
+
+use std::future::Future;
+
+use super::StoreError;
+use crate::{
+    ledger::Entry,
+    record::{Record, WriterId},
+    time::Timestamp,
+};
+
+/// Consecutive records of one stream, numbered and sealed.
+///
+/// What holds: at least one record; all of one `writer_id`; `seq` without a gap; `recorded_at`,
+/// `retention_class` and the seals are set; records of one leaf (month and retention class) stand
+/// together.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    records: &'a [Box<Record>],
+}
+
+impl<'a> Batch<'a> {
+    /// Makes a batch of numbered records; `None` when they are not one gapless run of one stream.
+    #[must_use]
+    pub fn new(records: &'a [Box<Record>]) -> Option<Self> {
+        let first = records.first()?;
+        let gapless = records.windows(2).all(|pair| {
+            pair[0].writer_id == pair[1].writer_id
+                && pair[0].seq.checked_add(1) == Some(pair[1].seq)
+        });
+        (gapless && first.seq >= 1).then_some(Self { records })
+    }
+
+    /// Returns the records.
+    #[must_use]
+    pub const fn records(&self) -> &'a [Box<Record>] {
+        self.records
+    }
+
+    /// Returns the stream.
+    #[must_use]
+    pub fn writer_id(&self) -> WriterId {
+        self.records.first().map_or_else(WriterId::default, |record| record.writer_id)
+    }
+
+    /// Returns the number of the first record.
+    #[must_use]
+    pub fn first_seq(&self) -> i64 {
+        self.records.first().map_or(1, |record| record.seq)
+    }
+
+    /// Returns the number of the last record.
+    #[must_use]
+    pub fn last_seq(&self) -> i64 {
+        self.records.last().map_or(0, |record| record.seq)
+    }
+}
+
+/// What an append left in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The entries, in the order of their positions.
+    pub entries: Vec<Entry>,
+}
+
+impl Appended {
+    /// Returns the last position.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        self.entries.last().map_or(0, |entry| entry.position)
+    }
+
+    /// Returns the time of the commit.
+    #[must_use]
+    pub fn committed_at(&self) -> Timestamp {
+        self.entries.last().map_or_else(Timestamp::default, |entry| entry.committed_at)
+    }
+}
+
+/// A store that takes records.
+pub trait Append: Send + Sync + 'static {
+    /// A connection for appending.
+    type Appender: Appender;
+
+    /// Opens a connection of its own for one writer.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be reached or refuses.
+    fn connect(&self) -> impl Future<Output = Result<Self::Appender, StoreError>> + Send;
+}
+
+/// A connection for appending, owned by one writer.
+///
+/// After any error, deadline or cancellation the writer drops it and connects anew: a connection that
+/// was left in the middle may be one reply off.
+pub trait Appender: Send + 'static {
+    /// Returns the number of the last record of a stream that the store holds; 0 when it holds none.
+    ///
+    /// Reads **under the lock that an append holds**, so that a commit in flight has ended, one way or
+    /// the other, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn position(
+        &mut self,
+        writer_id: WriterId,
+    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
+
+    /// Appends a batch in one transaction: all rows and their ledger entries, or nothing.
+    ///
+    /// When it returns `Ok`, the records are committed. Sending the same batch again is refused with
+    /// [`StoreErrorKind::Position`](super::StoreErrorKind::Position) and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreErrorKind`](super::StoreErrorKind) for what each kind asks of the writer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open whether the batch was committed: ask a new connection.
+    fn append(
+        &mut self,
+        batch: Batch<'_>,
+    ) -> impl Future<Output = Result<Appended, StoreError>> + Send;
+}

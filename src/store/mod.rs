@@ -1,0 +1,27 @@
+//! Where records live.
+//!
+//! A store is three traits: [`Append`] takes batches exactly once, [`Read`] answers questions,
+//! [`Maintain`] looks after the whole. `MemoryStore`, `SqliteStore` and `PostgresStore` keep the same
+//! promises, and one suite of tests holds them to it.
+//!
+//! # Exactly once
+//!
+//! A batch is accepted only if its stream's last number in the store is one less than the batch's first.
+//! Whoever does not know how an append ended asks a new connection for the [position](Appender::position)
+//! and goes on from there; no id is ever looked up.
+
+mod append;
+mod error;
+mod maintain;
+mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod read;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use append::{Append, Appended, Appender, Batch};
+pub use error::{StoreError, StoreErrorKind};
+pub use maintain::{Maintain, Storage, StreamPosition};
+pub use memory::{MemoryAppender, MemoryStore};
+pub use read::Read;
