@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use crate::{
-    record::{Record, Slot, Text},
+    record::{Record, RecordId, Slot, Text},
     time::Timestamp,
 };
 
@@ -26,7 +26,7 @@ const MAX_FOOTPRINT: usize = 512 * 1024;
 pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
     freeze_times(record, core.clock.now());
     if record.id.is_nil() || record.id.at().as_millis() != record.occurred_at.as_millis() {
-        record.id = core.ids.id(record.occurred_at);
+        record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
     }
     default(&mut record.service, &core.origins.service);
     default(&mut record.instance, &core.origins.instance);
