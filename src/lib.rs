@@ -5,7 +5,9 @@
 pub mod capture;
 pub mod ledger;
 pub mod pipeline;
+pub mod privacy;
 pub mod query;
 pub mod record;
+pub mod rules;
 pub mod store;
 pub mod time;

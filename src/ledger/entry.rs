@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::tree::{Hash, leaf_hash, root};
 use crate::{
-    record::{Canonical, Record, WriterId, push_hex},
+    record::{Canonical, Record, WriterId, push_hex, push_string},
     time::{Month, Timestamp},
 };
 
@@ -86,10 +86,11 @@ impl Entry {
         } = &self.new;
         let mut out = String::from("{\"batch_root\":\"");
         push_hex(&mut out, batch_root);
-        let class = serde_json::Value::from(class.as_str());
+        out.push_str("\",\"class\":");
+        push_string(&mut out, class);
         let _infallible = write!(
             out,
-            "\",\"class\":{class},\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
+            ",\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
              \"first_seq\":{first_seq},\"last_at\":{},\"last_seq\":{last_seq},\"month\":\"{month}\",\
              \"position\":{},\"writer_id\":\"{writer_id}\"}}",
             self.committed_at.as_micros(),

@@ -1,12 +1,15 @@
 //! The canonical bytes of a record: what is hashed, and can never change once written.
 //!
 //! A flat JSON object as RFC 8785 writes it: keys sorted, no white space, minimal escapes. Its values
-//! are strings, integers below 2^53, or null. In detail, for `schema_version` 1:
+//! are strings, integers, or null; integers lie below 2^53, as moments do in the years 1685 to 2255.
+//! In detail, for `schema_version` 1:
 //!
 //! - An absent field is left out. The four keys `content`, `identity`, `network`, `target` are always
 //!   there: the commitment of that group in lower-case hex, or null when the group is empty.
 //! - The fields of the four groups are in no other way part of the object. A group's own bytes are the
 //!   object of its fields that are not absent, by the same rules.
+//! - A commitment counts for an erased group only if the group's fields are gone: fields that somebody
+//!   put beside a commitment show as another commitment.
 //! - Ids are lower-case hyphenated UUIDs; moments are integer microseconds; `writer_id` is a decimal
 //!   string; JSON fields enter as the string that is stored; an address is `family/prefix/hex bytes`,
 //!   as in `"4/32/7f000001"`.
@@ -41,8 +44,8 @@ impl Canonical {
 
     /// Returns the canonical bytes of `record`, whose groups must have been given their salts.
     ///
-    /// A group that has fields but no salt is what a tampered row looks like; it gets a commitment
-    /// under a zero salt, which no writer produces.
+    /// A group that has fields but no salt, or fields beside the commitment of an erasure, is what a
+    /// tampered row looks like; it gets a commitment under a zero salt, which no writer produces.
     pub fn encode(&mut self, record: &Record) -> &[u8] {
         let commitments = Group::ERASABLE.map(|group| self.commitment(record, group));
         self.object.clear();
@@ -72,9 +75,10 @@ impl Canonical {
     /// Returns the commitment of one group, or `None` when the group is empty.
     pub fn commitment(&mut self, record: &Record, group: Group) -> Option<[u8; 32]> {
         let salt = match record.seals.of(group) {
-            Seal::Erased(commitment) => return Some(commitment),
             Seal::Salted(salt) => Some(salt),
-            Seal::Empty => None,
+            // Taken at its word only while nothing is there that it might not be the commitment of.
+            Seal::Erased(commitment) if is_empty(record, group) => return Some(commitment),
+            Seal::Erased(_) | Seal::Empty => None,
         };
         let bytes = self.encode_group(record, group);
         // An empty group with a salt left behind is a group that somebody emptied by hand.
@@ -106,10 +110,14 @@ impl Record {
             if matches!(self.seals.of(group), Seal::Erased(_)) {
                 continue;
             }
-            let empty = fields_of(group).iter().all(|field| field.value(self).is_null());
-            self.seals.set(group, if empty { Seal::Empty } else { Seal::Salted(salt) });
+            let seal = if is_empty(self, group) { Seal::Empty } else { Seal::Salted(salt) };
+            self.seals.set(group, seal);
         }
     }
+}
+
+fn is_empty(record: &Record, group: Group) -> bool {
+    fields_of(group).iter().all(|field| field.value(record).is_null())
 }
 
 enum Key {
@@ -274,5 +282,44 @@ mod tests {
         assert_ne!(encoder.encode(&record), before, "emptied by hand shows");
         record.seals.set(Group::Identity, Seal::Erased(commitment));
         assert_eq!(encoder.encode(&record), before);
+        record.actor_id.set("eve");
+        assert_ne!(encoder.encode(&record), before, "a commitment does not vouch for new fields");
+    }
+
+    #[test]
+    fn two_records_that_differ_in_one_place_differ_in_their_bytes() {
+        let mut plain = Record::default();
+        plain.action.set("a");
+        let mut all = vec![plain.clone()];
+        let mut add = |change: &dyn Fn(&mut Record)| {
+            let mut record = plain.clone();
+            change(&mut record);
+            all.push(record);
+        };
+        add(&|record| record.action.set("a\",\"channel\":\"b"));
+        add(&|record| record.channel.set("b"));
+        add(&|record| record.org_id.set("b"));
+        add(&|record| record.action.set("\\u0061"));
+        add(&|record| record.action.set("A"));
+        add(&|record| record.status = Some(0));
+        add(&|record| record.grpc_status = Some(0));
+        add(&|record| record.actor_id.set("ana"));
+        add(&|record| record.actor_name.set("ana"));
+        add(&|record| record.entity_id.set("ana"));
+        add(&|record| record.description.set("ana"));
+        add(&|record| record.user_agent.set("ana"));
+        add(&|record| record.ip = "0.0.0.0".parse().ok());
+        add(&|record| record.ip = "0.0.0.0/0".parse().ok());
+        add(&|record| record.ip = "::".parse().ok());
+        add(&|record| record.ip = "::/0".parse().ok());
+        add(&|record| record.metadata = super::super::Json::from_stored("1.0"));
+        add(&|record| record.metadata = super::super::Json::from_stored("1"));
+        add(&|record| record.changes = super::super::Json::from_stored("1"));
+        let mut encoder = Canonical::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for record in &mut all {
+            record.seal([[7; 16]; 4]);
+            assert!(seen.insert(encoder.encode(record).to_vec()), "{record:?}");
+        }
     }
 }

@@ -207,6 +207,15 @@ impl fmt::Display for WrongKind {
 
 impl error::Error for WrongKind {}
 
+/// The text of one field, for those who clean it before it is kept.
+#[derive(Debug)]
+pub(crate) enum Slot<'a> {
+    /// Text.
+    Text(&'a mut Text),
+    /// JSON text.
+    Json(&'a mut Json),
+}
+
 /// A type that a field of a record may have.
 pub(super) trait FieldType {
     const KIND: Kind;
@@ -219,6 +228,14 @@ pub(super) trait FieldType {
     /// Bytes of buffers that it owns, for the queue's budget.
     fn capacity(&self) -> usize {
         0
+    }
+    /// Bytes of text that it holds.
+    fn len(&self) -> usize {
+        0
+    }
+    /// The text in it, where a writer may have put anything.
+    fn slot(&mut self) -> Option<Slot<'_>> {
+        None
     }
 
     fn set(&mut self, value: Value<'_>) -> Result<(), WrongKind> {
@@ -333,6 +350,14 @@ impl FieldType for Text {
     fn capacity(&self) -> usize {
         Self::capacity(self)
     }
+
+    fn len(&self) -> usize {
+        self.as_str().len()
+    }
+
+    fn slot(&mut self) -> Option<Slot<'_>> {
+        Some(Slot::Text(self))
+    }
 }
 
 impl FieldType for Json {
@@ -361,6 +386,14 @@ impl FieldType for Json {
 
     fn capacity(&self) -> usize {
         Self::capacity(self)
+    }
+
+    fn len(&self) -> usize {
+        self.as_str().len()
+    }
+
+    fn slot(&mut self) -> Option<Slot<'_>> {
+        Some(Slot::Json(self))
     }
 }
 

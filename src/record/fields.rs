@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{
-    field::{Field, FieldType, Group, Value, WrongKind},
+    field::{Field, FieldType, Group, Slot, Value, WrongKind},
     ids::{Address, RecordId, WriterId},
     seal::Seals,
     text::{Json, Text},
@@ -57,6 +57,23 @@ macro_rules! record {
             #[must_use]
             pub fn footprint(&self) -> usize {
                 size_of::<Self>() $(+ FieldType::capacity(&self.$name))*
+            }
+
+            /// Returns the bytes of text that the record holds: roughly what a store is sent.
+            #[must_use]
+            pub fn text_bytes(&self) -> usize {
+                0 $(+ FieldType::len(&self.$name))*
+            }
+
+            /// Shows every text that is there to `visit`, with its name and its bound.
+            ///
+            /// Spelt out field by field instead of walking [`FIELDS`](Self::FIELDS): it runs for each
+            /// record on the request path, where a call through a pointer per field would show.
+            #[inline]
+            pub(crate) fn visit_texts(&mut self, mut visit: impl FnMut(&'static str, usize, Slot<'_>)) {
+                $(if FieldType::len(&self.$name) > 0 && let Some(slot) = FieldType::slot(&mut self.$name) {
+                    visit(stringify!($name), $max, slot);
+                })*
             }
         }
 

@@ -7,6 +7,8 @@
 //!
 //! Nothing here does I/O, and nothing is asynchronous.
 
+mod actor;
+mod build;
 mod canonical;
 mod field;
 mod fields;
@@ -15,8 +17,10 @@ mod seal;
 mod text;
 mod words;
 
+pub use actor::Actor;
 pub use canonical::Canonical;
-pub(crate) use canonical::push_hex;
+pub(crate) use canonical::{push_hex, push_string};
+pub(crate) use field::Slot;
 pub use field::{Field, Group, Kind, Value, WrongKind};
 pub use fields::Record;
 pub use ids::{Address, RecordId, WriterId};

@@ -13,6 +13,7 @@
 mod append;
 mod error;
 mod maintain;
+mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;
@@ -22,4 +23,5 @@ pub mod sqlite;
 pub use append::{Append, Appended, Appender, Batch};
 pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Maintain, Storage, StreamPosition};
+pub use memory::{MemoryAppender, MemoryStore};
 pub use read::Read;

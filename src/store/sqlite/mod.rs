@@ -1,1 +1,43 @@
-//! SQLite.
+//! SQLite: the embedded store.
+//!
+//! One file holds everything, under names that begin with `activity_`. A file of its own is the
+//! ordinary case; sharing one with the application works, and nothing of the application's is touched:
+//! neither `user_version` nor `application_id`, which many applications use themselves. The version of
+//! the schema stands in the table `activity_migrations`.
+//!
+//! **Goes in:** batches, through a connection that one writer owns. **Comes out:** pages, records and
+//! ledger entries, through a pool of connections that cannot write.
+//!
+//! ```
+//! # async fn run() -> Result<(), tower_activity::store::StoreError> {
+//! use tower_activity::{query::Filter, store::{Read as _, sqlite::SqliteStore}};
+//!
+//! let store = SqliteStore::open("sqlite::memory:").await?;
+//! let page = store.records(&Filter::new(), None, 50).await?;
+//! assert!(page.records.is_empty());
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
+//! ```
+//!
+//! # What is promised
+//!
+//! - An append is one transaction under SQLite's write lock: all rows with their ledger entries, or
+//!   nothing. Several writers, also of several processes, take turns.
+//! - With `synchronous=NORMAL`, which [`SqliteStore::open`] sets, a power cut may lose the last
+//!   transactions but never leaves half of one; the death of the process loses nothing committed.
+//! - Rows are append-only: triggers refuse every change but the erasure of a personal group, and every
+//!   deletion without a permit. Whoever can write the file can drop the triggers; the ledger then shows
+//!   what was done.
+//! - What was deleted is overwritten with zeros (`secure_delete`).
+
+mod append;
+mod error;
+mod location;
+mod migrations;
+mod read;
+mod rows;
+mod store;
+
+pub use append::SqliteAppender;
+pub use store::SqliteStore;

@@ -1,0 +1,197 @@
+//! The secrets of an installation, and the pseudonyms made under them.
+
+mod error;
+mod file;
+
+use std::{fmt, path::Path, sync::Arc};
+
+use hmac::{Hmac, KeyInit, Mac};
+use rand::{TryRng, rngs::SysRng};
+use sha2::{Digest, Sha256};
+
+pub use error::{KeysError, KeysErrorKind};
+
+type Secret = [u8; 32];
+
+/// The keys of an installation: for pseudonyms, cursors and checkpoints.
+///
+/// They live in one file, not in the database, so that whoever holds the database alone can
+/// neither reverse a pseudonym nor sign a checkpoint. Cloning is cheap.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    /// The epoch in use.
+    current: Epoch,
+    /// The ones before, oldest first.
+    past: Vec<Epoch>,
+    cursor: Secret,
+    signing: Secret,
+}
+
+/// A pseudonym key and the name under which pseudonyms tell it.
+struct Epoch {
+    id: String,
+    key: Secret,
+}
+
+impl Epoch {
+    fn new(key: Secret) -> Self {
+        Self { id: key_id(&key), key }
+    }
+}
+
+/// The public name of a key: it tells epochs apart, and proves that a line of the file is whole.
+fn key_id(key: &Secret) -> String {
+    let digest =
+        Sha256::new().chain_update(b"tower-activity key id\0").chain_update(key).finalize();
+    hex(&digest[..4])
+}
+
+impl Keys {
+    /// The purpose of pseudonyms of sessions.
+    pub const SESSION: &'static str = "session";
+    /// The purpose of pseudonyms of accounts, such as the one a failed login tried.
+    pub const ACCOUNT: &'static str = "account";
+    /// The purpose of pseudonyms of addresses.
+    pub const ADDRESS: &'static str = "address";
+
+    /// Reads the key file, or makes it with fresh keys and mode 0600 if there is none.
+    ///
+    /// Two processes that start together end with the same keys: the file appears whole, and the
+    /// later one reads what the first one made. This is blocking I/O on a small file.
+    ///
+    /// # Errors
+    /// The file cannot be read or made, others may read it, or its text is not that of a key
+    /// file; each says which file and what to do. No error holds a key.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, KeysError> {
+        file::open(path.as_ref())
+    }
+
+    /// Makes keys that live as long as the process, for tests.
+    ///
+    /// Pseudonyms made under them cannot be compared after a restart.
+    ///
+    /// # Panics
+    /// If the operating system has no random numbers; [`Keys::open`] reports that as an error.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self::generate().expect("the operating system gives random numbers")
+    }
+
+    fn generate() -> Result<Self, rand::rngs::SysError> {
+        let secret = || {
+            let mut secret = [0; 32];
+            SysRng.try_fill_bytes(&mut secret).map(|()| secret)
+        };
+        Ok(Self(Arc::new(Inner {
+            current: Epoch::new(secret()?),
+            past: Vec::new(),
+            cursor: secret()?,
+            signing: secret()?,
+        })))
+    }
+
+    /// Returns the pseudonym of a value under the epoch in use: `p1.<key id>.<43 characters>`,
+    /// 55 bytes.
+    ///
+    /// The same value gives the same pseudonym for the same purpose, tenant and epoch, and an
+    /// unrelated one otherwise: tenants cannot be joined, and a session id that equals an
+    /// account name is not recognised. `None` is not the tenant with the empty name. It is
+    /// HMAC-SHA-256 under a key derived per tenant and epoch; pseudonymous, not anonymous.
+    #[must_use]
+    pub fn pseudonym(&self, purpose: &str, tenant: Option<&str>, value: &str) -> String {
+        under(&self.0.current, purpose, tenant, value)
+    }
+
+    /// Returns the pseudonyms of a value under every epoch, the one in use first: a search for it
+    /// asks for any of them.
+    pub fn pseudonyms<'a>(
+        &'a self,
+        purpose: &'a str,
+        tenant: Option<&'a str>,
+        value: &'a str,
+    ) -> impl Iterator<Item = String> + 'a {
+        self.epochs().map(move |epoch| under(epoch, purpose, tenant, value))
+    }
+
+    /// Returns the names of the pseudonym keys, the one in use first; pseudonyms carry them.
+    pub fn pseudonym_key_ids(&self) -> impl Iterator<Item = &str> {
+        self.epochs().map(|epoch| epoch.id.as_str())
+    }
+
+    /// The one in use first.
+    fn epochs(&self) -> impl Iterator<Item = &Epoch> {
+        std::iter::once(&self.0.current).chain(self.0.past.iter().rev())
+    }
+
+    /// Returns the key that authenticates cursors.
+    #[must_use]
+    pub fn cursor_key(&self) -> &[u8; 32] {
+        &self.0.cursor
+    }
+
+    /// Returns the seed of the Ed25519 key that signs checkpoints.
+    #[must_use]
+    pub fn signing_seed(&self) -> &[u8; 32] {
+        &self.0.signing
+    }
+}
+
+impl fmt::Debug for Keys {
+    /// Names the pseudonym keys by their ids and shows no key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("pseudonym", &self.pseudonym_key_ids().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn under(epoch: &Epoch, purpose: &str, tenant: Option<&str>, value: &str) -> String {
+    // Everything variable goes in with its length: no two inputs can spell the same bytes.
+    let mut key = mac(&epoch.key);
+    key.update(b"tower-activity pseudonym key 1\0");
+    key.update(&[u8::from(tenant.is_some())]);
+    with_length(&mut key, tenant.unwrap_or_default());
+    let key: Secret = key.finalize().into_bytes().into();
+    let mut digest = mac(&key);
+    with_length(&mut digest, purpose);
+    with_length(&mut digest, value);
+    let digest: Secret = digest.finalize().into_bytes().into();
+    format!("p1.{}.{}", epoch.id, base64url(&digest))
+}
+
+fn mac(key: &Secret) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn with_length(mac: &mut Hmac<Sha256>, text: &str) {
+    mac.update(&(text.len() as u64).to_be_bytes());
+    mac.update(text.as_bytes());
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// RFC 4648 section 5, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

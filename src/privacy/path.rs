@@ -1,0 +1,97 @@
+//! Raw paths: which segments are kept.
+
+use super::{MARKER, Method, form::decode, log::FieldLog, redactor::Context};
+
+/// A shorter segment is no token: short ids look just as random.
+const SHORTEST_TOKEN: usize = 20;
+
+/// Rewrites the segments of a path.
+pub(super) fn rewrite(context: &Context<'_>, raw: &str, out: &mut String, log: &mut FieldLog<'_>) {
+    let mut text = String::new();
+    for (n, segment) in raw.split('/').enumerate() {
+        if n > 0 {
+            out.push('/');
+        }
+        text.clear();
+        // A `+` of a path is a plus sign: it may stand in an address.
+        decode(segment.replace('+', "%2B").as_bytes(), &mut text);
+        if text.contains('%') {
+            let once = std::mem::take(&mut text);
+            decode(once.replace('+', "%2B").as_bytes(), &mut text);
+        }
+        let method = if holds_email(&text) {
+            Some(Method::Email)
+        } else if let Some((_, method)) = context.text_masked(&text, false) {
+            Some(method)
+        } else if text.split(|c: char| !is_token_char(c)).any(is_token) {
+            Some(Method::Token)
+        } else {
+            None
+        };
+        match method {
+            Some(method) => {
+                out.push_str(MARKER);
+                log.add_with(method, |path| path.index(n));
+            }
+            None => out.push_str(segment),
+        }
+    }
+}
+
+/// `somebody@host.tld`, anywhere in the segment; `@scope` and `package@1.2.3` are none.
+fn holds_email(text: &str) -> bool {
+    let mut parts = text.split('@');
+    let mut before = parts.next().unwrap_or_default();
+    parts.any(|after| {
+        let local =
+            before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || "_-+.".contains(c));
+        let host: &str = after
+            .split(|c: char| !(c.is_alphanumeric() || "-.".contains(c)))
+            .next()
+            .unwrap_or_default();
+        let top = host.trim_end_matches('.').rsplit_once('.').map_or("", |(_, top)| top);
+        before = after;
+        local && top.chars().count() >= 2 && top.chars().any(char::is_alphabetic)
+    })
+}
+
+const fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '~' | '+')
+}
+
+/// Whether it looks random: letters and digits change places far more often than words do.
+fn is_token(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if bytes.len() < SHORTEST_TOKEN || is_id(bytes) {
+        return false;
+    }
+    let class = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(0),
+        b'a'..=b'z' => Some(1),
+        b'A'..=b'Z' => Some(2),
+        _ => None,
+    };
+    let (mut changes, mut count, mut before) = (0, 0, None);
+    for class in bytes.iter().filter_map(class) {
+        changes += usize::from(before.is_some_and(|before| before != class));
+        count += 1;
+        before = Some(class);
+    }
+    count >= SHORTEST_TOKEN - 2 && changes * 5 >= count
+}
+
+/// Ids of things: UUID, ULID, the object id of MongoDB.
+fn is_id(bytes: &[u8]) -> bool {
+    let is_uuid = bytes.len() == 36
+        && bytes.iter().enumerate().all(|(n, byte)| match n {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    let is_object_id = bytes.len() == 24 && bytes.iter().all(u8::is_ascii_hexdigit);
+    let is_ulid = bytes.len() == 26
+        && matches!(bytes[0], b'0'..=b'7')
+        && bytes.iter().all(|byte| {
+            byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(byte))
+        });
+    is_uuid || is_object_id || is_ulid
+}

@@ -1,0 +1,131 @@
+//! Plans by route template and method: a hash to read, a copy to write.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+
+use super::Plan;
+
+/// More templates than any router has; what comes after them is planned anew each time.
+///
+/// Templates come from the router or from the rules, never from a client, so this bound is for
+/// routers that hand out raw paths as their templates.
+const MOST_PLANS: usize = 8_192;
+
+type Table = HashMap<Arc<str>, Arc<Plan>, BuildHasherDefault<TextHasher>>;
+
+/// Plans that were made already; read without a lock and without an allocation.
+#[derive(Debug)]
+pub(super) struct Cache {
+    tables: Box<[ArcSwap<Table>]>,
+}
+
+impl Cache {
+    /// Makes a cache with this many methods.
+    pub(super) fn new(methods: usize) -> Self {
+        Self { tables: (0..methods).map(|_| ArcSwap::default()).collect() }
+    }
+
+    /// Returns the plan, made on the first call.
+    pub(super) fn plan(
+        &self,
+        method: usize,
+        template: &str,
+        make: impl FnOnce() -> Plan,
+    ) -> Arc<Plan> {
+        let Some(table) = self.tables.get(method) else {
+            return Arc::new(make());
+        };
+        if let Some(plan) = table.load().get(template) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(make());
+        let key: Arc<str> = template.into();
+        // Two threads may make the same plan: plans are pure, either is right.
+        table.rcu(|table| {
+            if table.len() >= MOST_PLANS {
+                return Arc::clone(table);
+            }
+            let mut copy = Table::clone(table);
+            copy.insert(Arc::clone(&key), Arc::clone(&plan));
+            Arc::new(copy)
+        });
+        plan
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.tables.iter().map(|table| table.load().len()).sum()
+    }
+}
+
+/// A fast hash for short trusted texts: eight bytes at a time, folded multiplication.
+#[derive(Debug, Default)]
+struct TextHasher(u64);
+
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Hasher for TextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl TextHasher {
+    fn mix(&mut self, word: u64) {
+        // The map takes its bits from both ends: the halves are folded into each other.
+        let wide = u128::from(self.0 ^ word ^ MULTIPLIER) * u128::from(MULTIPLIER);
+        self.0 = (wide as u64) ^ ((wide >> 64) as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_made_once_and_the_table_is_bounded() {
+        let cache = Cache::new(1);
+        let first = cache.plan(0, "/a", || Plan::new(Vec::new(), Vec::new()));
+        let again = cache.plan(0, "/a", || panic!("made twice"));
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn texts_of_a_router_spread_over_the_table() {
+        let hash = |text: &str| {
+            let mut hasher = TextHasher::default();
+            hasher.write(text.as_bytes());
+            hasher.finish()
+        };
+        let mut seen: Vec<u64> =
+            (0..1_000).map(|n| hash(&format!("/api/things/{n}/{{id}}")) & 0x3FF).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() > 550, "{} of 1,024 buckets", seen.len());
+    }
+}

@@ -1,0 +1,154 @@
+//! Where a database is, and how connections to it are set up.
+
+use std::{
+    path::Path,
+    str::FromStr as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::error::{CANTOPEN, READONLY, primary_code, store_error};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// How long a connection waits for another one's lock. Longer than any append takes, shorter than a
+/// writer's own deadline.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows that a connection reads ahead: each handover between threads costs more than a row.
+const ROW_BUFFER: usize = 512;
+
+/// Reads `activity.db`, `sqlite:activity.db`, `sqlite::memory:` or `:memory:`.
+pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> {
+    let refused = |why: &str| {
+        let doing = format!("open the store `{}`: {why}", location.escape_debug());
+        StoreError::new(StoreErrorKind::Configuration, doing)
+    };
+    if location.is_empty() {
+        return Err(refused("name a file, as in `sqlite:activity.db`"));
+    }
+    let options = match location.split_once(':') {
+        Some(("" | "sqlite", ":memory:" | "memory:")) => in_memory(),
+        Some(("sqlite", _)) => SqliteConnectOptions::from_str(location)
+            .map_err(|error| refused("this is not a SQLite URL").with_source(error))?,
+        Some((scheme, rest)) if rest.starts_with("//") => {
+            let why = format!("`{scheme}` is not SQLite; name a file, as in `sqlite:activity.db`");
+            return Err(refused(&why));
+        }
+        _ => SqliteConnectOptions::new().filename(location),
+    };
+    Ok(options)
+}
+
+/// A new database in memory that several connections of this process share, as long as one is open.
+///
+/// Not SQLite's shared cache, which sqlx would take: that answers a second writer with an error at once
+/// instead of letting it wait its turn.
+fn in_memory() -> SqliteConnectOptions {
+    static DATABASES: AtomicU64 = AtomicU64::new(1);
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    // The slash is what makes the name a shared one: https://sqlite.org/src/file/src/memdb.c
+    SqliteConnectOptions::new().vfs("memdb").filename(format!("/activity-{number}"))
+}
+
+/// The connection that creates the file.
+pub(super) fn creating(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    let options = options.clone().create_if_missing(true);
+    // The mode is kept in the file, so that only its creation has to set it.
+    writing(&options).journal_mode(SqliteJournalMode::Wal)
+}
+
+/// A connection that writes.
+pub(super) fn writing(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .clone()
+        .busy_timeout(BUSY_TIMEOUT)
+        .synchronous(SqliteSynchronous::Normal)
+        // The permits of `activity_permits` depend on it.
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON")
+        .pragma("recursive_triggers", "ON")
+        // 16 MiB, so that the inner pages of the indexes stay at hand.
+        .pragma("cache_size", "-16384")
+        .disable_statement_logging()
+}
+
+/// A connection that reads and cannot write.
+pub(super) fn reading(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .clone()
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROW_BUFFER)
+        .pragma("query_only", "ON")
+        .disable_statement_logging()
+}
+
+/// Says in one sentence why a database cannot be opened, and what to do about it.
+pub(super) fn open_error(options: &SqliteConnectOptions, error: sqlx::Error) -> StoreError {
+    let file = options.get_filename();
+    let doing = format!("open the store `{}`", file.display());
+    let refused = match &error {
+        sqlx::Error::Database(error) => match primary_code(error.as_ref()) {
+            CANTOPEN | READONLY => Some(why_not(file)),
+            26 => Some("the file is not a SQLite database; name another file".to_owned()),
+            _ => None,
+        },
+        _ => None,
+    };
+    match refused {
+        Some(why) => StoreError::new(StoreErrorKind::Configuration, format!("{doing}: {why}"))
+            .with_source(error),
+        None => store_error(&doing, error),
+    }
+}
+
+fn why_not(file: &Path) -> String {
+    if file.is_dir() {
+        return "this is a folder; name a file in it".to_owned();
+    }
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let shown = folder.display();
+    if !folder.exists() {
+        format!("the folder `{shown}` does not exist; create it, or name another file")
+    } else if !folder.is_dir() {
+        format!("`{shown}` is not a folder; name another file")
+    } else {
+        // SQLite needs the folder for the files beside the database.
+        format!(
+            "the folder `{shown}` or the file in it cannot be written; allow it, or name another file"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_and_a_url_name_the_same_file() {
+        for location in ["activity.db", "sqlite:activity.db", "sqlite://activity.db"] {
+            assert_eq!(parse(location).unwrap().get_filename(), Path::new("activity.db"));
+        }
+        assert_eq!(parse("/a b/c.db").unwrap().get_filename(), Path::new("/a b/c.db"));
+    }
+
+    #[test]
+    fn another_database_is_refused_in_one_sentence() {
+        let error = parse("postgres://localhost/log").unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Configuration);
+        assert_eq!(
+            error.to_string(),
+            "could not open the store `postgres://localhost/log`: `postgres` is not SQLite; name a \
+             file, as in `sqlite:activity.db`"
+        );
+        assert!(parse("").is_err());
+    }
+}

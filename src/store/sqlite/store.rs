@@ -1,0 +1,181 @@
+//! The store: a database file and a pool of connections that read it.
+
+use std::{fmt, sync::Arc};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, Row as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+
+use super::{
+    append::SqliteAppender,
+    error::store_error,
+    location::{self, open_error},
+    migrations,
+};
+use crate::{
+    record::WriterId,
+    store::{Append, Maintain, Storage, StoreError, StreamPosition},
+    time::{Clock, SystemClock, Timestamp},
+};
+
+/// How many pages are read at the same time.
+const READERS: u32 = 4;
+
+/// Records in a SQLite database.
+///
+/// Cheap to clone: all clones share one pool.
+#[derive(Clone)]
+pub struct SqliteStore {
+    options: Arc<SqliteConnectOptions>,
+    pool: SqlitePool,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("file", &self.options.get_filename()).finish()
+    }
+}
+
+impl SqliteStore {
+    /// Opens a database, creates it when it is not there, and brings its schema up to date.
+    ///
+    /// `location` is a path or a URL: `activity.db`, `sqlite:activity.db`, `sqlite:///var/lib/a.db`, or
+    /// `sqlite::memory:` for a database that lives as long as the store does.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or written, is no SQLite database, or was written by a newer
+    /// build. The message says what to do.
+    pub async fn open(location: &str) -> Result<Self, StoreError> {
+        let options = location::parse(location)?;
+        let mut first = location::creating(&options)
+            .connect()
+            .await
+            .map_err(|error| open_error(&options, error))?;
+        migrations::migrate(&mut first, &name(&options)).await?;
+        // Before the first connection is closed, because with the last one a database in memory goes.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(location::reading(&options))
+            .await
+            .map_err(|error| open_error(&options, error))?;
+        first.close().await.map_err(|error| open_error(&options, error))?;
+        Ok(Self::over(options, pool))
+    }
+
+    /// Uses a database that the application has opened, and brings our tables in it up to date.
+    ///
+    /// Reads go through `pool`. Each writer opens a connection of its own with the pool's options, so the
+    /// pool must be of a file, or of a database in memory that its connections share. Its journal mode is
+    /// left as it is; WAL is what lets readers and writers work at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written, or was written by a newer build.
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
+        let options = pool.connect_options().as_ref().clone();
+        let store = Self::over(options, pool);
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    fn over(options: SqliteConnectOptions, pool: SqlitePool) -> Self {
+        Self { options: Arc::new(options), pool, clock: Arc::new(SystemClock::default()) }
+    }
+
+    /// Takes the times of commits from `clock`. Defaults to the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Closes the connections that read, and waits for them.
+    ///
+    /// Whoever wants the file to be whole without the files beside it closes the appenders first.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(super) const fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+fn name(options: &SqliteConnectOptions) -> String {
+    options.get_filename().display().to_string()
+}
+
+impl Append for SqliteStore {
+    type Appender = SqliteAppender;
+
+    async fn connect(&self) -> Result<SqliteAppender, StoreError> {
+        // A file that has gone is not made anew: it would be empty, and nobody would notice.
+        let options = location::writing(&self.options).create_if_missing(false);
+        let connection =
+            options.connect().await.map_err(|error| open_error(&self.options, error))?;
+        Ok(SqliteAppender::new(connection, Arc::clone(&self.clock)))
+    }
+}
+
+impl Maintain for SqliteStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = location::writing(&self.options)
+            .connect()
+            .await
+            .map_err(|error| open_error(&self.options, error))?;
+        migrations::migrate(&mut connection, &name(&self.options)).await?;
+        connection.close().await.map_err(|error| open_error(&self.options, error))
+    }
+
+    async fn storage(&self) -> Result<Storage, StoreError> {
+        let failed = |error| store_error("measure the store", error);
+        let row = sqlx::query(
+            "SELECT (SELECT coalesce(sum(count), 0) FROM activity_ledger), \
+               (SELECT page_count FROM pragma_page_count) * \
+               (SELECT page_size FROM pragma_page_size), \
+               (SELECT min(occurred_at) FROM activity_records), \
+               (SELECT max(occurred_at) FROM activity_records)",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed)?;
+        let time = |index: usize| {
+            row.try_get::<Option<i64>, _>(index).map(|at| at.map(Timestamp::from_micros))
+        };
+        let storage = || {
+            Ok(Storage {
+                rows: row.try_get(0)?,
+                bytes: row.try_get(1)?,
+                oldest: time(2)?,
+                newest: time(3)?,
+            })
+        };
+        storage().map_err(failed)
+    }
+
+    async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
+        let failed = |error| store_error("read the streams", error);
+        let rows = sqlx::query(
+            "SELECT writer_id, max(last_seq) FROM activity_ledger GROUP BY writer_id \
+             ORDER BY writer_id",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        rows.iter()
+            .map(|row| {
+                Ok(StreamPosition {
+                    writer_id: WriterId::new(row.try_get(0)?),
+                    last_seq: row.try_get(1)?,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(failed)
+    }
+}

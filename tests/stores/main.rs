@@ -1,0 +1,13 @@
+//! One suite over all stores, and what each store promises beside it.
+//!
+//! Postgres is tested on the server that `TEST_POSTGRES_URL` names, and fails when it is not set.
+
+#[macro_use]
+mod suite;
+
+mod canonical;
+mod memory;
+mod records;
+
+#[cfg(feature = "sqlite")]
+mod sqlite;

@@ -1,0 +1,518 @@
+//! What every store promises.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::pin,
+    task::Poll,
+};
+
+use tower_activity::{
+    ledger::{Entry, leaf_hash, new_entries, root},
+    query::{Filter, Keyset},
+    record::{Canonical, Record, RecordId, WriterId},
+    store::{Append, Appended, Appender, Batch, Maintain, Read, StoreError, StoreErrorKind},
+    time::Timestamp,
+};
+
+use crate::records::{self, NOON, full, hostile, ordinary, stream};
+
+/// A place for a store, empty at first, and cleaned up when dropped.
+pub(crate) trait Fixture: Send + Sync + Sized + 'static {
+    type Store: Append + Read + Maintain + Clone;
+
+    fn new() -> impl Future<Output = Self> + Send;
+
+    /// Opens the store as another process would.
+    fn open(&self) -> impl Future<Output = Self::Store> + Send;
+}
+
+/// Runs every fact of the suite over a [`Fixture`].
+macro_rules! suite {
+    ($fixture:ty) => {
+        suite!(@facts $fixture:
+            every_field_comes_back_as_it_was,
+            hostile_records_come_back_as_they_were,
+            canonical_bytes_and_roots_come_out_of_the_stored_rows,
+            a_batch_sent_twice_is_refused_and_changes_nothing,
+            ten_thousand_rows_delivered_ten_times_are_stored_once,
+            a_batch_that_leaves_a_gap_is_refused,
+            a_record_that_is_there_already_is_bad_data,
+            a_stream_stands_at_its_last_number,
+            a_ledger_of_four_writers_has_no_holes,
+            each_leaf_gets_an_entry_of_its_own,
+            a_ledger_goes_on_where_a_clock_went_back,
+            entries_are_read_on_from_any_position,
+            pages_are_complete_and_stable_while_records_arrive,
+            filters_mean_what_they_mean_in_memory,
+            an_unknown_id_is_no_record,
+            a_store_opened_again_goes_on_where_it_was,
+            dropping_an_append_leaves_all_of_it_or_nothing,
+            migrating_again_changes_nothing,
+            storage_and_streams_add_up,
+        );
+    };
+    (@facts $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::suite::$fact::<$fixture>().await;
+        }
+    )*};
+}
+
+pub(crate) async fn append<S: Append>(
+    store: &S,
+    records: &[Box<Record>],
+) -> Result<Appended, StoreError> {
+    let batch = Batch::new(records).expect("consecutive records of one stream");
+    store.connect().await?.append(batch).await
+}
+
+pub(crate) async fn all<S: Read>(store: &S) -> Vec<Record> {
+    store.records(&Filter::new(), None, 100_000).await.unwrap().records
+}
+
+async fn ledger<S: Read>(store: &S) -> Vec<Entry> {
+    store.entries(0, 100_000).await.unwrap()
+}
+
+fn seqs(records: &[Record]) -> Vec<i64> {
+    records.iter().map(|record| record.seq).collect()
+}
+
+pub(crate) async fn every_field_comes_back_as_it_was<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut minimal = Record::default();
+    minimal.occurred_at = Timestamp::from_micros(NOON);
+    minimal.id = records::id(minimal.occurred_at, 5, 1);
+    minimal.writer_id = WriterId::new(5);
+    minimal.seq = 1;
+    minimal.seal(records::salts(1));
+    let sent = vec![Box::new(minimal), full(5, 2)];
+    append(&store, &sent).await.unwrap();
+
+    for record in &sent {
+        let stored = store.record(record.id).await.unwrap().expect("it was stored");
+        for field in Record::FIELDS {
+            assert_eq!(field.value(&stored), field.value(record), "{field:?}");
+        }
+        assert_eq!(stored.seals, record.seals);
+    }
+}
+
+pub(crate) async fn hostile_records_come_back_as_they_were<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let sent = hostile(6, 150);
+    append(&store, &sent).await.unwrap();
+
+    let mut stored = all(&store).await;
+    stored.reverse();
+    assert_eq!(stored.len(), sent.len());
+    for (stored, sent) in stored.iter().zip(&sent) {
+        for field in Record::FIELDS {
+            assert_eq!(field.value(stored), field.value(sent), "{field:?}");
+        }
+        assert_eq!(stored, &**sent);
+    }
+}
+
+pub(crate) async fn canonical_bytes_and_roots_come_out_of_the_stored_rows<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut sent = hostile(7, 60);
+    sent.push(full(7, 61));
+    let mut canonical = Canonical::new();
+    let expected = new_entries(&sent, &mut canonical);
+    let appended = append(&store, &sent).await.unwrap();
+
+    let entries = ledger(&store).await;
+    assert_eq!(entries, appended.entries);
+    assert_eq!(entries.iter().map(|entry| entry.new.clone()).collect::<Vec<_>>(), expected);
+    let mut rows = 0;
+    for entry in &entries {
+        let stored = store.entry_records(entry).await.unwrap();
+        assert_eq!(stored.len() as i64, entry.new.count());
+        let mut leaves = Vec::new();
+        for record in &stored {
+            let bytes = canonical.encode(record).to_vec();
+            assert_eq!(bytes, canonical.encode(&sent[rows]), "record {}", record.seq);
+            leaves.push(leaf_hash(&bytes));
+            rows += 1;
+        }
+        assert_eq!(root(&mut leaves), entry.new.batch_root);
+    }
+    assert_eq!(rows, sent.len());
+}
+
+pub(crate) async fn a_batch_sent_twice_is_refused_and_changes_nothing<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let sent = stream(8, 1..=20);
+    append(&store, &sent).await.unwrap();
+    let before = (all(&store).await, ledger(&store).await);
+
+    for again in [&sent[..], &sent[5..], &sent[19..]] {
+        let refused = append(&store, again).await.unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Position { last_seq: 20 });
+    }
+    assert_eq!((all(&store).await, ledger(&store).await), before);
+}
+
+pub(crate) async fn ten_thousand_rows_delivered_ten_times_are_stored_once<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    for first in (1..10_000).step_by(1_000) {
+        let sent = stream(9, first..first + 1_000);
+        let mut accepted = 0;
+        for _delivery in 0..10 {
+            match append(&store, &sent).await {
+                Ok(_) => accepted += 1,
+                Err(refused) => {
+                    assert_eq!(refused.kind(), StoreErrorKind::Position { last_seq: first + 999 })
+                }
+            }
+        }
+        assert_eq!(accepted, 1);
+    }
+    let stored: BTreeSet<i64> = seqs(&all(&store).await).into_iter().collect();
+    assert_eq!(all(&store).await.len(), 10_000);
+    assert!(stored.into_iter().eq(1..=10_000));
+}
+
+pub(crate) async fn a_batch_that_leaves_a_gap_is_refused<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let refused = append(&store, &stream(10, 2..=3)).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Position { last_seq: 0 });
+    append(&store, &stream(10, 1..=3)).await.unwrap();
+    let refused = append(&store, &stream(10, 5..=6)).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Position { last_seq: 3 });
+    assert_eq!(all(&store).await.len(), 3);
+}
+
+pub(crate) async fn a_record_that_is_there_already_is_bad_data<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &stream(10, 1..=3)).await.unwrap();
+    let before = (all(&store).await, ledger(&store).await);
+    // The same id and time from another stream, and twice in one batch.
+    let mut from_elsewhere = stream(11, 1..=3);
+    from_elsewhere[2].id = before.0[0].id;
+    let mut twice = stream(11, 1..=3);
+    twice[2].occurred_at = twice[0].occurred_at;
+    twice[2].id = twice[0].id;
+    for sent in [from_elsewhere, twice] {
+        assert_eq!(append(&store, &sent).await.unwrap_err().kind(), StoreErrorKind::Data);
+    }
+    assert_eq!((all(&store).await, ledger(&store).await), before);
+    append(&store, &stream(11, 1..=3)).await.unwrap();
+}
+
+pub(crate) async fn a_stream_stands_at_its_last_number<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut appender = store.connect().await.unwrap();
+    assert_eq!(appender.position(WriterId::new(11)).await.unwrap(), 0);
+    for range in [1..=3, 4..=9] {
+        let records = stream(11, range.clone());
+        appender.append(Batch::new(&records).unwrap()).await.unwrap();
+        assert_eq!(appender.position(WriterId::new(11)).await.unwrap(), *range.end());
+    }
+    assert_eq!(appender.position(WriterId::new(12)).await.unwrap(), 0);
+}
+
+pub(crate) async fn a_ledger_of_four_writers_has_no_holes<F: Fixture>() {
+    const BATCHES: i64 = 15;
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let writers: Vec<_> = (21..25)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut appender = store.connect().await.unwrap();
+                let mut next = 1;
+                for batch in 0..BATCHES {
+                    let last = next + (batch * writer) % 7;
+                    let records = stream(writer, next..=last);
+                    let appended = appender.append(Batch::new(&records).unwrap()).await.unwrap();
+                    assert_eq!(appended.entries[0].new.first_seq, next);
+                    next = last + 1;
+                }
+                next - 1
+            })
+        })
+        .collect();
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+
+    let entries = ledger(&store).await;
+    assert!(entries.iter().map(|entry| entry.position).eq(1..=4 * BATCHES));
+    assert!(entries.is_sorted_by(|a, b| a.committed_at < b.committed_at));
+    let mut streams: BTreeMap<WriterId, i64> = BTreeMap::new();
+    for entry in &entries {
+        let last = streams.entry(entry.new.writer_id).or_default();
+        assert_eq!(entry.new.first_seq, *last + 1, "a stream is whole");
+        *last = entry.new.last_seq;
+    }
+    assert_eq!(streams.values().sum::<i64>(), written);
+    assert_eq!(all(&store).await.len() as i64, written);
+}
+
+pub(crate) async fn each_leaf_gets_an_entry_of_its_own<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut sent = stream(13, 1..=6);
+    for (record, (month, class)) in sent.iter_mut().zip([
+        ("2026-04", "activity"),
+        ("2026-04", "activity"),
+        ("2026-05", "activity"),
+        ("2026-05", "authentication"),
+        ("2026-05", "authentication"),
+        ("2026-06", "activity"),
+    ]) {
+        record.occurred_at = format!("{month}-30T23:59:59.999999Z").parse().unwrap();
+        record.id = records::id(record.occurred_at, 13, record.seq);
+        record.retention_class.set(class);
+    }
+    let appended = append(&store, &sent).await.unwrap();
+
+    let leaves: Vec<_> = appended
+        .entries
+        .iter()
+        .map(|entry| (entry.new.month.to_string(), entry.new.class.clone(), entry.new.count()))
+        .collect();
+    let leaf = |month: &str, class: &str, count| (month.to_owned(), class.to_owned(), count);
+    assert_eq!(
+        leaves,
+        [
+            leaf("2026-04", "activity", 2),
+            leaf("2026-05", "activity", 1),
+            leaf("2026-05", "authentication", 2),
+            leaf("2026-06", "activity", 1),
+        ]
+    );
+    assert_eq!(ledger(&store).await, appended.entries);
+    assert_eq!(appended.position(), 4);
+    for entry in &appended.entries {
+        let records = store.entry_records(entry).await.unwrap();
+        assert!(seqs(&records).into_iter().eq(entry.new.first_seq..=entry.new.last_seq));
+    }
+}
+
+pub(crate) async fn a_ledger_goes_on_where_a_clock_went_back<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let first = append(&store, &stream(14, 1..=2)).await.unwrap();
+    let second = append(&store, &stream(14, 3..=4)).await.unwrap();
+    assert!(second.committed_at() > first.committed_at());
+    assert_eq!(second.position(), first.position() + 1);
+}
+
+pub(crate) async fn entries_are_read_on_from_any_position<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    for seq in 1..=5 {
+        append(&store, &stream(15, [seq])).await.unwrap();
+    }
+    let positions = |entries: Vec<Entry>| -> Vec<i64> {
+        entries.into_iter().map(|entry| entry.position).collect()
+    };
+    assert_eq!(positions(store.entries(0, 2).await.unwrap()), [1, 2]);
+    assert_eq!(positions(store.entries(2, 10).await.unwrap()), [3, 4, 5]);
+    assert_eq!(positions(store.entries(5, 10).await.unwrap()), [0; 0]);
+}
+
+pub(crate) async fn pages_are_complete_and_stable_while_records_arrive<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut old = stream(16, 1..=100);
+    // Many records of one moment, so that the order has to fall back on the ids.
+    for record in &mut old[30..70] {
+        record.occurred_at = Timestamp::from_micros(NOON + 40_000_000);
+        record.id = records::id(record.occurred_at, 16, record.seq * 37 % 101);
+    }
+    append(&store, &old).await.unwrap();
+
+    let mut read: Vec<Keyset> = Vec::new();
+    let mut after = None;
+    let mut newer = 101;
+    loop {
+        let page = store.records(&Filter::new(), after, 7).await.unwrap();
+        assert!(page.records.len() == 7 || page.next.is_none());
+        read.extend(page.records.iter().map(Keyset::of));
+        // What arrives meanwhile is newer than what was read, and does not move it.
+        append(&store, &stream(16, newer..newer + 3)).await.unwrap();
+        newer += 3;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let mut expected: Vec<Keyset> = old.iter().map(|record| Keyset::of(record)).collect();
+    expected.sort_unstable();
+    expected.reverse();
+    assert_eq!(read, expected);
+
+    let page = store.records(&Filter::new(), None, (newer - 1) as usize).await.unwrap();
+    assert_eq!((page.records.len() as i64, page.next), (newer - 1, None), "exactly one page");
+}
+
+pub(crate) async fn filters_mean_what_they_mean_in_memory<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut sent = stream(17, 1..=60);
+    sent.extend(hostile(17, 130).into_iter().skip(60));
+    append(&store, &sent).await.unwrap();
+
+    let any =
+        |field: &str, values: &[&str]| Filter::new().any_of(field, values.iter().copied()).unwrap();
+    let at = |seconds: i64| Timestamp::from_micros(NOON + seconds * 1_000_000);
+    let mut filters = vec![
+        Filter::new(),
+        any("entity_type", &["order"]),
+        any("entity_type", &["PRODUCT", "User"]),
+        any("entity_type", &["order"]).any_of("entity_id", ["3"]).unwrap(),
+        any("action", &["CREATE"]),
+        any("action", &["create", "cancel"]).any_of("actor_id", ["ana"]).unwrap(),
+        any("actor_id", &["Ana"]),
+        any("actor_id", &["ana", "bob", "'; DROP TABLE activity_records; --"]),
+        any("outcome", &["DENIED"]),
+        any("actor_type", &["user", "no such type"]),
+        any("actor_id", &[]),
+        any("description", &["NULL"]),
+        any("entity_id", &[""]),
+        any("actor_id", &["ana\0", "\u{10ffff}"]),
+        Filter::new().from(at(10)),
+        Filter::new().to(at(10)),
+        any("outcome", &["success"]).from(at(5)).to(at(30)),
+        Filter::new().from(at(30)).to(at(5)),
+    ];
+    // Each hostile text finds its own record again.
+    for record in sent.iter().skip(60).step_by(9) {
+        for field in ["actor_id", "action", "entity_type", "description", "route"] {
+            let value = tower_activity::record::Field::named(field).unwrap().value(record);
+            if let tower_activity::record::Value::Text(text) = value {
+                filters.push(any(field, &[text]));
+            }
+        }
+    }
+    for filter in filters {
+        let mut expected: Vec<&Record> =
+            sent.iter().map(|record| &**record).filter(|record| filter.matches(record)).collect();
+        expected.sort_unstable_by_key(|record| std::cmp::Reverse(Keyset::of(record)));
+        let found = store.records(&filter, None, 1_000).await.unwrap().records;
+        assert_eq!(
+            seqs(&found),
+            expected.iter().map(|record| record.seq).collect::<Vec<_>>(),
+            "{filter:?}"
+        );
+    }
+}
+
+pub(crate) async fn an_unknown_id_is_no_record<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &stream(18, [1])).await.unwrap();
+    let near = records::id(ordinary(18, 1).occurred_at, 18, 2);
+    for id in [RecordId::NIL, RecordId::from_bytes([0xff; 16]), near] {
+        assert_eq!(store.record(id).await.unwrap(), None);
+    }
+}
+
+pub(crate) async fn a_store_opened_again_goes_on_where_it_was<F: Fixture>() {
+    let fixture = F::new().await;
+    let first = fixture.open().await;
+    append(&first, &stream(19, 1..=3)).await.unwrap();
+    let second = fixture.open().await;
+    assert_eq!(second.connect().await.unwrap().position(WriterId::new(19)).await.unwrap(), 3);
+    let appended = append(&second, &stream(19, 4..=5)).await.unwrap();
+    assert_eq!(appended.position(), 2);
+    // Both are open at once, and see the same.
+    assert_eq!(all(&first).await, all(&second).await);
+    drop(first);
+    drop(second);
+    let third = fixture.open().await;
+    assert_eq!(seqs(&all(&third).await), [5, 4, 3, 2, 1]);
+}
+
+pub(crate) async fn dropping_an_append_leaves_all_of_it_or_nothing<F: Fixture>() {
+    const ROWS: i64 = 300;
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (mut nothing, mut everything) = (0, 0);
+    for polls in 1_i64.. {
+        let writer = 1_000 + polls;
+        let records = stream(writer, 1..=ROWS);
+        let mut appender = store.connect().await.unwrap();
+        let ended = {
+            let mut append = pin!(appender.append(Batch::new(&records).unwrap()));
+            let mut left = polls;
+            std::future::poll_fn(|context| {
+                left -= 1;
+                match append.as_mut().poll(context) {
+                    Poll::Ready(appended) => Poll::Ready(Some(appended)),
+                    Poll::Pending if left == 0 => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
+            })
+            .await
+        };
+        drop(appender);
+        // Under the lock that the append held, on a new connection.
+        let mut asked = store.connect().await.unwrap();
+        let position = asked.position(WriterId::new(writer)).await.unwrap();
+        let mine = |record: &&Record| record.writer_id == WriterId::new(writer);
+        let stored = all(&store).await.iter().filter(mine).count() as i64;
+        assert_eq!(stored, position, "after {polls} polls");
+        match position {
+            0 => nothing += 1,
+            ROWS => everything += 1,
+            part => panic!("{part} of {ROWS} records after {polls} polls"),
+        }
+        if let Some(appended) = ended {
+            appended.unwrap();
+            break;
+        }
+    }
+    assert!(everything > 0);
+    // A store that never waits has nothing that could be dropped midway.
+    assert!(nothing > 0 || everything == 1);
+    let positions: Vec<i64> = ledger(&store).await.iter().map(|entry| entry.position).collect();
+    assert!(positions.into_iter().eq(1..=everything));
+}
+
+pub(crate) async fn migrating_again_changes_nothing<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &stream(20, 1..=3)).await.unwrap();
+    let before = (all(&store).await, ledger(&store).await);
+    let (a, b) = tokio::join!(store.migrate(), store.migrate());
+    a.unwrap();
+    b.unwrap();
+    assert_eq!((all(&store).await, ledger(&store).await), before);
+}
+
+pub(crate) async fn storage_and_streams_add_up<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let empty = store.storage().await.unwrap();
+    assert_eq!((empty.rows, empty.oldest, empty.newest), (0, None, None));
+    append(&store, &stream(31, 1..=30)).await.unwrap();
+    append(&store, &stream(30, 1..=3)).await.unwrap();
+    append(&store, &stream(31, 31..=40)).await.unwrap();
+
+    let storage = store.storage().await.unwrap();
+    assert_eq!(storage.rows, 43);
+    assert!(storage.bytes > 0);
+    assert_eq!(storage.oldest, Some(ordinary(31, 1).occurred_at));
+    assert_eq!(storage.newest, Some(ordinary(31, 40).occurred_at));
+    let mut streams: Vec<_> = store.streams().await.unwrap();
+    streams.sort_unstable_by_key(|stream| stream.writer_id);
+    let streams: Vec<_> =
+        streams.into_iter().map(|stream| (stream.writer_id.get(), stream.last_seq)).collect();
+    assert_eq!(streams, [(30, 3), (31, 40)]);
+}
