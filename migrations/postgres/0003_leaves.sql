@@ -31,8 +31,8 @@ declare
     starts timestamptz;
     ends timestamptz;
 begin
-    if month !~ '^[0-9]{4}-(0[1-9]|1[0-2])$' or class = '' then
-        raise exception 'no leaf for month % and class %', quote_nullable(month), quote_nullable(class)
+    if month !~ '^[0-9]{4}-(0[1-9]|1[0-2])$' or class is null then
+        raise exception 'no leaf for month %', quote_nullable(month)
             using errcode = '22023';
     end if;
     if exists (select from pg_inherits where inhrelid = to_regclass(format('activity.%I', leaf))) then

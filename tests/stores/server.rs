@@ -15,14 +15,14 @@ use tempfile::TempDir;
 
 /// A database that is dropped at the end of the test.
 #[derive(Debug)]
-pub struct Database {
+pub(crate) struct Database {
     admin: String,
     name: String,
 }
 
 impl Database {
     /// Makes a database on the server of `TEST_POSTGRES_URL`.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let admin = env::var("TEST_POSTGRES_URL").expect(
             "TEST_POSTGRES_URL names no server: run scripts/test, which starts one, or set it to the \
              superuser's URL of a throw-away server",
@@ -31,7 +31,7 @@ impl Database {
     }
 
     /// Makes a database on the server at `admin`.
-    pub async fn on(admin: &str) -> Self {
+    pub(crate) async fn on(admin: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("activity_test_{}_{number}", std::process::id());
@@ -40,25 +40,31 @@ impl Database {
         Self { admin: admin.to_owned(), name }
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns the superuser's URL of this database.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         with_database(&self.admin, &self.name)
     }
 
     /// Returns the superuser's URL of the server.
-    pub fn admin(&self) -> &str {
+    pub(crate) fn admin(&self) -> &str {
         &self.admin
     }
 
-    pub async fn execute(&self, sql: &str) {
+    /// Returns the password in the URL.
+    pub(crate) fn password(&self) -> Option<&str> {
+        let (credentials, _) = self.admin.split_once("//")?.1.rsplit_once('@')?;
+        Some(credentials.split_once(':')?.1)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
         execute(&self.url(), sql).await;
     }
 
-    pub async fn connect(&self) -> PgConnection {
+    pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url()).await.expect("the test's server takes connections")
     }
 }
@@ -85,20 +91,20 @@ impl Drop for Database {
 }
 
 /// Returns the URL with another database.
-pub fn with_database(url: &str, database: &str) -> String {
+pub(crate) fn with_database(url: &str, database: &str) -> String {
     let (address, query) = url.split_once('?').map_or((url, None), |(a, q)| (a, Some(q)));
     let cut = address.rfind('/').expect("a URL has a path");
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}/{database}{query}", &address[..cut])
 }
 
-pub async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     let mut connection = PgConnection::connect(url).await.expect("the test's server answers");
     raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test's own statement");
 }
 
 /// Returns the folder of the server's programs.
-pub fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     if let Some(folder) = env::var_os("TEST_POSTGRES_BIN").filter(|folder| !folder.is_empty()) {
         return folder.into();
     }
@@ -112,8 +118,15 @@ pub fn programs() -> PathBuf {
     newest.expect("no version in /usr/lib/postgresql").join("bin")
 }
 
+/// Returns the path of PgBouncer.
+pub(crate) fn pgbouncer() -> PathBuf {
+    env::var_os("TEST_PGBOUNCER")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| "/usr/sbin/pgbouncer".into(), PathBuf::from)
+}
+
 /// Makes a command that runs as a user whom Postgres accepts, in `folder`.
-pub fn unprivileged(program: &Path, folder: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path, folder: &Path) -> Command {
     let user = env::var("TEST_POSTGRES_USER").unwrap_or_else(|_| {
         let root = fs::metadata("/proc/self").is_ok_and(|meta| {
             use std::os::unix::fs::MetadataExt as _;
@@ -139,7 +152,7 @@ pub fn unprivileged(program: &Path, folder: &Path) -> Command {
 }
 
 /// Runs a command that must succeed.
-pub fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} ended with {}: {stderr}", output.status);
@@ -147,21 +160,21 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 /// Returns a port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
     listener.local_addr().expect("a bound listener has an address").port()
 }
 
 /// A server of the test's own, which may be stopped and started; its end ends it.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     folder: TempDir,
     port: u16,
 }
 
 impl Server {
     /// Makes and starts a server.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("activity-pg").tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         let server = Self { folder, port: free_port() };
@@ -180,37 +193,40 @@ impl Server {
     }
 
     /// Starts it again.
-    pub fn up(&self) {
+    pub(crate) fn up(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
              -c max_connections=50 -c fsync=off",
             self.port
         );
-        run(self.program("pg_ctl").args(["-D", "data", "-l", "log", "-w", "-o", &options, "start"]));
+        run(self
+            .program("pg_ctl")
+            .args(["-D", "data", "-l", "log", "-w", "-o", &options, "start"]));
     }
 
     /// Ends it at once, as a crash would.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         run(self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-w", "stop"]));
     }
 
     /// Makes it read its settings again.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         run(self.program("pg_ctl").args(["-D", "data", "reload"]));
     }
 
     /// Replaces a file of its data folder.
-    pub fn write(&self, file: &str, content: &str) {
-        fs::write(self.folder.path().join("data").join(file), content).expect("a file of the server");
+    pub(crate) fn write(&self, file: &str, content: &str) {
+        fs::write(self.folder.path().join("data").join(file), content)
+            .expect("a file of the server");
     }
 
     /// Returns the superuser's URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
     /// Waits until it takes connections.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         while PgConnection::connect(&self.url()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -12,6 +12,8 @@ pub(super) enum SqlType {
     Integer,
     Bigint,
     Text,
+    /// Text that names the leaf: empty where absent, since a partition has no null among others.
+    Class,
     Json,
     Inet,
 }
@@ -28,6 +30,7 @@ impl SqlType {
                 _ => Self::Bigint,
             },
             Kind::Stream => Self::Bigint,
+            Kind::Text if field.name() == "retention_class" => Self::Class,
             Kind::Word | Kind::Text => Self::Text,
             Kind::Json => Self::Json,
             Kind::Address => Self::Inet,

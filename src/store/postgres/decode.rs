@@ -117,7 +117,7 @@ fn value(bytes: &[u8], sql_type: SqlType, kind: Kind) -> Option<Value<'_>> {
         SqlType::Integer => Value::Integer(i32::from_be_bytes(bytes.try_into().ok()?).into()),
         SqlType::Bigint if kind == Kind::Stream => Value::Stream(WriterId::new(bigint(bytes)?)),
         SqlType::Bigint => Value::Integer(bigint(bytes)?),
-        SqlType::Text => Value::Text(std::str::from_utf8(bytes).ok()?),
+        SqlType::Text | SqlType::Class => Value::Text(std::str::from_utf8(bytes).ok()?),
         SqlType::Json => Value::Json(std::str::from_utf8(bytes).ok()?),
         SqlType::Inet => Value::Address(address(bytes)?),
     })

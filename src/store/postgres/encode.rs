@@ -47,6 +47,7 @@ pub(super) fn row(out: &mut Vec<u8>, record: &Record) {
 
 fn value(out: &mut Vec<u8>, value: &Value<'_>, sql_type: SqlType) {
     match *value {
+        Value::Null if sql_type == SqlType::Class => bytes(out, b""),
         Value::Null => out.extend_from_slice(&NULL),
         Value::Id(id) => bytes(out, id.as_bytes()),
         Value::Time(at) => {
