@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 
 use super::{
-    Defaults, EntityIdFrom, Explanation, How, Level, Meaning, Plan, Rules, RulesError,
+    Defaults, Delivery, EntityIdFrom, Explanation, How, Level, Meaning, Plan, Rules, RulesError,
     cache::Cache,
     condition::Question,
     explain,
@@ -89,6 +89,15 @@ impl CompiledRules {
     #[must_use]
     pub fn defaults(&self) -> &Defaults {
         &self.inner.defaults
+    }
+
+    /// Returns the rule that asks for the strictest delivery class beyond the default one, with that
+    /// class, so that a pipeline which cannot keep it refuses to start.
+    #[must_use]
+    pub fn strictest_delivery(&self) -> Option<(&str, Delivery)> {
+        let asked = |ready: &Ready| ready.delivery.filter(|class| *class > Delivery::default());
+        let strictest = self.inner.rules.iter().max_by_key(|ready| asked(ready))?;
+        asked(strictest).map(|class| (&*strictest.name, class))
     }
 
     /// Explains what a request to a route means when it ends with a status, and why.
