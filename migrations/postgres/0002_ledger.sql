@@ -114,8 +114,10 @@ alter table activity.ledger_entries enable always trigger seal;
 alter table activity.ledger_entries enable always trigger guard;
 alter table activity.ledger_entries enable always trigger refuse_truncate;
 
--- Where a stream stands, read under the lock that an append holds: a plain read while a commit is
--- in flight gives the old answer. Two statements, so that the second sees what the first waited for.
+-- Where a stream stands, read under the locks that an append holds: a plain read while a commit is in
+-- flight gives the old answer. The stream's own lock, which an append takes at its beginning, waits for
+-- one whose COMMIT has not even arrived. Statement by statement, so that the last sees what the first
+-- two waited for.
 create function activity.stream_position(writer bigint) returns bigint
     language plpgsql
     volatile
@@ -128,6 +130,7 @@ begin
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception 'positions are read READ COMMITTED' using errcode = '25001';
     end if;
+    perform pg_advisory_xact_lock(writer);
     perform 1 from activity.ledger_lock for update;
     if not found then
         raise exception 'the row of activity.ledger_lock is gone' using errcode = '42P01';

@@ -15,4 +15,6 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
+mod proxy;
+#[cfg(feature = "postgres")]
 mod server;

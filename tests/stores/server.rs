@@ -98,6 +98,14 @@ pub(crate) fn with_database(url: &str, database: &str) -> String {
     format!("{}/{database}{query}", &address[..cut])
 }
 
+/// Returns the URL with another host and port.
+pub(crate) fn replace_host(url: &str, host: &str) -> String {
+    let (scheme, rest) = url.split_once("//").expect("a URL has a scheme");
+    let (authority, path) = rest.split_once('/').expect("a URL has a path");
+    let user = authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
+    format!("{scheme}//{user}{host}/{path}")
+}
+
 pub(crate) async fn execute(url: &str, sql: &str) {
     let mut connection = PgConnection::connect(url).await.expect("the test's server answers");
     raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test's own statement");

@@ -164,9 +164,11 @@ async fn append(
     scratch: &mut Scratch,
     batch: Batch<'_>,
 ) -> Result<Appended, Failure> {
-    // Said, not assumed: under another isolation level the trigger would check an old state.
+    // READ COMMITTED is said, not assumed: under another level the trigger would check an old state. The
+    // stream's lock makes whoever asks for its position wait until this transaction has ended.
     let begin = limits.begin("read write");
-    raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
+    let sql = format!("{begin}; select pg_advisory_xact_lock({})", batch.writer_id());
+    raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     let mut entries = Vec::with_capacity(1);
     for run in runs(batch.records()) {
         entries.extend(copy(connection, scratch, run).await?);

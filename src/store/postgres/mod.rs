@@ -9,7 +9,7 @@
 //! retention class), the batch's ledger entries, COMMIT. At COMMIT a deferred trigger takes the ledger's
 //! lock, refuses the entry unless its stream stands just before it, and gives it position and time. The
 //! lock is therefore held by the server alone, for moments: a client that freezes or vanishes in its
-//! transaction holds up nobody. A leaf that is missing is made first, in a transaction of its own.
+//! transaction holds up nobody but its own stream. A leaf that is missing is made first, in a transaction of its own.
 //!
 //! # PgBouncer
 //!

@@ -10,6 +10,7 @@ use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tower_activity::{
     query::Filter,
+    record::WriterId,
     store::{Append as _, Appender as _, Maintain as _, Read as _, postgres::PostgresStore},
 };
 
@@ -86,8 +87,7 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
                     let id = records[0].id;
                     assert_eq!(store.record(id).await.unwrap().unwrap(), *records[0]);
                 }
-                let writer = records_writer(writer);
-                assert_eq!(appender.position(writer).await.unwrap(), 200);
+                assert_eq!(appender.position(WriterId::new(writer)).await.unwrap(), 200);
             })
         })
         .collect();
@@ -100,8 +100,4 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
     for entry in &entries[..3] {
         assert_eq!(store.entry_records(entry).await.unwrap().len(), 8);
     }
-}
-
-fn records_writer(writer: i64) -> tower_activity::record::WriterId {
-    tower_activity::record::WriterId::new(writer)
 }
