@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, postgres::PgRow, raw_sql};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, raw_sql};
 
 use super::{
     column::COLUMNS,
@@ -52,11 +52,8 @@ impl Append for PostgresStore {
     type Appender = PostgresAppender;
 
     async fn connect(&self) -> Result<PostgresAppender, StoreError> {
-        let connection = self
-            .bounded("connect to the database", async {
-                Ok(PgConnection::connect_with(self.options()).await?)
-            })
-            .await?;
+        let connection =
+            self.bounded("connect to the database", async { Ok(self.dial().await?) }).await?;
         Ok(PostgresAppender {
             store: self.clone(),
             connection: Some(connection),
@@ -90,7 +87,7 @@ impl Appender for PostgresAppender {
                 // The keys of the leaf speak before the ledger does. Were these rows appended before,
                 // or has one of them the id of another? The stream's position tells.
                 drop(connection);
-                let mut fresh = PgConnection::connect_with(self.store.options()).await?;
+                let mut fresh = self.store.dial().await?;
                 let last_seq = position(&mut fresh, limits, batch.writer_id()).await?;
                 if last_seq.checked_add(1) != Some(batch.first_seq()) {
                     return Err(Failure::Kind(StoreErrorKind::Position { last_seq }, None));

@@ -1,11 +1,11 @@
 //! Looking after the schema and its leaves.
 
-use sqlx::query;
+use sqlx::{AssertSqlSafe, query, raw_sql};
 
 use super::{
     decode::{integer, moment},
     migrations,
-    store::PostgresStore,
+    store::{Limits, PostgresStore},
 };
 use crate::{
     record::{Category, WriterId},
@@ -14,24 +14,25 @@ use crate::{
 
 impl Maintain for PostgresStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        self.bounded("bring the schema to this build's version", async {
-            let mut transaction = self.writing().await?;
-            migrations::run(&mut transaction).await?;
-            Ok(transaction.commit().await?)
-        })
-        .await?;
-        // The classes of records for which no policy says otherwise. A transaction of its own: what
-        // making leaves locks stays locked until its end.
-        self.bounded("make the leaves of this month and the next", async {
-            let mut transaction = self.writing().await?;
+        let limits = Limits::MIGRATION;
+        let migrating = limits.bounded("bring the schema to this build's version", async {
+            let mut connection = self.dial().await?;
+            raw_sql(AssertSqlSafe(limits.begin("read write"))).execute(&mut connection).await?;
+            migrations::run(&mut connection).await?;
+            // In a transaction of its own: what making leaves locks stays locked until its end.
+            let begin = limits.begin("read write");
+            let next = format!("commit; {begin}");
+            raw_sql(AssertSqlSafe(next)).execute(&mut connection).await?;
             query("select activity.make_leaves($1)")
+                // The classes of records for which no policy says otherwise.
                 .bind(Category::WORDS)
                 .persistent(false)
-                .execute(&mut *transaction)
+                .execute(&mut connection)
                 .await?;
-            Ok(transaction.commit().await?)
-        })
-        .await
+            raw_sql("commit").execute(&mut connection).await?;
+            Ok(())
+        });
+        migrating.await
     }
 
     async fn storage(&self) -> Result<Storage, StoreError> {

@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, PgPool, Postgres, Transaction,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -14,6 +14,19 @@ use crate::store::{Maintain as _, StoreError, StoreErrorKind};
 const READ_CONNECTIONS: u32 = 8;
 
 /// A log in Postgres. Clones share their connections.
+///
+/// Opening a store keeps up to eight connections for reading, made when first needed; the writer has one
+/// of its own.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_activity::{pipeline::Pipeline, store::postgres::PostgresStore};
+///
+/// let store = PostgresStore::open("postgres://shop@localhost/activity").await?;
+/// let pipeline = Pipeline::builder(store).start().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
@@ -65,8 +78,10 @@ impl PostgresStore {
         self
     }
 
-    pub(super) fn options(&self) -> &PgConnectOptions {
-        &self.options
+    /// Opens a connection of one's own, outside of the pool: what goes wrong is then known at once, where
+    /// a pool tries again until its time is up and says only that.
+    pub(super) async fn dial(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
     }
 
     pub(super) const fn limits(&self) -> Limits {
@@ -79,11 +94,6 @@ impl PostgresStore {
     /// server and run it on another.
     pub(super) async fn reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let begin = self.limits().begin("read only");
-        self.pool.begin_with(AssertSqlSafe(begin)).await
-    }
-
-    pub(super) async fn writing(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let begin = self.limits().begin("read write");
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
@@ -118,6 +128,10 @@ fn writable(options: &PgConnectOptions) -> PgConnectOptions {
 pub(super) struct Limits(Duration);
 
 impl Limits {
+    /// For bringing the schema to this build's version, which may include waiting for another process
+    /// that does the same.
+    pub(super) const MIGRATION: Self = Self(Duration::from_secs(300));
+
     /// Returns the statements that begin a transaction under these limits.
     pub(super) fn begin(self, access: &str) -> String {
         let whole = self.0.as_millis().max(1);
@@ -168,5 +182,17 @@ impl Failure {
 impl From<sqlx::Error> for Failure {
     fn from(source: sqlx::Error) -> Self {
         Self::Database(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_shown_of_a_store_holds_no_password() {
+        let pool = PgPool::connect_lazy("postgres://ana:geheim@db.example/log").unwrap();
+        let shown = format!("{:?}", PostgresStore::from_pool(pool));
+        assert!(shown.contains("db.example") && !shown.contains("geheim"), "{shown}");
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::Filter,
-    record::{Canonical, Group, Kind, Record, Seal, WriterId},
+    record::{Canonical, Category, Group, Kind, Record, Seal, WriterId},
     store::{
         Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind,
         postgres::PostgresStore,
@@ -259,4 +259,22 @@ async fn the_owner_of_an_ordinary_database_suffices() {
     let admin = database.admin().to_owned();
     drop(database);
     execute(&admin, &format!("drop role {role}")).await;
+}
+
+#[tokio::test]
+async fn the_views_show_what_their_names_say() {
+    let (database, store) = store().await;
+    let mut records = stream(5, 1..=6);
+    records[1].category = Category::Authentication;
+    records[2].category = Category::System;
+    let mut appender = store.connect().await.unwrap();
+    appender.append(batch(&records)).await.unwrap();
+    let mut connection = database.connect().await;
+    for (view, count) in
+        [("authentication_logs", 1_i64), ("action_logs", 4), ("recent_activity", 6)]
+    {
+        let sql = format!("select count(*)::bigint from activity.{view}");
+        let row = connection.fetch_one(raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        assert_eq!(row.get::<i64, _>(0), count, "{view}");
+    }
 }

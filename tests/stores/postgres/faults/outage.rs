@@ -1,16 +1,11 @@
 //! Servers that go and come back (8), and settings that are wrong until somebody puts them right (11).
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{cell::RefCell, io, sync::Once, time::Duration};
 
 use tower_activity::{
     pipeline::Pipeline,
     store::{Append as _, StoreErrorKind, postgres::PostgresStore},
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::{assert_all_stored, assert_whole, create, scaled};
 use crate::{
@@ -47,19 +42,24 @@ async fn a_server_that_flaps_costs_nothing_but_time() {
     assert_whole(&store, count).await;
 }
 
-/// What was said through `tracing`.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was said through `tracing` on this thread: that of a test with a runtime of its own.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Writes to [`SAID`].
+#[derive(Clone, Copy)]
+struct Said;
 
 impl Said {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    fn text() -> String {
+        SAID.with_borrow(String::clone)
     }
 }
 
 impl io::Write for Said {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        SAID.with_borrow_mut(|said| said.push_str(&String::from_utf8_lossy(bytes)));
         Ok(bytes.len())
     }
 
@@ -68,22 +68,24 @@ impl io::Write for Said {
     }
 }
 
-impl<'a> MakeWriter<'a> for Said {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+/// Listens on every thread: subscribers of single threads take each other's events away, since what is
+/// enabled is remembered for the whole process.
+fn listen() {
+    static LISTEN: Once = Once::new();
+    LISTEN.call_once(|| {
+        let listening = tracing_subscriber::fmt()
+            .with_writer(|| Said)
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .finish();
+        tracing::subscriber::set_global_default(listening).expect("nobody else listens here");
+    });
 }
 
-fn listen() -> (Said, tracing::subscriber::DefaultGuard) {
-    let said = Said::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(said.clone())
-        .with_ansi(false)
-        .with_max_level(tracing::Level::WARN)
-        .finish();
-    (said, tracing::subscriber::set_default(subscriber))
+/// Asserts that the writer said aloud that it holds what it has.
+fn assert_loud() {
+    let said = Said::text();
+    assert!(said.contains("ERROR") && said.contains("held"), "{said}");
 }
 
 /// Waits until the pipeline has tried in vain `times` more.
@@ -97,7 +99,7 @@ async fn retried(pipeline: &Pipeline, times: u64) {
 /// (11) A password that is wrong: held, said aloud, and right again without a restart of ours.
 #[tokio::test]
 async fn a_wrong_password_holds_the_records_until_it_is_right() {
-    let (said, _listening) = listen();
+    listen();
     let server = Server::start();
     let database = Database::on(&server.url()).await;
     database.execute("create role app login password 'right'").await;
@@ -123,8 +125,8 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
     retried(&pipeline, 3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.dropped.total()), (10, 10, 0));
-    assert!(said.text().contains("ERROR") && said.text().contains("held"), "{}", said.text());
-    assert!(!said.text().contains("app:wrong"), "no password is ever said");
+    assert_loud();
+    assert!(!Said::text().contains("app:wrong"), "no password is ever said");
 
     database.execute("alter role app password 'wrong'").await;
     pipeline.flush().await;
@@ -136,7 +138,7 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
 /// (11) A table that is missing; and a leaf that is missing, which the writer makes by itself.
 #[tokio::test]
 async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
-    let (said, _listening) = listen();
+    listen();
     let (database, store) = store().await;
     let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
@@ -147,7 +149,7 @@ async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
     retried(&pipeline, 3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
-    assert!(said.text().contains("ERROR") && said.text().contains("held"), "{}", said.text());
+    assert_loud();
     database.execute("alter table activity.elsewhere rename to ledger_entries").await;
     pipeline.flush().await;
     assert_eq!(pipeline.tally().stored, 20);

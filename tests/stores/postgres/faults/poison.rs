@@ -16,14 +16,16 @@ use crate::{
     records::stream,
 };
 
-/// (24) One, ten and a hundred bad rows in a batch of five hundred.
+/// (24) One and ten (in the long run a hundred) bad rows in a batch of five hundred.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_rows_become_stubs_and_good_ones_are_stored() {
     let (database, store) = store().await;
     // An index that somebody added: it has no room for long incompressible text.
     database.execute("create index on activity.records (description, reason)").await;
     let folder = tempfile::tempdir().unwrap();
-    for bad in [1_usize, 10, 100] {
+    // A hundred take a minute where hashing is not optimised.
+    let counts: &[usize] = if scaled(1) > 1 { &[1, 10, 100] } else { &[1, 10] };
+    for bad in counts.iter().copied() {
         let kept = folder.path().join(format!("{bad}.jsonl"));
         let pipeline = Pipeline::builder(store.clone())
             .batch_rows(500)
