@@ -58,7 +58,11 @@ struct Login {
     password: String,
 }
 
-async fn login(State(sessions): State<Sessions>, activity: Activity, Json(login): Json<Login>) -> Response {
+async fn login(
+    State(sessions): State<Sessions>,
+    activity: Activity,
+    Json(login): Json<Login>,
+) -> Response {
     if login.user.is_empty() || login.password != "secret" {
         return refuse("wrong user or password");
     }
@@ -68,7 +72,11 @@ async fn login(State(sessions): State<Sessions>, activity: Activity, Json(login)
     Json(json!({ "token": token })).into_response()
 }
 
-async fn logout(State(sessions): State<Sessions>, activity: Activity, request: Request) -> Response {
+async fn logout(
+    State(sessions): State<Sessions>,
+    activity: Activity,
+    request: Request,
+) -> Response {
     let Some(User(name)) = token(&request).and_then(|token| sessions.lock().remove(token)) else {
         return refuse("log in first");
     };

@@ -86,7 +86,8 @@ async fn only_admin_changes(
 }
 
 async fn register(State(users): State<Shelf>, Json(form): Json<Object>) -> Answer<Response> {
-    let Some(name) = form.get("user").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
+    let Some(name) = form.get("user").and_then(Value::as_str).filter(|name| !name.is_empty())
+    else {
         return Err(Refusal(StatusCode::UNPROCESSABLE_ENTITY, "a user needs a name"));
     };
     let user = Object::from_iter([("name".to_owned(), json!(name))]);
@@ -153,15 +154,27 @@ async fn cancel(State(orders): State<Shelf>, Path(id): Path<String>) -> Answer {
 
 type Form = Option<Json<Object>>;
 
-async fn add_payment(State(orders): State<Shelf>, Path(id): Path<String>, form: Form) -> Answer<Response> {
+async fn add_payment(
+    State(orders): State<Shelf>,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer<Response> {
     orders.with(|orders| orders.add_to(&id, "payments", form))
 }
 
-async fn add_promotion(State(orders): State<Shelf>, Path(id): Path<String>, form: Form) -> Answer<Response> {
+async fn add_promotion(
+    State(orders): State<Shelf>,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer<Response> {
     orders.with(|orders| orders.add_to(&id, "promotions", form))
 }
 
-async fn add_item(State(orders): State<Shelf>, Path(id): Path<String>, form: Form) -> Answer<Response> {
+async fn add_item(
+    State(orders): State<Shelf>,
+    Path(id): Path<String>,
+    form: Form,
+) -> Answer<Response> {
     orders.with(|orders| orders.add_to(&id, "items", form))
 }
 

@@ -1,0 +1,124 @@
+//! What the terminal shows: the start, a line for each record, the end.
+
+use std::{
+    env, fmt,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    process::ExitCode,
+};
+
+use futures_util::StreamExt as _;
+use tokio::{signal::unix, sync::watch};
+use tower_activity::{
+    pipeline::Subscription,
+    record::{Outcome, Record, visible},
+};
+
+use crate::settings::{Settings, Trouble};
+
+/// Says where everything is, and what to try.
+pub fn welcome(settings: &Settings, address: SocketAddr, records: i64) {
+    let (shop, store) = (format!("http://{address}"), settings.store_shown());
+    say(format_args!(
+        "shop     {shop}
+records  {shop}/activity/records
+store    {store} · mode best_effort · {records} records
+
+Open the shop in a browser, or try in another terminal:
+
+  TOKEN=$(curl -s --json '{{\"user\":\"ana\",\"password\":\"secret\"}}' {shop}/login | cut -d'\"' -f4)
+  curl -X POST -H \"Authorization: Bearer $TOKEN\" {shop}/api/orders/55/cancel
+  curl -X DELETE -H \"Authorization: Bearer $TOKEN\" {shop}/api/products/3
+  curl '{shop}/activity/records?entity_type=order&entity_id=55'
+
+Each record as it is committed (UTC), Ctrl-C to stop:
+"
+    ));
+}
+
+/// Prints each record until the log is shut down.
+pub async fn follow(mut records: Subscription) {
+    let coloured =
+        io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    while let Some(record) = records.next().await {
+        match record {
+            Ok(record) => say(Line { record: &record, coloured }),
+            Err(lagged) => say(lagged),
+        }
+    }
+}
+
+/// Prints a line; a reader that has gone is no reason to stop.
+pub fn say(line: impl fmt::Display) {
+    let _gone = writeln!(io::stdout(), "{line}");
+}
+
+/// A record in one line: `12:04:31 ana cancelled order 55 · 200 · 3 ms · 127.0.0.1 · rule rest`.
+struct Line<'r> {
+    record: &'r Record,
+    coloured: bool,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dim, colour, end) = match (self.coloured, self.record.outcome) {
+            (false, _) => ("", "", ""),
+            (true, Outcome::Success) => ("\u{1b}[2m", "", "\u{1b}[0m"),
+            (true, Outcome::Denied | Outcome::Failure) => ("\u{1b}[2m", "\u{1b}[31m", "\u{1b}[0m"),
+            (true, _) => ("\u{1b}[2m", "\u{1b}[33m", "\u{1b}[0m"),
+        };
+        let record = self.record;
+        let time = record.occurred_at.calendar().strftime("%H:%M:%S").to_string();
+        write!(f, "{dim}{time}{end} {colour}{}{end}{dim}", record.sentence())?;
+        if let Some(status) = record.status {
+            write!(f, " · {status}")?;
+        }
+        if let Some(micros) = record.duration_us {
+            match micros {
+                ..1_000 => write!(f, " · 0.{} ms", micros / 100)?,
+                ..1_000_000 => write!(f, " · {} ms", micros / 1_000)?,
+                _ => write!(f, " · {}.{} s", micros / 1_000_000, micros / 100_000 % 10)?,
+            }
+        }
+        if let Some(ip) = record.ip {
+            write!(f, " · {ip}")?;
+        }
+        if let Some(rule) = record.rule.as_option() {
+            write!(f, " · rule {}", visible(rule))?;
+        }
+        f.write_str(end)
+    }
+}
+
+/// Turns what `run` returned into the exit code, with one sentence where something went wrong.
+pub fn exit(result: Result<(), Trouble>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("quickstart: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells when somebody wants the shop to stop: Ctrl-C or a termination signal.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    pub fn on_signal() -> io::Result<Self> {
+        let (asked, stop) = watch::channel(false);
+        let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+        let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+        tokio::spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            asked.send_replace(true);
+        });
+        Ok(Self(stop))
+    }
+
+    pub async fn wait(mut self) {
+        // The sender lives until it has asked.
+        let _asked = self.0.wait_for(|asked| *asked).await;
+    }
+}
