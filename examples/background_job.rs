@@ -17,9 +17,15 @@ async fn expire_orders(log: Scoped) {
     for (order, refundable) in [("55", true), ("56", true), ("57", false)] {
         // The context names actor, channel and reason, so that each line says only what is its own.
         let record = Record::by(Actor::anonymous()).cancelled("order", order);
-        log.record(if refundable { record } else { record.outcome(Outcome::Failure, "payment_pending") });
+        log.record(if refundable {
+            record
+        } else {
+            record.outcome(Outcome::Failure, "payment_pending")
+        });
     }
-    let summary = Record::by(Actor::anonymous()).verb("expire_orders").metadata(&serde_json::json!({ "cancelled": 2 }));
+    let summary = Record::by(Actor::anonymous())
+        .verb("expire_orders")
+        .metadata(&serde_json::json!({ "cancelled": 2 }));
     log.record(summary);
 }
 

@@ -42,7 +42,8 @@ impl Appender for LinesAppender {
     async fn position(&mut self, writer_id: WriterId) -> Result<i64, StoreError> {
         let mut last = 0;
         for line in BufReader::new(File::open(&self.path).map_err(failed)?).lines() {
-            let record: serde_json::Value = serde_json::from_str(&line.map_err(failed)?).unwrap_or_default();
+            let record: serde_json::Value =
+                serde_json::from_str(&line.map_err(failed)?).unwrap_or_default();
             if record["writer_id"] == writer_id.to_string() {
                 last = record["seq"].as_i64().unwrap_or(last);
             }
@@ -54,7 +55,10 @@ impl Appender for LinesAppender {
     async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
         let last_seq = self.position(batch.writer_id()).await?;
         if batch.first_seq() != last_seq + 1 {
-            return Err(StoreError::new(StoreErrorKind::Position { last_seq }, "append to the file"));
+            return Err(StoreError::new(
+                StoreErrorKind::Position { last_seq },
+                "append to the file",
+            ));
         }
         let mut lines = Vec::new();
         for record in batch.records() {
@@ -77,7 +81,8 @@ fn failed(error: io::Error) -> StoreError {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args().nth(1).map_or_else(|| PathBuf::from("activity.jsonl"), PathBuf::from);
+    let path =
+        std::env::args().nth(1).map_or_else(|| PathBuf::from("activity.jsonl"), PathBuf::from);
     let pipeline = Pipeline::builder(LinesStore(path.clone())).start().await?;
     pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", "55"));
     println!("{}", pipeline.shutdown(Duration::from_secs(5)).await);

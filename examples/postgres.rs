@@ -24,7 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     // Makes schema and leaves where they are missing; an ordinary owner of the database suffices.
     let store = PostgresStore::open(&url).await?;
-    let activity = Pipeline::builder(store.clone()).rules(Rules::rest()).service("shop").start().await?;
+    let activity =
+        Pipeline::builder(store.clone()).rules(Rules::rest()).service("shop").start().await?;
 
     let app = Router::new()
         .route("/orders/{id}/cancel", post(cancel))

@@ -4,7 +4,12 @@
 
 use std::{error::Error, time::Duration};
 
-use axum::{Router, body::Body, http::{Request, StatusCode}, routing::delete};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::delete,
+};
 use tower::ServiceExt as _;
 use tower_activity::{ActivityLayer, Pipeline, query::Filter, store::MemoryStore};
 

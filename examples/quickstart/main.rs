@@ -11,45 +11,54 @@ mod settings;
 mod shop;
 mod terminal;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state};
-use settings::{Settings, Trouble};
-use tower_activity::{
-    ActivityLayer, Pipeline, Rules, SqliteStore, privacy::Keys, query::Filter, store::Store,
-};
+use axum::{Router, middleware::from_fn_with_state, serve};
+use settings::{Settings, Store, Trouble};
+use tokio::net::TcpListener;
+use tower_activity::{ActivityLayer, Filter, Keys, Pipeline, Rules, SqliteStore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    terminal::exit(run().await)
-}
-
-async fn run() -> Result<(), Trouble> {
+async fn main() -> Result<(), Trouble> {
     let settings = Settings::read()?;
     let listener = settings.listen().await?;
-    let stop = terminal::Stop::on_signal()?;
+    #[cfg(feature = "postgres")]
+    if settings.is_postgres() {
+        let store = tower_activity::PostgresStore::open(&settings.store).await?;
+        return run(&settings, listener, store).await;
+    }
+    run(&settings, listener, SqliteStore::open(&settings.store).await?).await
+}
 
-    let store = SqliteStore::open(&settings.store).await?;
-    let activity = Pipeline::builder(store.clone())
-        .rules(Rules::rest().with_file(&settings.rules)?)
-        .keys(Keys::open(&settings.keys)?)
-        .start()
-        .await?;
+async fn run<S: Store>(
+    settings: &Settings,
+    listener: TcpListener,
+    store: S,
+) -> Result<(), Trouble> {
+    let keys = Keys::open(&settings.keys)?;
+    demo::fill_if_asked(settings, &store, &keys).await?;
+    let rules = Rules::rest().with_file(&settings.rules)?;
+    let activity =
+        Arc::new(Pipeline::builder(store.clone()).rules(rules).keys(keys).start().await?);
+    let stop =
+        terminal::open(settings, &listener, &store, activity.subscribe(Filter::new())).await?;
+
+    let activity = Arc::new(activity);
 
     let (shop, sessions) = (shop::Shop::open(), auth::Sessions::default());
     let app = Router::new()
         .merge(shop::members(&shop))
         .layer(from_fn_with_state(sessions.clone(), auth::members))
-        .merge(shop::public(&shop))
         .merge(auth::router(&sessions))
+        .merge(shop::public(&shop))
+        .merge(page::router(&activity, store.clone(), stop.clone()))
+        .merge(records::router(store))
         .layer(ActivityLayer::new(activity.recorder())) // last, outside authentication
-        .layer(CatchPanicLayer::new());
+        .layer(CatchPanicLayer::new()); // but inside this, so that panics are seen
 
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stop.wait())
-        .await?;
-    let report = activity.shutdown(Duration::from_secs(5)).await;
-    terminal::say(report);
+    let server = serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
+    stop.within(Duration::from_secs(5), server.with_graceful_shutdown(stop.clone().wait())).await?;
+    terminal::say(activity.shutdown(Duration::from_secs(5)).await);
     Ok(())
 }

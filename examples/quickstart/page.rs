@@ -1,9 +1,9 @@
 //! `GET /`: the page. `GET /live`: each record as it is committed, as server-sent events.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     http::header,
     response::{
@@ -12,9 +12,9 @@ use axum::{
     },
     routing::get,
 };
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tower_activity::{pipeline::Subscriber, query::Filter, record::Record, store::Read};
+use tower_activity::{Filter, Pipeline, Record, store::Read};
 
 use crate::terminal::Stop;
 
@@ -23,13 +23,13 @@ const HISTORY: usize = 50;
 
 #[derive(Clone)]
 struct Page<S> {
+    activity: Arc<Pipeline>,
     store: S,
-    subscriber: Subscriber,
     stop: Stop,
 }
 
 /// Returns both routes; what is live ends when the shop stops, so that it holds nothing up.
-pub fn router<S: Read + Clone>(store: S, subscriber: Subscriber, stop: Stop) -> Router {
+pub fn router<S: Read + Clone>(activity: &Arc<Pipeline>, store: S, stop: Stop) -> Router {
     Router::new().route("/", get(page)).route("/live", get(live::<S>)).with_state(Page {
         store,
         subscriber,
@@ -54,7 +54,7 @@ async fn page() -> impl IntoResponse {
 async fn live<S: Read + Clone>(State(page): State<Page<S>>) -> impl IntoResponse {
     // First the subscription, then the history: a record in between comes twice, never not at all, and the
     // page knows it by its id.
-    let live = page.subscriber.subscribe(Filter::new());
+    let live = page.activity.subscribe(Filter::new());
     let history = match page.store.records(&Filter::new(), None, HISTORY).await {
         Ok(page) => page.records.iter().map(line).collect(),
         Err(_) => Vec::new(),

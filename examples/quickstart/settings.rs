@@ -3,6 +3,7 @@
 use std::{env, fmt, io, net::Ipv4Addr, path::PathBuf};
 
 use tokio::net::TcpListener;
+use tower_activity::store::{Append, Maintain, Read};
 
 /// What the quickstart was told.
 pub struct Settings {
@@ -32,6 +33,11 @@ impl Settings {
             }
         }
         let store = variable("ACTIVITY_STORE").unwrap_or_else(|| "sqlite:activity.db".to_owned());
+        if is_postgres(&store) && cfg!(not(feature = "postgres")) {
+            return Err(Trouble(
+                "this build has no Postgres: run it with --features postgres".to_owned(),
+            ));
+        }
         let keys = variable("ACTIVITY_KEYS").map(PathBuf::from).or_else(|| beside(&store));
         Ok(Self {
             port: port(variable("PORT").as_deref())?,
@@ -67,10 +73,15 @@ impl Settings {
         }
     }
 
-    /// Tells whether the store is a Postgres server.
+    /// Tells whether the store is in Postgres.
+    #[cfg(feature = "postgres")]
     pub fn is_postgres(&self) -> bool {
-        self.store.starts_with("postgres:") || self.store.starts_with("postgresql:")
+        is_postgres(&self.store)
     }
+}
+
+fn is_postgres(store: &str) -> bool {
+    store.starts_with("postgres:") || store.starts_with("postgresql:")
 }
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/activity.toml");
@@ -119,6 +130,11 @@ fn beside(store: &str) -> Option<PathBuf> {
     Some(PathBuf::from(file).with_extension("keys"))
 }
 
+/// A store that can do all that the quickstart asks for.
+pub trait Store: Append + Read + Maintain + Clone {}
+
+impl<S: Append + Read + Maintain + Clone> Store for S {}
+
 /// Why the quickstart did not start, in a sentence with the way out.
 pub struct Trouble(pub String);
 
@@ -128,7 +144,8 @@ impl<E: std::error::Error> From<E> for Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+/// What a program that ends with an error prints, after the word "Error".
+impl fmt::Debug for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

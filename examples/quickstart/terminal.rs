@@ -3,26 +3,33 @@
 use std::{
     env, fmt,
     io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
-    process::ExitCode,
+    time::Duration,
 };
 
 use futures_util::StreamExt as _;
-use tokio::{signal::unix, sync::watch};
+use tokio::{net::TcpListener, signal::unix, sync::watch};
 use tower_activity::{
     pipeline::Subscription,
     record::{Outcome, Record, visible},
+    store::Maintain,
 };
 
 use crate::settings::{Settings, Trouble};
 
-/// Says where everything is, and what to try.
-pub fn welcome(settings: &Settings, address: SocketAddr, records: i64) {
-    let (shop, store) = (format!("http://{address}"), settings.store_shown());
+/// Says where everything is and what to try, prints each record from now on, and returns what tells when
+/// to stop.
+pub async fn open<S: Maintain>(
+    settings: &Settings,
+    listener: &TcpListener,
+    store: &S,
+    records: Subscription,
+) -> Result<Stop, Trouble> {
+    let shop = format!("http://{}", listener.local_addr()?);
+    let (store, held) = (settings.store_shown(), store.storage().await?.rows);
     say(format_args!(
         "shop     {shop}
 records  {shop}/activity/records
-store    {store} · mode best_effort · {records} records
+store    {store} · mode best_effort · {held} records
 
 Open the shop in a browser, or try in another terminal:
 
@@ -31,13 +38,15 @@ Open the shop in a browser, or try in another terminal:
   curl -X DELETE -H \"Authorization: Bearer $TOKEN\" {shop}/api/products/3
   curl '{shop}/activity/records?entity_type=order&entity_id=55'
 
-Each record as it is committed (UTC), Ctrl-C to stop:
+Each record as it is committed (times in UTC), Ctrl-C to stop:
 "
     ));
+    tokio::spawn(follow(records));
+    Stop::on_signal()
 }
 
 /// Prints each record until the log is shut down.
-pub async fn follow(mut records: Subscription) {
+async fn follow(mut records: Subscription) {
     let coloured =
         io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     while let Some(record) = records.next().await {
@@ -90,23 +99,12 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// Turns what `run` returned into the exit code, with one sentence where something went wrong.
-pub fn exit(result: Result<(), Trouble>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            eprintln!("quickstart: {trouble}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Tells when somebody wants the shop to stop: Ctrl-C or a termination signal.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    pub fn on_signal() -> io::Result<Self> {
+    fn on_signal() -> Result<Self, Trouble> {
         let (asked, stop) = watch::channel(false);
         let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
         let mut terminate = unix::signal(unix::SignalKind::terminate())?;
@@ -117,8 +115,23 @@ impl Stop {
         Ok(Self(stop))
     }
 
+    /// Returns when somebody has asked.
     pub async fn wait(mut self) {
         // The sender lives until it has asked.
         let _asked = self.0.wait_for(|asked| *asked).await;
+    }
+
+    /// Waits for the server, and from the moment when it is asked to stop for so long only: whoever is
+    /// still downloading then is cut off, and recorded as such.
+    pub async fn within(
+        &self,
+        deadline: Duration,
+        server: impl IntoFuture<Output = io::Result<()>>,
+    ) -> io::Result<()> {
+        let late = async {
+            self.clone().wait().await;
+            tokio::time::sleep(deadline).await;
+        };
+        tokio::select! { ended = server.into_future() => ended, () = late => Ok(()) }
     }
 }

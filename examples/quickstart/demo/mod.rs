@@ -6,20 +6,27 @@ mod story;
 use tower_activity::{
     privacy::Keys,
     record::{Group, Record, Seal, WriterId},
-    store::{Append, Appender as _, Batch, Maintain},
+    store::{Appender as _, Batch},
     time::{Clock as _, SystemClock, Timestamp},
 };
 
-use crate::settings::Trouble;
+use crate::settings::{Settings, Store, Trouble};
 use story::Story;
 
 /// Records that are appended in one transaction.
 const BATCH: usize = 500;
 
-/// Writes the history up to this moment and returns how many records it has.
+/// Writes the history up to this moment, if `--demo` asks for it.
 ///
 /// A store that holds records is refused: nobody can tell an invented month from a real one afterwards.
-pub async fn fill<S: Append + Maintain>(store: &S, keys: &Keys) -> Result<usize, Trouble> {
+pub async fn fill_if_asked<S: Store>(
+    settings: &Settings,
+    store: &S,
+    keys: &Keys,
+) -> Result<(), Trouble> {
+    if !settings.demo {
+        return Ok(());
+    }
     let rows = store.storage().await?.rows;
     if rows > 0 {
         return Err(Trouble(format!(
@@ -46,7 +53,7 @@ pub async fn fill<S: Append + Maintain>(store: &S, keys: &Keys) -> Result<usize,
             Batch::new(batch).ok_or_else(|| Trouble("the history is not in order".to_owned()))?;
         appender.append(batch).await?;
     }
-    Ok(records.len())
+    Ok(())
 }
 
 /// Gives each group of personal fields the salt under which it can be erased later.
