@@ -11,3 +11,20 @@ pub mod record;
 pub mod rules;
 pub mod store;
 pub mod time;
+
+#[cfg(feature = "postgres")]
+#[doc(inline)]
+pub use store::postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+#[doc(inline)]
+pub use store::sqlite::SqliteStore;
+#[doc(inline)]
+pub use {
+    capture::{Activity, ActivityLayer},
+    pipeline::{Pipeline, Recorder},
+    privacy::Keys,
+    query::Filter,
+    record::{Actor, Outcome, Record},
+    rules::{Rule, Rules},
+    store::MemoryStore,
+};

@@ -44,11 +44,12 @@ pub async fn members(
     next.run(request).await
 }
 
-/// `POST /login` and `POST /logout`.
+/// `POST /login`, `POST /logout`, and what answers where no route does.
 pub fn router(sessions: &Sessions) -> Router {
     Router::new()
         .route("/login", post(login))
         .route("/logout", post(logout))
+        .fallback(nowhere)
         .with_state(sessions.clone())
 }
 
@@ -82,6 +83,23 @@ async fn logout(
     };
     activity.actor(name);
     StatusCode::NO_CONTENT.into_response()
+}
+
+/// Tells strangers nothing of what is there and what is not.
+async fn nowhere(
+    State(sessions): State<Sessions>,
+    activity: Activity,
+    request: Request,
+) -> Response {
+    let user = token(&request).and_then(|token| sessions.lock().get(token).cloned());
+    match user {
+        None if request.uri().path().starts_with("/api/") => return refuse("log in first"),
+        None => {}
+        Some(User(name)) => {
+            activity.actor(name);
+        }
+    }
+    (StatusCode::NOT_FOUND, Json(json!({ "error": "no such route" }))).into_response()
 }
 
 fn token(request: &Request) -> Option<&str> {

@@ -16,7 +16,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, middleware::from_fn_with_state, serve};
 use settings::{Settings, Store, Trouble};
 use tokio::net::TcpListener;
-use tower_activity::{ActivityLayer, Filter, Keys, Pipeline, Rules, SqliteStore};
+use tower_activity::{ActivityLayer, Keys, Pipeline, Rules, SqliteStore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 #[tokio::main]
@@ -31,20 +31,14 @@ async fn main() -> Result<(), Trouble> {
     run(&settings, listener, SqliteStore::open(&settings.store).await?).await
 }
 
-async fn run<S: Store>(
-    settings: &Settings,
-    listener: TcpListener,
-    store: S,
-) -> Result<(), Trouble> {
+async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> Result<(), Trouble> {
     let keys = Keys::open(&settings.keys)?;
     demo::fill_if_asked(settings, &store, &keys).await?;
     let rules = Rules::rest().with_file(&settings.rules)?;
     let activity =
         Arc::new(Pipeline::builder(store.clone()).rules(rules).keys(keys).start().await?);
-    let stop =
-        terminal::open(settings, &listener, &store, activity.subscribe(Filter::new())).await?;
-
-    let activity = Arc::new(activity);
+    let terminal = terminal::open(settings, &listener, &store, &activity).await?;
+    let stop = terminal.stop.clone();
 
     let (shop, sessions) = (shop::Shop::open(), auth::Sessions::default());
     let app = Router::new()
@@ -59,6 +53,6 @@ async fn run<S: Store>(
 
     let server = serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
     stop.within(Duration::from_secs(5), server.with_graceful_shutdown(stop.clone().wait())).await?;
-    terminal::say(activity.shutdown(Duration::from_secs(5)).await);
+    terminal.close(activity.shutdown(Duration::from_secs(5)).await).await;
     Ok(())
 }

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt as _;
-use tokio::{net::TcpListener, signal::unix, sync::watch};
+use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinHandle};
 use tower_activity::{
+    Filter, Pipeline,
     pipeline::Subscription,
     record::{Outcome, Record, visible},
     store::Maintain,
@@ -16,14 +16,29 @@ use tower_activity::{
 
 use crate::settings::{Settings, Trouble};
 
-/// Says where everything is and what to try, prints each record from now on, and returns what tells when
-/// to stop.
+/// The terminal while the shop is open.
+pub struct Terminal {
+    /// Tells when somebody wants the shop to stop.
+    pub stop: Stop,
+    lines: JoinHandle<()>,
+}
+
+impl Terminal {
+    /// Prints what became of the records, below the last of them.
+    pub async fn close(self, report: impl fmt::Display) {
+        // They end with the log. Where the terminal has stopped (Ctrl-S), nobody waits for it.
+        let _late = tokio::time::timeout(Duration::from_secs(1), self.lines).await;
+        say(report);
+    }
+}
+
+/// Says where everything is and what to try, and prints each record from now on.
 pub async fn open<S: Maintain>(
     settings: &Settings,
     listener: &TcpListener,
     store: &S,
-    records: Subscription,
-) -> Result<Stop, Trouble> {
+    activity: &Pipeline,
+) -> Result<Terminal, Trouble> {
     let shop = format!("http://{}", listener.local_addr()?);
     let (store, held) = (settings.store_shown(), store.storage().await?.rows);
     say(format_args!(
@@ -41,8 +56,8 @@ Open the shop in a browser, or try in another terminal:
 Each record as it is committed (times in UTC), Ctrl-C to stop:
 "
     ));
-    tokio::spawn(follow(records));
-    Stop::on_signal()
+    let lines = tokio::spawn(follow(activity.subscribe(Filter::new())));
+    Ok(Terminal { stop: Stop::on_signal()?, lines })
 }
 
 /// Prints each record until the log is shut down.
@@ -58,7 +73,7 @@ async fn follow(mut records: Subscription) {
 }
 
 /// Prints a line; a reader that has gone is no reason to stop.
-pub fn say(line: impl fmt::Display) {
+fn say(line: impl fmt::Display) {
     let _gone = writeln!(io::stdout(), "{line}");
 }
 

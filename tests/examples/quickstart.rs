@@ -143,6 +143,8 @@ fn table() -> Vec<Row> {
             "user login_failed *",
             "denied",
         ),
+        ("", "POST /api/nowhere", named(), 401, "- create -", "denied"),
+        ("ana", "POST /api/nowhere", named(), 404, "- create -", "failure"),
         ("ana", "GET /api/panic", Value::Null, 500, "panic read -", "failure"),
         ("ana", "POST /logout", Value::Null, 204, "user logout ana", "success"),
     ];

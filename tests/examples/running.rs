@@ -90,7 +90,10 @@ impl Running {
                         return line;
                     }
                 }
-                _ => panic!("no line with `{wanted}`: {:#?}\n{}", self.seen, self.errors().await),
+                _ => {
+                    let errors = self.errors().await;
+                    panic!("no line with `{wanted}`: {:#?}\n{errors}", self.seen);
+                }
             }
         }
     }
