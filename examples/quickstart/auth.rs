@@ -36,10 +36,11 @@ pub async fn members(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(user) = token(&request).and_then(|token| sessions.lock().get(token).cloned()) else {
+    let token = token(&request).unwrap_or_default();
+    let Some(user) = sessions.lock().get(token).cloned() else {
         return refuse("log in first");
     };
-    activity.actor(user.0.as_str());
+    activity.actor(user.0.as_str()).session(token);
     request.extensions_mut().insert(user);
     next.run(request).await
 }
@@ -67,8 +68,8 @@ async fn login(
     if login.user.is_empty() || login.password != "secret" {
         return refuse("wrong user or password");
     }
-    activity.actor(login.user.as_str());
     let token = format!("{:032x}", rand::random::<u128>());
+    activity.actor(login.user.as_str()).session(&token).auth_method("password");
     sessions.lock().insert(token.clone(), User(login.user));
     Json(json!({ "token": token })).into_response()
 }

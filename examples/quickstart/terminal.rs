@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt as _;
 use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinHandle};
 use tower_activity::{
     Filter, Pipeline,
@@ -61,13 +62,22 @@ Each record as it is committed (times in UTC), Ctrl-C to stop:
 }
 
 /// Prints each record until the log is shut down.
-async fn follow(mut records: Subscription) {
+async fn follow(records: Subscription) {
     let coloured =
         io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    while let Some(record) = records.next().await {
-        match record {
-            Ok(record) => say(Line { record: &record, coloured }),
-            Err(lagged) => say(lagged),
+    // A batch is committed by category; people read by time.
+    let mut batches = records.ready_chunks(1_000);
+    while let Some(batch) = batches.next().await {
+        let mut committed = Vec::with_capacity(batch.len());
+        for record in batch {
+            match record {
+                Ok(record) => committed.push(record),
+                Err(lagged) => say(lagged),
+            }
+        }
+        committed.sort_by_key(|record| (record.occurred_at, record.id));
+        for record in committed {
+            say(Line { record: &record, coloured });
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Record,
     verb::Phrase,
     visible::visible,
-    words::{ActorType, Category, Operation, Outcome},
+    words::{ActorType, Category, Outcome},
 };
 
 impl Record {
@@ -98,7 +98,7 @@ fn write_entity(f: &mut fmt::Formatter<'_>, record: &Record, phrase: &Phrase<'_>
         return if id.is_empty() || id == record.actor_id.as_str() {
             Ok(())
         } else {
-            write!(f, " as {}", visible(id))
+            write!(f, " as {}", shown(id))
         };
     }
     let words = record.entity_type.replace(['_', '.'], " ");
@@ -108,9 +108,9 @@ fn write_entity(f: &mut fmt::Formatter<'_>, record: &Record, phrase: &Phrase<'_>
     if phrase.object == words {
         // `user`/`update_user` names its entity itself.
         if !id.is_empty() {
-            write!(f, " {}", visible(id))?;
+            write!(f, " {}", shown(id))?;
         }
-        return Ok(());
+        return write_parent(f, record);
     }
     if !phrase.object.is_empty() {
         write!(f, " {}", phrase.preposition())?;
@@ -119,15 +119,41 @@ fn write_entity(f: &mut fmt::Formatter<'_>, record: &Record, phrase: &Phrase<'_>
     match (id, name) {
         ("", "") => match same_targets(record) {
             count @ 2.. => write!(f, " {count} {}", pluralizer::pluralize(&words, 2, false)),
-            _ if record.operation == Operation::Read && record.action.as_str() == "read" => {
+            _ if matches!(&*phrase.verb, "list" | "search" | "query") => {
                 write!(f, " {}", pluralizer::pluralize(&words, 2, false))
             }
             _ => write!(f, " {} {words}", article(&words)),
         },
-        (id, "") => write!(f, " {words} {}", visible(id)),
+        (id, "") => write!(f, " {words} {}", shown(id)),
         ("", name) => write!(f, " {words} “{}”", visible(name)),
-        (id, name) => write!(f, " {words} {} “{}”", visible(id), visible(name)),
+        (id, name) => write!(f, " {words} {} “{}”", shown(id), visible(name)),
+    }?;
+    write_parent(f, record)
+}
+
+/// Writes an id; of a pseudonym only as much as tells it from others.
+fn shown(id: &str) -> String {
+    const ENOUGH: usize = 20;
+    match id.get(..ENOUGH) {
+        Some(start) if id.len() > ENOUGH && id.starts_with("p1.") => format!("{}…", visible(start)),
+        _ => visible(id).to_string(),
     }
+}
+
+/// Names the thing that contains the one that was acted on.
+fn write_parent(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    let targets = targets(record);
+    let mut parents = targets.iter().filter(|target| target["relation"] == "parent");
+    match parents.next_back().map(|parent| (parent["type"].as_str(), parent["id"].as_str())) {
+        Some((Some(kind), Some(id))) => {
+            write!(f, " of {} {}", visible(&kind.replace(['_', '.'], " ")), shown(id))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn targets(record: &Record) -> Vec<Value> {
+    record.targets.as_option().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Where a request went that named no thing.
@@ -147,15 +173,8 @@ fn article(words: &str) -> &'static str {
 
 /// Counts the further targets of the entity's own type: a bulk operation has many.
 fn same_targets(record: &Record) -> usize {
-    let Some(Value::Array(targets)) =
-        record.targets.as_option().and_then(|text| serde_json::from_str(text).ok())
-    else {
-        return 0;
-    };
-    targets
-        .iter()
-        .filter(|target| target["type"].as_str() == Some(record.entity_type.as_str()))
-        .count()
+    let same = |target: &&Value| target["type"].as_str() == Some(record.entity_type.as_str());
+    targets(record).iter().filter(same).count()
 }
 
 fn write_outcome(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
@@ -202,6 +221,7 @@ fn write_system(f: &mut fmt::Formatter<'_>, record: &Record) -> Result<bool, fmt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Json;
 
     fn record(action: &str, entity: &str, id: &str) -> Record {
         let mut record = Record { outcome: Outcome::Success, ..Record::default() };
@@ -229,6 +249,10 @@ mod tests {
         reads(&record("update_password", "user", "3"), "ana updated password of user 3");
         reads(&record("status_changed", "order", "5"), "ana changed status of order 5");
         reads(&record("login", "user", "ana"), "ana logged in");
+        reads(&record("list", "order", ""), "ana listed orders");
+        let mut item = record("create", "item", "1");
+        item.targets = Json::from_stored(r#"[{"type":"order","id":"55","relation":"parent"}]"#);
+        reads(&item, "ana created item 1 of order 55");
         reads(&record("logout", "session", ""), "ana logged out");
     }
 
@@ -255,12 +279,14 @@ mod tests {
         login.actor_type = ActorType::Anonymous;
         login.outcome = Outcome::Denied;
         reads(&login, "someone tried to log in: denied");
+        login.entity_id.set("p1.416eb3ef.h-TsZaiFzb_ly6yo-lDjtgDAUa2f4w83Uwv3Kvz7TJI");
+        reads(&login, "someone tried to log in as p1.416eb3ef.h-TsZaiF…: denied");
     }
 
     #[test]
     fn bulk_and_borrowed_identities_are_told() {
         let mut bulk = record("delete", "product", "");
-        bulk.targets = super::super::Json::from_stored(
+        bulk.targets = Json::from_stored(
             r#"[{"type":"product","id":"1"},{"type":"product","id":"2"},{"type":"shop","id":"9"}]"#,
         );
         bulk.impersonator_id.set("root");
@@ -271,7 +297,7 @@ mod tests {
     fn a_gap_tells_how_many_are_missing() {
         let mut gap = record("gap", "", "");
         gap.category = Category::System;
-        gap.metadata = super::super::Json::from_stored(r#"{"count":12,"reason":"queue_full"}"#);
+        gap.metadata = Json::from_stored(r#"{"count":12,"reason":"queue_full"}"#);
         reads(&gap, "12 records are missing here: queue full");
     }
 
