@@ -21,7 +21,7 @@ use crate::shop::User;
 
 /// Who is logged in, by token.
 #[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<HashMap<String, User>>>);
+pub(crate) struct Sessions(Arc<Mutex<HashMap<String, User>>>);
 
 impl Sessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, User>> {
@@ -30,7 +30,7 @@ impl Sessions {
 }
 
 /// Lets only those through who bring a token of a login, and names them to the log.
-pub async fn members(
+pub(crate) async fn members(
     State(sessions): State<Sessions>,
     activity: Activity,
     mut request: Request,
@@ -46,7 +46,7 @@ pub async fn members(
 }
 
 /// `POST /login`, `POST /logout`, and what answers where no route does.
-pub fn router(sessions: &Sessions) -> Router {
+pub(crate) fn router(sessions: &Sessions) -> Router {
     Router::new()
         .route("/login", post(login))
         .route("/logout", post(logout))

@@ -29,7 +29,7 @@ struct Page<S> {
 }
 
 /// Returns both routes; what is live ends when the shop stops, so that it holds nothing up.
-pub fn router<S: Read + Clone>(activity: &Arc<Pipeline>, store: S, stop: Stop) -> Router {
+pub(crate) fn router<S: Read + Clone>(activity: &Arc<Pipeline>, store: S, stop: Stop) -> Router {
     Router::new().route("/", get(page)).route("/live", get(live::<S>)).with_state(Page {
         activity: Arc::clone(activity),
         store,

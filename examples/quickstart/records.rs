@@ -14,7 +14,7 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1000;
 
 /// Returns the route over `store`.
-pub fn router<S: Read + Clone>(store: S) -> Router {
+pub(crate) fn router<S: Read + Clone>(store: S) -> Router {
     Router::new().route("/activity/records", get(records::<S>)).with_state(store)
 }
 

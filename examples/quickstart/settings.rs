@@ -6,22 +6,22 @@ use tokio::net::TcpListener;
 use tower_activity::store::{Append, Maintain, Read};
 
 /// What the quickstart was told.
-pub struct Settings {
+pub(crate) struct Settings {
     /// `PORT`: 3000; 0 takes a free one.
-    pub port: u16,
+    pub(crate) port: u16,
     /// `ACTIVITY_STORE`: `sqlite:activity.db`.
-    pub store: String,
+    pub(crate) store: String,
     /// `ACTIVITY_KEYS`: beside the SQLite file.
-    pub keys: PathBuf,
+    pub(crate) keys: PathBuf,
     /// `ACTIVITY_RULES`: the file beside this one.
-    pub rules: PathBuf,
+    pub(crate) rules: PathBuf,
     /// `--demo`: fill an empty store with a month of history.
-    pub demo: bool,
+    pub(crate) demo: bool,
 }
 
 impl Settings {
     /// Reads them; whatever is wrong is told with the way out.
-    pub fn read() -> Result<Self, Trouble> {
+    pub(crate) fn read() -> Result<Self, Trouble> {
         let mut demo = false;
         for argument in env::args().skip(1) {
             match argument.as_str() {
@@ -52,7 +52,7 @@ impl Settings {
     }
 
     /// Takes the port, on this machine's own address only.
-    pub async fn listen(&self) -> Result<TcpListener, Trouble> {
+    pub(crate) async fn listen(&self) -> Result<TcpListener, Trouble> {
         TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.map_err(|error| {
             let port = self.port;
             Trouble(match error.kind() {
@@ -64,7 +64,7 @@ impl Settings {
     }
 
     /// Returns the store's address without the password that it may hold.
-    pub fn store_shown(&self) -> String {
+    pub(crate) fn store_shown(&self) -> String {
         match self.store.split_once("://") {
             Some((scheme, rest)) if rest.contains('@') => {
                 format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
@@ -75,7 +75,7 @@ impl Settings {
 
     /// Tells whether the store is in Postgres.
     #[cfg(feature = "postgres")]
-    pub fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         is_postgres(&self.store)
     }
 }
@@ -131,12 +131,12 @@ fn beside(store: &str) -> Option<PathBuf> {
 }
 
 /// A store that can do all that the quickstart asks for.
-pub trait Store: Append + Read + Maintain + Clone {}
+pub(crate) trait Store: Append + Read + Maintain + Clone {}
 
 impl<S: Append + Read + Maintain + Clone> Store for S {}
 
 /// Why the quickstart did not start, in a sentence with the way out.
-pub struct Trouble(pub String);
+pub(crate) struct Trouble(pub(crate) String);
 
 impl<E: std::error::Error> From<E> for Trouble {
     fn from(error: E) -> Self {

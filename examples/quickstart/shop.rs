@@ -20,18 +20,18 @@ use serde_json::{Map, Value, json};
 
 /// Who is logged in.
 #[derive(Clone)]
-pub struct User(pub String);
+pub(crate) struct User(pub(crate) String);
 
 type Object = Map<String, Value>;
 type Answer<T = Json<Object>> = Result<T, Refusal>;
 
 /// What everybody may call.
-pub fn public(shop: &Shop) -> Router {
+pub(crate) fn public(shop: &Shop) -> Router {
     Router::new().route("/register", post(register)).with_state(shop.shelf("users"))
 }
 
 /// What only those may call who are logged in; expects [`User`] among the extensions.
-pub fn members(shop: &Shop) -> Router {
+pub(crate) fn members(shop: &Shop) -> Router {
     let products = crud(shop.shelf("products"), |routes| {
         routes
             .route("/api/products/{id}/restore", post(restore))
@@ -217,7 +217,7 @@ fn created(object: Object) -> Response {
 
 /// Everything the shop has: collections by name.
 #[derive(Clone)]
-pub struct Shop(Arc<Mutex<BTreeMap<&'static str, Collection>>>);
+pub(crate) struct Shop(Arc<Mutex<BTreeMap<&'static str, Collection>>>);
 
 /// One of its collections.
 #[derive(Clone)]
@@ -235,7 +235,7 @@ struct Collection {
 
 impl Shop {
     /// Opens the shop with a few things on its shelves.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let shop = Self(Arc::default());
         let stock = |name, last_id, things: &[&str]| {
             shop.shelf(name).with(|shelf| {

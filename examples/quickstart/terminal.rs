@@ -18,15 +18,15 @@ use tower_activity::{
 use crate::settings::{Settings, Trouble};
 
 /// The terminal while the shop is open.
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// Tells when somebody wants the shop to stop.
-    pub stop: Stop,
+    pub(crate) stop: Stop,
     lines: JoinHandle<()>,
 }
 
 impl Terminal {
     /// Prints what became of the records, below the last of them.
-    pub async fn close(self, report: impl fmt::Display) {
+    pub(crate) async fn close(self, report: impl fmt::Display) {
         // They end with the log. Where the terminal has stopped (Ctrl-S), nobody waits for it.
         let _late = tokio::time::timeout(Duration::from_secs(1), self.lines).await;
         say(report);
@@ -34,7 +34,7 @@ impl Terminal {
 }
 
 /// Says where everything is and what to try, and prints each record from now on.
-pub async fn open<S: Maintain>(
+pub(crate) async fn open<S: Maintain>(
     settings: &Settings,
     listener: &TcpListener,
     store: &S,
@@ -126,7 +126,7 @@ impl fmt::Display for Line<'_> {
 
 /// Tells when somebody wants the shop to stop: Ctrl-C or a termination signal.
 #[derive(Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     fn on_signal() -> Result<Self, Trouble> {
@@ -141,14 +141,14 @@ impl Stop {
     }
 
     /// Returns when somebody has asked.
-    pub async fn wait(mut self) {
+    pub(crate) async fn wait(mut self) {
         // The sender lives until it has asked.
         let _asked = self.0.wait_for(|asked| *asked).await;
     }
 
     /// Waits for the server, and from the moment when it is asked to stop for so long only: whoever is
     /// still downloading then is cut off, and recorded as such.
-    pub async fn within(
+    pub(crate) async fn within(
         &self,
         deadline: Duration,
         server: impl IntoFuture<Output = io::Result<()>>,
