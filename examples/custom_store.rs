@@ -4,7 +4,7 @@
 
 use std::{
     error::Error,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
     path::PathBuf,
     time::Duration,
@@ -33,6 +33,10 @@ impl Append for LinesStore {
 
     async fn connect(&self) -> Result<LinesAppender, StoreError> {
         let file = OpenOptions::new().create(true).append(true).open(&self.0).map_err(failed)?;
+        // A line that was torn when the machine stopped would spoil the one after it.
+        let written = fs::read(&self.0).map_err(failed)?;
+        let whole = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(failed)?;
         Ok(LinesAppender { file, path: self.0.clone(), position: 0 })
     }
 }
@@ -51,7 +55,8 @@ impl Appender for LinesAppender {
         Ok(last)
     }
 
-    /// All or nothing, and never twice: a batch that does not follow on what is there is refused.
+    /// Never twice: a batch that does not follow on what is there is refused. Of one that failed half-way
+    /// the writer sends the rest: it asks a new connection how far the stream has come.
     async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
         let last_seq = self.position(batch.writer_id()).await?;
         if batch.first_seq() != last_seq + 1 {

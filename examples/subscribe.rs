@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // Ends when the pipeline has been shut down.
         while let Some(next) = denied.next().await {
             match next {
-                Ok(record) => println!("{} · status {:?}", record.sentence(), record.status),
+                Ok(record) => println!("{}", record.sentence()),
                 Err(lagged) => println!("{lagged}"),
             }
         }
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("DELETE {path}: {}", app.clone().oneshot(request).await?.status());
     }
 
-    println!("{}", pipeline.shutdown(Duration::from_secs(5)).await);
+    let report = pipeline.shutdown(Duration::from_secs(5)).await;
     watcher.await?;
+    println!("{report}");
     Ok(())
 }

@@ -40,6 +40,8 @@ pub(crate) async fn open<S: Maintain>(
     store: &S,
     activity: &Pipeline,
 ) -> Result<Terminal, Trouble> {
+    // What the log itself has to say, for example that its disk is full.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr).init();
     let shop = format!("http://{}", listener.local_addr()?);
     let (store, held) = (settings.store_shown(), store.storage().await?.rows);
     say(format_args!(

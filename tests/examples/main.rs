@@ -2,4 +2,5 @@
 
 mod quickstart;
 mod running;
+mod small;
 mod start;

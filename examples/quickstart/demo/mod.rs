@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 /// Writes the history up to this moment, if `--demo` asks for it.
 ///
 /// A store that holds records is refused: nobody can tell an invented month from a real one afterwards.
-pub async fn fill_if_asked<S: Store>(
+pub(crate) async fn fill_if_asked<S: Store>(
     settings: &Settings,
     store: &S,
     keys: &Keys,
