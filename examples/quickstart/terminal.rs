@@ -2,7 +2,7 @@
 
 use std::{
     env, fmt,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal, Write as _},
     time::Duration,
 };
 
@@ -13,6 +13,9 @@ use tower_activity::{
     pipeline::Subscription,
     record::{Outcome, Record, visible},
     store::Maintain,
+};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 use crate::settings::{Settings, Trouble};
@@ -41,7 +44,10 @@ pub(crate) async fn open<S: Maintain>(
     activity: &Pipeline,
 ) -> Result<Terminal, Trouble> {
     // What the log itself has to say, for example that its disk is full.
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr).init();
+    let own = Targets::new().with_target("tower_activity", tracing::Level::WARN);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(coloured(&io::stderr()));
+    tracing_subscriber::registry().with(lines.with_filter(own)).init();
     let shop = format!("http://{}", listener.local_addr()?);
     let (store, held) = (settings.store_shown(), store.storage().await?.rows);
     say(format_args!(
@@ -65,8 +71,7 @@ Each record as it is committed (times in UTC), Ctrl-C to stop:
 
 /// Prints each record until the log is shut down.
 async fn follow(records: Subscription) {
-    let coloured =
-        io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let coloured = coloured(&io::stdout());
     // A batch is committed by category; people read by time.
     let mut batches = records.ready_chunks(1_000);
     while let Some(batch) = batches.next().await {
@@ -82,6 +87,11 @@ async fn follow(records: Subscription) {
             say(Line { record: &record, coloured });
         }
     }
+}
+
+/// Tells whether colours are wanted: on a terminal, unless `NO_COLOR` says otherwise.
+fn coloured(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
 /// Prints a line; a reader that has gone is no reason to stop.

@@ -42,13 +42,14 @@ impl<'k> Story<'k> {
 
     /// Tells it, oldest first.
     pub(super) fn tell(mut self) -> Vec<Box<Record>> {
+        let today = u64::try_from(self.now.as_micros()).unwrap_or(0) / 1_000_000 / DAY;
         for day in 0..DAYS {
-            let midnight = Timestamp::from_micros(
-                self.now.as_micros() - i64::try_from((DAYS - day) * DAY * 1_000_000).unwrap_or(0),
-            );
+            let date = (today + 1 + day).saturating_sub(DAYS);
+            let midnight = later(Timestamp::default(), date * DAY);
+            // The first of January 1970 was a Thursday; Monday counts as 0.
+            let weekend = (date + 3) % 7 >= 5;
             for person in PEOPLE {
-                let sessions =
-                    if day % 7 >= 5 { self.dice.below(2) } else { 1 + self.dice.below(2) };
+                let sessions = if weekend { self.dice.below(2) } else { 1 + self.dice.below(2) };
                 for _ in 0..sessions {
                     let start = later(midnight, 8 * 3_600 + self.dice.below(9 * 3_600));
                     self.work(person, start);
@@ -63,6 +64,8 @@ impl<'k> Story<'k> {
                 _ => {}
             }
         }
+        // Today is not over.
+        self.records.retain(|record| record.occurred_at < self.now);
         self.records.sort_by_key(|record| (record.occurred_at, record.id));
         self.records
     }
@@ -78,7 +81,7 @@ impl<'k> Story<'k> {
         let session = format!("{}-{}", who.id, at.as_micros());
         self.session = Some(self.keys.pseudonym("session", Some(who.tenant), &session));
         self.authentication(who, at, "login", "rest:login");
-        for _ in 0..3 + self.dice.below(6) {
+        for _ in 0..3 + self.dice.below(7) {
             at = later(at, 20 + self.dice.below(600));
             match who.role {
                 Role::Sales => self.sell(who, &mut at),
@@ -201,6 +204,7 @@ impl<'k> Story<'k> {
                 ("order", "apply_promotion"),
             );
             record.rule.set("promotion");
+            record.status = Some(201);
             record.metadata = json_text(&json!({ "code": "SPRING" }));
         }
         *at = later(*at, 40 + self.dice.below(90));
@@ -214,6 +218,7 @@ impl<'k> Story<'k> {
             ("order", "process_payment"),
         );
         record.rule.set("payment");
+        record.status = Some(201);
         record.metadata = json_text(&json!({ "amount": amount, "currency": "EUR" }));
         if refused {
             ends(record, 502, Outcome::Failure);
