@@ -1,6 +1,6 @@
 //! Entries: what each append leaves in the ledger.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::tree::{Hash, leaf_hash, root};
 use crate::{
@@ -84,10 +84,11 @@ impl Entry {
             last_at,
             batch_root,
         } = &self.new;
-        let mut out = String::from("{\"batch_root\":\"");
+        let mut out = b"{\"batch_root\":\"".to_vec();
         push_hex(&mut out, batch_root);
-        out.push_str("\",\"class\":");
+        out.extend_from_slice(b"\",\"class\":");
         push_string(&mut out, class);
+        // Writing to memory cannot fail.
         let _infallible = write!(
             out,
             ",\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
@@ -100,7 +101,7 @@ impl Entry {
             last_at.as_micros(),
             self.position,
         );
-        out.into_bytes()
+        out
     }
 
     /// Returns the hash of the ledger's leaf.
@@ -115,9 +116,20 @@ impl Entry {
 ///
 /// The writer sorts a batch by leaf before it numbers it, so that there are usually one or two.
 pub fn runs<R: AsRef<Record>>(records: &[R]) -> impl Iterator<Item = &[R]> {
-    records.chunk_by(|a, b| {
-        let (a, b) = (a.as_ref(), b.as_ref());
-        a.retention_class == b.retention_class && a.occurred_at.month() == b.occurred_at.month()
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let first = rest.first()?.as_ref();
+        // The bounds of the month are asked of the calendar once, not once a record.
+        let month = first.occurred_at.month();
+        let within = month.start()..month.next().start();
+        let same = |record: &R| {
+            let record = record.as_ref();
+            within.contains(&record.occurred_at) && record.retention_class == first.retention_class
+        };
+        let length = rest.iter().position(|record| !same(record)).unwrap_or(rest.len()).max(1);
+        let (run, later) = rest.split_at(length);
+        rest = later;
+        Some(run)
     })
 }
 

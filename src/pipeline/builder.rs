@@ -1,21 +1,23 @@
 //! How a pipeline is set up, and what is refused before anything starts.
 
-use std::{borrow::Cow, error, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, error, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     batcher::Limits,
-    core::{Core, Origins},
+    core::{Core, Origins, Privacy},
     feed::Feed,
+    fold::Folds,
     own,
     pipeline::Pipeline,
     pool::{self, Pool},
     queue::{MAX_BYTES, MAX_COUNT, Queue},
-    tally::Counters,
+    tally::{CATEGORIES, Counters, category_index},
     writer::{Setup, Writer},
 };
 use crate::{
-    record::Record,
-    rules::{Delivery, Rules, RulesError},
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Category, Record},
+    rules::{CompiledRules, Delivery, Rules, RulesError},
     store::Append,
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
@@ -93,6 +95,10 @@ pub(super) type Retention = Arc<dyn Fn(&Record) -> Cow<'static, str> + Send + Sy
 pub struct PipelineBuilder<S> {
     store: S,
     rules: Rules,
+    redactor: Redactor,
+    keys: Option<Keys>,
+    address_policy: Option<AddressPolicy>,
+    address_policies: Vec<(Category, AddressPolicy)>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     service: Option<String>,
@@ -125,6 +131,10 @@ impl<S: Append> PipelineBuilder<S> {
         Self {
             store,
             rules: Rules::rest(),
+            redactor: Redactor::default(),
+            keys: None,
+            address_policy: None,
+            address_policies: Vec::new(),
             clock: Arc::new(SystemClock::default()),
             ids: Arc::new(RandomIds),
             service: None,
@@ -148,6 +158,31 @@ impl<S: Append> PipelineBuilder<S> {
     /// Sets the rules. Defaults to the REST conventions.
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Sets what takes secrets out of records. Defaults to the built-in lists.
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    /// Sets the keys for pseudonyms. Defaults to none: then session ids and attempted accounts are left
+    /// out.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Sets how much of a client's address is kept. Defaults to that in the rules, else to all of it.
+    pub fn address_policy(mut self, policy: AddressPolicy) -> Self {
+        self.address_policy = Some(policy);
+        self
+    }
+
+    /// Sets how much of a client's address is kept in records of one category.
+    pub fn address_policy_for(mut self, category: Category, policy: AddressPolicy) -> Self {
+        self.address_policies.push((category, policy));
         self
     }
 
@@ -267,6 +302,9 @@ impl<S: Append> PipelineBuilder<S> {
             check_delivery(delivery, &format!("rule `{rule}`"))?;
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::Runtime)?;
+        // A runtime does not tell whether it has a timer, only panics when it is used without.
+        catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
+            .map_err(|_| StartError::Runtime)?;
 
         let defaults = rules.defaults();
         let named = |set: Option<String>, file: Option<&str>| {
@@ -277,6 +315,11 @@ impl<S: Append> PipelineBuilder<S> {
             instance: named(self.instance, None),
             environment: named(self.environment, defaults.environment()),
         };
+        let privacy = privacy(
+            (self.redactor, self.keys),
+            (self.address_policy, &self.address_policies),
+            &rules,
+        )?;
         let pool_bytes = self.queue_bytes / pool::PART;
         let threshold = self.batch.rows.min(self.queue / 2).max(1);
         let config_digest = own::config_digest(&format!(
@@ -291,6 +334,7 @@ impl<S: Append> PipelineBuilder<S> {
         ));
         let core = Arc::new(Core {
             rules,
+            privacy,
             clock: self.clock,
             ids: self.ids,
             origins,
@@ -299,6 +343,7 @@ impl<S: Append> PipelineBuilder<S> {
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
+            folds: Folds::default(),
             stop: tokio::sync::watch::Sender::new(None),
         });
         let setup = Setup {
@@ -346,6 +391,29 @@ impl<S: Append> PipelineBuilder<S> {
         }
         Ok(())
     }
+}
+
+fn privacy(
+    (redactor, keys): (Redactor, Option<Keys>),
+    (general, by_category): (Option<AddressPolicy>, &[(Category, AddressPolicy)]),
+    rules: &CompiledRules,
+) -> Result<Privacy, StartError> {
+    let defaults = rules.defaults();
+    let in_rules = defaults.address().map(str::parse).transpose();
+    let in_rules = in_rules.map_err(|error| StartError::Settings(format!("the rules: {error}")))?;
+    let general = general.or(in_rules).unwrap_or_default();
+    let mut addresses = [general; CATEGORIES.len()];
+    for (category, policy) in by_category {
+        addresses[category_index(*category)] = *policy;
+    }
+    if keys.is_none() && addresses.contains(&AddressPolicy::Hmac) {
+        return Err(StartError::Settings(
+            "the address policy `hmac` needs keys: give them with `keys`".to_owned(),
+        ));
+    }
+    let extra_keys = KeySet::new(defaults.redact().iter().map(String::as_str))
+        .map_err(|error| StartError::Settings(format!("the rules: {error}")))?;
+    Ok(Privacy { redactor, extra_keys, keys, addresses })
 }
 
 /// The other classes promise what only a spool can keep.

@@ -7,12 +7,14 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     builder::Overflow,
     feed::Feed,
+    fold::{self, Fold, Folds},
     pool::Pool,
     queue::{Queue, Refused},
     recorder::Admission,
-    tally::{Counters, DropReason},
+    tally::{CATEGORIES, Counters, DropReason},
 };
 use crate::{
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Record, Text},
     rules::CompiledRules,
     time::{Clock, IdSource},
@@ -26,8 +28,20 @@ pub(super) struct Origins {
     pub(super) environment: Text,
 }
 
+/// What may be kept.
+#[derive(Debug)]
+pub(super) struct Privacy {
+    pub(super) redactor: Redactor,
+    /// Keys that the rules add to those of the redactor.
+    pub(super) extra_keys: KeySet,
+    pub(super) keys: Option<Keys>,
+    /// By category, in the order of [`CATEGORIES`](super::tally::CATEGORIES).
+    pub(super) addresses: [AddressPolicy; CATEGORIES.len()],
+}
+
 pub(super) struct Core {
     pub(super) rules: CompiledRules,
+    pub(super) privacy: Privacy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
@@ -36,6 +50,7 @@ pub(super) struct Core {
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
+    pub(super) folds: Folds,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
 }
@@ -54,6 +69,23 @@ impl Core {
             Ok(()) => Admission::Accepted(id),
             Err(Refused::Full(record)) => self.lose(record, DropReason::QueueFull),
             Err(Refused::Closed(record)) => self.lose(record, DropReason::Closed),
+        }
+    }
+
+    /// Counts a refusal of nobody in particular instead of recording it, when there are many.
+    pub(super) fn fold(&self, record: &Record) -> bool {
+        if !fold::is_anonymous_refusal(record) {
+            return false;
+        }
+        match self.folds.count(record, self.clock.now(), self.clock.monotonic()) {
+            Fold::Singly => false,
+            Fold::Counted { first } => {
+                self.counters.fold();
+                if first {
+                    self.queue.nudge();
+                }
+                true
+            }
         }
     }
 

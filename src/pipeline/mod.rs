@@ -36,12 +36,16 @@
 //! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
 //! promise them without.
 
+#![allow(clippy::vec_box, reason = "records stay in the boxes that they came in")]
+
 mod admit;
 mod batcher;
 mod builder;
 mod core;
 mod feed;
+mod fold;
 mod gap;
+mod meters;
 mod number;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
@@ -53,6 +57,7 @@ mod recorder;
 mod retry;
 mod scope;
 mod settle;
+mod sink;
 mod tally;
 mod writer;
 
@@ -66,4 +71,5 @@ pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
 pub use scope::{Context, Scoped};
+pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};

@@ -16,10 +16,11 @@ use super::{
     core::{Core, deadline_in},
     queue::{Lane, Refused},
     scope::{Context, Scoped},
-    tally::DropReason,
+    tally::{DropReason, category_index},
 };
 use crate::{
-    record::{Origin, Record, RecordId},
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Category, Origin, Record, RecordId},
     rules::CompiledRules,
     time::Clock,
 };
@@ -86,8 +87,9 @@ impl Recorder {
     /// assert!(admission.is_accepted());
     /// # }
     /// ```
+    #[allow(clippy::must_use_candidate, reason = "most callers leave the accounting to the tally")]
     pub fn record(&self, record: Record) -> Admission {
-        match self.manual(record) {
+        match Self::manual(record) {
             Ok(mut record) => {
                 let bytes = admit::prepare(&self.core, &mut record);
                 let lane = Lane::of(&record);
@@ -104,7 +106,7 @@ impl Recorder {
     ///
     /// Dropping the future while it waits drops the record, uncounted: its owner has changed his mind.
     pub async fn record_wait(&self, record: Record) -> Admission {
-        match self.manual(record) {
+        match Self::manual(record) {
             Ok(record) => {
                 let (mut record, mut wait) = (Some(record), AdmitWait::default());
                 poll_fn(|cx| self.poll_offer(&mut record, &mut wait, cx)).await
@@ -122,7 +124,7 @@ impl Recorder {
         Scoped::new(self.clone(), context)
     }
 
-    fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
+    fn manual(mut record: Record) -> Result<Box<Record>, Admission> {
         for text in [&mut record.action, &mut record.entity_type, &mut record.actor_id] {
             let trimmed = text.as_str().trim();
             if trimmed.len() < text.as_str().len() {
@@ -159,6 +161,10 @@ impl Recorder {
     /// `Drop` may call it.
     pub(crate) fn admit(&self, mut draft: Box<Record>) -> Admission {
         self.core.counters.close_draft();
+        if self.core.fold(&draft) {
+            self.core.pool.put(draft);
+            return Admission::Folded;
+        }
         let bytes = admit::prepare(&self.core, &mut draft);
         let lane = Lane::of(&draft);
         self.core.offer(draft, bytes, lane)
@@ -175,6 +181,12 @@ impl Recorder {
         wait: &mut AdmitWait,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Admission> {
+        if wait.prepared.is_none() && draft.as_deref().is_some_and(|draft| self.core.fold(draft)) {
+            if let Some(draft) = draft.take() {
+                self.give_back(draft);
+            }
+            return Poll::Ready(Admission::Folded);
+        }
         let admission = std::task::ready!(self.poll_offer(draft, wait, cx));
         self.core.counters.close_draft();
         Poll::Ready(admission)
@@ -183,6 +195,26 @@ impl Recorder {
     /// Returns the rules, compiled.
     pub(crate) fn rules(&self) -> &CompiledRules {
         &self.core.rules
+    }
+
+    /// Returns what takes secrets out of what would be kept.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.core.privacy.redactor
+    }
+
+    /// Returns the keys that the rules redact beside the redactor's own, everywhere.
+    pub(crate) fn redact_keys(&self) -> &KeySet {
+        &self.core.privacy.extra_keys
+    }
+
+    /// Returns the keys for pseudonyms, if there are any.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.core.privacy.keys.as_ref()
+    }
+
+    /// Returns how much of a client's address records of this category keep.
+    pub(crate) fn address_policy(&self, category: Category) -> AddressPolicy {
+        self.core.privacy.addresses[category_index(category)]
     }
 
     /// Returns the clock.
@@ -258,3 +290,6 @@ impl fmt::Debug for AdmitWait {
         f.debug_struct("AdmitWait").field("waits", &self.room.is_some()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

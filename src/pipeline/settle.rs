@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    number, own, quarantine,
+    meters, number, own, quarantine,
     retry::{Backoff, Complaints},
     writer::Writer,
 };
@@ -220,6 +220,7 @@ impl<S: Append> Writer<S> {
     /// Says what is wrong, and waits as long as the kind of error asks for.
     async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
+        meters::publish(&self.core);
         let now = self.now();
         match error.kind() {
             StoreErrorKind::Position { .. } => {
@@ -259,9 +260,7 @@ impl<S: Append> Writer<S> {
     }
 
     fn is_stub(&self) -> bool {
-        self.batch.first().is_some_and(|record| {
-            record.outcome_reason == quarantine::QUARANTINED && record.path.is_absent()
-        })
+        self.batch.first().is_some_and(|record| record.seq == self.stubbed)
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
@@ -269,6 +268,7 @@ impl<S: Append> Writer<S> {
         let Some(front) = self.batch.first_mut() else { return };
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
+        self.stubbed = stub.seq;
         let record = std::mem::replace(&mut **front, stub);
         self.core.counters.quarantine();
         let (id, seq) = (record.id, record.seq);

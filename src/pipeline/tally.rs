@@ -116,7 +116,7 @@ pub(super) const CATEGORIES: [Category; 5] = [
     Category::System,
 ];
 
-const fn category_index(category: Category) -> usize {
+pub(super) const fn category_index(category: Category) -> usize {
     match category {
         Category::Activity => 0,
         Category::Authentication => 1,

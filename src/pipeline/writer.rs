@@ -20,6 +20,7 @@ use super::{
     builder::Retention,
     core::Core,
     gap::Gaps,
+    meters,
     number::Numbering,
     own,
     pipeline::Handle,
@@ -33,6 +34,9 @@ use crate::{record::Record, store::Append};
 const TICK: Duration = Duration::from_millis(1);
 /// After so long without work it waits to be woken.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Sealing costs about a microsecond: this many keep a request waiting for less than it would notice.
+const SEALED_AT_ONCE: usize = 256;
 
 /// What the builder says about the writer.
 pub(super) struct Setup {
@@ -52,6 +56,8 @@ pub(super) struct Writer<S: Append> {
     pub(super) batch: Vec<Box<Record>>,
     /// How many records at the front of the batch the store may hold, for all that is known.
     pub(super) unsure: usize,
+    /// The number of the last record that a stub has taken the place of.
+    pub(super) stubbed: i64,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -86,6 +92,7 @@ impl<S: Append> Writer<S> {
             batcher: Batcher::new(setup.batch),
             batch: Vec::new(),
             unsure: 0,
+            stubbed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
@@ -142,17 +149,20 @@ impl<S: Append> Writer<S> {
                 if pending_loss {
                     self.add_gaps();
                 }
+                self.add_folded(true);
                 return true;
             }
             if self.flush_is_reached() {
                 if pending_loss {
                     self.add_gaps();
                 }
+                self.add_folded(true);
                 return false;
             }
             if self.gaps.due_at().is_some_and(|due| due <= now) {
                 self.add_gaps();
             }
+            self.add_folded(false);
             if self.batcher.is_due(now) {
                 return false;
             }
@@ -162,7 +172,11 @@ impl<S: Append> Writer<S> {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
-        let mut until = [self.batcher.due_at(), self.gaps.due_at()].into_iter().flatten().min();
+        // Windows are measured by the clock, since requests count into them.
+        let fold_due = self.core.folds.due_at();
+        let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
+        let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
+        let mut until = dues.into_iter().flatten().min();
         if now.saturating_sub(self.busy_at) < IDLE {
             let tick = now + TICK;
             until = Some(until.map_or(tick, |until| until.min(tick)));
@@ -172,11 +186,13 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
+                || self.core.folds.due_at() != fold_due
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
                 return;
             }
+            meters::publish(&self.core);
         }
         let begun = self.begun;
         tokio::select! {
@@ -207,8 +223,10 @@ impl<S: Append> Writer<S> {
 
     /// Takes out of the lanes what fits the batch.
     fn drain(&mut self, now: Duration) {
+        let mut taken = false;
         while !self.batcher.is_full() {
-            let Some((lane, queued)) = self.core.queue.pop() else { return };
+            let Some((lane, queued)) = self.core.queue.pop() else { break };
+            taken = true;
             match lane {
                 Lane::Security => self.taken.0 += 1,
                 Lane::General => self.taken.1 += 1,
@@ -217,6 +235,10 @@ impl<S: Append> Writer<S> {
             self.charged += u64::from(queued.bytes);
             let bytes = queued.record.text_bytes();
             self.batcher.push(queued.record, bytes, now);
+        }
+        if taken {
+            // Of bytes there may be none yet, but of places.
+            self.core.queue.release(0);
         }
     }
 
@@ -238,15 +260,31 @@ impl<S: Append> Writer<S> {
         }
     }
 
+    /// Adds what was folded in windows that are over, or in all.
+    fn add_folded(&mut self, all: bool) {
+        for record in self.core.folds.take(self.core.clock.monotonic(), all) {
+            self.add_own(record);
+        }
+    }
+
     /// Closes the batch, numbers it, and sees it into the store.
     async fn write(&mut self) -> Result<(), Stopped> {
         if self.batcher.is_empty() {
             return Ok(());
         }
         self.batcher.close_into(&mut self.batch);
-        self.numbering.number(&mut self.batch, self.core.clock.now());
+        self.numbering.arrange(&mut self.batch);
+        let now = self.core.clock.now();
+        for records in self.batch.chunks_mut(SEALED_AT_ONCE) {
+            self.numbering.number(records, now);
+            // On a runtime of one thread, requests wait while this does not.
+            tokio::task::yield_now().await;
+        }
+        let begun = Instant::now();
         self.settle().await?;
+        meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
+        meters::publish(&self.core);
         Ok(())
     }
 
@@ -322,6 +360,7 @@ impl<S: Append> Drop for Writer<S> {
         }
         core.queue.release(0);
         core.feed.end();
+        meters::publish(&core);
         self.ended.send_replace(true);
     }
 }

@@ -86,6 +86,12 @@ impl Redactor {
             || (inner.keys.matches(name) && !inner.headers_allowed.iter().any(is))
     }
 
+    /// Returns whether the value under a key must not be kept, as in JSON and forms.
+    #[must_use]
+    pub fn is_sensitive_key(&self, name: &str) -> bool {
+        self.0.keys.matches(name)
+    }
+
     /// Rewrites a JSON text as compact JSON without its secrets, and says what kind of text it
     /// was.
     ///

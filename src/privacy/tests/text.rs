@@ -29,6 +29,7 @@ fn secrets_are_masked_where_they_stand() {
             "see https://x.y/cb?code=[REDACTED]&a=b#access_token=[REDACTED]",
         ),
         ("Server=db;Password=abc;Port=1".into(), "Server=db;Password=[REDACTED];Port=1"),
+        ("see /cb?token=a;b&c=1".into(), "see /cb?token=[REDACTED]&c=1"),
         ("token=4111 1111 1111 1111 x".into(), "token=[REDACTED] x"),
         ("auth=Basic dXNlcjpwYXNz x".into(), "auth=[REDACTED] x"),
         ("secret=-----BEGIN X-----\na\n-----END X-----&y".into(), "secret=[REDACTED]&y"),

@@ -3,12 +3,18 @@
 //! A vocabulary of English and of HTTP, not a table of routes: what holds for one API holds for
 //! the next. Every decision leaves a step that says why, and what rests on nothing is a guess.
 
+mod actions;
 mod authentication;
 mod convention;
 mod grpc;
+mod links;
+mod place;
 mod segments;
 mod vocabulary;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -89,6 +95,12 @@ pub(super) fn read(method: &str, template: Option<&Pattern>, ignore: &[String]) 
     let mut readings = special;
     readings.push(reading);
     readings
+}
+
+/// Makes ready what the first reading would otherwise wait for: the plural rules, compiled once
+/// per process.
+pub(super) fn warm() {
+    words::singular("things");
 }
 
 /// Mutations are recorded however they end; reads when they are refused or panic.

@@ -116,7 +116,8 @@ fn prefix(segments: &[Segment], ignore: &[String], path: &mut Path) -> usize {
         skip += 1;
     }
     for at in 0..skip {
-        if let Some(text) = text(at).filter(|text| !ignored(text) && !is_version(text)) {
+        let named = |text: &&str| !ignored(text) && !is_version(text) && !number(at);
+        if let Some(text) = text(at).filter(named) {
             path.namespace = Some(words::split(text));
         }
     }

@@ -26,12 +26,12 @@ const VERBS: &[(Kind, Operation, &str)] = &[
         bind calibrate cancel change claim close collapse commit complete configure confirm connect \
         customize deactivate decline decrement defer demote deny deploy deprecate dequeue detach \
         disable disallow disassociate disconnect dismiss downgrade edit enable end escalate exclude \
-        expand expire extend fail failback failover finalize finish fix flag forgot fulfill hide hold \
+        expand expire extend fail failback failover finalize finish fix flag forgot fulfill fund hide hold \
         include increment install instantiate invalidate kick link map mark merge migrate modify \
         mute name opt overwrite pause permit postpone prioritize promote quarantine reassign \
         rebuild recycle redeem reduce refine refund refresh regenerate reject release rename \
         renew reorder reopen replace reprocess reschedule reset resize resolve resume return \
-        revise rotate save scale select set settle shift show sign skip solve split start stop \
+        revise rotate save scale select set settle share shift show sign skip solve split start stop \
         submit suspend swap switch sync synchronize terminate toggle tune unassign unassociate \
         unblock uninstall unlink unlock unmerge unmute unpublish unregister unshare unsubscribe \
         unsuspend update upgrade upsert void withdraw write patch put consume crosspost"),
@@ -39,11 +39,11 @@ const VERBS: &[(Kind, Operation, &str)] = &[
         forget leave purge remove revoke truncate unassign unban unbind undeploy unenroll \
         unfavorite unfollow unlike unstar wipe"),
     (Verb, Restore, "recover reinstate restore revert rollback undelete undo unarchive"),
-    (Verb, Transfer, "delegate handover move reassign relocate send share transfer forward"),
+    (Verb, Transfer, "delegate handover move reassign relocate transfer forward"),
     (Verb, Execute, "ask begin bootstrap broadcast call charge checkout compact compile crawl \
         dispatch emit encrypt decrypt execute extract flush ignore import ingest initiate invoke \
         kill launch login logout notify perform ping play pay poke prepare probe process prune \
-        publish reboot reconcile reindex rerun remind render replay resend restart retry run schedule \
+        publish reboot reconcile reindex rerun send remind render replay resend restart retry run schedule \
         seed shutdown simulate snooze spawn trigger unwatch verify warm tokenize translate \
         transcribe summarize infer train mount unmount"),
     (Verb, Authenticate, "authenticate authorize impersonate signin signout deauthenticate"),
@@ -51,12 +51,12 @@ const VERBS: &[(Kind, Operation, &str)] = &[
         like lock maintenance order pin rate rating review star tag trash vote watch stake boost \
         downvote upvote freeze report"),
     (Either, Create, "copy comment import message order snapshot backup reply request"),
-    (Either, Execute, "build download dump email export filter ping print prompt query scan test \
+    (Either, Execute, "build download dump email export ping print prompt scan test \
         typing callback"),
     (Either, Transfer, "account_transfer forward"),
     (Question, Read, "autocomplete calculate check compare count describe diff dryrun estimate \
-        evaluate exists explain fetch find get inspect list lookup peek predict preview propose \
-        quote read resolve retrieve search simulate suggest typeahead validate view"),
+        evaluate exists explain fetch filter find get inspect list lookup peek predict preview propose query \
+        quote resolve retrieve search simulate suggest typeahead validate view"),
 ];
 
 /// Before another verb they turn or repeat it: `reactivate`, `unsuspend`.
@@ -318,6 +318,16 @@ pub(super) const CONTAINERS: &[&str] = &[
 
 /// Things that are held by others and live on without them.
 pub(super) const HELD: &[&str] = &["account", "contact", "device", "group", "person", "user"];
+
+/// What is granted to people and parties: a link too.
+pub(super) const GRANTED: &[&str] = &["entitlement", "permission", "privilege", "role", "scope"];
+
+/// Who is granted something.
+pub(super) const GRANTEES: &[&str] =
+    &["account", "client", "employee", "group", "member", "team", "user"];
+
+/// What people say about messages: `PUT /notifications/{id}/read`.
+pub(super) const MARKS: &[&str] = &["read", "seen", "unread"];
 
 /// Words that qualify what stands before them, alone at the end of a route.
 pub(super) const QUALIFIERS: &[&str] = &[

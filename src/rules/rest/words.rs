@@ -52,7 +52,6 @@ const AS_THEY_ARE: &[&str] = &[
     "sms",
     "status",
     "success",
-    "teams",
     "tls",
     "tos",
     "virus",
