@@ -12,12 +12,12 @@ use super::{
     column::COLUMNS,
     encode,
     error::is_duplicate,
-    leaf::{leaf_name, text_literal},
+    leaf::{leaf_name, push_hex, text_literal},
     store::{Failure, Limits, PostgresStore},
 };
 use crate::{
     ledger::{Entry, Hash, NewEntry, leaf_hash, runs},
-    record::{Canonical, Record, WriterId, push_hex},
+    record::{Canonical, Record, WriterId},
     store::{Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
     time::Month,
 };

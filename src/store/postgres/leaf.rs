@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{record::push_hex, time::Month};
+use crate::time::Month;
 
 /// Longer classes are named by their digest: identifiers end at 63 bytes.
 const PLAIN_BYTES: usize = 32;
@@ -32,6 +32,13 @@ pub(super) fn text_literal(text: &str) -> String {
     push_hex(&mut sql, text.as_bytes());
     let _infallible = write!(sql, "'::bytea, 'UTF8')");
     sql
+}
+
+/// Writes bytes as lower-case hex.
+pub(super) fn push_hex(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _infallible = write!(out, "{byte:02x}");
+    }
 }
 
 #[cfg(test)]
