@@ -344,6 +344,7 @@ impl<S: Append> PipelineBuilder<S> {
             counters: Counters::default(),
             feed: Feed::default(),
             folds: Folds::default(),
+            runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
         });
         let setup = Setup {
