@@ -32,9 +32,9 @@ pub(super) fn text_literal(text: &str) -> String {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte)) {
         return format!("'{text}'");
     }
-    let mut sql = String::from("convert_from('\\x");
+    let mut sql = String::from("convert_from(decode('");
     push_hex(&mut sql, text.as_bytes());
-    sql.push_str("'::bytea, 'UTF8')");
+    sql.push_str("', 'hex'), 'UTF8')");
     sql
 }
 
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_literal_holds_no_quote_of_the_text() {
         assert_eq!(text_literal("activity"), "'activity'");
-        assert_eq!(text_literal("a'b"), "convert_from('\\x612762'::bytea, 'UTF8')");
+        assert_eq!(text_literal("a'b"), "convert_from(decode('612762', 'hex'), 'UTF8')");
         assert_eq!(text_literal(""), "''");
     }
 }
