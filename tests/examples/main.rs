@@ -1,5 +1,7 @@
 //! The examples as their users meet them: real programs, real HTTP, real signals.
 
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quickstart;
 mod running;
 mod small;

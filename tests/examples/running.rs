@@ -157,15 +157,26 @@ impl Running {
 
     /// Sends a signal, waits for the end, and returns the last line.
     pub(crate) async fn stop(mut self, signal: &str) -> (String, ExitStatus) {
+        let status = self.signal(signal).await;
+        (self.seen.pop().unwrap_or_default(), status)
+    }
+
+    /// Sends a signal, waits for the end, and returns the last line and all before it.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn stop_and_read(mut self, signal: &str) -> (String, Vec<String>) {
+        let status = self.signal(signal).await;
+        assert!(status.success(), "{status}");
+        (self.seen.pop().unwrap_or_default(), self.seen)
+    }
+
+    async fn signal(&mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.expect("kill");
         assert!(sent.success());
         while let Ok(Ok(Some(line))) = timeout(PATIENCE, self.lines.next_line()).await {
             self.seen.push(line);
         }
-        let status =
-            timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
-        (self.seen.pop().unwrap_or_default(), status)
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status")
     }
 }
 
