@@ -33,7 +33,14 @@ pub(crate) fn example(name: &str, folder: &Path) -> Command {
         .stderr(Stdio::piped())
         .env("PORT", "0")
         .kill_on_drop(true);
-    for name in ["ACTIVITY_STORE", "ACTIVITY_KEYS", "ACTIVITY_MODE", "ACTIVITY_RULES", "NO_COLOR"] {
+    for name in [
+        "ACTIVITY_STORE",
+        "ACTIVITY_KEYS",
+        "ACTIVITY_MODE",
+        "ACTIVITY_RULES",
+        "ACTIVITY_SPOOL",
+        "NO_COLOR",
+    ] {
         command.env_remove(name);
     }
     command
