@@ -6,14 +6,15 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rand::RngExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::record::RecordId;
 
 /// A moment: microseconds since 1970-01-01 UTC.
 ///
@@ -162,6 +163,16 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
+}
+
 /// The clock of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
@@ -225,8 +236,14 @@ impl Clock for ManualClock {
 
 /// Draws the ids of records.
 pub trait IdSource: Send + Sync + 'static {
-    /// Returns a new id whose milliseconds are those of `at`.
-    fn id(&self, at: Timestamp) -> RecordId;
+    /// Returns the sixteen bytes of a new UUIDv7 whose milliseconds are those of `at`.
+    fn id(&self, at: Timestamp) -> [u8; 16];
+}
+
+impl<I: IdSource + ?Sized> IdSource for Arc<I> {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
+        (**self).id(at)
+    }
 }
 
 /// Draws UUIDv7 ids (RFC 9562) with 74 random bits from the thread's own generator.
@@ -234,10 +251,11 @@ pub trait IdSource: Send + Sync + 'static {
 pub struct RandomIds;
 
 impl IdSource for RandomIds {
-    fn id(&self, at: Timestamp) -> RecordId {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
         let mut random = [0; 10];
         rand::rng().fill(&mut random);
-        RecordId::new(at, random)
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().into_bytes()
     }
 }
 

@@ -43,6 +43,7 @@ mod core;
 mod feed;
 mod fold;
 mod gap;
+mod meters;
 mod number;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]

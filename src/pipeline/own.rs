@@ -70,7 +70,7 @@ pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> 
             "writer_id": stream,
             "committed_seq": committed,
             "found_seq": found,
-            "count": committed - found,
+            "count": (committed - found).max(0),
         }),
     );
     record.outcome = Outcome::Failure;
@@ -79,11 +79,7 @@ pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> 
 
 /// Returns a short fingerprint of the settings, so that a change of them shows in the trail.
 pub(super) fn config_digest(settings: &str) -> String {
-    let mut out = String::new();
-    for byte in &Sha256::digest(settings)[..16] {
-        crate::record::push_hex(&mut out, &[*byte]);
-    }
-    out
+    crate::record::hex(&Sha256::digest(settings)[..16])
 }
 
 pub(super) fn record(action: &str, severity: u8, metadata: &serde_json::Value) -> Box<Record> {

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    number, own, quarantine,
+    meters, number, own, quarantine,
     retry::{Backoff, Complaints},
     writer::Writer,
 };
@@ -27,6 +27,8 @@ pub(super) struct Link<S: Append> {
     call_deadline: Duration,
     backoff: Backoff,
     complaints: Complaints,
+    /// Apart from the others: a store that was away first and refuses then has something new to say.
+    refusals: Complaints,
 }
 
 enum Cut {
@@ -47,6 +49,7 @@ impl<S: Append> Link<S> {
             call_deadline,
             backoff: Backoff::default(),
             complaints: Complaints::default(),
+            refusals: Complaints::default(),
         }
     }
 
@@ -63,6 +66,7 @@ impl<S: Append> Link<S> {
     fn succeeded(&mut self) {
         self.backoff.reset();
         self.complaints.reset();
+        self.refusals.reset();
     }
 }
 
@@ -216,6 +220,7 @@ impl<S: Append> Writer<S> {
     /// Says what is wrong, and waits as long as the kind of error asks for.
     async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
+        meters::publish(&self.core);
         let now = self.now();
         match error.kind() {
             StoreErrorKind::Position { .. } => {
@@ -232,7 +237,7 @@ impl<S: Append> Writer<S> {
             }
             StoreErrorKind::Configuration | StoreErrorKind::Data => {
                 self.unsure = 0;
-                if self.link.complaints.pass(now) {
+                if self.link.refusals.pass(now) {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
                         held = self.batch.len(),

@@ -12,6 +12,7 @@ use super::{
     methods::Methods,
     pattern::Pattern,
     ready::{self, Ready},
+    rest,
 };
 
 /// The route of a request that neither the router nor the rules know.
@@ -86,7 +87,8 @@ impl CompiledRules {
 
     /// Explains what a request to a route means when it ends with a status, and why.
     ///
-    /// The route may be a template or a raw path. Conditions on headers and host are taken as
+    /// The route is a template as the router has it; for a raw path, ask
+    /// [`template_for`](Self::template_for) first. Conditions on headers and host are taken as
     /// met, and named.
     #[must_use]
     pub fn explain(&self, method: &str, route: &str, status: u16) -> Explanation {
@@ -109,6 +111,7 @@ pub(super) fn compile(rules: &Rules) -> Result<CompiledRules, RulesError> {
     if !problems.is_empty() {
         return Err(RulesError::new(problems));
     }
+    rest::warm();
     templates.extend(ready.iter().filter_map(|rule| rule.pattern.clone()));
     templates.sort_by_key(Pattern::specificity);
     templates.dedup_by(|a, b| a.text() == b.text());

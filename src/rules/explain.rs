@@ -6,7 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::{
-    Ended, EntityIdFrom, How, Level, Meaning, Route, UNMATCHED,
+    Ended, EntityIdFrom, How, Level, Meaning, UNMATCHED,
     mapping::{self, Mapping, Miss},
     meaning::RelatedThing,
     pattern::Pattern,
@@ -137,12 +137,13 @@ impl Explanation {
 
 pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -> Explanation {
     let parsed = Method::from_bytes(method.as_bytes()).ok();
-    let (route, template) = match inner.route_of(route) {
-        Route::Template(text) => (text, Some(Arc::new(Pattern::template(text)))),
-        Route::Unmatched => (UNMATCHED, None),
-    };
+    let template = (route != UNMATCHED).then(|| Arc::new(Pattern::template(route)));
     let ended = Ended::with_status(status);
     let readings = inner.readings(method, template.as_deref());
+    let reading = readings
+        .iter()
+        .find(|reading| reading.status.contains(&ended))
+        .or_else(|| readings.first());
     let mut considered = Vec::new();
     let mut winner: Option<Meaning> = None;
     for rule in inner.rules() {
@@ -166,7 +167,7 @@ pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -
             why: why.unwrap_or_else(|why| why),
         });
         if matched {
-            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), &readings));
+            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), reading));
             break;
         }
     }
@@ -190,10 +191,6 @@ pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -
         }
     }
     // What is not recorded still has a reading, which is what one wants to see when asking why.
-    let reading = readings
-        .iter()
-        .find(|reading| reading.status.contains(&ended))
-        .or_else(|| readings.first());
     let won = winner.as_ref().map(|meaning| (meaning.rule.to_string(), meaning.how));
     let meaning = winner
         .or_else(|| reading.map(|reading| inner.meaning_of_reading(reading, template.as_ref())));

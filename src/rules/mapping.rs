@@ -5,15 +5,17 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 
 use super::{
-    Defaults, EntityIdFrom, How, Level, Meaning, Plan, Route, UNMATCHED,
+    Defaults, EntityIdFrom, How, Level, Meaning, Plan, Route,
     cache::Cache,
     condition::Question,
+    meaning::RelatedThing,
     methods::Methods,
     pattern::{Fit, Pattern},
     plan::Candidate,
     ready::Ready,
     rest::{self, Reading},
     set::Conventions,
+    status::StatusSet,
 };
 
 /// A sound rule set.
@@ -38,19 +40,6 @@ pub(super) enum Miss {
 }
 
 impl Mapping {
-    /// Takes a text that may be a template or a raw path for a route.
-    pub(super) fn route_of<'a>(&'a self, text: &'a str) -> Route<'a> {
-        if text == UNMATCHED {
-            return Route::Unmatched;
-        }
-        let written = text.contains(['{', '*', '<', ':']);
-        let known = (!written).then(|| self.templates.iter().find(|t| t.matches_path(text)));
-        match known.flatten() {
-            Some(template) => Route::Template(template.text()),
-            None => Route::Template(text),
-        }
-    }
-
     pub(super) fn rules(&self) -> &[Ready] {
         &self.rules
     }
@@ -74,12 +63,8 @@ impl Mapping {
         &self,
         rule: &Ready,
         template: Option<&Arc<Pattern>>,
-        readings: &[Reading],
+        reading: Option<&Reading>,
     ) -> Meaning {
-        let reading = readings
-            .iter()
-            .find(|reading| reading.status.covers(&rule.status))
-            .or_else(|| readings.first());
         let pattern = rule.pattern.clone().map(Arc::new);
         let action: Option<Arc<str>> = rule.action.clone();
         let operation = rule.operation.or_else(|| {
@@ -93,17 +78,26 @@ impl Mapping {
         let mut entity_id = rule.entity_id.clone();
         let mut related = rule.related.clone();
         if let Some(reading) = reading {
-            // An id of the convention belongs to the entity of the convention.
+            let named = |id: &EntityIdFrom| in_words_of(id, pattern.as_deref(), template);
             let same = rule.entity.is_none() || rule.entity.as_deref() == reading.entity_type();
-            let usable = |id: &EntityIdFrom| !clashes(id, pattern.as_deref(), template);
-            if entity_id.is_none() && usable(&reading.entity_id) {
-                let created = reading.entity_id == EntityIdFrom::Created;
-                if same || !created {
-                    entity_id = Some(reading.entity_id.clone());
-                }
+            // `entity = "order"` on `/orders/{id}/payments`: the entity is the parent.
+            let parent = reading
+                .parents
+                .iter()
+                .find(|parent| !same && Some(&parent.entity_type) == rule.entity.as_ref());
+            if entity_id.is_none() {
+                entity_id = match parent {
+                    Some(parent) => named(&parent.id),
+                    // What is created is not what the rule says it is about.
+                    None if !same && reading.entity_id == EntityIdFrom::Created => None,
+                    None => named(&reading.entity_id),
+                };
             }
-            if related.is_empty() && same {
-                related.extend(reading.parents.iter().filter(|p| usable(&p.id)).cloned());
+            if related.is_empty() {
+                let others = reading.parents.iter().filter(|p| !parent.is_some_and(|q| *p == q));
+                related.extend(
+                    others.filter_map(|p| Some(RelatedThing { id: named(&p.id)?, ..p.clone() })),
+                );
             }
         }
         let account = if rule.accounts.is_empty() {
@@ -183,21 +177,24 @@ impl Mapping {
                 questions.push(question);
                 questions.len() - 1
             });
-            candidates.push(Candidate {
-                question,
-                status: rule.status.clone(),
-                meaning: self.meaning_of_rule(rule, template.as_ref(), &readings),
-                finish: rule.finish.unwrap_or_else(|| self.defaults.finish()),
-                max_request_body: rule
-                    .max_request_body
-                    .unwrap_or_else(|| self.defaults.max_request_body()),
-                max_response_body: rule
-                    .max_response_body
-                    .unwrap_or_else(|| self.defaults.max_response_body()),
-                id_from_response: rule
-                    .id_from_response
-                    .unwrap_or_else(|| self.defaults.id_from_response()),
-            });
+            for (reading, endings) in sources(rule, &readings) {
+                candidates.push(Candidate {
+                    question,
+                    status: rule.status.clone(),
+                    reading: endings,
+                    meaning: self.meaning_of_rule(rule, template.as_ref(), reading),
+                    finish: rule.finish.unwrap_or_else(|| self.defaults.finish()),
+                    max_request_body: rule
+                        .max_request_body
+                        .unwrap_or_else(|| self.defaults.max_request_body()),
+                    max_response_body: rule
+                        .max_response_body
+                        .unwrap_or_else(|| self.defaults.max_response_body()),
+                    id_from_response: rule
+                        .id_from_response
+                        .unwrap_or_else(|| self.defaults.id_from_response()),
+                });
+            }
             if last {
                 return Plan::new(candidates, questions);
             }
@@ -206,6 +203,7 @@ impl Mapping {
             candidates.push(Candidate {
                 question: None,
                 status: reading.status.clone(),
+                reading: None,
                 meaning: self.meaning_of_reading(reading, template.as_ref()),
                 finish: self.defaults.finish(),
                 max_request_body: self.defaults.max_request_body(),
@@ -215,6 +213,27 @@ impl Mapping {
         }
         Plan::new(candidates, questions)
     }
+}
+
+/// Returns the readings that a rule takes from what it leaves out, each with its endings.
+///
+/// A rule that only makes logins strict leaves it to the convention whether one failed: it takes
+/// from both readings, each for its own endings. The last of them is for whatever is left.
+fn sources<'r>(
+    rule: &Ready,
+    readings: &'r [Reading],
+) -> Vec<(Option<&'r Reading>, Option<StatusSet>)> {
+    let whole = readings.iter().position(|reading| reading.status.is_any());
+    let several = whole.unwrap_or_default();
+    if rule.action.is_some() || rule.level == Some(Level::None) || several == 0 {
+        let fitting = readings.iter().find(|reading| reading.status.covers(&rule.status));
+        return vec![(fitting.or_else(|| readings.first()), None)];
+    }
+    let (some, rest) = readings.split_at(several);
+    some.iter()
+        .map(|reading| (Some(reading), Some(reading.status.clone())))
+        .chain([(rest.first(), None)])
+        .collect()
 }
 
 /// Says whether a rule can match, and what it then still asks of the request.
@@ -240,13 +259,23 @@ pub(super) fn meet(
     Ok(open.then(|| Question { conditions: rule.conditions.clone(), path }))
 }
 
-/// Says whether a parameter of the template has the name of another one of the rule's route.
-fn clashes(id: &EntityIdFrom, pattern: Option<&Pattern>, template: Option<&Arc<Pattern>>) -> bool {
+/// Takes a parameter of the template in the words of the rule's route, which go first wherever
+/// both have the name; nothing where the rule calls another parameter that.
+fn in_words_of(
+    id: &EntityIdFrom,
+    pattern: Option<&Pattern>,
+    template: Option<&Arc<Pattern>>,
+) -> Option<EntityIdFrom> {
     let (Some(name), Some(pattern), Some(template)) = (id.param(), pattern, template) else {
-        return false;
+        return Some(id.clone());
     };
-    let place = |p: &Pattern| p.param_names().position(|n| n == name);
-    place(pattern).is_some_and(|at| Some(at) != place(template))
+    let at = |p: &Pattern| p.param_names().position(|n| n == name);
+    if at(pattern).is_none_or(|place| Some(place) == at(template)) {
+        return Some(id.clone());
+    }
+    let all = |p: &Pattern| p.param_names().count();
+    let theirs = pattern.param_names().nth(at(template)?)?;
+    (all(pattern) == all(template)).then(|| EntityIdFrom::Param(theirs.into()))
 }
 
 impl Meaning {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     record::Operation,
-    rules::{EntityIdFrom, How, RelatedThing},
+    rules::{EntityIdFrom, How, RelatedThing, methods::SAFE},
 };
 
 /// What the convention makes of a route.
@@ -125,6 +125,7 @@ fn crud(method: &str) -> (&'static str, Operation) {
         "PUT" | "PATCH" => ("update", Operation::Update),
         "DELETE" => ("delete", Operation::Delete),
         "GET" | "HEAD" | "OPTIONS" | "TRACE" | "CONNECT" => ("read", Operation::Read),
+        _ if SAFE.contains(&method) => ("read", Operation::Read),
         _ => ("execute", Operation::Execute),
     }
 }

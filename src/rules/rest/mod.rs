@@ -97,6 +97,12 @@ pub(super) fn read(method: &str, template: Option<&Pattern>, ignore: &[String]) 
     readings
 }
 
+/// Makes ready what the first reading would otherwise wait for: the plural rules, compiled once
+/// per process.
+pub(super) fn warm() {
+    words::singular("things");
+}
+
 /// Mutations are recorded however they end; reads when they are refused or panic.
 fn endings(operation: Operation) -> StatusSet {
     if operation == Operation::Read {

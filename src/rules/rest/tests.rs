@@ -166,6 +166,8 @@ fn questions_are_reads_whatever_the_method() {
         "GET /orders",
         "HEAD /orders/{id}",
         "OPTIONS /orders",
+        "QUERY /orders",
+        "PROPFIND /files/{*path}",
         "GET /graphql",
     ] {
         let (method, template) = route.split_once(' ').unwrap();
@@ -223,6 +225,13 @@ fn a_refused_login_is_a_failed_one_and_keeps_the_account() {
         assert_eq!(of(status).operation, Operation::Authenticate);
         assert_eq!(of(status).accounts.is_empty(), action == "login", "{status}");
     }
+}
+
+#[test]
+fn below_an_item_a_login_is_an_action_like_others() {
+    let readings = read("POST", Some(&Pattern::template("/sites/{id}/login")), &ignore());
+    assert_eq!(readings.len(), 1);
+    assert_eq!((readings[0].entity_type(), &*readings[0].action), (Some("site"), "login"));
 }
 
 #[test]

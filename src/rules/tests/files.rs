@@ -41,6 +41,7 @@ const JSON: &str = r#"{
   ]
 }"#;
 
+#[cfg(feature = "toml")]
 const TOML: &str = r#"
 [defaults]
 ignore_prefixes = ["api", "v1"]
@@ -252,6 +253,25 @@ fn every_mistake_is_named_with_file_line_rule_and_a_way_out() {
 
 #[cfg(feature = "toml")]
 #[test]
+fn the_file_of_the_chapter_is_sound() {
+    let chapter = include_str!("../mod.rs");
+    let toml: Vec<&str> = chapter
+        .lines()
+        .skip_while(|line| !line.ends_with("```toml"))
+        .skip(1)
+        .take_while(|line| !line.ends_with("```"))
+        .map(|line| line.trim_start_matches("//!"))
+        .collect();
+    let rules = Rules::rest().with_toml(&toml.join("\n")).unwrap();
+    let why = rules.explain("POST", "/auth/login", 401).unwrap();
+    assert_eq!((why.rule(), why.action()), ("failed login", "login_failed"));
+    let why = rules.explain("GET", "/api/patients/{pid}/files/{f}", 200).unwrap();
+    assert!(why.recorded());
+    assert_eq!((why.rule(), why.action()), ("sensitive read", "read"));
+}
+
+#[cfg(feature = "toml")]
+#[test]
 fn a_text_that_is_not_toml_is_refused_with_its_line() {
     let message = refused("[defaults]\nlevel = \n");
     assert!(message.starts_with("activity.toml:2: not TOML: "), "{message}");
@@ -285,6 +305,29 @@ fn code_is_checked_as_files_are() {
          rule \"b\": severity is 0 to 6, as in OCSF"
     );
     assert!(rules.compile().is_err() && rules.explain("GET", "/a", 200).is_err());
+}
+
+#[test]
+fn a_rule_that_some_paths_still_reach_is_sound() {
+    for (first, second) in [
+        ("/orders/search", "/orders/{id}"),
+        ("/orders/{id}", "/orders/search"),
+        ("/orders/{id}", "/orders/**"),
+        ("/orders/{id}", "/orders/{id}/items"),
+    ] {
+        let rules =
+            Rules::rest().rule(Rule::new("a").route(first)).rule(Rule::new("b").route(second));
+        assert!(rules.check().is_ok(), "{first} {second}");
+    }
+    let split = Rules::rest()
+        .rule(Rule::new("a").route("/a").methods(["PUT"]))
+        .rule(Rule::new("b").route("/a").methods(["PUT", "POST"]))
+        .rule(Rule::new("c").route("/a").status(["4xx"]))
+        .rule(Rule::new("d").route("/a").header("x-a", "*"))
+        .rule(Rule::new("e").route("/a"));
+    assert!(split.check().is_ok());
+    let hidden = split.rule(Rule::new("f").route("/a").header("x-b", "*"));
+    assert!(hidden.check().unwrap_err().problems()[0].what().contains("\"e\""));
 }
 
 #[test]

@@ -55,6 +55,38 @@ fn the_first_rule_that_matches_wins_by_status() {
 }
 
 #[test]
+fn a_rule_takes_what_it_leaves_out_from_the_reading_for_its_status() {
+    let rules = Rules::rest()
+        .rule(Rule::new("refused").route("/login").status(["401"]).severity(3))
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::POST, "/login");
+    let refused = plan.decide(&Mask::default(), &Ended::with_status(401)).unwrap();
+    assert_eq!((&*refused.action, refused.severity), ("login_failed", Some(3)));
+    assert!(!refused.attempted_account.is_empty());
+}
+
+#[test]
+fn a_rule_that_only_makes_logins_strict_still_tells_the_failed_ones() {
+    let rules = Rules::rest()
+        .rule(Rule::new("strict").route("/login").delivery(Delivery::Strict))
+        .rule(Rule::new("named").route("/signin").status(["2xx"]).action("enter"))
+        .compile()
+        .unwrap();
+    let strict = plan(&rules, &Method::POST, "/login");
+    for (status, action) in [(200, "login"), (401, "login_failed"), (500, "login")] {
+        let meaning = strict.decide(&Mask::default(), &Ended::with_status(status)).unwrap();
+        assert_eq!((&*meaning.rule, &*meaning.action), ("strict", action));
+        let why = rules.explain("POST", "/login", status);
+        assert_eq!((why.rule(), why.action()), ("strict", action));
+    }
+    let named = plan(&rules, &Method::POST, "/signin");
+    let enter = named.decide(&Mask::default(), &Ended::with_status(200)).unwrap();
+    assert_eq!(&*enter.action, "enter");
+    assert_eq!(enter.entity_id, EntityIdFrom::Actor);
+}
+
+#[test]
 fn a_route_whose_every_candidate_is_none_passes_untouched() {
     let rules = Rules::rest()
         .rule(Rule::new("health").route("/health").level(Level::None))
@@ -194,6 +226,39 @@ fn a_rule_names_parameters_its_own_way() {
 }
 
 #[test]
+fn names_that_cross_are_not_mixed_up() {
+    let rules = Rules::rest()
+        .rule(Rule::new("a").route("/shops/{id}/orders/{order}").severity(1))
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::PUT, "/shops/{shop}/orders/{id}");
+    let meaning = plan.decide(&Mask::default(), &Ended::with_status(200)).unwrap();
+    assert_eq!(meaning.entity_id, EntityIdFrom::Param("order".into()));
+    assert_eq!(meaning.path_param("/shops/3/orders/77", "order").as_deref(), Some("77"));
+    let shop = meaning.related[0].id.param().unwrap();
+    assert_eq!(meaning.path_param("/shops/3/orders/77", shop).as_deref(), Some("3"));
+}
+
+#[test]
+fn a_rule_about_the_parent_takes_the_parents_id() {
+    let rules = Rules::rest()
+        .rule(
+            Rule::new("pay")
+                .route("/shops/{s}/orders/{id}/payments")
+                .methods(["POST"])
+                .entity("order")
+                .action("process_payment"),
+        )
+        .compile()
+        .unwrap();
+    let plan = plan(&rules, &Method::POST, "/shops/{s}/orders/{id}/payments");
+    let meaning = plan.decide(&Mask::default(), &Ended::with_status(201)).unwrap();
+    assert_eq!(meaning.entity_id, EntityIdFrom::Param("id".into()));
+    let parents: Vec<_> = meaning.related.iter().map(|r| &*r.entity_type).collect();
+    assert_eq!(parents, ["shop"]);
+}
+
+#[test]
 fn services_without_a_router_take_their_templates_from_the_rules() {
     let rules = Rules::rest()
         .routes(["/orders/{id}", "/orders/search"])
@@ -264,4 +329,50 @@ fn an_explanation_says_who_won_and_why_no_other() {
     let json = serde_json::to_value(rules.explain("DELETE", "/api/orders/{id}", 204)).unwrap();
     assert_eq!(json["entity_id"], "{id}");
     assert_eq!(json["how"], "convention");
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_explanation_agrees_with_the_plan(
+        rules in proptest::collection::vec(
+            ("/(orders|login|\\{a\\}|\\*\\*)(/\\{id\\})?(/cancel)?", "(|GET|POST|PUT)", "(|2xx|401|denied|error)", 0u8..3),
+            0..4,
+        ),
+        method in "GET|POST|PUT|DELETE",
+        template in "/(orders|login|\\{x\\})(/\\{y\\})?(/cancel|/status)?",
+        status in proptest::sample::select(vec![200u16, 201, 302, 401, 404, 429, 500]),
+    ) {
+        let mut set = Rules::rest();
+        for (n, (route, method, status, kind)) in rules.into_iter().enumerate() {
+            let mut rule = Rule::new(format!("r{n}")).route(route);
+            if !method.is_empty() {
+                rule = rule.methods([method]);
+            }
+            if !status.is_empty() {
+                rule = rule.status([status]);
+            }
+            let rule = match kind {
+                0 => rule.level(Level::None),
+                1 => rule.action("done"),
+                _ => rule,
+            };
+            // A rule that nothing reaches is refused: the set is then tried without it.
+            if set.clone().rule(rule.clone()).check().is_ok() {
+                set = set.rule(rule);
+            }
+        }
+        let rules = set.compile().unwrap();
+        let plan = plan(&rules, &method.parse().unwrap(), &template);
+        // Explanations take open questions as answered with yes.
+        if !plan.asks() {
+            let told = rules.explain(&method, &template, status);
+            let meaning = plan.decide(&Mask::default(), &Ended::with_status(status));
+            proptest::prop_assert_eq!(told.recorded(), meaning.is_some());
+            if let Some(meaning) = meaning {
+                proptest::prop_assert_eq!(told.rule(), &*meaning.rule);
+                proptest::prop_assert_eq!(told.action(), &*meaning.action);
+                proptest::prop_assert_eq!(told.entity_id(), &meaning.entity_id);
+            }
+        }
+    }
 }
