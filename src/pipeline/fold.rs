@@ -8,6 +8,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +18,7 @@ use std::{
 
 use super::own;
 use crate::{
-    record::{Actor, ActorType, Address, Category, Operation, Origin, Outcome, Record, Text},
+    record::{Actor, ActorType, Address, Category, Operation, Origin, Outcome, Record},
     rules::UNMATCHED,
     time::Timestamp,
 };
@@ -29,18 +30,22 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// So many kinds are told apart; a flood from more networks than that folds into one record.
 const KINDS: usize = 1_024;
 
+/// A full table is searched for windows that are over at most this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// What is counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct Kind<R> {
     /// /24 or /48 of the client; none when its address is not kept.
     network: Option<Address>,
     /// None when the table is full: then all further kinds are one.
-    route: Option<Text>,
+    route: Option<R>,
     status: u16,
 }
 
 #[derive(Debug)]
 struct Count {
+    kind: Kind<Box<str>>,
     began: Duration,
     singly: u32,
     folded: u64,
@@ -61,14 +66,23 @@ pub(super) enum Fold {
 /// particular.
 #[derive(Debug)]
 pub(super) struct Folds {
-    kinds: Mutex<HashMap<Kind, Count>>,
+    table: Mutex<Table>,
     /// When the first window with a count ends, in microseconds; `MAX` when there is none.
     due_at: AtomicU64,
 }
 
+/// The counts by the hash of their kind, so that a look-up copies nothing. The hash is keyed at random:
+/// nobody outside can make two kinds meet.
+#[derive(Debug, Default)]
+struct Table {
+    counts: HashMap<u64, Count>,
+    hasher: RandomState,
+    swept_at: Option<Duration>,
+}
+
 impl Default for Folds {
     fn default() -> Self {
-        Self { kinds: Mutex::default(), due_at: AtomicU64::new(u64::MAX) }
+        Self { table: Mutex::default(), due_at: AtomicU64::new(u64::MAX) }
     }
 }
 
@@ -89,28 +103,34 @@ pub(super) fn is_anonymous_refusal(record: &Record) -> bool {
 impl Folds {
     /// Counts an anonymous refusal.
     pub(super) fn count(&self, record: &Record, at: Timestamp, now: Duration) -> Fold {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = &mut *table;
         let mut kind = Kind {
             network: record.ip.map(network),
-            route: Some(record.route.clone()),
+            route: Some(record.route.as_str()),
             status: record.status.unwrap_or(0),
         };
-        if kinds.len() >= KINDS && !kinds.contains_key(&kind) {
-            // Windows that are over and hold no count make room.
-            kinds.retain(|_, count| count.folded > 0 || now < count.began + WINDOW);
-            if kinds.len() >= KINDS {
+        let mut key = table.hasher.hash_one(&kind);
+        if table.counts.len() >= KINDS && !table.counts.contains_key(&key) {
+            table.sweep(now);
+            if table.counts.len() >= KINDS {
                 kind = Kind { network: None, route: None, status: 0 };
+                key = table.hasher.hash_one(&kind);
             }
         }
-        let overflow = kind.route.is_none();
         let fresh = || Count {
+            kind: Kind {
+                network: kind.network,
+                route: kind.route.map(Into::into),
+                status: kind.status,
+            },
             began: now,
-            singly: if overflow { SINGLY } else { 0 },
+            singly: if kind.route.is_none() { SINGLY } else { 0 },
             folded: 0,
             first_at: at,
             last_at: at,
         };
-        let count = kinds.entry(kind).or_insert_with(fresh);
+        let count = table.counts.entry(key).or_insert_with(fresh);
         if now >= count.began + WINDOW && count.folded == 0 {
             *count = fresh();
         }
@@ -143,13 +163,13 @@ impl Folds {
         if !all && self.due_at().is_none_or(|due| due > now) {
             return Vec::new();
         }
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut records = Vec::new();
         let mut next = u64::MAX;
-        kinds.retain(|kind, count| {
+        table.counts.retain(|_, count| {
             let over = all || now >= count.began + WINDOW;
             if over && count.folded > 0 {
-                records.push(folded(kind, count));
+                records.push(folded(count));
             } else if count.folded > 0 {
                 next = next.min(micros(count.began + WINDOW));
             }
@@ -158,6 +178,16 @@ impl Folds {
         // Under the lock, so that no window that begins to count meanwhile is forgotten.
         self.due_at.store(next, Ordering::SeqCst);
         records
+    }
+}
+
+impl Table {
+    /// Windows that are over and hold no count make room.
+    fn sweep(&mut self, now: Duration) {
+        if self.swept_at.is_none_or(|at| now >= at + SWEEP_EVERY) {
+            self.swept_at = Some(now);
+            self.counts.retain(|_, count| count.folded > 0 || now < count.began + WINDOW);
+        }
     }
 }
 
@@ -170,7 +200,8 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX - 1)
 }
 
-fn folded(kind: &Kind, count: &Count) -> Box<Record> {
+fn folded(count: &Count) -> Box<Record> {
+    let kind = &count.kind;
     let metadata = serde_json::json!({
         "count": count.folded,
         "route": kind.route.as_deref(),
@@ -253,7 +284,7 @@ mod tests {
                 folds.count(&record, Timestamp::default(), Duration::from_millis(u64::from(n) / 2));
             single += u64::from(fold == Fold::Singly);
         }
-        assert!(folds.kinds.lock().unwrap().len() <= KINDS + 1);
+        assert!(folds.table.lock().unwrap().counts.len() <= KINDS + 1);
         let records = folds.take(Duration::from_secs(200), true);
         assert!(records.len() <= KINDS + 1);
         assert_eq!(single + counts(&records).iter().sum::<u64>(), 100_000);

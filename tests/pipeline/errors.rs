@@ -20,7 +20,8 @@ async fn survives(steps: Vec<Step>) -> Scripted {
     for n in 0..100 {
         assert!(recorder.record(numbered(n)).is_accepted());
     }
-    pipeline.flush().await;
+    let an_hour = Duration::from_secs(3_600);
+    tokio::time::timeout(an_hour, pipeline.flush()).await.expect("the writer got stuck");
     assert_eq!(store.steps_left(), 0, "{steps:?}");
     let records = store.memory.all();
     assert_eq!(numbers(&records), (0..100).collect::<Vec<_>>(), "{steps:?}");
@@ -118,6 +119,30 @@ async fn bad_rows_become_stubs_and_the_rest_is_stored() {
         assert_eq!((report.stored, report.quarantined), (500, u64::try_from(count).unwrap()));
         assert_eq!(report.dropped.total(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_reach_neither_the_store_nor_the_quarantine_file() {
+    let store = Scripted::refusing(|record| {
+        record.entity_id == "1" && !record.metadata.as_str().contains("quarantined")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quarantine.jsonl");
+    let pipeline = quick(store.clone()).quarantine(&file).start().await.unwrap();
+    for n in [1, 2] {
+        let secret = numbered(n)
+            .metadata(&serde_json::json!({"note": "kept", "password": "hunter2"}))
+            .describe("was password=hunter2 before");
+        assert!(pipeline.recorder().record(secret).is_accepted());
+    }
+    pipeline.flush().await;
+    let stored = serde_json::to_string(&store.memory.all()).unwrap();
+    let aside = std::fs::read_to_string(&file).unwrap();
+    for text in [&stored, &aside] {
+        assert!(text.contains("kept") && text.contains("[REDACTED]"));
+        assert!(!text.contains("hunter2"));
+    }
+    drop(pipeline);
 }
 
 #[tokio::test(start_paused = true)]

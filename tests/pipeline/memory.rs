@@ -23,21 +23,23 @@ async fn with_a_locked_store_records_of_any_size_stay_within_the_budget() {
         let record = || Record::by(Actor::user("ana")).verb("note").describe(&"x".repeat(size));
         let weight = record().footprint();
         store.reached().await;
-        let mut accepted = 0;
-        let mut dropped = 0;
-        for n in 0..20_000 {
-            match pipeline.recorder().record(record()) {
-                Admission::Accepted(_) => accepted += 1,
-                other => {
-                    assert_eq!(other, Admission::Dropped(DropReason::QueueFull));
-                    dropped += 1;
+        let (mut accepted, mut dropped) = (0, 0);
+        let mut flood = || {
+            for _ in 0..5_000 {
+                match pipeline.recorder().record(record()) {
+                    Admission::Accepted(_) => accepted += 1,
+                    other => {
+                        assert_eq!(other, Admission::Dropped(DropReason::QueueFull));
+                        dropped += 1;
+                    }
                 }
             }
-            if n % 100 == 0 {
-                // The writer gets its chance to take a batch out of the queue: it stays in the budget.
-                tokio::task::yield_now().await;
-            }
-        }
+        };
+        flood();
+        // The writer takes a whole batch out of the queue, and is stuck with that: it stays in the budget.
+        store.let_one_through();
+        store.reached_times(2).await;
+        flood();
         assert!(dropped > 0);
         assert!(accepted * weight <= BUDGET, "{accepted} of {weight} bytes");
         assert!(accepted * weight > BUDGET / 2, "{accepted} of {weight} bytes");

@@ -88,6 +88,11 @@ impl Scripted {
         self.shared.gate.add_permits(1_000);
     }
 
+    /// Lets one append go ahead.
+    pub(crate) fn let_one_through(&self) {
+        self.shared.gate.add_permits(1);
+    }
+
     /// Forgets every stream, as a restored backup would.
     pub(crate) fn go_back(&self) {
         let known = self.memory.all().iter().map(|record| record.writer_id).collect();
@@ -100,7 +105,12 @@ impl Scripted {
 
     /// Returns when an append waits at the gate.
     pub(crate) async fn reached(&self) {
-        self.shared.at_gate.subscribe().wait_for(|count| *count > 0).await.unwrap();
+        self.reached_times(1).await;
+    }
+
+    /// Returns when so many appends have come to the gate.
+    pub(crate) async fn reached_times(&self, times: usize) {
+        self.shared.at_gate.subscribe().wait_for(|count| *count >= times).await.unwrap();
     }
 
     pub(crate) fn connects(&self) -> usize {
