@@ -13,8 +13,6 @@ use std::{
 use rand::RngExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::record::RecordId;
-
 /// A moment: microseconds since 1970-01-01 UTC.
 ///
 /// Shown as RFC 3339 in UTC with six digits, `2026-01-31T12:04:31.000250Z`.
@@ -225,8 +223,8 @@ impl Clock for ManualClock {
 
 /// Draws the ids of records.
 pub trait IdSource: Send + Sync + 'static {
-    /// Returns a new id whose milliseconds are those of `at`.
-    fn id(&self, at: Timestamp) -> RecordId;
+    /// Returns the sixteen bytes of a new UUIDv7 whose milliseconds are those of `at`.
+    fn id(&self, at: Timestamp) -> [u8; 16];
 }
 
 /// Draws UUIDv7 ids (RFC 9562) with 74 random bits from the thread's own generator.
@@ -234,10 +232,11 @@ pub trait IdSource: Send + Sync + 'static {
 pub struct RandomIds;
 
 impl IdSource for RandomIds {
-    fn id(&self, at: Timestamp) -> RecordId {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
         let mut random = [0; 10];
         rand::rng().fill(&mut random);
-        RecordId::new(at, random)
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().into_bytes()
     }
 }
 

@@ -1,10 +1,10 @@
 //! Entries: what each append leaves in the ledger.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::tree::{Hash, leaf_hash, root};
 use crate::{
-    record::{Canonical, Record, WriterId, push_hex},
+    record::{Canonical, Record, WriterId, push_hex, push_string},
     time::{Month, Timestamp},
 };
 
@@ -67,12 +67,14 @@ impl Entry {
             last_at,
             batch_root,
         } = &self.new;
-        let mut out = String::from("{\"batch_root\":\"");
+        let mut out = b"{\"batch_root\":\"".to_vec();
         push_hex(&mut out, batch_root);
-        let class = serde_json::Value::from(class.as_str());
+        out.extend_from_slice(b"\",\"class\":");
+        push_string(&mut out, class);
+        // Writing to memory cannot fail.
         let _infallible = write!(
             out,
-            "\",\"class\":{class},\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
+            ",\"committed_at\":{},\"count\":{},\"epoch\":{},\"first_at\":{},\
              \"first_seq\":{first_seq},\"last_at\":{},\"last_seq\":{last_seq},\"month\":\"{month}\",\
              \"position\":{},\"writer_id\":\"{writer_id}\"}}",
             self.committed_at.as_micros(),
@@ -82,7 +84,7 @@ impl Entry {
             last_at.as_micros(),
             self.position,
         );
-        out.into_bytes()
+        out
     }
 
     /// Returns the hash of the ledger's leaf.
@@ -99,12 +101,19 @@ impl Entry {
 pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> Vec<NewEntry> {
     let mut entries = Vec::with_capacity(1);
     let mut leaves = Vec::with_capacity(records.len());
-    for run in records.chunk_by(|a, b| {
-        let (a, b) = (a.as_ref(), b.as_ref());
-        a.retention_class == b.retention_class && a.occurred_at.month() == b.occurred_at.month()
-    }) {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-        let (first, last) = (first.as_ref(), last.as_ref());
+    let mut rest = records;
+    while let Some(first) = rest.first().map(AsRef::as_ref) {
+        // The bounds of the month are asked of the calendar once, not once a record.
+        let month = first.occurred_at.month();
+        let within = month.start()..month.next().start();
+        let same = |record: &R| {
+            let record = record.as_ref();
+            within.contains(&record.occurred_at) && record.retention_class == first.retention_class
+        };
+        let length = rest.iter().position(|record| !same(record)).unwrap_or(rest.len()).max(1);
+        let (run, later) = rest.split_at(length);
+        rest = later;
+        let last = run.last().map_or(first, AsRef::as_ref);
         leaves.clear();
         leaves.extend(run.iter().map(|record| leaf_hash(encoder.encode(record.as_ref()))));
         let times = || run.iter().map(|record| record.as_ref().occurred_at);
@@ -112,7 +121,7 @@ pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> 
             writer_id: first.writer_id,
             first_seq: first.seq,
             last_seq: last.seq,
-            month: first.occurred_at.month(),
+            month,
             class: first.retention_class.as_str().to_owned(),
             first_at: times().min().unwrap_or_default(),
             last_at: times().max().unwrap_or_default(),

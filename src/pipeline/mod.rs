@@ -1,1 +1,72 @@
-//! The pipeline: from a finished record to a committed one.
+//! From a finished record to a stored one.
+//!
+//! What enters: records, through a [`Recorder`]: those of requests from the layer, and manual ones. What
+//! leaves: batches into a [store](crate::store), and behind each commit its records into the
+//! [feed](Pipeline::subscribe).
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_activity::{
+//!     pipeline::Pipeline,
+//!     record::{Actor, Record},
+//!     store::MemoryStore,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::new();
+//! let pipeline = Pipeline::builder(store.clone()).service("shop").start().await?;
+//! let recorder = pipeline.recorder();
+//! recorder.record(Record::by(Actor::user("ana")).cancelled("order", "55"));
+//! pipeline.flush().await;
+//! assert!(store.all().iter().any(|record| record.action == "cancel"));
+//!
+//! let report = pipeline.shutdown(Duration::from_secs(5)).await;
+//! assert_eq!(report.to_string(), "stored 1 · dropped 0 · gaps 0");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Promised.** The request path never waits (unless asked to with [`Overflow::Block`]), takes no lock
+//! and makes no system call. Memory is bounded by count and by bytes, also while the store is away. At
+//! every moment received = stored + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
+//! record. What is stored is stored exactly once, under numbers without a gap.
+//!
+//! **Not promised.** Records that are queued when the process dies are lost: delivery is `best_effort`.
+//! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
+//! promise them without.
+
+mod admit;
+mod batcher;
+mod builder;
+mod core;
+mod feed;
+mod fold;
+mod gap;
+mod number;
+mod own;
+#[allow(clippy::module_inception, reason = "named for the type that it holds")]
+mod pipeline;
+mod pool;
+mod quarantine;
+mod queue;
+mod recorder;
+mod retry;
+mod scope;
+mod settle;
+mod sink;
+mod tally;
+mod writer;
+
+pub use builder::{
+    DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Overflow, PipelineBuilder, StartError,
+};
+pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
+pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
+#[allow(unused_imports, reason = "the door for capture, which lies above")]
+pub(crate) use recorder::AdmitWait;
+pub use recorder::{Admission, Recorder};
+pub use scope::{Context, Scoped};
+pub use sink::{Sink, SinkAppender, SinkStore};
+pub use tally::{DropReason, Dropped, Tally};

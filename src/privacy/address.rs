@@ -135,6 +135,7 @@ mod tests {
     #[test]
     fn truncation_keeps_the_network() {
         assert_eq!(truncate(ip("203.0.113.77")), (ip("203.0.113.0"), 24));
+        assert_eq!(truncate(ip("::ffff:203.0.113.77")), (ip("203.0.113.0"), 24));
         assert_eq!(truncate(ip("2001:db8:1:2:3::9")), (ip("2001:db8:1::"), 48));
     }
 

@@ -26,7 +26,7 @@ pub(super) fn rewrite(
     log: &mut FieldLog<'_>,
 ) {
     let mut folded = Folded::default();
-    let (mut name_text, mut value_text) = (String::new(), String::new());
+    let (mut name_text, mut value_text, mut twice) = (String::new(), String::new(), String::new());
     let mut pairs = raw.split('&').enumerate().peekable();
     while let Some((n, pair)) = pairs.next() {
         if n > 0 {
@@ -73,8 +73,22 @@ pub(super) fn rewrite(
             continue;
         }
         value_text.clear();
-        decode(value.as_bytes(), &mut value_text);
-        match context.value_masked(&value_text, cut, |method| logged(log, &name_text, method)) {
+        // Half an escape would stand between a secret and the end that it reaches.
+        let half = value.rfind('%').filter(|at| cut && at + 3 > value.len());
+        decode(&value.as_bytes()[..half.unwrap_or(value.len())], &mut value_text);
+        let masked =
+            context.value_masked(&value_text, cut, |method| logged(log, &name_text, method));
+        // A URL in a value is encoded twice, and so are the values in its query.
+        twice.clear();
+        decode(masked.as_ref().unwrap_or(&value_text).as_bytes(), &mut twice);
+        if twice != value_text
+            && let Some((_, method)) = context.text_masked(&twice, cut)
+        {
+            logged(log, &name_text, method);
+            out.push_str(MARKER);
+            continue;
+        }
+        match masked {
             Some(masked) => encode(&masked, out),
             None => out.push_str(value),
         }

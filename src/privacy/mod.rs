@@ -46,7 +46,7 @@ mod log;
 mod path;
 mod redactor;
 #[cfg(test)]
-mod secrets;
+mod tests;
 mod words;
 
 pub use address::{AddressPolicy, KeptAddress, UnknownAddressPolicy, truncate};

@@ -73,11 +73,14 @@ fn is_token(text: &str) -> bool {
     };
     let (mut changes, mut count, mut before) = (0, 0, None);
     for class in bytes.iter().filter_map(class) {
-        changes += usize::from(before.is_some_and(|before| before != class));
+        // A capital before a small letter begins a word.
+        let word = before == Some(2) && class == 1;
+        changes += usize::from(!word && before.is_some_and(|before| before != class));
         count += 1;
         before = Some(class);
     }
-    count >= SHORTEST_TOKEN - 2 && changes * 5 >= count
+    let has_digit = bytes.iter().any(u8::is_ascii_digit);
+    has_digit && count >= SHORTEST_TOKEN - 2 && changes * 5 >= count
 }
 
 /// Ids of things: UUID, ULID, the object id of MongoDB.

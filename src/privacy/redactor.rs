@@ -61,7 +61,6 @@ impl Default for Redactor {
 
 impl Redactor {
     /// Returns a builder that begins with the defaults.
-    #[must_use]
     pub fn builder() -> RedactorBuilder {
         RedactorBuilder::new()
     }
@@ -85,6 +84,12 @@ impl Redactor {
         let inner = &*self.0;
         inner.headers.iter().any(is)
             || (inner.keys.matches(name) && !inner.headers_allowed.iter().any(is))
+    }
+
+    /// Returns whether the value under a key must not be kept, as in JSON and forms.
+    #[must_use]
+    pub fn is_sensitive_key(&self, name: &str) -> bool {
+        self.0.keys.matches(name)
     }
 
     /// Rewrites a JSON text as compact JSON without its secrets, and says what kind of text it
@@ -189,9 +194,7 @@ impl Redactor {
     /// of keys, card numbers, user information of URLs, `Bearer …`, and `name=value` with a
     /// sensitive name.
     pub fn text(&self, input: &str, extent: Extent, out: &mut String, log: &mut FieldLog<'_>) {
-        self.context(&KeySet::default())
-            .scan()
-            .mask(input, extent == Extent::Cut, out, |method| log.add("", method));
+        self.context(&KeySet::default()).text(input, extent, out, log);
     }
 
     /// Rewrites a body by its content type, if it is one that is understood: JSON (and
@@ -233,9 +236,7 @@ impl Redactor {
             if looks.starts_with(['{', '[']) {
                 self.json(input, extent, extra, out, log);
             } else {
-                self.context(extra)
-                    .scan()
-                    .mask(&text, extent == Extent::Cut, out, |method| log.add("", method));
+                self.context(extra).text(&text, extent, out, log);
             }
         } else {
             return false;
@@ -265,13 +266,29 @@ impl Context<'_> {
         self.inner.keys.hit(name) || self.extra.hit(name)
     }
 
-    pub(super) fn scan(&self) -> Scan<'_> {
+    fn scan(&self) -> Scan<'_> {
         Scan {
             detectors: &self.inner.detectors,
             keys: &self.inner.keys,
             query: &self.inner.query,
             extra: self.extra,
+            colons: false,
         }
+    }
+
+    fn text(&self, text: &str, extent: Extent, out: &mut String, log: &mut FieldLog<'_>) {
+        if !self.scan().mask(text, extent == Extent::Cut, out, |method| log.add("", method)) {
+            out.push_str(text);
+        }
+    }
+
+    /// Like `text_masked`, for broken JSON and whatever else it may be.
+    pub(super) fn raw_masked(&self, text: &str) -> Option<(String, Method)> {
+        let mut out = String::new();
+        let mut last = None;
+        let scan = Scan { colons: true, ..self.scan() };
+        scan.mask(text, true, &mut out, |method| last = Some(method));
+        last.map(|method| (out, method))
     }
 
     /// The text with its secrets masked, if it holds any, and how the last one was found.

@@ -240,6 +240,9 @@ impl error::Error for BadPattern {}
 /// | `=code` | `code`, `Code` | `country_code` |
 /// | `passw*` | `password`, `old_passwd` | `pass_wire` |
 /// | `*_token` | `access_token`, `deviceToken` | `token`, `tokens` |
+///
+/// A name that only tells about its secret is not found: `token_type`, `session_count`,
+/// `password_changed_at`.
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
     words: HashSet<String>,

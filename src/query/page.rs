@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The place of a record in the order of the pages: by `occurred_at`, then by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keyset {
     /// When it occurred.
     pub occurred_at: Timestamp,

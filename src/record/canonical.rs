@@ -1,23 +1,22 @@
 //! The canonical bytes of a record: what is hashed, and can never change once written.
 //!
 //! A flat JSON object as RFC 8785 writes it: keys sorted, no white space, minimal escapes. Its values
-//! are strings, integers below 2^53, or null. In detail, for `schema_version` 1:
+//! are strings, integers, or null; integers lie below 2^53, as moments do in the years 1685 to 2255.
+//! In detail, for `schema_version` 1:
 //!
 //! - An absent field is left out. The four keys `content`, `identity`, `network`, `target` are always
 //!   there: the commitment of that group in lower-case hex, or null when the group is empty.
 //! - The fields of the four groups are in no other way part of the object. A group's own bytes are the
 //!   object of its fields that are not absent, by the same rules.
+//! - A commitment counts for an erased group only if the group's fields are gone: fields that somebody
+//!   put beside a commitment show as another commitment.
 //! - Ids are lower-case hyphenated UUIDs; moments are integer microseconds; `writer_id` is a decimal
 //!   string; JSON fields enter as the string that is stored; an address is `family/prefix/hex bytes`,
 //!   as in `"4/32/7f000001"`.
 //!
 //! The golden files in `tests/golden/` hold examples of all of it.
 
-use std::{
-    fmt::{self, Write as _},
-    net::IpAddr,
-    sync::LazyLock,
-};
+use std::{net::IpAddr, sync::LazyLock};
 
 use super::{
     Record,
@@ -28,8 +27,8 @@ use super::{
 /// Encodes records, reusing its buffers.
 #[derive(Debug, Default)]
 pub struct Canonical {
-    object: String,
-    group: String,
+    object: Vec<u8>,
+    group: Vec<u8>,
 }
 
 impl Canonical {
@@ -41,59 +40,58 @@ impl Canonical {
 
     /// Returns the canonical bytes of `record`, whose groups must have been given their salts.
     ///
-    /// A group that has fields but no salt is what a tampered row looks like; it gets a commitment
-    /// under a zero salt, which no writer produces.
+    /// A group that has fields but no salt, or fields beside the commitment of an erasure, is what a
+    /// tampered row looks like; it gets a commitment under a zero salt, which no writer produces.
     pub fn encode(&mut self, record: &Record) -> &[u8] {
         let commitments = Group::ERASABLE.map(|group| self.commitment(record, group));
-        self.object.clear();
-        self.object.push('{');
+        let object = &mut self.object;
+        object.clear();
+        object.push(b'{');
         for key in KEYS.iter() {
             match key {
-                Key::Field(field) => {
-                    push_member(&mut self.object, field.name(), &field.value(record))
-                }
-                Key::Commitment(index) => {
-                    push_key(&mut self.object, Group::ERASABLE[*index].as_str());
+                Key::Field(member) => push_member(object, member, record),
+                Key::Commitment { index, key } => {
+                    push_key(object, key);
                     match &commitments[*index] {
-                        None => self.object.push_str("null"),
+                        None => object.extend_from_slice(b"null"),
                         Some(hash) => {
-                            self.object.push('"');
-                            push_hex(&mut self.object, hash);
-                            self.object.push('"');
+                            object.push(b'"');
+                            push_hex(object, hash);
+                            object.push(b'"');
                         }
                     }
                 }
             }
         }
-        self.object.push('}');
-        self.object.as_bytes()
+        object.push(b'}');
+        object
     }
 
     /// Returns the commitment of one group, or `None` when the group is empty.
     pub fn commitment(&mut self, record: &Record, group: Group) -> Option<[u8; 32]> {
         let salt = match record.seals.of(group) {
-            Seal::Erased(commitment) => return Some(commitment),
             Seal::Salted(salt) => Some(salt),
-            Seal::Empty => None,
+            // Taken at its word only while nothing is there that it might not be the commitment of.
+            Seal::Erased(commitment) if is_empty(record, group) => return Some(commitment),
+            Seal::Erased(_) | Seal::Empty => None,
         };
         let bytes = self.encode_group(record, group);
         // An empty group with a salt left behind is a group that somebody emptied by hand.
         if bytes == b"{}" && salt.is_none() {
             return None;
         }
-        let bytes = self.group.as_bytes();
         Some(commitment(group, &salt.unwrap_or_default(), bytes))
     }
 
     /// Returns the canonical bytes of one group: the object of its fields that are not absent.
     pub fn encode_group(&mut self, record: &Record, group: Group) -> &[u8] {
         self.group.clear();
-        self.group.push('{');
-        for field in fields_of(group) {
-            push_member(&mut self.group, field.name(), &field.value(record));
+        self.group.push(b'{');
+        for member in members_of(group) {
+            push_member(&mut self.group, member, record);
         }
-        self.group.push('}');
-        self.group.as_bytes()
+        self.group.push(b'}');
+        &self.group
     }
 }
 
@@ -106,42 +104,60 @@ impl Record {
             if matches!(self.seals.of(group), Seal::Erased(_)) {
                 continue;
             }
-            let empty = fields_of(group).iter().all(|field| field.value(self).is_null());
-            self.seals.set(group, if empty { Seal::Empty } else { Seal::Salted(salt) });
+            let seal = if is_empty(self, group) { Seal::Empty } else { Seal::Salted(salt) };
+            self.seals.set(group, seal);
         }
     }
 }
 
+fn is_empty(record: &Record, group: Group) -> bool {
+    members_of(group).iter().all(|member| member.field.value(record).is_null())
+}
+
+/// A field with its key as it is written behind another member: `,"name":`.
+struct Member {
+    field: &'static Field,
+    key: String,
+}
+
 enum Key {
-    Field(&'static Field),
-    /// Index into [`Group::ERASABLE`].
-    Commitment(usize),
+    Field(&'static Member),
+    Commitment {
+        /// Into [`Group::ERASABLE`].
+        index: usize,
+        key: String,
+    },
 }
 
 /// The keys of the object in their order, sorted once.
 static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-    let mut keys: Vec<(&str, Key)> =
-        fields_of(Group::Sealed).iter().map(|field| (field.name(), Key::Field(field))).collect();
+    let mut keys: Vec<(&str, Key)> = members_of(Group::Sealed)
+        .iter()
+        .map(|member| (member.field.name(), Key::Field(member)))
+        .collect();
     for (index, group) in Group::ERASABLE.into_iter().enumerate() {
-        keys.push((group.as_str(), Key::Commitment(index)));
+        keys.push((group.as_str(), Key::Commitment { index, key: key(group.as_str()) }));
     }
     keys.sort_unstable_by_key(|(name, _)| *name);
     keys.into_iter().map(|(_, key)| key).collect()
 });
 
 /// The fields of each group, sorted by name.
-fn fields_of(group: Group) -> &'static [&'static Field] {
-    static FIELDS: LazyLock<[Vec<&'static Field>; 5]> = LazyLock::new(|| {
+fn members_of(group: Group) -> &'static [Member] {
+    static MEMBERS: LazyLock<[Vec<Member>; 5]> = LazyLock::new(|| {
         [Group::Sealed, Group::Identity, Group::Network, Group::Target, Group::Content].map(
             |group| {
-                let mut fields: Vec<_> =
-                    Record::FIELDS.iter().filter(|field| field.group() == group).collect();
-                fields.sort_unstable_by_key(|field| field.name());
-                fields
+                let mut members: Vec<_> = Record::FIELDS
+                    .iter()
+                    .filter(|field| field.group() == group)
+                    .map(|field| Member { field, key: key(field.name()) })
+                    .collect();
+                members.sort_unstable_by_key(|member| member.field.name());
+                members
             },
         )
     });
-    &FIELDS[match group {
+    &MEMBERS[match group {
         Group::Sealed => 0,
         Group::Identity => 1,
         Group::Network => 2,
@@ -150,86 +166,121 @@ fn fields_of(group: Group) -> &'static [&'static Field] {
     }]
 }
 
-fn push_key(out: &mut String, name: &str) {
-    if out.len() > 1 {
-        out.push(',');
-    }
-    // Field names need no escapes.
-    out.push('"');
-    out.push_str(name);
-    out.push_str("\":");
+/// Names of fields and groups need no escapes.
+fn key(name: &str) -> String {
+    format!(",\"{name}\":")
 }
 
-fn push_member(out: &mut String, name: &str, value: &Value<'_>) {
+fn push_key(out: &mut Vec<u8>, key: &str) {
+    // The first member stands behind the brace and takes no comma.
+    out.extend_from_slice(&key.as_bytes()[usize::from(out.len() == 1)..]);
+}
+
+/// Writes a member unless its value is absent. No formatting machinery: this runs for every record.
+fn push_member(out: &mut Vec<u8>, member: &Member, record: &Record) {
+    let value = member.field.value(record);
     if value.is_null() {
         return;
     }
-    push_key(out, name);
+    push_key(out, &member.key);
     match value {
         Value::Null => {}
-        Value::Integer(number) => put(out, format_args!("{number}")),
-        Value::Time(at) => put(out, format_args!("{}", at.as_micros())),
-        Value::Id(id) => put(out, format_args!("\"{id}\"")),
-        Value::Stream(id) => put(out, format_args!("\"{id}\"")),
+        Value::Integer(number) => push_integer(out, number),
+        Value::Time(at) => push_integer(out, at.as_micros()),
+        Value::Id(id) => {
+            out.push(b'"');
+            let bytes = id.as_bytes();
+            for (index, part) in [0..4, 4..6, 6..8, 8..10, 10..16].into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'-');
+                }
+                push_hex(out, &bytes[part]);
+            }
+            out.push(b'"');
+        }
+        Value::Stream(id) => {
+            out.push(b'"');
+            push_integer(out, id.get());
+            out.push(b'"');
+        }
         Value::Text(text) | Value::Json(text) => push_string(out, text),
         Value::Address(address) => {
-            let prefix = address.prefix();
+            out.extend_from_slice(if address.ip().is_ipv4() { b"\"4/" } else { b"\"6/" });
+            push_integer(out, i64::from(address.prefix()));
+            out.push(b'/');
             match address.ip() {
-                IpAddr::V4(ip) => {
-                    put(out, format_args!("\"4/{prefix}/"));
-                    push_hex(out, &ip.octets());
-                }
-                IpAddr::V6(ip) => {
-                    put(out, format_args!("\"6/{prefix}/"));
-                    push_hex(out, &ip.octets());
-                }
+                IpAddr::V4(ip) => push_hex(out, &ip.octets()),
+                IpAddr::V6(ip) => push_hex(out, &ip.octets()),
             }
-            out.push('"');
+            out.push(b'"');
         }
     }
 }
 
-fn put(out: &mut String, text: fmt::Arguments<'_>) {
-    let _infallible = out.write_fmt(text);
+/// Writes an integer in decimal.
+fn push_integer(out: &mut Vec<u8>, number: i64) {
+    // 20 digits hold any 64-bit integer.
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// Writes a string as RFC 8785 (3.2.2.2) does.
-pub(crate) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
     let mut start = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            0x08 => "\\b",
-            b'\t' => "\\t",
-            b'\n' => "\\n",
-            0x0c => "\\f",
-            b'\r' => "\\r",
-            0..0x20 => "",
+    for (index, byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' | b'\\' => *byte,
+            0x08 => b'b',
+            b'\t' => b't',
+            b'\n' => b'n',
+            0x0c => b'f',
+            b'\r' => b'r',
+            0..0x20 => 0,
             _ => continue,
         };
-        // Every byte that is escaped is ASCII, so both cuts fall between characters.
-        out.push_str(&text[start..index]);
-        if escape.is_empty() {
-            out.push_str("\\u00");
-            push_hex(out, &[byte]);
+        out.extend_from_slice(&bytes[start..index]);
+        if short == 0 {
+            out.extend_from_slice(b"\\u00");
+            push_hex(out, &[*byte]);
         } else {
-            out.push_str(escape);
+            out.extend_from_slice(&[b'\\', short]);
         }
         start = index + 1;
     }
-    out.push_str(&text[start..]);
-    out.push('"');
+    out.extend_from_slice(&bytes[start..]);
+    out.push(b'"');
 }
 
 /// Writes bytes as lower-case hex.
-pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
+pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
+    out.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+    );
+}
+
+/// Returns bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(2 * bytes.len());
+    push_hex(&mut out, bytes);
+    out.into_iter().map(char::from).collect()
 }
 
 #[cfg(test)]
@@ -239,9 +290,18 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_serde_json_does_which_is_rfc_8785() {
         let all: String = (0..=0x7f_u8).map(char::from).chain("äöü€😀\u{2028}".chars()).collect();
-        let mut out = String::new();
+        let mut out = Vec::new();
         push_string(&mut out, &all);
-        assert_eq!(out, serde_json::to_string(&all).unwrap());
+        assert_eq!(out, serde_json::to_vec(&all).unwrap());
+    }
+
+    #[test]
+    fn integers_are_written_in_decimal() {
+        for number in [0, 7, -1, 1_234_567_890_123_456, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            push_integer(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
     }
 
     #[test]
@@ -274,5 +334,44 @@ mod tests {
         assert_ne!(encoder.encode(&record), before, "emptied by hand shows");
         record.seals.set(Group::Identity, Seal::Erased(commitment));
         assert_eq!(encoder.encode(&record), before);
+        record.actor_id.set("eve");
+        assert_ne!(encoder.encode(&record), before, "a commitment does not vouch for new fields");
+    }
+
+    #[test]
+    fn two_records_that_differ_in_one_place_differ_in_their_bytes() {
+        let mut plain = Record::default();
+        plain.action.set("a");
+        let mut all = vec![plain.clone()];
+        let mut add = |change: &dyn Fn(&mut Record)| {
+            let mut record = plain.clone();
+            change(&mut record);
+            all.push(record);
+        };
+        add(&|record| record.action.set("a\",\"channel\":\"b"));
+        add(&|record| record.channel.set("b"));
+        add(&|record| record.org_id.set("b"));
+        add(&|record| record.action.set("\\u0061"));
+        add(&|record| record.action.set("A"));
+        add(&|record| record.status = Some(0));
+        add(&|record| record.grpc_status = Some(0));
+        add(&|record| record.actor_id.set("ana"));
+        add(&|record| record.actor_name.set("ana"));
+        add(&|record| record.entity_id.set("ana"));
+        add(&|record| record.description.set("ana"));
+        add(&|record| record.user_agent.set("ana"));
+        add(&|record| record.ip = "0.0.0.0".parse().ok());
+        add(&|record| record.ip = "0.0.0.0/0".parse().ok());
+        add(&|record| record.ip = "::".parse().ok());
+        add(&|record| record.ip = "::/0".parse().ok());
+        add(&|record| record.metadata = super::super::Json::from_stored("1.0"));
+        add(&|record| record.metadata = super::super::Json::from_stored("1"));
+        add(&|record| record.changes = super::super::Json::from_stored("1"));
+        let mut encoder = Canonical::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for record in &mut all {
+            record.seal([[7; 16]; 4]);
+            assert!(seen.insert(encoder.encode(record).to_vec()), "{record:?}");
+        }
     }
 }

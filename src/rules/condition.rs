@@ -157,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn one_of_repeated_header_lines_is_enough() {
+        let wanted = [("x-purpose".to_owned(), "audit".to_owned())];
+        let asked = Conditions::parse(&wanted, &[], &mut Vec::new());
+        let mut headers = HeaderMap::new();
+        assert!(!asked.met(&headers, None));
+        headers.append("x-purpose", "care".parse().unwrap());
+        headers.append("x-purpose", "audit".parse().unwrap());
+        assert!(asked.met(&headers, None));
+    }
+
+    #[test]
     fn hosts_compare_without_port_and_case() {
         let asked = Conditions::parse(&[], &["admin.example.com".to_owned()], &mut Vec::new());
         let none = HeaderMap::new();

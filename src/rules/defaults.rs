@@ -29,10 +29,11 @@ pub(super) const ADDRESS_WORDS: &[&str] = &["full", "truncate", "hmac", "none"];
 pub const DEFAULT_MAX_BODY: usize = 16 * 1024;
 
 /// What nearly every API puts before its resources; versions go without being named.
-const DEFAULT_IGNORED: &[&str] = &["api"];
+const DEFAULT_IGNORED: &[&str] = &["api", "rest"];
 
 impl Defaults {
-    /// Returns the leading segments that name no resource. Defaults to `api`; versions (`v1`,
+    /// Returns the leading segments that name no resource. Defaults to `api`
+    /// and `rest`; versions (`v1`,
     /// `2024-01-01`) never name one.
     pub fn ignore_prefixes(&self) -> impl Iterator<Item = &str> {
         let set = self.ignore_prefixes.as_deref();

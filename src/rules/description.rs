@@ -90,7 +90,8 @@ impl Description {
     /// Fills the slots: `actor`, `entity`, `entity_id`, `action`, `outcome`, `status`, `method`,
     /// `route`, `tenant`, and the path parameters of the rule's route.
     ///
-    /// A slot that nothing fills is shown as `?`.
+    /// The words above come first: a parameter that is called `status` is not the slot's. A slot
+    /// that nothing fills is shown as `?`.
     #[must_use]
     pub fn render<'a>(&self, mut fill: impl FnMut(&str) -> Option<Cow<'a, str>>) -> String {
         let mut out = String::with_capacity(self.text.len() + 32);

@@ -6,8 +6,8 @@ use http::Method;
 use serde::Serialize;
 
 use super::{
-    Ended, EntityIdFrom, How, Level, Meaning,
-    compile::{Inner, Miss, Route, UNMATCHED},
+    Ended, EntityIdFrom, How, Level, Meaning, Route, UNMATCHED,
+    mapping::{self, Mapping, Miss},
     meaning::RelatedThing,
     pattern::Pattern,
 };
@@ -135,7 +135,7 @@ impl Explanation {
     }
 }
 
-pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> Explanation {
+pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -> Explanation {
     let parsed = Method::from_bytes(method.as_bytes()).ok();
     let (route, template) = match inner.route_of(route) {
         Route::Template(text) => (text, Some(Arc::new(Pattern::template(text)))),
@@ -143,10 +143,14 @@ pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> 
     };
     let ended = Ended::with_status(status);
     let readings = inner.readings(method, template.as_deref());
+    let reading = readings
+        .iter()
+        .find(|reading| reading.status.contains(&ended))
+        .or_else(|| readings.first());
     let mut considered = Vec::new();
     let mut winner: Option<Meaning> = None;
     for rule in inner.rules() {
-        let why = match inner.meet(rule, parsed.as_ref(), template.as_deref()) {
+        let why = match mapping::meet(rule, parsed.as_ref(), template.as_deref()) {
             Err(Miss::Route) => Err("its route is another".to_owned()),
             Err(Miss::Method) => Err(format!("it is not about {method}")),
             Ok(_) if !rule.status.contains(&ended) => {
@@ -166,7 +170,7 @@ pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> 
             why: why.unwrap_or_else(|why| why),
         });
         if matched {
-            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), &readings));
+            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), reading));
             break;
         }
     }
@@ -190,10 +194,6 @@ pub(super) fn explain(inner: &Inner, method: &str, route: &str, status: u16) -> 
         }
     }
     // What is not recorded still has a reading, which is what one wants to see when asking why.
-    let reading = readings
-        .iter()
-        .find(|reading| reading.status.contains(&ended))
-        .or_else(|| readings.first());
     let won = winner.as_ref().map(|meaning| (meaning.rule.to_string(), meaning.how));
     let meaning = winner
         .or_else(|| reading.map(|reading| inner.meaning_of_reading(reading, template.as_ref())));

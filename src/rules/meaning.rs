@@ -169,7 +169,7 @@ pub struct Meaning {
     pub redact: Arc<[Arc<str>]>,
     /// Where a refused login names the account that was tried, in the request body, in order.
     ///
-    /// The record keeps a keyed pseudonym of the first that is there, never the text.
+    /// The record keeps a keyed pseudonym of the first that is a text, never the text itself.
     pub attempted_account: Arc<[Pointer]>,
     /// The rule's route and the request's, to read parameters by.
     pub(super) paths: [Option<Arc<Pattern>>; 2],

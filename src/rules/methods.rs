@@ -15,19 +15,27 @@ const KNOWN: [Method; 9] = [
     Method::TRACE,
 ];
 
+/// Safe methods beyond RFC 9110 (QUERY, WebDAV): known, so that they count as the reads they are.
+pub(super) const SAFE: [&str; 4] = ["QUERY", "PROPFIND", "SEARCH", "REPORT"];
+
 /// The number of every method that nobody named: clients may make up as many as they like.
 const OTHER: usize = KNOWN.len();
 
 /// The methods of a rule set.
 #[derive(Debug)]
 pub(super) struct Methods {
-    /// Extension methods that rules name.
+    /// Safe extension methods, then those that rules name.
     named: Vec<Method>,
 }
 
 impl Methods {
     pub(super) fn new<'a>(named: impl IntoIterator<Item = &'a Method>) -> Self {
-        let mut out = Self { named: Vec::new() };
+        let mut out = Self {
+            named: SAFE
+                .iter()
+                .filter_map(|name| Method::from_bytes(name.as_bytes()).ok())
+                .collect(),
+        };
         for method in named {
             if !KNOWN.contains(method) && !out.named.contains(method) {
                 out.named.push(method.clone());
@@ -77,7 +85,7 @@ mod tests {
     fn made_up_methods_share_one_number() {
         let purge = Method::from_bytes(b"PURGE").unwrap();
         let methods = Methods::new([&purge, &Method::PUT]);
-        assert_eq!(methods.count(), 11);
+        assert_eq!(methods.count(), 11 + SAFE.len());
         for index in 0..methods.count() {
             if let Some(method) = methods.at(index) {
                 assert_eq!(methods.index(method), index);

@@ -17,6 +17,40 @@
 //! # Ok::<(), tower_activity::rules::RulesError>(())
 //! ```
 //!
+//! A rules file says the same in TOML (or in JSON of the same shape); its keys are the setters of
+//! [`Rule`] and, under `[defaults]`, of [`Rules`]:
+//!
+//! ```toml
+//! [defaults]
+//! ignore_prefixes = ["api", "v1"]
+//! trusted_proxies = ["10.0.0.0/8"]
+//!
+//! [[rule]]
+//! name      = "cancel order"
+//! route     = "/api/orders/{id}/cancel"    # `{name}`, `*` one segment, `**` any rest
+//! methods   = ["POST"]
+//! entity    = "order"
+//! action    = "cancel"
+//! entity_id = "{id}"                       # or location, request:/pointer, response:/pointer
+//! parents   = [{ type = "shop", id = "request:/shop" }]
+//! delivery  = "strict"
+//!
+//! [[rule]]
+//! name     = "failed login"
+//! route    = "/auth/login"
+//! status   = ["401", "403"]                # codes, classes (4xx), success, denied, failure …
+//! entity   = "user"
+//! action   = "login_failed"
+//! category = "authentication"
+//!
+//! [[rule]]
+//! name    = "sensitive read"
+//! route   = "/api/patients/{id}/**"
+//! methods = ["GET"]
+//! headers = { x-purpose = "*" }
+//! level   = "metadata"                     # none, metadata, request, request_response
+//! ```
+//!
 //! **Promised.** Pure: no clock, no async, and no I/O but the reading of a file that is named.
 //! Patterns match whole segments. First match wins. A set that is not sound is refused whole, with
 //! every problem, its file, line and rule. A plan is made once per template and method; raw paths
@@ -26,6 +60,7 @@
 //! [`Rules::explain`] how they came to it. Where an API names things oddly, write a rule.
 
 mod cache;
+mod check;
 mod compile;
 mod condition;
 mod defaults;
@@ -33,6 +68,7 @@ mod description;
 mod error;
 mod explain;
 mod file;
+mod mapping;
 mod meaning;
 mod methods;
 mod params;
@@ -58,3 +94,6 @@ pub use rule::Rule;
 pub use set::Rules;
 pub use status::Ended;
 pub use words::{Delivery, FinishPoint, How, Level, UnknownRuleWord};
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,9 @@ impl fmt::Display for PatternError {
 
 impl error::Error for PatternError {}
 
+/// More than any route has; matching goes one call deeper per segment of a pattern.
+const MOST_SEGMENTS: usize = 128;
+
 /// One segment of a pattern or of a router's template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
@@ -62,6 +65,9 @@ impl Pattern {
         }
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return err(format!("route `{}` contains white space", show(text)));
+        }
+        if split(text).count() > MOST_SEGMENTS {
+            return err(format!("a route has {MOST_SEGMENTS} segments at most"));
         }
         let mut segments = Vec::new();
         let mut rest = false;

@@ -51,11 +51,24 @@ pub(super) struct Candidate {
     /// The bit of the question that the head must answer with yes.
     pub(super) question: Option<usize>,
     pub(super) status: StatusSet,
+    /// The endings of the convention's reading that the meaning took from, where it has several.
+    pub(super) reading: Option<StatusSet>,
     pub(super) meaning: Meaning,
     pub(super) finish: FinishPoint,
     pub(super) max_request_body: usize,
     pub(super) max_response_body: usize,
     pub(super) id_from_response: bool,
+}
+
+impl Candidate {
+    fn takes(&self, ended: &Ended) -> bool {
+        self.status.contains(ended)
+            && self.reading.as_ref().is_none_or(|reading| reading.contains(ended))
+    }
+
+    fn takes_every_ending(&self) -> bool {
+        self.status.is_any() && self.reading.is_none()
+    }
 }
 
 impl Plan {
@@ -105,7 +118,7 @@ impl Plan {
         self.candidates.iter().filter(|c| c.question.is_none_or(|bit| mask.has(bit))).take_while(
             move |c| {
                 let go_on = !done;
-                done |= c.status.is_any();
+                done |= c.takes_every_ending();
                 go_on
             },
         )
@@ -204,7 +217,7 @@ impl Plan {
         self.candidates
             .iter()
             .filter(|c| c.question.is_none_or(|bit| mask.has(bit)))
-            .find(|c| c.status.contains(ended))
+            .find(|c| c.takes(ended))
             .map(|c| &c.meaning)
             .filter(|meaning| meaning.level != Level::None)
     }

@@ -149,7 +149,7 @@ impl Rules {
         }
     }
 
-    /// Sets the leading segments that name no resource. Defaults to `api`.
+    /// Sets the leading segments that name no resource. Defaults to `api` and `rest`.
     #[must_use]
     pub fn ignore_prefixes(
         mut self,

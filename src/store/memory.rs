@@ -1,7 +1,7 @@
 //! A store in memory: for tests, for trying things out, and as the smallest complete example of a store.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -109,6 +109,13 @@ impl State {
         let last_seq = self.streams.get(&batch.writer_id()).copied().unwrap_or(0);
         if batch.first_seq() != last_seq + 1 {
             return Err(StoreError::new(StoreErrorKind::Position { last_seq }, "append a batch"));
+        }
+        let mut places = HashSet::new();
+        for place in batch.records().iter().map(|record| Keyset::of(record)) {
+            if self.records.contains_key(&place) || !places.insert(place) {
+                let doing = format!("append a batch: record {} is there already", place.id);
+                return Err(StoreError::new(StoreErrorKind::Data, doing));
+            }
         }
         let new = new_entries(batch.records(), &mut self.encoder);
         // Time at the commit goes on from position to position, whatever the clock does.

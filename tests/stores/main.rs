@@ -5,6 +5,8 @@
 #[macro_use]
 mod suite;
 
+mod canonical;
+mod memory;
 mod records;
 
 #[cfg(feature = "sqlite")]

@@ -37,6 +37,7 @@ macro_rules! suite {
             a_batch_sent_twice_is_refused_and_changes_nothing,
             ten_thousand_rows_delivered_ten_times_are_stored_once,
             a_batch_that_leaves_a_gap_is_refused,
+            a_record_that_is_there_already_is_bad_data,
             a_stream_stands_at_its_last_number,
             a_ledger_of_four_writers_has_no_holes,
             each_leaf_gets_an_entry_of_its_own,
@@ -189,6 +190,24 @@ pub(crate) async fn a_batch_that_leaves_a_gap_is_refused<F: Fixture>() {
     let refused = append(&store, &stream(10, 5..=6)).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Position { last_seq: 3 });
     assert_eq!(all(&store).await.len(), 3);
+}
+
+pub(crate) async fn a_record_that_is_there_already_is_bad_data<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &stream(10, 1..=3)).await.unwrap();
+    let before = (all(&store).await, ledger(&store).await);
+    // The same id and time from another stream, and twice in one batch.
+    let mut from_elsewhere = stream(11, 1..=3);
+    from_elsewhere[2].id = before.0[0].id;
+    let mut twice = stream(11, 1..=3);
+    twice[2].occurred_at = twice[0].occurred_at;
+    twice[2].id = twice[0].id;
+    for sent in [from_elsewhere, twice] {
+        assert_eq!(append(&store, &sent).await.unwrap_err().kind(), StoreErrorKind::Data);
+    }
+    assert_eq!((all(&store).await, ledger(&store).await), before);
+    append(&store, &stream(11, 1..=3)).await.unwrap();
 }
 
 pub(crate) async fn a_stream_stands_at_its_last_number<F: Fixture>() {

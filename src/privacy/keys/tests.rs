@@ -129,7 +129,10 @@ fn a_pseudonym_stays_what_it_is() {
         cursor: [8; 32],
         signing: [9; 32],
     }));
-    assert_eq!(keys.pseudonym(Keys::SESSION, Some("acme"), "s-1"), "PINNED");
+    assert_eq!(
+        keys.pseudonym(Keys::SESSION, Some("acme"), "s-1"),
+        "p1.e7d37063.H0cXkTb_XmQil8FLG03NEJJpdxo34r0oZZ6LvtyfzVg"
+    );
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Where a database is, and how connections to it are set up.
 
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions as _,
@@ -27,10 +32,9 @@ pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> 
         return Err(refused("name a file, as in `sqlite:activity.db`"));
     }
     let options = match location.split_once(':') {
+        Some(("" | "sqlite", ":memory:" | "memory:")) => in_memory(),
         Some(("sqlite", _)) => SqliteConnectOptions::from_str(location)
             .map_err(|error| refused("this is not a SQLite URL").with_source(error))?,
-        Some(("", "memory:")) => SqliteConnectOptions::from_str("sqlite::memory:")
-            .map_err(|error| refused("no database in memory").with_source(error))?,
         Some((scheme, rest)) if rest.starts_with("//") => {
             let why = format!("`{scheme}` is not SQLite; name a file, as in `sqlite:activity.db`");
             return Err(refused(&why));
@@ -38,6 +42,17 @@ pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> 
         _ => SqliteConnectOptions::new().filename(location),
     };
     Ok(options)
+}
+
+/// A new database in memory that several connections of this process share, as long as one is open.
+///
+/// Not SQLite's shared cache, which sqlx would take: that answers a second writer with an error at once
+/// instead of letting it wait its turn.
+fn in_memory() -> SqliteConnectOptions {
+    static DATABASES: AtomicU64 = AtomicU64::new(1);
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    // The slash is what makes the name a shared one: https://sqlite.org/src/file/src/memdb.c
+    SqliteConnectOptions::new().vfs("memdb").filename(format!("/activity-{number}"))
 }
 
 /// The connection that creates the file.

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::error::store_error;
 use crate::{
-    record::push_hex,
+    record::hex,
     store::{StoreError, StoreErrorKind},
 };
 
@@ -39,9 +39,7 @@ impl Migration {
         use sha2::{Digest as _, Sha256};
 
         let covered = self.sql.rsplit_once(RECORD).map_or(self.sql, |(covered, _)| covered);
-        let mut hex = String::new();
-        push_hex(&mut hex, &Sha256::digest(covered));
-        hex
+        hex(&Sha256::digest(covered))
     }
 }
 

@@ -97,3 +97,70 @@ impl Read for SqliteStore {
         rows.iter().map(rows::record).collect::<Result<_, _>>().map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+    use crate::time::Timestamp;
+
+    /// Returns how SQLite would answer, step by step.
+    async fn plan(store: &SqliteStore, sql: &str) -> String {
+        // Values have no influence on the plan: they are bound, and there are no statistics.
+        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(store.pool())
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join(" \n") + " "
+    }
+
+    #[tokio::test]
+    async fn every_ordinary_question_has_its_index() {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        let any = |field: &str| Filter::new().any_of(field, ["x"]).unwrap();
+        let after = Some(Keyset { occurred_at: Timestamp::default(), id: RecordId::NIL });
+        let entity = any("entity_type").any_of("entity_id", ["55"]).unwrap();
+        for (filter, index, step) in [
+            (Filter::new(), "time", "activity_records"),
+            (Filter::new().from(Timestamp::default()), "time", "(occurred_at>?)"),
+            (entity.clone(), "entity", "(entity_type=? AND entity_id=?"),
+            (entity.to(Timestamp::default()), "entity", "entity_id=? AND occurred_at<?)"),
+            (any("actor_id"), "actor", "(actor_id=?"),
+            (any("action"), "action", "(action=?"),
+            (any("action").from(Timestamp::default()), "action", "(action=? AND occurred_at>?"),
+        ] {
+            for after in [None, after] {
+                let query = page_query(&filter, after, 50);
+                let plan = plan(&store, query.sql().as_str()).await;
+                assert!(plan.contains(&format!("INDEX activity_records_{index} ")), "{plan}");
+                assert!(after.is_some() || plan.contains(step), "{step} in {plan}");
+                // Ties of one microsecond may be sorted by id, but never the whole result.
+                assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ledger_and_its_records_are_found_by_index() {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        for (sql, step) in [
+            (
+                "SELECT max(last_seq) FROM activity_ledger WHERE writer_id = ?",
+                "USING COVERING INDEX activity_ledger_stream (writer_id=?)",
+            ),
+            ("SELECT * FROM activity_ledger WHERE position > ? ORDER BY position", "PRIMARY KEY"),
+            (
+                "SELECT * FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+                "INDEX activity_records_stream (writer_id=? AND seq>? AND seq<?)",
+            ),
+            (
+                "SELECT * FROM activity_records WHERE occurred_at BETWEEN ? AND ? AND id = ?",
+                "INDEX activity_records_time (occurred_at>? AND occurred_at<?)",
+            ),
+        ] {
+            let plan = plan(&store, sql).await;
+            assert!(plan.contains(step) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+}

@@ -6,6 +6,10 @@
 //! grammar is checked alongside, and only decides whether the text is searched once more as a
 //! whole.
 
+mod lexical;
+mod read;
+
+use self::lexical::{begins_literal, decode, escape, is_literal};
 use super::{
     MARKER, Method,
     log::{FieldLog, PathText},
@@ -83,6 +87,7 @@ pub(super) fn rewrite(
         expect: Expect::Value,
         valid,
         after_value: false,
+        spaced: false,
         folded: Folded::default(),
         decoded: String::new(),
     };
@@ -94,8 +99,8 @@ pub(super) fn rewrite(
     };
     if shape == JsonShape::Invalid {
         // What crosses the tokens of no JSON: `scheme://user:password@`, for one.
-        if let Some((masked, _)) = context.text_masked(&out[start..], true) {
-            log.add("", Method::Key);
+        if let Some((masked, method)) = context.raw_masked(&out[start..]) {
+            log.add("", method);
             out.truncate(start);
             out.push_str(&masked);
         }
@@ -113,8 +118,10 @@ struct Rewriter<'a, 'c> {
     stack: Vec<Frame>,
     expect: Expect,
     valid: bool,
-    /// Whether the last token written is one that must not touch a further value.
+    /// Whether the last token written ended a value.
     after_value: bool,
+    /// Whether white space stood before the token that is read.
+    spaced: bool,
     folded: Folded,
     decoded: String,
 }
@@ -141,9 +148,11 @@ impl<'a> Rewriter<'a, '_> {
     }
 
     fn skip_whitespace(&mut self) {
+        let start = self.at;
         while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+        self.spaced = self.at > start;
     }
 
     fn demand(&mut self, allowed: &[Expect]) {
@@ -152,10 +161,11 @@ impl<'a> Rewriter<'a, '_> {
 
     /// Keeps apart what was apart; in valid JSON there is always punctuation between values.
     fn separate(&mut self) {
-        if self.after_value {
-            self.out.push(if self.stack.is_empty() { '\n' } else { ' ' });
-            self.after_value = false;
+        if self.after_value && self.spaced {
+            let lines = self.stack.is_empty() && self.out.ends_with(['}', ']']);
+            self.out.push(if lines { '\n' } else { ' ' });
         }
+        self.after_value = false;
     }
 
     fn open(&mut self, byte: u8) {
@@ -223,7 +233,10 @@ impl<'a> Rewriter<'a, '_> {
         if self.bytes.get(self.at) == Some(&b':') {
             self.key(token, quoted, log);
         } else {
-            self.at = after;
+            // Only white space follows: a string is where it ends, a bare word ended before.
+            if !quoted || self.at < self.bytes.len() {
+                self.at = after;
+            }
             self.value(token, quoted, log);
         }
     }
@@ -232,7 +245,7 @@ impl<'a> Rewriter<'a, '_> {
         self.demand(&[Expect::Key, Expect::KeyOrEnd]);
         self.valid &= quoted;
         let mut decoded = std::mem::take(&mut self.decoded);
-        let odd = self.decode(key, quoted, &mut decoded);
+        let odd = self.decode(key, &mut decoded);
         self.folded.fold(&decoded);
         let secret = self.context.is_secret(&self.folded);
         // A key may be a secret itself, where somebody files things under their tokens.
@@ -268,67 +281,6 @@ impl<'a> Rewriter<'a, '_> {
         }
     }
 
-    /// Passes over a value; says whether there was one.
-    fn skip_value(&mut self) -> bool {
-        let Some(&byte) = self.bytes.get(self.at) else { return false };
-        match byte {
-            b',' | b'}' | b']' => return false,
-            b'"' => {
-                self.quoted();
-            }
-            b'{' | b'[' => self.skip_container(),
-            // No JSON, but what some languages print.
-            b'\'' => {
-                self.valid = false;
-                let rest = &self.bytes[self.at + 1..];
-                let end = rest.iter().position(|byte| matches!(byte, b'\'' | b'\n'));
-                self.at = end.map_or(self.bytes.len(), |end| self.at + 1 + end + 1);
-            }
-            _ => {
-                let raw = self.bare();
-                self.valid &= is_literal(raw) || self.at == self.bytes.len();
-            }
-        }
-        // An unescaped quote in a password leaves its rest behind: it goes too.
-        let after = self.at;
-        self.skip_whitespace();
-        match self.bytes.get(self.at) {
-            None | Some(b',' | b'}' | b']') => {}
-            Some(_) if self.bytes[after..self.at].contains(&b'\n') => {
-                self.valid = false;
-                self.at = after;
-            }
-            Some(_) => {
-                self.valid = false;
-                let rest = &self.bytes[self.at..];
-                let end = rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b'\n'));
-                self.at = end.map_or(self.bytes.len(), |end| self.at + end);
-            }
-        }
-        true
-    }
-
-    fn skip_container(&mut self) {
-        let mut depth = 0_usize;
-        while let Some(&byte) = self.bytes.get(self.at) {
-            match byte {
-                b'"' => {
-                    self.quoted();
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return;
-            }
-        }
-        // It did not end: the text is cut at best.
-        self.stack.push(Frame::Array { index: 0 });
-    }
-
     fn value(&mut self, value: &Quoted<'a>, quoted: bool, log: &mut FieldLog<'_>) {
         // A string where a key should stand is one that was cut before its colon.
         let at_end = self.at == self.bytes.len();
@@ -340,17 +292,17 @@ impl<'a> Rewriter<'a, '_> {
         let unfinished = if quoted {
             !value.closed
         } else {
-            let may_go_on = at_end && (self.cut || !self.stack.is_empty());
-            self.valid &= is_literal(value.raw) || at_end;
-            may_go_on
+            self.valid &= is_literal(value.raw) || (at_end && begins_literal(value.raw));
+            at_end && (self.cut || !self.stack.is_empty())
         };
         let mut decoded = std::mem::take(&mut self.decoded);
-        let odd = self.decode(value, quoted, &mut decoded);
+        let odd = self.decode(value, &mut decoded);
         let mut methods = Vec::new();
         let masked = self.context.value_masked(&decoded, unfinished, |method| methods.push(method));
         match masked {
-            // A number with a secret in it becomes a string.
-            Some(masked) => self.write(&masked, true, value.closed),
+            Some(masked) if quoted => self.write(&masked, true, value.closed),
+            // A number that is a secret becomes a string.
+            Some(_) => self.write(MARKER, true, true),
             None if odd => self.write(&decoded, quoted, value.closed),
             None => self.write_raw(value.raw, quoted, value.closed),
         }
@@ -369,94 +321,16 @@ impl<'a> Rewriter<'a, '_> {
         }
     }
 
-    /// Reads a string; `at` is its quote, and afterwards what follows it.
-    fn quoted(&mut self) -> Quoted<'a> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
-        loop {
-            match self.bytes.get(at) {
-                None => break,
-                Some(b'"') => {
-                    self.at = at + 1;
-                    return Quoted { raw: &self.text[start..at], closed: true, escaped };
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    at += 2;
-                }
-                Some(0..=0x1f) => {
-                    self.valid = false;
-                    at += 1;
-                }
-                Some(_) => at += 1,
-            }
-        }
-        self.at = self.bytes.len();
-        Quoted { raw: &self.text[start..], closed: false, escaped }
-    }
-
-    /// Reads what is neither a string nor punctuation.
-    fn bare(&mut self) -> &'a str {
-        let start = self.at;
-        let rest = &self.bytes[start..];
-        let end = rest.iter().position(|byte| {
-            matches!(
-                byte,
-                b' ' | b'\t' | b'\n' | b'\r' | b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"'
-            )
-        });
-        self.at = end.map_or(self.bytes.len(), |end| start + end);
-        // Cut before ASCII bytes, or at the end.
-        &self.text[start..self.at]
-    }
-
-    /// Decodes the escapes; returns whether the text cannot stay as it is written.
-    fn decode(&mut self, token: &Quoted<'_>, quoted: bool, out: &mut String) -> bool {
+    /// Gives the text of a token; returns whether it cannot stay as it is written.
+    fn decode(&mut self, token: &Quoted<'_>, out: &mut String) -> bool {
         out.clear();
-        if !quoted || !token.escaped {
+        if !token.escaped {
             out.push_str(token.raw);
             return false;
         }
-        let mut odd = false;
-        let mut rest = token.raw;
-        while let Some((before, after)) = rest.split_once('\\') {
-            out.push_str(before);
-            let mut chars = after.chars();
-            let plain = match chars.next() {
-                Some(c @ ('"' | '\\' | '/')) => Some(c),
-                Some('b') => Some('\u{8}'),
-                Some('f') => Some('\u{c}'),
-                Some('n') => Some('\n'),
-                Some('r') => Some('\r'),
-                Some('t') => Some('\t'),
-                Some('u') => {
-                    let (c, length) = unicode_escape(chars.as_str());
-                    match c {
-                        Some(c) => {
-                            odd |= c == '\u{fffd}' && length <= 4;
-                            out.push(c);
-                        }
-                        // Four digits did not follow.
-                        None => self.valid &= !token.closed && chars.as_str().len() < 4,
-                    }
-                    rest = &chars.as_str()[length..];
-                    continue;
-                }
-                None => {
-                    rest = "";
-                    break;
-                }
-                Some(other) => {
-                    self.valid = false;
-                    Some(other)
-                }
-            };
-            out.extend(plain);
-            rest = chars.as_str();
-        }
-        out.push_str(rest);
-        odd
+        let decoded = decode(token.raw, token.closed, out);
+        self.valid &= decoded.is_valid;
+        decoded.is_odd
     }
 
     fn write_raw(&mut self, raw: &str, quoted: bool, closed: bool) {
@@ -504,81 +378,4 @@ impl<'a> Rewriter<'a, '_> {
             Err(_) => path.key(raw),
         }
     }
-}
-
-/// Reads what follows `\u`: the character and how many bytes it took. Surrogates that stand alone
-/// and NUL are U+FFFD.
-fn unicode_escape(text: &str) -> (Option<char>, usize) {
-    let unit = |text: &str| {
-        text.get(..4)
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-    };
-    match unit(text) {
-        None => (None, 0),
-        Some(0) => (Some('\u{fffd}'), 4),
-        Some(high @ 0xd800..=0xdbff) => {
-            let low = text[4..].strip_prefix("\\u").and_then(unit);
-            match low {
-                Some(low @ 0xdc00..=0xdfff) => {
-                    let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                    (char::from_u32(code), 10)
-                }
-                _ => (Some('\u{fffd}'), 4),
-            }
-        }
-        // Only a low surrogate is no character here.
-        Some(code) => (Some(char::from_u32(code).unwrap_or('\u{fffd}')), 4),
-    }
-}
-
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\x1f' => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.push_str("\\u00");
-                out.push(char::from(DIGITS[c as usize >> 4]));
-                out.push(char::from(DIGITS[c as usize & 15]));
-            }
-            _ => out.push(c),
-        }
-    }
-}
-
-/// `true`, `false`, `null`, or a number of RFC 8259.
-fn is_literal(text: &str) -> bool {
-    if matches!(text, "true" | "false" | "null") {
-        return true;
-    }
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let text = text.as_bytes();
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = digits(text);
-    if whole == 0 || (whole > 1 && text[0] == b'0') {
-        return false;
-    }
-    let mut text = &text[whole..];
-    if let Some(fraction) = text.strip_prefix(b".") {
-        let count = digits(fraction);
-        if count == 0 {
-            return false;
-        }
-        text = &fraction[count..];
-    }
-    if let Some(exponent) = text.strip_prefix(b"e").or_else(|| text.strip_prefix(b"E")) {
-        let exponent =
-            exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
-        let count = digits(exponent);
-        if count == 0 {
-            return false;
-        }
-        text = &exponent[count..];
-    }
-    text.is_empty()
 }

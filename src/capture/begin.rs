@@ -1,0 +1,237 @@
+//! From the head of a request to an open draft: copying what the record needs, nothing more.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Version, header};
+
+use super::{
+    Activity, client,
+    config::Config,
+    draft::{Draft, Open, Said, State},
+    trace,
+};
+use crate::{
+    record::{Actor, Origin},
+    rules::{CompiledRules, Mask, Plan, Route},
+};
+
+/// Copied text is cut here; what a field holds is bounded more tightly when the record is finished.
+const LONGEST_HEADER: usize = 4 * 1024;
+
+/// What is known of a request before its draft is opened.
+pub(super) struct Planned<'a> {
+    plan: Arc<Plan>,
+    mask: Mask,
+    route: Route<'a>,
+    routed: bool,
+}
+
+/// Looks the plan of a request up; `None` when no ending of it can make a record.
+pub(super) fn plan<'a, B>(
+    rules: &'a CompiledRules,
+    request: &'a Request<B>,
+) -> Option<Planned<'a>> {
+    let path = raw_path(request);
+    let (route, routed) = route(rules, request, path);
+    let plan = rules.plan(request.method(), route);
+    if plan.is_none() {
+        return None;
+    }
+    let mask = plan.applicable(request.headers(), host(request), path);
+    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, routed })
+}
+
+/// Returns the route, and whether it came from a router.
+fn route<'a, B>(
+    rules: &'a CompiledRules,
+    request: &'a Request<B>,
+    path: &str,
+) -> (Route<'a>, bool) {
+    #[cfg(feature = "axum")]
+    if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>() {
+        return (Route::Template(matched.as_str()), true);
+    }
+    // gRPC paths are made of names, and the names are the route.
+    if is_grpc(request)
+        && let Some(template) = grpc_route(request.uri().path())
+    {
+        return (Route::Template(template), true);
+    }
+    match rules.template_for(path) {
+        Some(template) => (Route::Template(template), false),
+        None => (Route::Unmatched, false),
+    }
+}
+
+/// Returns the path of a gRPC call as its route, if it has the form `/package.Service/Method`.
+///
+/// Anything else a client may have made up; so may it these names, but a call that no service
+/// implements is not worth more than one plan, and plans are bounded.
+fn grpc_route(path: &str) -> Option<&str> {
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let (service, method) = (segments.next()?, segments.next()?);
+    let name = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 128
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_'))
+    };
+    (segments.next().is_none() && name(service) && name(method)).then_some(path)
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Returns the path as the client sent it: nested routers strip their prefix from the URI.
+fn raw_path<B>(request: &Request<B>) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original.0.path();
+    }
+    request.uri().path()
+}
+
+fn raw_query<B>(request: &Request<B>) -> Option<&str> {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original.0.query();
+    }
+    request.uri().query()
+}
+
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        // HTTP/2 has it in the URI; user information in front of it is nobody's business.
+        None => request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default()),
+    }
+}
+
+/// Opens the draft of a request.
+pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Planned<'_>) -> Draft {
+    let recorder = &config.recorder;
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let mut record = recorder.draft();
+    record.occurred_at = recorder.clock().now();
+    let started = recorder.clock().monotonic();
+    record.origin = Origin::Request;
+    record.method.set(request.method().as_str());
+    record.http_version.set(version(request.version()));
+    if let Some(host) = host(request) {
+        record.host.set(cut(host));
+    }
+    record.route.set(cut(planned.route.as_str()));
+    Draft::open(&config.pool, |state| {
+        state.target.push_str(raw_path(request));
+        state.path_len = state.target.len();
+        if config.query
+            && let Some(query) = raw_query(request)
+        {
+            state.target.push('?');
+            state.target.push_str(query);
+        }
+        let mut forwarded = false;
+        // One pass over the headers: a lookup per field would hash seven names.
+        for (name, value) in headers {
+            if value.is_sensitive() {
+                continue;
+            }
+            match name.as_str() {
+                "user-agent" if record.user_agent.is_absent() => {
+                    set_lossy(record.user_agent.buffer(), value);
+                }
+                "traceparent" => {
+                    if let Some((trace, span)) = trace::traceparent(value.as_bytes()) {
+                        record.trace_id.set(trace);
+                        record.span_id.set(span);
+                    }
+                }
+                "content-type" => {
+                    state.grpc |= value.as_bytes().starts_with(b"application/grpc");
+                    if state.request.content_type.is_empty() {
+                        set_lossy(&mut state.request.content_type, value);
+                    }
+                }
+                "x-forwarded-for" | "forwarded" => forwarded = true,
+                _ => {}
+            }
+            if *name == config.request_id && record.request_id.is_absent() {
+                // An id is a word; anything else is not worth answering or searching for.
+                if let Some(id) = value.to_str().ok().filter(|id| id.len() <= 128) {
+                    record.request_id.set(id);
+                }
+            }
+        }
+        state.client = config.trust.client(headers, client::peer(extensions));
+        if forwarded {
+            state.chained = client::copy_chain(headers, &mut state.chain);
+        }
+        if let Some(actor) = extensions.get::<Actor>() {
+            record.set_actor(actor);
+        }
+        if let Some(limit) = planned.plan.request_body(&planned.mask) {
+            state.request.start(limit);
+        }
+        if planned.routed {
+            state.said.add(Said::ROUTED);
+        }
+        state.open = Some(Open {
+            config: Arc::clone(config),
+            record,
+            plan: planned.plan,
+            mask: planned.mask,
+            started,
+        });
+    })
+}
+
+/// Adds what a layer inside another of ours knows to the outer draft: the route, which a layer
+/// outside the router cannot see.
+pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer: &Activity) {
+    outer.with(|state: &mut State| {
+        let Some(open) = state.open.as_mut() else { return };
+        if state.said.has(Said::ROUTED) {
+            return;
+        }
+        let path = raw_path(request);
+        let (route, true) = route(rules, request, path) else { return };
+        let plan = rules.plan(request.method(), route);
+        open.mask = plan.applicable(request.headers(), host(request), path);
+        open.plan = plan;
+        open.record.route.set(cut(route.as_str()));
+        state.said.add(Said::ROUTED);
+    });
+}
+
+const fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// Copies a header's text; bytes that are no UTF-8 become U+FFFD.
+pub(super) fn set_lossy(buffer: &mut String, value: &HeaderValue) {
+    let bytes = value.as_bytes();
+    buffer.clear();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => buffer.push_str(cut(text)),
+        Err(_) => {
+            let bytes = &bytes[..bytes.len().min(LONGEST_HEADER)];
+            buffer.push_str(&String::from_utf8_lossy(bytes));
+        }
+    }
+}
+
+pub(super) fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_HEADER)]
+}

@@ -1,0 +1,156 @@
+//! The future of a response: finishes the draft at the head, or hands it on to the body.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderName, HeaderValue, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{
+    body::{ResponseBody, Watch},
+    draft::{Draft, Finished},
+    guard::PanicGuard,
+    head::{self, Next},
+    kind::error_kind,
+    outcome::Ending,
+    wrap::WrapResponse,
+};
+
+pin_project! {
+    /// The response future of [`ActivityService`](super::ActivityService).
+    ///
+    /// Dropped before the response is there, it records the request as aborted.
+    pub struct ResponseFuture<F, W>
+    where
+        F: Future,
+    {
+        #[pin]
+        inner: F,
+        draft: Option<Draft>,
+        head_request: bool,
+        made_id: Option<(HeaderName, HeaderValue)>,
+        finished: Option<Finished>,
+        held: Option<F::Output>,
+        bodies: PhantomData<fn() -> W>,
+    }
+}
+
+impl<F: Future, W> ResponseFuture<F, W> {
+    pub(super) const fn untouched(inner: F) -> Self {
+        Self {
+            inner,
+            draft: None,
+            head_request: false,
+            made_id: None,
+            finished: None,
+            held: None,
+            bodies: PhantomData,
+        }
+    }
+
+    pub(super) const fn recorded(
+        inner: F,
+        draft: Draft,
+        head_request: bool,
+        made_id: Option<(HeaderName, HeaderValue)>,
+    ) -> Self {
+        Self {
+            inner,
+            draft: Some(draft),
+            head_request,
+            made_id,
+            finished: None,
+            held: None,
+            bodies: PhantomData,
+        }
+    }
+}
+
+impl<F: Future, W> fmt::Debug for ResponseFuture<F, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("draft", &self.draft).finish_non_exhaustive()
+    }
+}
+
+impl<F, W, B, E> Future for ResponseFuture<F, W>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    W: WrapResponse<B>,
+    B: Body,
+    E: 'static,
+{
+    type Output = Result<Response<W::Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = if let Some(finished) = this.finished {
+            ready!(finished.poll(cx));
+            *this.finished = None;
+            match this.held.take() {
+                Some(result) => result,
+                // Polled after completion: the inner future answers for that.
+                None => ready!(this.inner.poll(cx)),
+            }
+        } else if this.draft.is_none() {
+            ready!(this.inner.poll(cx))
+        } else {
+            let guard = PanicGuard::new(this.draft);
+            let polled = this.inner.poll(cx);
+            guard.disarm();
+            let mut result = ready!(polled);
+            if let (Some((name, value)), Ok(response)) = (this.made_id.take(), result.as_mut()) {
+                response.headers_mut().entry(name).or_insert(value);
+            }
+            match end(this.draft, &result, *this.head_request) {
+                End::Here(None) => result,
+                End::Here(Some(mut finished)) => {
+                    if finished.poll(cx).is_pending() {
+                        // Only a pipeline that was built to block makes a client wait for its answer.
+                        *this.finished = Some(finished);
+                        *this.held = Some(result);
+                        return Poll::Pending;
+                    }
+                    result
+                }
+                End::Later(watch) => {
+                    return Poll::Ready(result.map(|response| {
+                        response.map(|body| W::watch_response(ResponseBody::new(body, watch)))
+                    }));
+                }
+            }
+        };
+        Poll::Ready(result.map(|response| response.map(W::pass_response)))
+    }
+}
+
+enum End {
+    Here(Option<Finished>),
+    Later(Watch),
+}
+
+fn end<B: Body, E: 'static>(
+    slot: &mut Option<Draft>,
+    result: &Result<Response<B>, E>,
+    head_request: bool,
+) -> End {
+    let Some(draft) = slot.take() else { return End::Here(None) };
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return End::Here(draft.finish(&Ending::Failed(error_kind(error)))),
+    };
+    let Some(cell) = draft.cell() else { return End::Here(None) };
+    match head::read(cell, response, head_request) {
+        Next::Discard => {
+            draft.discard();
+            End::Here(None)
+        }
+        Next::Finish { bytes } => End::Here(draft.finish(&Ending::Head { bytes })),
+        Next::Watch { exact, copies } => End::Later(Watch { draft: Some(draft), exact, copies }),
+    }
+}

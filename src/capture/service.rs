@@ -1,0 +1,173 @@
+//! The service: opens a draft, calls the inner service, returns the future.
+
+use std::{
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    Activity,
+    activity::set_session,
+    begin,
+    body::RequestBody,
+    config::Config,
+    draft::Draft,
+    future::ResponseFuture,
+    guard::PanicGuard,
+    head,
+    wrap::{SameBody, WrapRequest, WrapResponse},
+};
+use crate::{
+    record::RecordId,
+    time::{IdSource as _, RandomIds},
+};
+
+/// Records what the inner service does.
+///
+/// Made by [`ActivityLayer`](super::ActivityLayer).
+#[derive(Debug)]
+pub struct ActivityService<S, W = SameBody> {
+    inner: S,
+    config: Arc<Config>,
+    bodies: PhantomData<fn() -> W>,
+}
+
+impl<S, W> ActivityService<S, W> {
+    pub(super) const fn new(inner: S, config: Arc<Config>) -> Self {
+        Self { inner, config, bodies: PhantomData }
+    }
+
+    /// Returns the inner service.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: Clone, W> Clone for ActivityService<S, W> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), Arc::clone(&self.config))
+    }
+}
+
+impl<S, W, ReqB, ResB> Service<Request<ReqB>> for ActivityService<S, W>
+where
+    W: WrapRequest<ReqB> + WrapResponse<ResB>,
+    S: Service<Request<<W as WrapRequest<ReqB>>::Body>, Response = Response<ResB>>,
+    S::Error: 'static,
+    ReqB: Body,
+    ResB: Body,
+{
+    type Response = Response<<W as WrapResponse<ResB>>::Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, W>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let rules = self.config.recorder.rules();
+        if let Some(outer) = request.extensions().get::<Activity>().filter(|a| a.is_open()) {
+            // A layer inside another of ours: one request is one record, and it is the outer one's.
+            begin::add_to_outer(rules, &request, outer);
+            let outer = outer.clone();
+            let request = ask(&self.config, request, &outer);
+            return ResponseFuture::untouched(self.inner.call(request.map(W::pass_request)));
+        }
+        let Some(planned) = begin::plan(rules, &request) else {
+            return ResponseFuture::untouched(self.inner.call(request.map(W::pass_request)));
+        };
+        let mut draft = Some(begin::open(&self.config, &request, planned));
+        let head_request = head::is_head(request.method());
+        let guard = PanicGuard::new(&mut draft);
+        // In a function of its own: the guard holds the draft while code of the application runs.
+        let (future, made_id) = guard.run(|draft| self.call_recorded(request, draft));
+        match draft {
+            Some(draft) => ResponseFuture::recorded(future, draft, head_request, made_id),
+            None => ResponseFuture::untouched(future),
+        }
+    }
+}
+
+type MadeId = Option<(HeaderName, HeaderValue)>;
+
+impl<S, W> ActivityService<S, W> {
+    fn call_recorded<ReqB, ResB>(
+        &mut self,
+        request: Request<ReqB>,
+        draft: Option<&Draft>,
+    ) -> (S::Future, MadeId)
+    where
+        W: WrapRequest<ReqB> + WrapResponse<ResB>,
+        S: Service<Request<<W as WrapRequest<ReqB>>::Body>, Response = Response<ResB>>,
+        ReqB: Body,
+        ResB: Body,
+    {
+        let Some(cell) = draft.and_then(Draft::cell) else {
+            return (self.inner.call(request.map(W::pass_request)), None);
+        };
+        let activity = Activity::new(Arc::clone(cell));
+        let mut request = ask(&self.config, request, &activity);
+        let made_id =
+            self.config.make_request_id.then(|| make_id(&self.config, &mut request, &activity));
+        request.extensions_mut().insert(activity);
+        let request = if request.body().is_end_stream() {
+            request.map(W::pass_request)
+        } else {
+            let copies = cell.lock().request.is_on();
+            let cell = Arc::clone(cell);
+            request.map(|body| W::watch_request(RequestBody::new(body, cell, copies)))
+        };
+        (self.inner.call(request), made_id.flatten())
+    }
+}
+
+/// Asks the closures of the application who acts, for whom and in which session.
+fn ask<B>(config: &Config, request: Request<B>, activity: &Activity) -> Request<B> {
+    if !config.asks() {
+        return request;
+    }
+    let (parts, body) = request.into_parts();
+    // Before the lock is taken: closures may do as they like.
+    let tenant = config.tenant.as_ref().and_then(|tenant| tenant(&parts));
+    let actor = config.actor.as_ref().and_then(|actor| actor(&parts));
+    let session = config.session.as_ref().and_then(|session| session(&parts));
+    if let Some(actor) = &actor {
+        activity.suggest_actor(actor);
+    }
+    activity.with(|state| {
+        let Some(open) = state.open.as_mut() else { return };
+        if let Some(tenant) = &tenant
+            && open.record.tenant_id.is_absent()
+        {
+            open.record.tenant_id.set(begin::cut(tenant));
+        }
+        if let Some(session) = &session
+            && open.record.session_id.is_absent()
+        {
+            set_session(open, session);
+        }
+    });
+    Request::from_parts(parts, body)
+}
+
+/// Gives a request without an id one, and returns the header to answer it with.
+fn make_id<B>(config: &Config, request: &mut Request<B>, activity: &Activity) -> MadeId {
+    let mut made = None;
+    activity.with(|state| {
+        let Some(open) = state.open.as_mut() else { return };
+        if open.record.request_id.is_absent() {
+            let id = RecordId::from_bytes(RandomIds.id(open.record.occurred_at)).to_string();
+            open.record.request_id.set(&id);
+            made = HeaderValue::from_str(&id).ok();
+        }
+    });
+    let value = made?;
+    request.headers_mut().insert(config.request_id.clone(), value.clone());
+    Some((config.request_id.clone(), value))
+}

@@ -1,0 +1,114 @@
+//! The last preparation of a record before the queue: times, id, bounds, and text that every store takes.
+//!
+//! Runs once for each record, on the thread that recorded it, so that nothing behind the queue ever sees
+//! what must not be kept. Where nothing has to be done it costs one pass and allocates nothing. A record
+//! is cut where it is too large, and says so; it is never dropped for its size.
+
+use std::time::Duration;
+
+use super::core::Core;
+use crate::{
+    record::{Record, RecordId, Slot, Text},
+    time::Timestamp,
+};
+
+mod json;
+mod redact;
+
+/// Records from before that are dated as if they had occurred then: older leaves do not exist.
+const MAX_PAST: Duration = Duration::from_secs(3_652 * 24 * 60 * 60);
+/// Clocks that are ahead by more than this are not believed.
+const MAX_FUTURE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A record whose buffers are larger than its texts may be is copied into buffers that fit.
+const MAX_FOOTPRINT: usize = 512 * 1024;
+
+/// Prepares `record` and returns the bytes that it occupies.
+pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
+    freeze_times(record, core.clock.now());
+    if record.id.is_nil() || record.id.at().as_millis() != record.occurred_at.as_millis() {
+        record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
+    }
+    default(&mut record.service, &core.origins.service);
+    default(&mut record.instance, &core.origins.instance);
+    default(&mut record.environment, &core.origins.environment);
+    redact::redact(&core.privacy, record);
+    bound_texts(record);
+    let mut bytes = record.footprint();
+    if bytes > MAX_FOOTPRINT {
+        record.visit_texts(|_, _, slot| match slot {
+            Slot::Text(text) => text.buffer().shrink_to_fit(),
+            Slot::Json(json) => json.buffer().shrink_to_fit(),
+        });
+        bytes = record.footprint();
+    }
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Dates what has no date, and clamps what lies where no leaf is.
+fn freeze_times(record: &mut Record, now: Timestamp) {
+    let at = record.occurred_at;
+    if at == Timestamp::default() {
+        record.occurred_at = now;
+        return;
+    }
+    let clamped = at.clamp(now.saturating_sub(MAX_PAST), now.saturating_add(MAX_FUTURE));
+    if clamped != at {
+        let skewed = record.skewed.buffer();
+        skewed.clear();
+        skewed.push_str("{\"occurred_at\":\"");
+        skewed.push_str(&at.to_string());
+        skewed.push_str("\"}");
+        record.occurred_at = clamped;
+    }
+}
+
+fn default(text: &mut Text, value: &Text) {
+    if text.is_absent() && !value.is_absent() {
+        text.set(value);
+    }
+}
+
+/// Cuts and cleans every text; lists in `truncated` what was cut.
+fn bound_texts(record: &mut Record) {
+    // Stays without a buffer, hence without an allocation, when nothing is cut.
+    let mut cut = String::new();
+    record.visit_texts(|name, max, slot| {
+        let was_cut = match slot {
+            Slot::Text(text) => bound_text(text.buffer(), max),
+            Slot::Json(json) => json::bound(json.buffer(), max),
+        };
+        if was_cut {
+            cut.push_str(if cut.is_empty() { "[\"" } else { "\",\"" });
+            cut.push_str(name);
+        }
+    });
+    if !cut.is_empty() {
+        cut.push_str("\"]");
+        // Capture may have listed what it did not even read to the end.
+        append_list(record.truncated.buffer(), &cut);
+    }
+}
+
+/// Replaces NUL, which Postgres does not take, and cuts at a character's boundary.
+fn bound_text(text: &mut String, max: usize) -> bool {
+    if text.as_bytes().contains(&0) {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+    if text.len() <= max {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(max));
+    true
+}
+
+/// Appends one JSON list to another.
+fn append_list(list: &mut String, more: &str) {
+    if list.len() > 2 && list.ends_with(']') && more.len() > 2 {
+        list.pop();
+        list.push(',');
+        list.push_str(&more[1..]);
+    } else {
+        list.clear();
+        list.push_str(more);
+    }
+}

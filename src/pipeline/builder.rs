@@ -1,0 +1,428 @@
+//! How a pipeline is set up, and what is refused before anything starts.
+
+use std::{borrow::Cow, error, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    batcher::Limits,
+    core::{Core, Origins, Privacy},
+    feed::Feed,
+    fold::Folds,
+    own,
+    pipeline::Pipeline,
+    pool::{self, Pool},
+    queue::{MAX_BYTES, MAX_COUNT, Queue},
+    tally::{CATEGORIES, Counters, category_index},
+    writer::{Setup, Writer},
+};
+use crate::{
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Category, Record},
+    rules::{CompiledRules, Delivery, Rules, RulesError},
+    store::Append,
+    time::{Clock, IdSource, RandomIds, SystemClock},
+};
+
+/// A second of a busy service: enough to sit out a slow commit.
+pub const DEFAULT_QUEUE: usize = 8_192;
+/// Room for a full queue of ordinary records, and small beside the memory of any service.
+pub const DEFAULT_QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Beyond this, larger batches gain no more speed in either database.
+pub const DEFAULT_BATCH_ROWS: usize = 5_000;
+/// Keeps a transaction short even when records carry bodies.
+pub const DEFAULT_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// People who look at their own action find it there.
+pub const DEFAULT_BATCH_AGE: Duration = Duration::from_millis(200);
+/// A database that has not answered by then is treated as one that never will.
+pub const DEFAULT_CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The least budget: two of the largest records, and the shares that are set aside.
+const MIN_QUEUE_BYTES: usize = 2 * 1024 * 1024;
+
+/// What happens to a record when the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is dropped, counted, and told of in a gap record.
+    #[default]
+    DropNewest,
+    /// The request waits for room for so long, then it is dropped as above. Where nothing can wait (a
+    /// request whose future is dropped, [`Recorder::record`](super::Recorder::record)), it is dropped
+    /// at once.
+    Block(Duration),
+}
+
+/// Why a pipeline does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings contradict each other, or this version cannot do what they ask; the text says which.
+    Settings(String),
+    /// The rules are not sound.
+    Rules(RulesError),
+    /// There is no tokio runtime with its timer enabled.
+    Runtime,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(what) => f.write_str(what),
+            Self::Rules(_) => f.write_str("the rules are not sound"),
+            Self::Runtime => f.write_str("a pipeline needs a tokio runtime with its timer enabled"),
+        }
+    }
+}
+
+impl error::Error for StartError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Rules(error) => Some(error),
+            Self::Settings(_) | Self::Runtime => None,
+        }
+    }
+}
+
+impl From<RulesError> for StartError {
+    fn from(error: RulesError) -> Self {
+        Self::Rules(error)
+    }
+}
+
+pub(super) type Retention = Arc<dyn Fn(&Record) -> Cow<'static, str> + Send + Sync>;
+
+/// Sets up a [`Pipeline`]; made by [`Pipeline::builder`].
+#[must_use = "a builder does nothing until `start`"]
+pub struct PipelineBuilder<S> {
+    store: S,
+    rules: Rules,
+    redactor: Redactor,
+    keys: Option<Keys>,
+    address_policy: Option<AddressPolicy>,
+    address_policies: Vec<(Category, AddressPolicy)>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    service: Option<String>,
+    instance: Option<String>,
+    environment: Option<String>,
+    queue: usize,
+    queue_bytes: usize,
+    batch: Limits,
+    call_deadline: Duration,
+    overflow: Overflow,
+    delivery: Delivery,
+    retention: Option<Retention>,
+    quarantine: Option<PathBuf>,
+}
+
+impl<S> fmt::Debug for PipelineBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("queue", &self.queue)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("batch", &self.batch)
+            .field("overflow", &self.overflow)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Append> PipelineBuilder<S> {
+    pub(super) fn new(store: S) -> Self {
+        Self {
+            store,
+            rules: Rules::rest(),
+            redactor: Redactor::default(),
+            keys: None,
+            address_policy: None,
+            address_policies: Vec::new(),
+            clock: Arc::new(SystemClock::default()),
+            ids: Arc::new(RandomIds),
+            service: None,
+            instance: None,
+            environment: None,
+            queue: DEFAULT_QUEUE,
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+            batch: Limits {
+                rows: DEFAULT_BATCH_ROWS,
+                bytes: DEFAULT_BATCH_BYTES,
+                age: DEFAULT_BATCH_AGE,
+            },
+            call_deadline: DEFAULT_CALL_DEADLINE,
+            overflow: Overflow::default(),
+            delivery: Delivery::default(),
+            retention: None,
+            quarantine: None,
+        }
+    }
+
+    /// Sets the rules. Defaults to the REST conventions.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Sets what takes secrets out of records. Defaults to the built-in lists.
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    /// Sets the keys for pseudonyms. Defaults to none: then session ids and attempted accounts are left
+    /// out.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Sets how much of a client's address is kept. Defaults to that in the rules, else to all of it.
+    pub fn address_policy(mut self, policy: AddressPolicy) -> Self {
+        self.address_policy = Some(policy);
+        self
+    }
+
+    /// Sets how much of a client's address is kept in records of one category.
+    pub fn address_policy_for(mut self, category: Category, policy: AddressPolicy) -> Self {
+        self.address_policies.push((category, policy));
+        self
+    }
+
+    /// Sets the clock. Defaults to that of the operating system.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the source of ids. Defaults to random UUIDv7.
+    pub fn ids(mut self, ids: impl IdSource) -> Self {
+        self.ids = Arc::new(ids);
+        self
+    }
+
+    /// Sets the name of the service that records. Defaults to that in the rules, else to none.
+    pub fn service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// Sets the name of this instance of the service. Defaults to none.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// Sets the deployment, as in `production`. Defaults to that in the rules, else to none.
+    pub fn environment(mut self, environment: impl Into<String>) -> Self {
+        self.environment = Some(environment.into());
+        self
+    }
+
+    /// Sets how many records may wait for the writer. Defaults to 8,192.
+    ///
+    /// One in eight is reserved for the security lane.
+    pub fn queue(mut self, count: usize) -> Self {
+        self.queue = count;
+        self
+    }
+
+    /// Sets how many bytes the pipeline's records may occupy, those in a batch under way and in the pool
+    /// included. Defaults to 32 MiB.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// Sets how many rows close a batch. Defaults to 5,000.
+    pub fn batch_rows(mut self, rows: usize) -> Self {
+        self.batch.rows = rows;
+        self
+    }
+
+    /// Sets how many bytes of text close a batch. Defaults to 4 MiB.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch.bytes = bytes;
+        self
+    }
+
+    /// Sets how old a batch may become. Defaults to 200 ms.
+    pub fn batch_age(mut self, age: Duration) -> Self {
+        self.batch.age = age;
+        self
+    }
+
+    /// Sets how long a call to the store may take. Defaults to 30 s.
+    pub fn call_deadline(mut self, deadline: Duration) -> Self {
+        self.call_deadline = deadline;
+        self
+    }
+
+    /// Sets what happens when the queue is full. Defaults to [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Sets the delivery class. Defaults to `best_effort`, the one class of this version.
+    pub fn mode(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Sets the policy that gives each record its retention class. Defaults to the record's category.
+    ///
+    /// It runs when a batch closes, away from the request path. The class names the leaf that a record
+    /// lives in, so there should be few.
+    pub fn retention(
+        mut self,
+        policy: impl Fn(&Record) -> Cow<'static, str> + Send + Sync + 'static,
+    ) -> Self {
+        self.retention = Some(Arc::new(policy));
+        self
+    }
+
+    /// Sets the file that keeps records which the store cannot take, as JSON Lines. Defaults to none:
+    /// then only their stubs are kept.
+    pub fn quarantine(mut self, path: impl Into<PathBuf>) -> Self {
+        self.quarantine = Some(path.into());
+        self
+    }
+
+    /// Starts the writer.
+    ///
+    /// The store need not be reachable: the writer holds what it is given until it is.
+    ///
+    /// # Errors
+    ///
+    /// When settings contradict each other or rules are not sound, and outside of a tokio runtime.
+    #[expect(clippy::unused_async, reason = "a spool is opened here, and opening it waits")]
+    pub async fn start(self) -> Result<Pipeline, StartError> {
+        self.check()?;
+        let rules = self.rules.compile()?;
+        check_delivery(self.delivery.max(rules.defaults().delivery()), "the pipeline's mode")?;
+        if let Some((rule, delivery)) = rules.strictest_delivery() {
+            check_delivery(delivery, &format!("rule `{rule}`"))?;
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::Runtime)?;
+        // A runtime does not tell whether it has a timer, only panics when it is used without.
+        catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
+            .map_err(|_| StartError::Runtime)?;
+
+        let defaults = rules.defaults();
+        let named = |set: Option<String>, file: Option<&str>| {
+            set.or_else(|| file.map(str::to_owned)).unwrap_or_default().into()
+        };
+        let origins = Origins {
+            service: named(self.service, defaults.service()),
+            instance: named(self.instance, None),
+            environment: named(self.environment, defaults.environment()),
+        };
+        let privacy = privacy(
+            (self.redactor, self.keys),
+            (self.address_policy, &self.address_policies),
+            &rules,
+        )?;
+        let pool_bytes = self.queue_bytes / pool::PART;
+        let threshold = self.batch.rows.min(self.queue / 2).max(1);
+        let config_digest = own::config_digest(&format!(
+            "{:?} {} {} {:?} {:?} {:?} {:?}",
+            self.delivery,
+            self.queue,
+            self.queue_bytes,
+            self.batch,
+            self.overflow,
+            origins,
+            self.rules
+        ));
+        let core = Arc::new(Core {
+            rules,
+            privacy,
+            clock: self.clock,
+            ids: self.ids,
+            origins,
+            overflow: self.overflow,
+            queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
+            pool: Pool::new(self.queue, pool_bytes),
+            counters: Counters::default(),
+            feed: Feed::default(),
+            folds: Folds::default(),
+            stop: tokio::sync::watch::Sender::new(None),
+        });
+        let setup = Setup {
+            batch: self.batch,
+            call_deadline: self.call_deadline,
+            retention: self.retention,
+            quarantine: self.quarantine,
+            config_digest,
+        };
+        let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+        let task = runtime.spawn(writer.run());
+        Ok(Pipeline::new(core, handle, task))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let settings = |what: String| Err(StartError::Settings(what));
+        if !(8..=MAX_COUNT).contains(&self.queue) {
+            return settings(format!(
+                "a queue of {} records is not within 8 and {MAX_COUNT}",
+                self.queue
+            ));
+        }
+        if !(MIN_QUEUE_BYTES..=MAX_BYTES).contains(&self.queue_bytes) {
+            return settings(format!(
+                "a queue of {} bytes is not within {MIN_QUEUE_BYTES} and {MAX_BYTES}",
+                self.queue_bytes
+            ));
+        }
+        if self.batch.rows == 0 || self.batch.bytes == 0 {
+            return settings("a batch needs room for a row".to_owned());
+        }
+        if self.batch.bytes > self.queue_bytes {
+            return settings(format!(
+                "a batch of {} bytes never fills from a queue of {} bytes",
+                self.batch.bytes, self.queue_bytes
+            ));
+        }
+        if self.batch.age.is_zero() || self.call_deadline.is_zero() {
+            return settings(
+                "the batch age and the call deadline are longer than nothing".to_owned(),
+            );
+        }
+        if self.overflow == Overflow::Block(Duration::ZERO) {
+            return settings("to block for no time is `Overflow::DropNewest`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn privacy(
+    (redactor, keys): (Redactor, Option<Keys>),
+    (general, by_category): (Option<AddressPolicy>, &[(Category, AddressPolicy)]),
+    rules: &CompiledRules,
+) -> Result<Privacy, StartError> {
+    let defaults = rules.defaults();
+    let in_rules = defaults.address().map(str::parse).transpose();
+    let in_rules = in_rules.map_err(|error| StartError::Settings(format!("the rules: {error}")))?;
+    let general = general.or(in_rules).unwrap_or_default();
+    let mut addresses = [general; CATEGORIES.len()];
+    for (category, policy) in by_category {
+        addresses[category_index(*category)] = *policy;
+    }
+    if keys.is_none() && addresses.contains(&AddressPolicy::Hmac) {
+        return Err(StartError::Settings(
+            "the address policy `hmac` needs keys: give them with `keys`".to_owned(),
+        ));
+    }
+    let extra_keys = KeySet::new(defaults.redact().iter().map(String::as_str))
+        .map_err(|error| StartError::Settings(format!("the rules: {error}")))?;
+    Ok(Privacy { redactor, extra_keys, keys, addresses })
+}
+
+/// The other classes promise what only a spool can keep.
+fn check_delivery(delivery: Delivery, who: &str) -> Result<(), StartError> {
+    if delivery == Delivery::BestEffort {
+        return Ok(());
+    }
+    Err(StartError::Settings(format!(
+        "{who} asks for `{}` delivery, which this version does not have; only `best_effort` is there",
+        delivery.as_str()
+    )))
+}

@@ -1,0 +1,126 @@
+//! What recorders, writer and pipeline share.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    builder::Overflow,
+    feed::Feed,
+    fold::{self, Fold, Folds},
+    pool::Pool,
+    queue::{Queue, Refused},
+    recorder::Admission,
+    tally::{CATEGORIES, Counters, DropReason},
+};
+use crate::{
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Record, Text},
+    rules::CompiledRules,
+    time::{Clock, IdSource},
+};
+
+/// What every record is given that does not say it itself.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    pub(super) service: Text,
+    pub(super) instance: Text,
+    pub(super) environment: Text,
+}
+
+/// What may be kept.
+#[derive(Debug)]
+pub(super) struct Privacy {
+    pub(super) redactor: Redactor,
+    /// Keys that the rules add to those of the redactor.
+    pub(super) extra_keys: KeySet,
+    pub(super) keys: Option<Keys>,
+    /// By category, in the order of [`CATEGORIES`](super::tally::CATEGORIES).
+    pub(super) addresses: [AddressPolicy; CATEGORIES.len()],
+}
+
+pub(super) struct Core {
+    pub(super) rules: CompiledRules,
+    pub(super) privacy: Privacy,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) origins: Origins,
+    pub(super) overflow: Overflow,
+    pub(super) queue: Queue,
+    pub(super) pool: Pool,
+    pub(super) counters: Counters,
+    pub(super) feed: Feed,
+    pub(super) folds: Folds,
+    /// When the writer has to end, once somebody has asked for it.
+    pub(super) stop: watch::Sender<Option<Instant>>,
+}
+
+impl Core {
+    /// Offers a finished record to the queue once, and counts what becomes of it.
+    pub(super) fn offer(
+        &self,
+        record: Box<Record>,
+        bytes: u32,
+        lane: super::queue::Lane,
+    ) -> Admission {
+        let id = record.id;
+        self.counters.receive();
+        match self.queue.push(lane, record, bytes) {
+            Ok(()) => Admission::Accepted(id),
+            Err(Refused::Full(record)) => self.lose(record, DropReason::QueueFull),
+            Err(Refused::Closed(record)) => self.lose(record, DropReason::Closed),
+        }
+    }
+
+    /// Counts a refusal of nobody in particular instead of recording it, when there are many.
+    pub(super) fn fold(&self, record: &Record) -> bool {
+        if !fold::is_anonymous_refusal(record) {
+            return false;
+        }
+        match self.folds.count(record, self.clock.now(), self.clock.monotonic()) {
+            Fold::Singly => false,
+            Fold::Counted { first } => {
+                self.counters.fold();
+                if first {
+                    self.queue.nudge();
+                }
+                true
+            }
+        }
+    }
+
+    /// Counts a received record as lost.
+    pub(super) fn lose(&self, record: Box<Record>, reason: DropReason) -> Admission {
+        self.counters.drop_record(
+            reason,
+            record.category,
+            self.clock.now(),
+            self.clock.monotonic(),
+        );
+        self.pool.put(record);
+        // The writer writes a gap record about it, and has to be awake for that.
+        self.queue.nudge();
+        Admission::Dropped(reason)
+    }
+
+    /// Asks the writer to drain and end by `deadline`; of several deadlines the earliest holds.
+    pub(super) fn ask_to_stop(&self, deadline: Instant) {
+        self.queue.close();
+        self.stop.send_modify(|stop| *stop = Some(stop.map_or(deadline, |at| at.min(deadline))));
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("queued", &self.queue.len())
+            .field("tally", &self.counters.snapshot())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The moment `after` from now, or one so far ahead that it makes no difference.
+pub(super) fn deadline_in(after: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+    Instant::now() + after.min(FAR)
+}

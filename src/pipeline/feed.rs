@@ -1,0 +1,238 @@
+//! The feed: what has been committed, in commit order.
+
+use std::{
+    collections::VecDeque,
+    error, fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::Stream;
+
+use crate::{query::Filter, record::Record};
+
+/// A subscriber that is further behind than this has lagged: about a second of a busy service.
+pub const DEFAULT_SUBSCRIPTION_CAPACITY: usize = 4_096;
+
+/// The subscribers, and the place where the writer publishes.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    subscribers: Mutex<Vec<Weak<Shared>>>,
+    /// Asked for each record, without a lock: mostly there are none.
+    count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    filter: Filter,
+    capacity: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: VecDeque<Item>,
+    waker: Option<Waker>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Item {
+    Record(Arc<Record>),
+    Missed(u64),
+}
+
+impl Feed {
+    pub(super) fn subscribe(&self, filter: Filter, capacity: usize) -> Subscription {
+        let shared = Arc::new(Shared { filter, capacity, inner: Mutex::default() });
+        let mut subscribers = lock(&self.subscribers);
+        subscribers.retain(|subscriber| subscriber.strong_count() > 0);
+        subscribers.push(Arc::downgrade(&shared));
+        self.count.store(subscribers.len(), Ordering::Release);
+        Subscription { shared }
+    }
+
+    /// Hands on a committed record, and gives it back if nobody keeps it.
+    pub(super) fn publish(&self, record: Box<Record>) -> Option<Box<Record>> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Some(record);
+        }
+        let mut subscribers = lock(&self.subscribers);
+        let mut wanted = Vec::new();
+        subscribers.retain(|subscriber| {
+            let Some(subscriber) = subscriber.upgrade() else { return false };
+            if subscriber.filter.matches(&record) {
+                wanted.push(subscriber);
+            }
+            true
+        });
+        self.count.store(subscribers.len(), Ordering::Release);
+        if wanted.is_empty() {
+            return Some(record);
+        }
+        let record = Arc::new(*record);
+        for subscriber in wanted {
+            subscriber.push(&record);
+        }
+        None
+    }
+
+    /// Ends every subscription once it has been read to its end.
+    pub(super) fn end(&self) {
+        for subscriber in lock(&self.subscribers).drain(..).filter_map(|s| s.upgrade()) {
+            let waker = {
+                let mut inner = lock(&subscriber.inner);
+                inner.ended = true;
+                inner.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        self.count.store(0, Ordering::Release);
+    }
+}
+
+impl Shared {
+    fn push(&self, record: &Arc<Record>) {
+        let waker = {
+            let mut inner = lock(&self.inner);
+            let full = inner.items.len() >= self.capacity;
+            match inner.items.back_mut() {
+                // What is missing is said at the place where it is missing.
+                Some(Item::Missed(missed)) if full => *missed += 1,
+                _ if full => inner.items.push_back(Item::Missed(1)),
+                _ => inner.items.push_back(Item::Record(Arc::clone(record))),
+            }
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A subscriber was too slow: so many records are missing at this place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lagged(pub u64);
+
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the subscriber was too slow and missed {} records", self.0)
+    }
+}
+
+impl error::Error for Lagged {}
+
+/// Committed records that pass a filter, in commit order.
+///
+/// A stream: [`next`](Self::next), or any combinator for [`Stream`]. Ends after the pipeline has been shut
+/// down.
+///
+/// # Loss
+///
+/// Bounded: whoever reads too slowly finds [`Lagged`] in the place of what was missed, and can read that
+/// back from the store. The pipeline never waits for a subscriber.
+#[derive(Debug)]
+pub struct Subscription {
+    shared: Arc<Shared>,
+}
+
+impl Subscription {
+    /// Returns the next record, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Lagged`] where records are missing; the next call goes on behind them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Arc<Record>, Lagged>> {
+        std::future::poll_fn(|cx| self.poll_record(cx)).await
+    }
+
+    fn poll_record(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Arc<Record>, Lagged>>> {
+        let mut inner = lock(&self.shared.inner);
+        match inner.items.pop_front() {
+            Some(Item::Record(record)) => Poll::Ready(Some(Ok(record))),
+            Some(Item::Missed(missed)) => Poll::Ready(Some(Err(Lagged(missed)))),
+            None if inner.ended => Poll::Ready(None),
+            None => {
+                inner.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Arc<Record>, Lagged>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_record(cx)
+    }
+}
+
+/// Takes a lock that guards plain data: whatever a panic elsewhere left is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(action: &str) -> Box<Record> {
+        let mut record = Record::default();
+        record.action.set(action);
+        Box::new(record)
+    }
+
+    async fn texts(subscription: &mut Subscription) -> Vec<String> {
+        let mut out = Vec::new();
+        while let Some(next) = subscription.next().await {
+            out.push(next.map_or_else(|lagged| lagged.0.to_string(), |r| r.action.to_string()));
+        }
+        out
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_is_told_where_how_many_are_missing() {
+        let feed = Feed::default();
+        let mut slow = feed.subscribe(Filter::new(), 2);
+        for action in ["a", "b", "c", "d"] {
+            feed.publish(record(action));
+        }
+        assert_eq!(slow.next().await.unwrap().unwrap().action, "a");
+        assert_eq!(slow.next().await.unwrap().unwrap().action, "b");
+        assert_eq!(slow.next().await.unwrap().unwrap_err(), Lagged(2));
+        feed.publish(record("e"));
+        feed.end();
+        assert_eq!(texts(&mut slow).await, ["e"]);
+    }
+
+    #[tokio::test]
+    async fn each_subscriber_gets_what_passes_his_filter() {
+        let feed = Feed::default();
+        let filter = Filter::new().any_of("action", ["b"]).unwrap();
+        let mut some = feed.subscribe(filter, 8);
+        let mut all = feed.subscribe(Filter::new(), 8);
+        assert!(feed.publish(record("a")).is_none());
+        assert!(feed.publish(record("b")).is_none());
+        feed.end();
+        assert_eq!(texts(&mut some).await, ["b"]);
+        assert_eq!(texts(&mut all).await, ["a", "b"]);
+    }
+
+    #[test]
+    fn without_a_subscriber_a_record_comes_back_for_the_pool() {
+        let feed = Feed::default();
+        drop(feed.subscribe(Filter::new(), 8));
+        assert!(feed.publish(record("a")).is_some());
+    }
+}

@@ -1,0 +1,177 @@
+//! Numbering: the one point where records get their place in the stream, their class and their salts.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand::RngExt as _;
+
+use super::builder::Retention;
+use crate::{
+    record::{Record, WriterId},
+    time::Timestamp,
+};
+
+/// Classes are names of leaves.
+const MAX_CLASS: usize = 64;
+
+/// One stream: a random name, and the next number.
+pub(super) struct Numbering {
+    writer_id: WriterId,
+    next_seq: i64,
+    retention: Option<Retention>,
+}
+
+impl Numbering {
+    pub(super) fn new(retention: Option<Retention>) -> Self {
+        Self { writer_id: random_id(), next_seq: 1, retention }
+    }
+
+    pub(super) const fn writer_id(&self) -> WriterId {
+        self.writer_id
+    }
+
+    pub(super) const fn next_seq(&self) -> i64 {
+        self.next_seq
+    }
+
+    /// Numbers and seals a closed batch, records of one leaf together: an entry of the ledger never spans
+    /// leaves, so this keeps the entries few.
+    pub(super) fn number(&mut self, batch: &mut [Box<Record>], now: Timestamp) {
+        for record in batch.iter_mut() {
+            self.classify(record);
+        }
+        sort_by_leaf(batch);
+        let mut rng = rand::rng();
+        for record in batch {
+            record.recorded_at = now;
+            record.writer_id = self.writer_id;
+            record.seq = self.next_seq;
+            self.next_seq += 1;
+            let mut salts = [[0; 16]; 4];
+            rng.fill(salts.as_flattened_mut());
+            record.seal(salts);
+        }
+    }
+
+    /// Begins another stream with what is left of a batch, after the store was found behind.
+    pub(super) fn begin_anew(&mut self, batch: &mut [Box<Record>]) {
+        self.writer_id = random_id();
+        self.next_seq = 1;
+        for record in batch {
+            record.writer_id = self.writer_id;
+            record.seq = self.next_seq;
+            self.next_seq += 1;
+        }
+    }
+
+    fn classify(&self, record: &mut Record) {
+        let class = self.retention.as_ref().and_then(|policy| {
+            // The policy is the application's. A panic in it must not end the writer.
+            catch_unwind(AssertUnwindSafe(|| policy(record))).ok()
+        });
+        match class {
+            Some(class)
+                if !class.is_empty() && class.len() <= MAX_CLASS && !class.contains('\0') =>
+            {
+                record.retention_class.set(&class);
+            }
+            _ => record.retention_class.set(record.category.as_str()),
+        }
+    }
+}
+
+/// Makes a stub's seals; its number is the one that it takes over.
+pub(super) fn seal(record: &mut Record) {
+    let mut salts = [[0; 16]; 4];
+    rand::rng().fill(salts.as_flattened_mut());
+    record.seal(salts);
+}
+
+fn random_id() -> WriterId {
+    WriterId::new(rand::rng().random())
+}
+
+fn sort_by_leaf(batch: &mut [Box<Record>]) {
+    let Some(first) = batch.first() else { return };
+    let month = first.occurred_at.month();
+    let (from, to) = (month.start(), month.next().start());
+    let one_leaf = batch.iter().all(|record| {
+        (from..to).contains(&record.occurred_at) && record.retention_class == first.retention_class
+    });
+    if !one_leaf {
+        // Stable, so that the order of arrival remains within a leaf.
+        batch.sort_by_cached_key(|record| {
+            (record.occurred_at.month().index(), record.retention_class.as_str().to_owned())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, sync::Arc};
+
+    use super::*;
+    use crate::{
+        ledger::new_entries,
+        record::{Canonical, Category, Group, Seal},
+    };
+
+    fn record(at: &str, category: Category, action: &str) -> Box<Record> {
+        let mut record = Record { occurred_at: at.parse().unwrap(), category, ..Record::default() };
+        record.action.set(action);
+        Box::new(record)
+    }
+
+    #[test]
+    fn a_batch_of_four_leaves_makes_four_entries_in_order_of_arrival() {
+        let mut numbering = Numbering::new(None);
+        let mut batch = Vec::new();
+        for (n, action) in ["a", "b", "c"].into_iter().enumerate() {
+            let month = format!("2026-0{}-01T00:00:00Z", n % 2 + 1);
+            batch.push(record(&month, Category::Activity, action));
+            batch.push(record(&month, Category::Authentication, action));
+        }
+        numbering.number(&mut batch, Timestamp::from_micros(5));
+        assert_eq!(new_entries(&batch, &mut Canonical::new()).len(), 4);
+        let order: String = batch.iter().map(|record| record.action.as_str()).collect();
+        assert_eq!(order, "acacbb");
+        let seqs: Vec<_> = batch.iter().map(|record| record.seq).collect();
+        assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+        assert!(batch.iter().all(|record| record.recorded_at == Timestamp::from_micros(5)));
+        assert_eq!(numbering.next_seq(), 7);
+    }
+
+    #[test]
+    fn every_group_gets_a_salt_of_its_own() {
+        let mut one = record("2026-01-01T00:00:00Z", Category::Activity, "a");
+        one.actor_id.set("ana");
+        one.path.set("/x");
+        let mut batch = vec![one.clone(), one];
+        Numbering::new(None).number(&mut batch, Timestamp::default());
+        let mut salts = Vec::new();
+        for record in &batch {
+            for group in [Group::Identity, Group::Network] {
+                let Seal::Salted(salt) = record.seals.of(group) else { panic!("no salt") };
+                salts.push(salt);
+            }
+            assert_eq!(record.seals.of(Group::Content), Seal::Empty);
+        }
+        salts.sort_unstable();
+        salts.dedup();
+        assert_eq!(salts.len(), 4);
+    }
+
+    #[test]
+    fn a_policy_that_panics_or_answers_nonsense_falls_back_to_the_category() {
+        let policy: Retention = Arc::new(|record: &Record| match record.action.as_str() {
+            "panic" => panic!("a policy of the application"),
+            "long" => Cow::Owned("x".repeat(65)),
+            _ => Cow::Borrowed("short"),
+        });
+        let numbering = Numbering::new(Some(policy));
+        for (action, class) in [("panic", "activity"), ("long", "activity"), ("ok", "short")] {
+            let mut record = record("2026-01-01T00:00:00Z", Category::Activity, action);
+            numbering.classify(&mut record);
+            assert_eq!(record.retention_class, class);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The owner of it all.
+
+use std::{fmt, time::Duration};
+
+use std::sync::Arc;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{AbortHandle, JoinHandle},
+    time::timeout_at,
+};
+
+use super::{
+    builder::PipelineBuilder,
+    core::{Core, deadline_in},
+    feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Subscription},
+    recorder::Recorder,
+    tally::{Dropped, Tally},
+};
+use crate::{query::Filter, store::Append};
+
+/// What is not stored by then, after a pipeline was dropped without a shutdown, is counted as lost.
+pub const DROP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The writer is asked to end by the deadline; if it has not ended this much later, its thread is stuck
+/// in code that never yields, and is not waited for.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Owns the queue and the writer.
+///
+/// Hand out [`recorder`](Self::recorder)s, and call [`shutdown`](Self::shutdown) at the end.
+///
+/// # Loss
+///
+/// Dropping it without a shutdown closes the queue and leaves the writer to drain in the background, as
+/// long as the runtime lives; nothing reports how that went.
+#[must_use = "dropping the pipeline ends it"]
+pub struct Pipeline {
+    core: Arc<Core>,
+    handle: Handle,
+    task: AbortHandle,
+}
+
+/// The pipeline's end of what connects it with the writer.
+#[derive(Debug)]
+pub(super) struct Handle {
+    /// Each is answered when all that was accepted before it is settled.
+    pub(super) flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Becomes true, or is dropped, when the writer has ended.
+    pub(super) ended: watch::Receiver<bool>,
+}
+
+impl Pipeline {
+    /// Begins to set up a pipeline that writes to `store`.
+    pub fn builder<S: Append>(store: S) -> PipelineBuilder<S> {
+        PipelineBuilder::new(store)
+    }
+
+    pub(super) fn new(core: Arc<Core>, handle: Handle, task: JoinHandle<()>) -> Self {
+        Self { core, handle, task: task.abort_handle() }
+    }
+
+    /// Returns a recorder.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        Recorder::new(Arc::clone(&self.core))
+    }
+
+    /// Returns the accounting as it stands.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.core.counters.snapshot()
+    }
+
+    /// Returns the records that pass `filter` from now on, once each is committed.
+    #[must_use]
+    pub fn subscribe(&self, filter: Filter) -> Subscription {
+        self.core.feed.subscribe(filter, DEFAULT_SUBSCRIPTION_CAPACITY)
+    }
+
+    /// Waits until all that was accepted before the call is stored, or counted as lost.
+    ///
+    /// Waits for as long as the store is away.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the waiting, nothing else.
+    pub async fn flush(&self) {
+        let (reply, settled) = oneshot::channel();
+        if self.handle.flushes.send(reply).is_ok() {
+            // An error means that the writer has ended: then everything is settled.
+            let _ended = settled.await;
+        }
+    }
+
+    /// Closes the door, drains, and reports.
+    ///
+    /// What cannot be stored within `deadline` is counted as dropped. May be called again: of several
+    /// deadlines the earliest holds, and the report is the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the waiting; the shutdown goes on.
+    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let deadline = deadline_in(deadline);
+        self.core.ask_to_stop(deadline);
+        let mut ended = self.handle.ended.clone();
+        // An error means that the writer is gone, and has counted what it left behind.
+        if timeout_at(deadline + GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
+            self.task.abort();
+        }
+        ShutdownReport::of(&self.core.counters.snapshot())
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        // Never blocks: the writer goes on by itself, and ends without being waited for. After a shutdown
+        // its earlier deadline holds.
+        self.core.queue.close();
+        if self.core.stop.borrow().is_none() {
+            let queued = self.core.counters.snapshot().queued;
+            if queued > 0 {
+                tracing::warn!(queued, "the activity pipeline was dropped without a shutdown");
+            }
+            self.core.ask_to_stop(deadline_in(DROP_DEADLINE));
+        }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pipeline").field(&self.core).finish()
+    }
+}
+
+/// How a shutdown went: `received == stored + queued + dropped.total()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Records that the recorder was given since the start.
+    pub received: u64,
+    /// Records that the store holds, the stubs of quarantined ones included.
+    pub stored: u64,
+    /// Records in a batch that was on its way when the deadline passed: the store may hold them or not.
+    pub queued: u64,
+    /// Records that are lost.
+    pub dropped: Dropped,
+    /// Gap records that the store holds.
+    pub gaps: u64,
+    /// Records of which the store holds only a stub.
+    pub quarantined: u64,
+    /// Refusals that were folded into records with a count.
+    pub folded: u64,
+}
+
+impl ShutdownReport {
+    const fn of(tally: &Tally) -> Self {
+        let Tally { received, stored, queued, dropped, gaps, quarantined, folded, .. } = *tally;
+        Self { received, stored, queued, dropped, gaps, quarantined, folded }
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    /// Writes `stored 41 · dropped 0 · gaps 0`, and what else is not nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stored, gaps, .. } = self;
+        write!(f, "stored {stored} · dropped {} · gaps {gaps}", self.dropped.total())?;
+        for (count, what) in [
+            (self.queued, "left unsettled"),
+            (self.quarantined, "quarantined"),
+            (self.folded, "folded"),
+        ] {
+            if count > 0 {
+                write!(f, " · {what} {count}")?;
+            }
+        }
+        Ok(())
+    }
+}

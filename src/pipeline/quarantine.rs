@@ -1,0 +1,99 @@
+//! Records that the store cannot take: kept aside, and stood for by a stub.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use crate::{
+    record::{Json, Record, Text},
+    time::Timestamp,
+};
+
+/// What the stub's `outcome_reason` says.
+pub(super) const QUARANTINED: &str = "quarantined";
+
+/// Appends the record to the file as one line of JSON, and syncs it.
+pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) -> io::Result<()> {
+    let line = serde_json::json!({ "quarantined_at": now, "error": error, "record": record });
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    // One write: a second writer on the same file cannot come between.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_data()
+}
+
+/// Makes the record that stands in the place of one that cannot be stored: its number, times and words,
+/// and none of its text but what no store can object to.
+pub(super) fn stub(record: &Record) -> Record {
+    let mut stub = Record::default();
+    stub.id = record.id;
+    stub.occurred_at = record.occurred_at;
+    stub.recorded_at = record.recorded_at;
+    stub.origin = record.origin;
+    stub.category = record.category;
+    stub.operation = record.operation;
+    stub.outcome = record.outcome;
+    stub.severity = record.severity.min(6);
+    stub.actor_type = record.actor_type;
+    stub.writer_id = record.writer_id;
+    stub.seq = record.seq;
+    stub.outcome_reason.set(QUARANTINED);
+    stub.action.set(if plain(&record.action) { &record.action } else { QUARANTINED });
+    for (text, value) in [
+        (&mut stub.retention_class, &record.retention_class),
+        (&mut stub.tenant_id, &record.tenant_id),
+        (&mut stub.entity_type, &record.entity_type),
+        (&mut stub.service, &record.service),
+        (&mut stub.instance, &record.instance),
+        (&mut stub.environment, &record.environment),
+    ] {
+        if plain(value) {
+            text.set(value);
+        }
+    }
+    stub.metadata = Json::from_stored("{\"quarantined\":true}");
+    stub
+}
+
+fn plain(text: &Text) -> bool {
+    !text.is_absent()
+        && text.len() <= 128
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stub_keeps_place_and_words_and_no_text_that_could_be_bad() {
+        let mut record = Record { seq: 7, severity: 9, ..Record::default() };
+        record.action.set("cancel");
+        record.entity_type.set("or\u{0}der");
+        record.path.set("/x");
+        let stub = stub(&record);
+        assert_eq!((stub.seq, stub.severity, stub.action.as_str()), (7, 6, "cancel"));
+        assert!(stub.entity_type.is_absent() && stub.path.is_absent());
+        assert_eq!(stub.outcome_reason, QUARANTINED);
+    }
+
+    #[test]
+    fn the_file_holds_a_line_for_each_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quarantine.jsonl");
+        let mut record = Record::default();
+        record.path.set("/a\nb");
+        for _ in 0..2 {
+            keep(&path, &record, "no", Timestamp::default()).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert_eq!(line["record"]["path"], "/a\nb");
+    }
+}

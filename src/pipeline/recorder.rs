@@ -1,0 +1,291 @@
+//! The one door into the pipeline, for requests and for manual records.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+
+use tokio::{sync::futures::OwnedNotified, time::Sleep};
+
+use super::{
+    admit,
+    builder::Overflow,
+    core::{Core, deadline_in},
+    queue::{Lane, Refused},
+    scope::{Context, Scoped},
+    tally::{DropReason, category_index},
+};
+use crate::{
+    privacy::{AddressPolicy, KeySet, Keys, Redactor},
+    record::{Category, Origin, Record, RecordId},
+    rules::CompiledRules,
+    time::Clock,
+};
+
+/// What became of a record that was offered to the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admission {
+    /// It is in the queue, under this id.
+    Accepted(RecordId),
+    /// It was counted into a record that stands for many of its kind.
+    Folded,
+    /// It is lost, and counted.
+    Dropped(DropReason),
+    /// It is no record: this field is required and empty.
+    Refused(&'static str),
+}
+
+impl Admission {
+    /// Tells whether the record is on its way to the store.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Accepted(_))
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(id) => write!(f, "accepted as {id}"),
+            Self::Folded => f.write_str("folded into a record with a count"),
+            Self::Dropped(reason) => write!(f, "dropped: {reason}"),
+            Self::Refused(field) => write!(f, "refused: `{field}` is empty"),
+        }
+    }
+}
+
+/// Records what happened. Cheap to clone, and usable from any thread.
+///
+/// # Loss
+///
+/// A record that has been accepted is lost if the process dies before the writer has stored it. One that
+/// was not accepted is counted in the [`Tally`](super::Tally), and a gap record tells of it.
+#[derive(Clone)]
+pub struct Recorder {
+    core: Arc<Core>,
+}
+
+impl Recorder {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Records something that happened outside of a request. Never waits.
+    ///
+    /// The recorder fills in what is absent: id, time, service. Text is trimmed; the action is required.
+    ///
+    /// ```
+    /// # async fn example(recorder: tower_activity::pipeline::Recorder) {
+    /// use tower_activity::record::{Actor, Record};
+    ///
+    /// let ana = Actor::user("ana").named("Ana Diaz");
+    /// let admission = recorder.record(Record::by(ana).cancelled("order", "55"));
+    /// assert!(admission.is_accepted());
+    /// # }
+    /// ```
+    pub fn record(&self, record: Record) -> Admission {
+        match self.manual(record) {
+            Ok(mut record) => {
+                let bytes = admit::prepare(&self.core, &mut record);
+                let lane = Lane::of(&record);
+                self.core.offer(record, bytes, lane)
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Records something that happened outside of a request, and waits for room if the pipeline was
+    /// built with [`Overflow::Block`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future while it waits drops the record, uncounted: its owner has changed his mind.
+    pub async fn record_wait(&self, record: Record) -> Admission {
+        match self.manual(record) {
+            Ok(record) => {
+                let (mut record, mut wait) = (Some(record), AdmitWait::default());
+                poll_fn(|cx| self.poll_offer(&mut record, &mut wait, cx)).await
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Returns a recorder that fills in who acts, for whom and why: for jobs and commands.
+    ///
+    /// A value rather than a task-local: those vanish in `tokio::spawn` and on other threads, and what
+    /// is recorded without its actor is found out too late.
+    #[must_use]
+    pub fn scope(&self, context: Context) -> Scoped {
+        Scoped::new(self.clone(), context)
+    }
+
+    fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
+        for text in [&mut record.action, &mut record.entity_type, &mut record.actor_id] {
+            let trimmed = text.as_str().trim();
+            if trimmed.len() < text.as_str().len() {
+                *text = trimmed.into();
+            }
+        }
+        if record.action.is_absent() {
+            return Err(Admission::Refused("action"));
+        }
+        record.origin = Origin::Manual;
+        Ok(Box::new(record))
+    }
+}
+
+/// For capture and the HTTP interface.
+#[allow(dead_code, reason = "the door for capture, which lies above")]
+impl Recorder {
+    /// Returns an empty draft, from the pool if there is one.
+    ///
+    /// It comes back through [`admit`](Self::admit), [`poll_admit`](Self::poll_admit) or
+    /// [`give_back`](Self::give_back), each of which counts it as no longer open.
+    pub(crate) fn draft(&self) -> Box<Record> {
+        self.core.counters.open_draft();
+        self.core.pool.take()
+    }
+
+    /// Takes back a draft that is not recorded.
+    pub(crate) fn give_back(&self, draft: Box<Record>) {
+        self.core.counters.close_draft();
+        self.core.pool.put(draft);
+    }
+
+    /// Finishes a draft: the last preparation, then the queue. Never waits, and does not panic, so that
+    /// `Drop` may call it.
+    pub(crate) fn admit(&self, mut draft: Box<Record>) -> Admission {
+        self.core.counters.close_draft();
+        if self.core.fold(&draft) {
+            self.core.pool.put(draft);
+            return Admission::Folded;
+        }
+        let bytes = admit::prepare(&self.core, &mut draft);
+        let lane = Lane::of(&draft);
+        self.core.offer(draft, bytes, lane)
+    }
+
+    /// Finishes a draft where waiting is possible: pending only under [`Overflow::Block`] and when the
+    /// queue is full.
+    ///
+    /// The draft is taken out of `draft` with the answer. A caller that stops polling before then still
+    /// has it, and passes it to [`admit`](Self::admit).
+    pub(crate) fn poll_admit(
+        &self,
+        draft: &mut Option<Box<Record>>,
+        wait: &mut AdmitWait,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Admission> {
+        if wait.prepared.is_none() && draft.as_deref().is_some_and(|draft| self.core.fold(draft)) {
+            if let Some(draft) = draft.take() {
+                self.give_back(draft);
+            }
+            return Poll::Ready(Admission::Folded);
+        }
+        let admission = std::task::ready!(self.poll_offer(draft, wait, cx));
+        self.core.counters.close_draft();
+        Poll::Ready(admission)
+    }
+
+    /// Returns the rules, compiled.
+    pub(crate) fn rules(&self) -> &CompiledRules {
+        &self.core.rules
+    }
+
+    /// Returns what takes secrets out of what would be kept.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.core.privacy.redactor
+    }
+
+    /// Returns the keys that the rules redact beside the redactor's own, everywhere.
+    pub(crate) fn redact_keys(&self) -> &KeySet {
+        &self.core.privacy.extra_keys
+    }
+
+    /// Returns the keys for pseudonyms, if there are any.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.core.privacy.keys.as_ref()
+    }
+
+    /// Returns how much of a client's address records of this category keep.
+    pub(crate) fn address_policy(&self, category: Category) -> AddressPolicy {
+        self.core.privacy.addresses[category_index(category)]
+    }
+
+    /// Returns the clock.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.core.clock
+    }
+
+    fn poll_offer(
+        &self,
+        slot: &mut Option<Box<Record>>,
+        wait: &mut AdmitWait,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Admission> {
+        let Some(mut record) = slot.take() else {
+            // Asked again after the answer.
+            return Poll::Ready(Admission::Dropped(DropReason::Closed));
+        };
+        let bytes = match wait.prepared {
+            Some(bytes) => bytes,
+            None => *wait.prepared.insert(admit::prepare(&self.core, &mut record)),
+        };
+        let lane = Lane::of(&record);
+        let Overflow::Block(patience) = self.core.overflow else {
+            return Poll::Ready(self.core.offer(record, bytes, lane));
+        };
+        loop {
+            // Before the attempt: room that appears after it notifies this one.
+            let mut room = wait
+                .room
+                .take()
+                .unwrap_or_else(|| Box::pin(self.core.queue.room().notified_owned()));
+            let id = record.id;
+            self.core.counters.receive();
+            record = match self.core.queue.push(lane, record, bytes) {
+                Ok(()) => return Poll::Ready(Admission::Accepted(id)),
+                Err(Refused::Closed(record)) => {
+                    return Poll::Ready(self.core.lose(record, DropReason::Closed));
+                }
+                Err(Refused::Full(record)) => record,
+            };
+            let deadline = wait
+                .deadline
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline_in(patience))));
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(self.core.lose(record, DropReason::Deadline));
+            }
+            self.core.counters.unreceive();
+            if room.as_mut().poll(cx).is_pending() {
+                wait.room = Some(room);
+                *slot = Some(record);
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recorder").field(&self.core).finish()
+    }
+}
+
+/// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.
+#[derive(Default)]
+pub(crate) struct AdmitWait {
+    prepared: Option<u32>,
+    room: Option<Pin<Box<OwnedNotified>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl fmt::Debug for AdmitWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmitWait").field("waits", &self.room.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,345 @@
+//! The writer: one task that takes records out of the queue, closes batches, numbers them and sees them
+//! into the store.
+//!
+//! Records are numbered when their batch closes, and nothing is dropped after that but by the deadline of
+//! a shutdown. While the store is away the writer holds one batch and leaves the rest in the queue, whose
+//! bounds then decide.
+//!
+//! Ages and waits are measured in the runtime's time, since its timers are what ends them; the record's
+//! own times come from the clock.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    batcher::{Batcher, Limits},
+    builder::Retention,
+    core::Core,
+    gap::Gaps,
+    number::Numbering,
+    own,
+    pipeline::Handle,
+    queue::Lane,
+    settle::{Link, Stopped},
+    tally::DropReason,
+};
+use crate::{record::Record, store::Append};
+
+/// While there is work, the writer looks into the queue this often instead of being woken.
+const TICK: Duration = Duration::from_millis(1);
+/// After so long without work it waits to be woken.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What the builder says about the writer.
+pub(super) struct Setup {
+    pub(super) batch: Limits,
+    pub(super) call_deadline: Duration,
+    pub(super) retention: Option<Retention>,
+    pub(super) quarantine: Option<PathBuf>,
+    pub(super) config_digest: String,
+}
+
+pub(super) struct Writer<S: Append> {
+    pub(super) core: Arc<Core>,
+    pub(super) link: Link<S>,
+    pub(super) numbering: Numbering,
+    batcher: Batcher<Box<Record>>,
+    /// The closed batch; what is settled leaves it at the front.
+    pub(super) batch: Vec<Box<Record>>,
+    /// How many records at the front of the batch the store may hold, for all that is known.
+    pub(super) unsure: usize,
+    /// The number of the last record that a stub has taken the place of.
+    pub(super) stubbed: i64,
+    /// Bytes of the queue's budget that batcher and batch occupy.
+    charged: u64,
+    gaps: Gaps,
+    /// Records taken out of each lane so far: security, general.
+    taken: (u64, u64),
+    flushes: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    waiting: Vec<Waiting>,
+    stop: watch::Receiver<Option<Instant>>,
+    ended: watch::Sender<bool>,
+    begun: Instant,
+    /// When the queue last held something.
+    busy_at: Duration,
+    config_digest: String,
+    pub(super) quarantine: Option<PathBuf>,
+}
+
+/// A flush that is answered once so many have been taken out of the lanes, and settled.
+struct Waiting {
+    security: u64,
+    general: u64,
+    reply: oneshot::Sender<()>,
+}
+
+impl<S: Append> Writer<S> {
+    pub(super) fn new(store: S, core: Arc<Core>, setup: Setup) -> (Self, Handle) {
+        let (flush, flushes) = mpsc::unbounded_channel();
+        let (ended, has_ended) = watch::channel(false);
+        let stop = core.stop.subscribe();
+        let writer = Self {
+            link: Link::new(store, stop.clone(), setup.call_deadline),
+            numbering: Numbering::new(setup.retention),
+            batcher: Batcher::new(setup.batch),
+            batch: Vec::new(),
+            unsure: 0,
+            stubbed: 0,
+            charged: 0,
+            gaps: Gaps::default(),
+            taken: (0, 0),
+            flushes,
+            waiting: Vec::new(),
+            stop,
+            ended,
+            begun: Instant::now(),
+            busy_at: Duration::ZERO,
+            config_digest: setup.config_digest,
+            quarantine: setup.quarantine,
+            core,
+        };
+        (writer, Handle { flushes: flush, ended: has_ended })
+    }
+
+    /// Works until the queue is closed and drained, or the deadline of the shutdown passes. What is then
+    /// left is counted in `drop`, as it is when the task ends in any other way.
+    pub(super) async fn run(mut self) {
+        let started = own::started(&self.config_digest);
+        self.add_own(started);
+        loop {
+            let ending = self.gather().await;
+            if self.write().await.is_err() {
+                return;
+            }
+            self.answer();
+            if ending {
+                break;
+            }
+        }
+        // In a batch of its own, so that it has the last number whatever leaf it lies in.
+        let stopped = own::stopped(self.numbering.next_seq());
+        self.add_own(stopped);
+        // Past the deadline the stream ends without it, which is what its absence says.
+        let _ended_unclean = self.write().await.is_err();
+    }
+
+    /// Collects until the batch closes; returns true when nothing more will come.
+    async fn gather(&mut self) -> bool {
+        loop {
+            let now = self.now();
+            self.drain(now);
+            let pending_loss = self.gaps.look(&self.core.counters, now);
+            if self.batcher.is_full() {
+                return false;
+            }
+            if self.core.queue.is_closed() {
+                if self.core.queue.len() > 0 {
+                    // A producer has reserved its place and is about to push.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                if pending_loss {
+                    self.add_gaps();
+                }
+                self.add_folded(true);
+                return true;
+            }
+            if self.flush_is_reached() {
+                if pending_loss {
+                    self.add_gaps();
+                }
+                self.add_folded(true);
+                return false;
+            }
+            if self.gaps.due_at().is_some_and(|due| due <= now) {
+                self.add_gaps();
+            }
+            self.add_folded(false);
+            if self.batcher.is_due(now) {
+                return false;
+            }
+            self.wait(now).await;
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&mut self, now: Duration) {
+        // Windows are measured by the clock, since requests count into them.
+        let fold_due = self.core.folds.due_at();
+        let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
+        let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
+        let mut until = dues.into_iter().flatten().min();
+        if now.saturating_sub(self.busy_at) < IDLE {
+            let tick = now + TICK;
+            until = Some(until.map_or(tick, |until| until.min(tick)));
+        } else {
+            // Park. The order of these two is what the protocol in `queue` stands on.
+            self.core.queue.disarm();
+            if self.core.queue.len() > 0
+                || self.core.queue.is_closed()
+                || self.gaps.has_unseen(&self.core.counters)
+                || self.core.folds.due_at() != fold_due
+            {
+                self.core.queue.rearm();
+                self.busy_at = now;
+                return;
+            }
+        }
+        let begun = self.begun;
+        tokio::select! {
+            biased;
+            reply = self.flushes.recv() => {
+                if let Some(reply) = reply {
+                    let (security, general) = self.core.queue.lane_lens();
+                    self.waiting.push(Waiting {
+                        security: self.taken.0 + security as u64,
+                        general: self.taken.1 + general as u64,
+                        reply,
+                    });
+                } else {
+                    // The pipeline is gone; it has closed the queue before.
+                    tokio::task::yield_now().await;
+                }
+            }
+            () = self.core.queue.woken() => self.busy_at = self.begun.elapsed(),
+            _ = self.stop.changed() => {}
+            () = async move {
+                match until {
+                    Some(until) => sleep_until(begun + until).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    }
+
+    /// Takes out of the lanes what fits the batch.
+    fn drain(&mut self, now: Duration) {
+        while !self.batcher.is_full() {
+            let Some((lane, queued)) = self.core.queue.pop() else { return };
+            match lane {
+                Lane::Security => self.taken.0 += 1,
+                Lane::General => self.taken.1 += 1,
+            }
+            self.busy_at = now;
+            self.charged += u64::from(queued.bytes);
+            let bytes = queued.record.text_bytes();
+            self.batcher.push(queued.record, bytes, now);
+        }
+    }
+
+    /// Adds a record of the pipeline about itself. It cannot be refused: it takes no place in the queue.
+    pub(super) fn add_own(&mut self, record: Box<Record>) {
+        let record = self.prepared(record);
+        let (bytes, now) = (record.text_bytes(), self.now());
+        self.batcher.push(record, bytes, now);
+    }
+
+    pub(super) fn prepared(&self, mut record: Box<Record>) -> Box<Record> {
+        super::admit::prepare(&self.core, &mut record);
+        record
+    }
+
+    fn add_gaps(&mut self) {
+        for record in self.gaps.take(&self.core.counters) {
+            self.add_own(record);
+        }
+    }
+
+    /// Adds what was folded in windows that are over, or in all.
+    fn add_folded(&mut self, all: bool) {
+        for record in self.core.folds.take(self.core.clock.monotonic(), all) {
+            self.add_own(record);
+        }
+    }
+
+    /// Closes the batch, numbers it, and sees it into the store.
+    async fn write(&mut self) -> Result<(), Stopped> {
+        if self.batcher.is_empty() {
+            return Ok(());
+        }
+        self.batcher.close_into(&mut self.batch);
+        self.numbering.number(&mut self.batch, self.core.clock.now());
+        self.settle().await?;
+        self.core.queue.release(std::mem::take(&mut self.charged));
+        Ok(())
+    }
+
+    /// Counts `count` records at the front of the batch as stored, and hands them on.
+    pub(super) fn settled(&mut self, count: usize) {
+        let (mut stored, mut own, mut gaps) = (0, 0, 0);
+        for record in &self.batch[..count.min(self.batch.len())] {
+            if own::is_own(record) {
+                own += 1;
+                gaps += u64::from(record.action == own::GAP);
+            } else {
+                stored += 1;
+            }
+        }
+        self.core.counters.store(stored);
+        self.core.counters.store_own(own, gaps);
+        self.unsure = self.unsure.saturating_sub(count);
+        for record in self.batch.drain(..count.min(self.batch.len())) {
+            if let Some(record) = self.core.feed.publish(record) {
+                self.core.pool.put(record);
+            }
+        }
+    }
+
+    fn flush_is_reached(&self) -> bool {
+        self.waiting.iter().any(|flush| self.has_taken(flush))
+    }
+
+    fn has_taken(&self, flush: &Waiting) -> bool {
+        flush.security <= self.taken.0 && flush.general <= self.taken.1
+    }
+
+    /// Answers the flushes whose records are settled; called when the writer holds nothing.
+    fn answer(&mut self) {
+        let (taken, waiting) = (self.taken, std::mem::take(&mut self.waiting));
+        for flush in waiting {
+            if flush.security <= taken.0 && flush.general <= taken.1 {
+                // Whoever gave up waiting does not need the answer.
+                let _answered = flush.reply.send(());
+            } else {
+                self.waiting.push(flush);
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+}
+
+impl<S: Append> Drop for Writer<S> {
+    /// Closes the queue and counts what is left: after a shutdown in good order that is nothing.
+    fn drop(&mut self) {
+        let core = Arc::clone(&self.core);
+        core.queue.close();
+        let lose = |record: Box<Record>| {
+            if !own::is_own(&record) {
+                core.lose(record, DropReason::Shutdown);
+            }
+        };
+        // Of these nobody knows: they stay counted as queued.
+        let unsure = self.unsure.min(self.batch.len());
+        self.batch.drain(unsure..).for_each(lose);
+        let mut left = Vec::new();
+        self.batcher.close_into(&mut left);
+        left.into_iter().for_each(lose);
+        // Whoever has reserved a place pushes within moments; nothing slow lies between.
+        while core.queue.len() > 0 {
+            match core.queue.pop() {
+                Some((_, queued)) => lose(queued.record),
+                None => std::thread::yield_now(),
+            }
+        }
+        core.queue.release(0);
+        core.feed.end();
+        self.ended.send_replace(true);
+    }
+}

@@ -1,0 +1,5 @@
+//! The room as a whole: what files say, what they may not, and what plans make of it.
+
+mod files;
+mod patterns;
+mod plans;

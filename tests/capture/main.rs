@@ -1,0 +1,13 @@
+//! The traps of capture: each module holds those of one heading.
+
+mod actor;
+mod address;
+mod bodies;
+mod completion;
+mod disconnects;
+#[cfg(feature = "tonic")]
+mod grpc;
+mod meaning;
+mod mechanics;
+mod routing;
+mod support;

@@ -1,0 +1,156 @@
+//! Each class of error, and every way in which the outcome of an append can be unknown.
+
+use std::time::Duration;
+
+use tower_activity::store::{Maintain as _, StoreErrorKind};
+
+use crate::{
+    SOON, numbered, numbers, quick,
+    scripted::{Scripted, Step},
+};
+
+const TRANSIENT: StoreErrorKind = StoreErrorKind::Transient;
+
+/// Sends a hundred records through a store that follows the script, and returns it once all of them are
+/// stored exactly once and in order.
+async fn survives(steps: Vec<Step>) -> Scripted {
+    let store = Scripted::new(steps.clone());
+    let pipeline = quick(store.clone()).batch_rows(10).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    for n in 0..100 {
+        assert!(recorder.record(numbered(n)).is_accepted());
+    }
+    pipeline.flush().await;
+    assert_eq!(store.steps_left(), 0, "{steps:?}");
+    let records = store.memory.all();
+    assert_eq!(numbers(&records), (0..100).collect::<Vec<_>>(), "{steps:?}");
+    let seqs: Vec<_> = records.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, (1..=101).collect::<Vec<_>>(), "a `started` record, and then all: {steps:?}");
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.queued), (100, 100, 0), "{steps:?}");
+    let report = pipeline.shutdown(SOON).await;
+    assert_eq!((report.stored, report.dropped.total()), (100, 0), "{steps:?}");
+    store
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_class_of_error_is_waited_out_and_nothing_is_lost() {
+    for kind in [
+        TRANSIENT,
+        StoreErrorKind::StalePrimary,
+        StoreErrorKind::Configuration,
+        StoreErrorKind::Position { last_seq: 7 },
+    ] {
+        for times in [1, 2, 7] {
+            survives(vec![Step::Fail(kind); times]).await;
+            survives(vec![Step::NoConnection(kind); times]).await;
+            survives(vec![Step::NoPosition(kind); times]).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_is_lost_is_stored_once() {
+    for step in [
+        Step::CommitThenFail(TRANSIENT),
+        Step::CommitThenFail(StoreErrorKind::StalePrimary),
+        Step::CommitThenHang,
+    ] {
+        survives(vec![step]).await;
+        survives(vec![step, step, step]).await;
+        survives(vec![step, Step::NoConnection(TRANSIENT), Step::NoPosition(TRANSIENT), step])
+            .await;
+        survives(vec![Step::Fail(TRANSIENT), step, Step::Hang, step]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_never_used_again_after_an_error() {
+    // The script asserts it; here is that each error has led to a new one.
+    let store = survives(vec![Step::Fail(TRANSIENT), Step::Hang, Step::Fail(TRANSIENT)]).await;
+    assert_eq!(store.connects(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_store_is_given_up_after_the_deadline_of_the_call() {
+    let store = Scripted::new([Step::Hang]);
+    let pipeline =
+        quick(store.clone()).call_deadline(Duration::from_secs(3)).start().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert!(pipeline.recorder().record(numbered(1)).is_accepted());
+    pipeline.flush().await;
+    let waited = begun.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
+    assert_eq!(pipeline.tally().stored, 1);
+    drop(pipeline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_rows_become_stubs_and_the_rest_is_stored() {
+    for count in [1, 10, 100] {
+        let every = 500 / count;
+        let store = Scripted::refusing(move |record| {
+            record.entity_id.parse::<usize>().is_ok_and(|n| n % every == 3)
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("quarantine.jsonl");
+        let pipeline = quick(store.clone()).quarantine(&file).start().await.unwrap();
+        for n in 0..500 {
+            assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+        }
+        pipeline.flush().await;
+        let records = store.memory.all();
+        let seqs: Vec<_> = records.iter().map(|record| record.seq).collect();
+        assert_eq!(seqs, (1..=501).collect::<Vec<_>>());
+        let stubs = records.iter().filter(|record| record.outcome_reason == "quarantined");
+        assert_eq!(stubs.count(), count);
+        assert_eq!(numbers(&records).len(), 500 - count);
+        let lines = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(lines.lines().count(), count);
+        for line in lines.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let seq = line["record"]["seq"].as_i64().unwrap();
+            let stub = &records[usize::try_from(seq - 1).unwrap()];
+            assert_eq!(line["record"]["id"], stub.id.to_string());
+            assert_eq!(stub.outcome_reason, "quarantined");
+        }
+        let report = pipeline.shutdown(SOON).await;
+        assert_eq!((report.stored, report.quarantined), (500, u64::try_from(count).unwrap()));
+        assert_eq!(report.dropped.total(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stub_that_is_refused_too_is_held_and_not_discarded() {
+    let store = Scripted::refusing(|record| record.action == "update");
+    let pipeline = quick(store.clone()).start().await.unwrap();
+    assert!(pipeline.recorder().record(numbered(1)).is_accepted());
+    let flushed = tokio::time::timeout(Duration::from_secs(600), pipeline.flush()).await;
+    assert!(flushed.is_err(), "its stub has the same action, which the store goes on refusing");
+    let tally = pipeline.tally();
+    assert_eq!((tally.queued, tally.quarantined, tally.dropped.total()), (1, 1, 0));
+    assert!(store.appends() < 200, "waits between attempts");
+    drop(pipeline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_went_back_is_said_aloud_and_another_stream_goes_on() {
+    let store = Scripted::new([]);
+    let pipeline = quick(store.clone()).start().await.unwrap();
+    let before = numbered(1);
+    assert!(pipeline.recorder().record(before).is_accepted());
+    pipeline.flush().await;
+    // A restore: the same pipeline meets a store that knows nothing of its stream.
+    store.go_back();
+    assert!(pipeline.recorder().record(numbered(2)).is_accepted());
+    pipeline.flush().await;
+    let records = store.memory.all();
+    let streams = store.memory.streams().await.unwrap();
+    assert_eq!(streams.len(), 2, "the position in the first was lost, and it was left");
+    let restored = records.iter().find(|record| record.action == "restored").unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(restored.metadata.as_str()).unwrap();
+    assert_eq!(metadata["found_seq"], 0);
+    assert_eq!(numbers(&records), [1, 2]);
+    assert_eq!(pipeline.tally().queued, 0);
+    drop(pipeline);
+}

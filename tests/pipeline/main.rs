@@ -1,0 +1,42 @@
+//! The pipeline from outside: what it promises while stores fail, hang and lie.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod accounting;
+mod errors;
+mod memory;
+mod scripted;
+mod shutdown;
+mod start;
+
+use std::time::Duration;
+
+use tower_activity::{
+    pipeline::{Pipeline, PipelineBuilder},
+    record::{Actor, Category, Record},
+    store::Append,
+};
+
+/// A manual record that can be told from others.
+fn numbered(n: usize) -> Record {
+    Record::by(Actor::user("ana")).updated("order", &n.to_string())
+}
+
+/// One that takes the security lane.
+fn login(n: usize) -> Record {
+    Record::by(Actor::user("ana"))
+        .verb("login")
+        .on("user", &n.to_string())
+        .category(Category::Authentication)
+}
+
+/// The ids of the things in `records` that `numbered` and `login` made, in their order.
+fn numbers<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<usize> {
+    records.into_iter().filter_map(|record| record.entity_id.parse().ok()).collect()
+}
+
+fn quick<S: Append>(store: S) -> PipelineBuilder<S> {
+    Pipeline::builder(store).batch_age(Duration::from_millis(5))
+}
+
+const SOON: Duration = Duration::from_secs(5);
