@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 pub mod sample;
+pub mod sink;
 
 /// One thing to measure: runs its share of a round and says how many units it did, in which time.
 pub struct Case<'a> {

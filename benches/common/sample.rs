@@ -29,6 +29,7 @@ impl Stream {
         self.random
     }
 
+    #[allow(clippy::vec_box, reason = "what a batch is made of")]
     pub fn batch(&mut self, rows: usize) -> Vec<Box<Record>> {
         (0..rows).map(|_| Box::new(self.record())).collect()
     }
@@ -54,7 +55,7 @@ impl Stream {
         };
         record.action.set(action);
         record.operation = operation;
-        record.outcome = if r % 50 == 0 { Outcome::Denied } else { Outcome::Success };
+        record.outcome = if r.is_multiple_of(50) { Outcome::Denied } else { Outcome::Success };
         record.severity = 1;
         record.entity_type.set(entity);
         record.entity_id.set(&(r % 100_000).to_string());
