@@ -6,7 +6,10 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -160,6 +163,16 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
+}
+
 /// The clock of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
@@ -225,6 +238,12 @@ impl Clock for ManualClock {
 pub trait IdSource: Send + Sync + 'static {
     /// Returns the sixteen bytes of a new UUIDv7 whose milliseconds are those of `at`.
     fn id(&self, at: Timestamp) -> [u8; 16];
+}
+
+impl<I: IdSource + ?Sized> IdSource for Arc<I> {
+    fn id(&self, at: Timestamp) -> RecordId {
+        (**self).id(at)
+    }
 }
 
 /// Draws UUIDv7 ids (RFC 9562) with 74 random bits from the thread's own generator.

@@ -23,7 +23,7 @@ pub(super) struct Planned<'a> {
     plan: Arc<Plan>,
     mask: Mask,
     route: Route<'a>,
-    routed: bool,
+    vouched: Said,
 }
 
 /// Looks the plan of a request up; `None` when no ending of it can make a record.
@@ -32,41 +32,42 @@ pub(super) fn plan<'a, B>(
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
     let path = raw_path(request);
-    let (route, routed) = route(rules, request, path);
+    let (route, vouched) = route(rules, request, path);
     let plan = rules.plan(request.method(), route);
     if plan.is_none() {
         return None;
     }
     let mask = plan.applicable(request.headers(), host(request), path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, routed })
+    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched })
 }
 
-/// Returns the route, and whether it came from a router.
+/// Returns the route, and what vouches for it.
 fn route<'a, B>(
     rules: &'a CompiledRules,
     request: &'a Request<B>,
     path: &str,
-) -> (Route<'a>, bool) {
-    #[cfg(feature = "axum")]
-    if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>() {
-        return (Route::Template(matched.as_str()), true);
-    }
-    // gRPC paths are made of names, and the names are the route.
+) -> (Route<'a>, Said) {
+    // gRPC paths are made of names, and the names are the route. Before the router's template: tonic
+    // serves each service under one that ends in a wildcard.
     if is_grpc(request)
         && let Some(template) = grpc_route(request.uri().path())
     {
-        return (Route::Template(template), true);
+        return (Route::Template(template), Said::GRPC_ROUTE);
+    }
+    #[cfg(feature = "axum")]
+    if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>() {
+        return (Route::Template(matched.as_str()), Said::ROUTED);
     }
     match rules.template_for(path) {
-        Some(template) => (Route::Template(template), false),
-        None => (Route::Unmatched, false),
+        Some(template) => (Route::Template(template), Said::default()),
+        None => (Route::Unmatched, Said::default()),
     }
 }
 
 /// Returns the path of a gRPC call as its route, if it has the form `/package.Service/Method`.
 ///
-/// Anything else a client may have made up; so may it these names, but a call that no service
-/// implements is not worth more than one plan, and plans are bounded.
+/// A client may have made the names up. Plans are bounded, and a call that no service implements loses its
+/// route when it is finished.
 fn grpc_route(path: &str) -> Option<&str> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let (service, method) = (segments.next()?, segments.next()?);
@@ -178,9 +179,7 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
         if let Some(limit) = planned.plan.request_body(&planned.mask) {
             state.request.start(limit);
         }
-        if planned.routed {
-            state.said.add(Said::ROUTED);
-        }
+        state.said.add(planned.vouched);
         state.open = Some(Open {
             config: Arc::clone(config),
             record,
@@ -196,11 +195,11 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
 pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer: &Activity) {
     outer.with(|state: &mut State| {
         let Some(open) = state.open.as_mut() else { return };
-        if state.said.has(Said::ROUTED) {
+        if state.said.has(Said::ROUTED) || state.said.has(Said::GRPC_ROUTE) {
             return;
         }
         let path = raw_path(request);
-        let (route, true) = route(rules, request, path) else { return };
+        let (route, Said::ROUTED) = route(rules, request, path) else { return };
         let plan = rules.plan(request.method(), route);
         open.mask = plan.applicable(request.headers(), host(request), path);
         open.plan = plan;

@@ -81,6 +81,8 @@ impl Said {
     pub(super) const ROUTED: Self = Self(1 << 8);
     /// The application was told once that it came too late.
     pub(super) const WARNED: Self = Self(1 << 9);
+    /// The route is the path of a gRPC call, which nobody has checked yet.
+    pub(super) const GRPC_ROUTE: Self = Self(1 << 10);
 
     pub(super) const fn has(self, what: Self) -> bool {
         self.0 & what.0 != 0

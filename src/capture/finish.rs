@@ -12,7 +12,7 @@ use super::{
 use crate::{
     privacy::{Extent, KeySet, Keys},
     record::{Address, Record},
-    rules::{EntityIdFrom, Meaning},
+    rules::{EntityIdFrom, Meaning, UNMATCHED},
 };
 
 /// Finishes the record of a draft; `None` when there is to be none.
@@ -39,6 +39,9 @@ pub(super) fn seal(
         _ if state.head => i64::try_from(bytes.response).ok(),
         _ => None,
     };
+    if state.said.has(Said::GRPC_ROUTE) && !was_served(&record) {
+        record.route.set(UNMATCHED);
+    }
     let (outcome, reason) = ending.outcome(&ended, state.grpc);
     let said = ending.is_complete().then_some(state.said).unwrap_or_default();
     if !said.has(Said::OUTCOME) {
@@ -59,6 +62,17 @@ pub(super) fn seal(
     }
     Some(record)
 }
+
+/// Tells whether a gRPC call reached a service: one that did not has a route that a client made up.
+fn was_served(record: &Record) -> bool {
+    match (record.grpc_status, record.status) {
+        (Some(code), _) => code != UNIMPLEMENTED,
+        (None, Some(status)) => status == 200,
+        (None, None) => true,
+    }
+}
+
+const UNIMPLEMENTED: u8 = 12;
 
 /// Says what was done to what.
 fn name(state: &State, record: &mut Record, meaning: &Meaning, keys: Option<&Keys>) {

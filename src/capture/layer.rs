@@ -29,6 +29,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whether this process has any layer: if not, a handler that asks for its handle was forgotten.
 static BUILT: AtomicBool = AtomicBool::new(false);
 
+#[cfg(feature = "axum")]
 pub(super) fn was_built() -> bool {
     BUILT.load(Ordering::Relaxed)
 }

@@ -112,3 +112,91 @@ fn append_list(list: &mut String, more: &str) {
         list.push_str(more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_770_000_000_000_000;
+
+    #[test]
+    fn times_that_no_leaf_is_for_are_clamped_and_said() {
+        let day = 24 * 60 * 60 * 1_000_000;
+        for (offset, kept) in [
+            (0, true),
+            (day, true),
+            (day + 1, false),
+            (-3_652 * day, true),
+            (-3_652 * day - 1, false),
+        ] {
+            let at = Timestamp::from_micros(NOW + offset);
+            let mut record = Record { occurred_at: at, ..Record::default() };
+            freeze_times(&mut record, Timestamp::from_micros(NOW));
+            assert_eq!(record.occurred_at == at, kept, "{offset}");
+            assert_eq!(record.skewed.is_absent(), kept);
+            if !kept {
+                assert_eq!(record.skewed.as_str(), format!("{{\"occurred_at\":\"{at}\"}}"));
+            }
+        }
+        for end in [i64::MIN, i64::MAX] {
+            let mut record =
+                Record { occurred_at: Timestamp::from_micros(end), ..Record::default() };
+            freeze_times(&mut record, Timestamp::from_micros(NOW));
+            assert!((record.occurred_at.as_micros() - NOW).abs() <= 3_652 * day);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters_and_listed() {
+        let mut record = Record::default();
+        record.path.set(&"ä".repeat(2_000));
+        record.user_agent.set(&"x".repeat(512));
+        record.entity_id.set(&"y".repeat(513));
+        record.truncated.buffer().push_str("[\"request_body\"]");
+        bound_texts(&mut record);
+        assert_eq!(record.path.len(), 2_048);
+        assert_eq!((record.user_agent.len(), record.entity_id.len()), (512, 512));
+        assert_eq!(record.truncated.as_str(), r#"["request_body","entity_id","path"]"#);
+        record.path.set(&format!("{}ä", "x".repeat(2_047)));
+        bound_texts(&mut record);
+        assert_eq!(record.path.len(), 2_047);
+    }
+
+    #[test]
+    fn nul_becomes_the_replacement_character_and_stays_within_the_bound() {
+        let mut record = Record::default();
+        record.action.set("a\0b");
+        record.path.set(&"\0".repeat(2_000));
+        record.metadata.buffer().push_str(r#"{"a":"\u0000"}"#);
+        bound_texts(&mut record);
+        assert_eq!(record.action, "a\u{fffd}b");
+        assert!(record.path.len() <= 2_048);
+        assert_eq!(record.metadata.as_str(), r#"{"a":"\ufffd"}"#);
+        assert_eq!(record.truncated.as_str(), r#"["path"]"#);
+    }
+
+    #[test]
+    fn every_field_fits_its_bound_whatever_is_put_into_it() {
+        for fill in ["x", "\0", "ä", "\"", "[", "{\"a\":"] {
+            let mut record = Record::default();
+            for field in Record::FIELDS {
+                let text = fill.repeat(70_000);
+                for value in [crate::record::Value::Text(&text), crate::record::Value::Json(&text)]
+                {
+                    // Fields of other kinds refuse.
+                    let _taken = field.set(&mut record, value);
+                }
+            }
+            bound_texts(&mut record);
+            bound_texts(&mut record);
+            for field in Record::FIELDS {
+                if let crate::record::Value::Text(text) | crate::record::Value::Json(text) =
+                    field.value(&record)
+                    && field.max_bytes() > 0
+                {
+                    assert!(text.len() <= field.max_bytes(), "{field:?}");
+                }
+            }
+        }
+    }
+}

@@ -36,6 +36,8 @@
 //! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
 //! promise them without.
 
+#![allow(clippy::vec_box, reason = "records stay in the boxes that they came in")]
+
 mod admit;
 mod batcher;
 mod builder;
@@ -43,6 +45,7 @@ mod core;
 mod feed;
 mod fold;
 mod gap;
+mod meters;
 mod number;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]

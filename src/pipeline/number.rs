@@ -33,15 +33,19 @@ impl Numbering {
         self.next_seq
     }
 
-    /// Numbers and seals a closed batch, records of one leaf together: an entry of the ledger never spans
-    /// leaves, so this keeps the entries few.
-    pub(super) fn number(&mut self, batch: &mut [Box<Record>], now: Timestamp) {
+    /// Gives each record of a closed batch its class, and puts records of one leaf together: an entry of the
+    /// ledger never spans leaves, so this keeps the entries few.
+    pub(super) fn arrange(&self, batch: &mut [Box<Record>]) {
         for record in batch.iter_mut() {
             self.classify(record);
         }
         sort_by_leaf(batch);
+    }
+
+    /// Numbers and seals the next records of an arranged batch.
+    pub(super) fn number(&mut self, records: &mut [Box<Record>], now: Timestamp) {
         let mut rng = rand::rng();
-        for record in batch {
+        for record in records {
             record.recorded_at = now;
             record.writer_id = self.writer_id;
             record.seq = self.next_seq;
@@ -130,6 +134,7 @@ mod tests {
             batch.push(record(&month, Category::Activity, action));
             batch.push(record(&month, Category::Authentication, action));
         }
+        numbering.arrange(&mut batch);
         numbering.number(&mut batch, Timestamp::from_micros(5));
         assert_eq!(new_entries(&batch, &mut Canonical::new()).len(), 4);
         let order: String = batch.iter().map(|record| record.action.as_str()).collect();

@@ -70,7 +70,7 @@ pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> 
             "writer_id": stream,
             "committed_seq": committed,
             "found_seq": found,
-            "count": committed - found,
+            "count": (committed - found).max(0),
         }),
     );
     record.outcome = Outcome::Failure;

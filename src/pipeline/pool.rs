@@ -56,6 +56,7 @@ impl Pool {
     }
 
     /// Returns the bytes of the records that lie idle.
+    #[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "for metrics"))]
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -30,18 +30,20 @@ pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) ->
 /// Makes the record that stands in the place of one that cannot be stored: its number, times and words,
 /// and none of its text but what no store can object to.
 pub(super) fn stub(record: &Record) -> Record {
-    let mut stub = Record::default();
-    stub.id = record.id;
-    stub.occurred_at = record.occurred_at;
-    stub.recorded_at = record.recorded_at;
-    stub.origin = record.origin;
-    stub.category = record.category;
-    stub.operation = record.operation;
-    stub.outcome = record.outcome;
-    stub.severity = record.severity.min(6);
-    stub.actor_type = record.actor_type;
-    stub.writer_id = record.writer_id;
-    stub.seq = record.seq;
+    let mut stub = Record {
+        id: record.id,
+        occurred_at: record.occurred_at,
+        recorded_at: record.recorded_at,
+        origin: record.origin,
+        category: record.category,
+        operation: record.operation,
+        outcome: record.outcome,
+        severity: record.severity.min(6),
+        actor_type: record.actor_type,
+        writer_id: record.writer_id,
+        seq: record.seq,
+        ..Record::default()
+    };
     stub.outcome_reason.set(QUARANTINED);
     stub.action.set(if plain(&record.action) { &record.action } else { QUARANTINED });
     for (text, value) in [

@@ -87,8 +87,9 @@ impl Recorder {
     /// assert!(admission.is_accepted());
     /// # }
     /// ```
+    #[allow(clippy::must_use_candidate, reason = "most callers leave the accounting to the tally")]
     pub fn record(&self, record: Record) -> Admission {
-        match self.manual(record) {
+        match Self::manual(record) {
             Ok(mut record) => {
                 let bytes = admit::prepare(&self.core, &mut record);
                 let lane = Lane::of(&record);
@@ -105,7 +106,7 @@ impl Recorder {
     ///
     /// Dropping the future while it waits drops the record, uncounted: its owner has changed his mind.
     pub async fn record_wait(&self, record: Record) -> Admission {
-        match self.manual(record) {
+        match Self::manual(record) {
             Ok(record) => {
                 let (mut record, mut wait) = (Some(record), AdmitWait::default());
                 poll_fn(|cx| self.poll_offer(&mut record, &mut wait, cx)).await
@@ -123,7 +124,7 @@ impl Recorder {
         Scoped::new(self.clone(), context)
     }
 
-    fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
+    fn manual(mut record: Record) -> Result<Box<Record>, Admission> {
         for text in [&mut record.action, &mut record.entity_type, &mut record.actor_id] {
             let trimmed = text.as_str().trim();
             if trimmed.len() < text.as_str().len() {
@@ -289,3 +290,6 @@ impl fmt::Debug for AdmitWait {
         f.debug_struct("AdmitWait").field("waits", &self.room.is_some()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

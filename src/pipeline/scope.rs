@@ -114,6 +114,7 @@ impl Scoped {
     }
 
     /// Records something, with the context filled in; as [`Recorder::record`].
+    #[allow(clippy::must_use_candidate, reason = "most callers leave the accounting to the tally")]
     pub fn record(&self, mut record: Record) -> Admission {
         self.context.fill(&mut record);
         self.recorder.record(record)

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    number, own, quarantine,
+    meters, number, own, quarantine,
     retry::{Backoff, Complaints},
     writer::Writer,
 };
@@ -216,6 +216,7 @@ impl<S: Append> Writer<S> {
     /// Says what is wrong, and waits as long as the kind of error asks for.
     async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
+        meters::publish(&self.core);
         let now = self.now();
         match error.kind() {
             StoreErrorKind::Position { .. } => {

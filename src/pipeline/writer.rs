@@ -20,6 +20,7 @@ use super::{
     builder::Retention,
     core::Core,
     gap::Gaps,
+    meters,
     number::Numbering,
     own,
     pipeline::Handle,
@@ -33,6 +34,9 @@ use crate::{record::Record, store::Append};
 const TICK: Duration = Duration::from_millis(1);
 /// After so long without work it waits to be woken.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Sealing costs about a microsecond: this many keep a request waiting for less than it would notice.
+const SEALED_AT_ONCE: usize = 256;
 
 /// What the builder says about the writer.
 pub(super) struct Setup {
@@ -188,6 +192,7 @@ impl<S: Append> Writer<S> {
                 self.busy_at = now;
                 return;
             }
+            meters::publish(&self.core);
         }
         let begun = self.begun;
         tokio::select! {
@@ -218,8 +223,10 @@ impl<S: Append> Writer<S> {
 
     /// Takes out of the lanes what fits the batch.
     fn drain(&mut self, now: Duration) {
+        let mut taken = false;
         while !self.batcher.is_full() {
-            let Some((lane, queued)) = self.core.queue.pop() else { return };
+            let Some((lane, queued)) = self.core.queue.pop() else { break };
+            taken = true;
             match lane {
                 Lane::Security => self.taken.0 += 1,
                 Lane::General => self.taken.1 += 1,
@@ -228,6 +235,10 @@ impl<S: Append> Writer<S> {
             self.charged += u64::from(queued.bytes);
             let bytes = queued.record.text_bytes();
             self.batcher.push(queued.record, bytes, now);
+        }
+        if taken {
+            // Of bytes there may be none yet, but of places.
+            self.core.queue.release(0);
         }
     }
 
@@ -262,9 +273,18 @@ impl<S: Append> Writer<S> {
             return Ok(());
         }
         self.batcher.close_into(&mut self.batch);
-        self.numbering.number(&mut self.batch, self.core.clock.now());
+        self.numbering.arrange(&mut self.batch);
+        let now = self.core.clock.now();
+        for records in self.batch.chunks_mut(SEALED_AT_ONCE) {
+            self.numbering.number(records, now);
+            // On a runtime of one thread, requests wait while this does not.
+            tokio::task::yield_now().await;
+        }
+        let begun = Instant::now();
         self.settle().await?;
+        meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
+        meters::publish(&self.core);
         Ok(())
     }
 
@@ -340,6 +360,7 @@ impl<S: Append> Drop for Writer<S> {
         }
         core.queue.release(0);
         core.feed.end();
+        meters::publish(&core);
         self.ended.send_replace(true);
     }
 }

@@ -87,7 +87,8 @@ impl CompiledRules {
 
     /// Explains what a request to a route means when it ends with a status, and why.
     ///
-    /// The route may be a template or a raw path. Conditions on headers and host are taken as
+    /// The route is a template as the router has it; for a raw path, ask
+    /// [`template_for`](Self::template_for) first. Conditions on headers and host are taken as
     /// met, and named.
     #[must_use]
     pub fn explain(&self, method: &str, route: &str, status: u16) -> Explanation {

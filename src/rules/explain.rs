@@ -6,7 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::{
-    Ended, EntityIdFrom, How, Level, Meaning, Route, UNMATCHED,
+    Ended, EntityIdFrom, How, Level, Meaning, UNMATCHED,
     mapping::{self, Mapping, Miss},
     meaning::RelatedThing,
     pattern::Pattern,
@@ -137,10 +137,7 @@ impl Explanation {
 
 pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -> Explanation {
     let parsed = Method::from_bytes(method.as_bytes()).ok();
-    let (route, template) = match inner.route_of(route) {
-        Route::Template(text) => (text, Some(Arc::new(Pattern::template(text)))),
-        Route::Unmatched => (UNMATCHED, None),
-    };
+    let template = (route != UNMATCHED).then(|| Arc::new(Pattern::template(route)));
     let ended = Ended::with_status(status);
     let readings = inner.readings(method, template.as_deref());
     let reading = readings

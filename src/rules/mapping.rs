@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 
 use super::{
-    Defaults, EntityIdFrom, How, Level, Meaning, Plan, Route, UNMATCHED,
+    Defaults, EntityIdFrom, How, Level, Meaning, Plan, Route,
     cache::Cache,
     condition::Question,
     meaning::RelatedThing,
@@ -40,19 +40,6 @@ pub(super) enum Miss {
 }
 
 impl Mapping {
-    /// Takes a text that may be a template or a raw path for a route.
-    pub(super) fn route_of<'a>(&'a self, text: &'a str) -> Route<'a> {
-        if text == UNMATCHED {
-            return Route::Unmatched;
-        }
-        let written = text.contains(['{', '*', '<', ':']);
-        let known = (!written).then(|| self.templates.iter().find(|t| t.matches_path(text)));
-        match known.flatten() {
-            Some(template) => Route::Template(template.text()),
-            None => Route::Template(text),
-        }
-    }
-
     pub(super) fn rules(&self) -> &[Ready] {
         &self.rules
     }

@@ -112,6 +112,12 @@ impl Plan {
         Mask { first, more }
     }
 
+    /// Says whether anything is asked of the head.
+    #[cfg(test)]
+    pub(super) fn asks(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
     /// Returns the candidates that the head allows, down to the one that takes every ending.
     fn allowed<'a>(&'a self, mask: &'a Mask) -> impl Iterator<Item = &'a Candidate> {
         let mut done = false;

@@ -41,6 +41,7 @@ const JSON: &str = r#"{
   ]
 }"#;
 
+#[cfg(feature = "toml")]
 const TOML: &str = r#"
 [defaults]
 ignore_prefixes = ["api", "v1"]

@@ -330,3 +330,49 @@ fn an_explanation_says_who_won_and_why_no_other() {
     assert_eq!(json["entity_id"], "{id}");
     assert_eq!(json["how"], "convention");
 }
+
+proptest::proptest! {
+    #[test]
+    fn an_explanation_agrees_with_the_plan(
+        rules in proptest::collection::vec(
+            ("/(orders|login|\\{a\\}|\\*\\*)(/\\{id\\})?(/cancel)?", "(|GET|POST|PUT)", "(|2xx|401|denied|error)", 0u8..3),
+            0..4,
+        ),
+        method in "GET|POST|PUT|DELETE",
+        template in "/(orders|login|\\{x\\})(/\\{y\\})?(/cancel|/status)?",
+        status in proptest::sample::select(vec![200u16, 201, 302, 401, 404, 429, 500]),
+    ) {
+        let mut set = Rules::rest();
+        for (n, (route, method, status, kind)) in rules.into_iter().enumerate() {
+            let mut rule = Rule::new(format!("r{n}")).route(route);
+            if !method.is_empty() {
+                rule = rule.methods([method]);
+            }
+            if !status.is_empty() {
+                rule = rule.status([status]);
+            }
+            let rule = match kind {
+                0 => rule.level(Level::None),
+                1 => rule.action("done"),
+                _ => rule,
+            };
+            // A rule that nothing reaches is refused: the set is then tried without it.
+            if set.clone().rule(rule.clone()).check().is_ok() {
+                set = set.rule(rule);
+            }
+        }
+        let rules = set.compile().unwrap();
+        let plan = plan(&rules, &method.parse().unwrap(), &template);
+        // Explanations take open questions as answered with yes.
+        if !plan.asks() {
+            let told = rules.explain(&method, &template, status);
+            let meaning = plan.decide(&Mask::default(), &Ended::with_status(status));
+            proptest::prop_assert_eq!(told.recorded(), meaning.is_some());
+            if let Some(meaning) = meaning {
+                proptest::prop_assert_eq!(told.rule(), &*meaning.rule);
+                proptest::prop_assert_eq!(told.action(), &*meaning.action);
+                proptest::prop_assert_eq!(told.entity_id(), &meaning.entity_id);
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Counters and gauges through the `metrics` facade; nothing without the feature.
+//!
+//! The writer publishes what the tally counts anyway, after each batch and before it parks, so that the
+//! request path pays nothing for it.
+
+use std::time::Duration;
+
+use super::core::Core;
+
+/// Publishes the tally and the length of the queue.
+#[cfg(feature = "metrics")]
+pub(super) fn publish(core: &Core) {
+    use super::tally::{CATEGORIES, DropReason};
+
+    let tally = core.counters.snapshot();
+    metrics::counter!("activity_records_received_total").absolute(tally.received);
+    metrics::counter!("activity_records_stored_total").absolute(tally.stored);
+    metrics::counter!("activity_records_quarantined_total").absolute(tally.quarantined);
+    metrics::counter!("activity_records_folded_total").absolute(tally.folded);
+    metrics::counter!("activity_store_retries_total").absolute(tally.retries);
+    for reason in DropReason::ALL {
+        for (category, count) in CATEGORIES.iter().zip(core.counters.losses(reason)) {
+            if count > 0 {
+                metrics::counter!(
+                    "activity_records_dropped_total",
+                    "reason" => reason.as_str(),
+                    "category" => category.as_str(),
+                )
+                .absolute(count);
+            }
+        }
+    }
+    // Both are far below 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    {
+        metrics::gauge!("activity_queue_records").set(core.queue.len() as f64);
+        metrics::gauge!("activity_queue_bytes")
+            .set((core.queue.bytes() + core.pool.bytes()) as f64);
+        metrics::gauge!("activity_open_drafts").set(tally.open_drafts as f64);
+    }
+}
+
+/// Publishes how long it took to see a batch into the store.
+#[cfg(feature = "metrics")]
+pub(super) fn batch(took: Duration) {
+    metrics::histogram!("activity_batch_seconds").record(took);
+}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) const fn publish(_core: &Core) {}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) const fn batch(_took: Duration) {}
