@@ -241,7 +241,7 @@ pub trait IdSource: Send + Sync + 'static {
 }
 
 impl<I: IdSource + ?Sized> IdSource for Arc<I> {
-    fn id(&self, at: Timestamp) -> RecordId {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
         (**self).id(at)
     }
 }
