@@ -30,6 +30,23 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
+    /// Makes the entry of a run whose records hash to `leaves`, in the order of their numbers; `None`
+    /// when the run is empty. `leaves` is left in no useful state.
+    pub fn of_run<R: AsRef<Record>>(run: &[R], leaves: &mut [Hash]) -> Option<Self> {
+        let (first, last) = (run.first()?.as_ref(), run.last()?.as_ref());
+        let times = || run.iter().map(|record| record.as_ref().occurred_at);
+        Some(Self {
+            writer_id: first.writer_id,
+            first_seq: first.seq,
+            last_seq: last.seq,
+            month: first.occurred_at.month(),
+            class: first.retention_class.as_str().to_owned(),
+            first_at: times().min()?,
+            last_at: times().max()?,
+            batch_root: root(leaves),
+        })
+    }
+
     /// Returns the number of records.
     #[must_use]
     pub const fn count(&self) -> i64 {
@@ -94,15 +111,14 @@ impl Entry {
     }
 }
 
-/// Makes the entries of a batch whose records are numbered without a gap: one per run of records that
-/// lie in the same leaf (month and retention class).
+/// Cuts a batch into runs of records that lie in the same leaf (month and retention class); each run
+/// gives one entry.
 ///
 /// The writer sorts a batch by leaf before it numbers it, so that there are usually one or two.
-pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> Vec<NewEntry> {
-    let mut entries = Vec::with_capacity(1);
-    let mut leaves = Vec::with_capacity(records.len());
+pub fn runs<R: AsRef<Record>>(records: &[R]) -> impl Iterator<Item = &[R]> {
     let mut rest = records;
-    while let Some(first) = rest.first().map(AsRef::as_ref) {
+    std::iter::from_fn(move || {
+        let first = rest.first()?.as_ref();
         // The bounds of the month are asked of the calendar once, not once a record.
         let month = first.occurred_at.month();
         let within = month.start()..month.next().start();
@@ -113,22 +129,19 @@ pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> 
         let length = rest.iter().position(|record| !same(record)).unwrap_or(rest.len()).max(1);
         let (run, later) = rest.split_at(length);
         rest = later;
-        let last = run.last().map_or(first, AsRef::as_ref);
+        Some(run)
+    })
+}
+
+/// Makes the entries of a batch whose records are numbered without a gap: one per run.
+pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> Vec<NewEntry> {
+    let mut leaves = Vec::with_capacity(records.len());
+    let entry = |run: &[R]| {
         leaves.clear();
         leaves.extend(run.iter().map(|record| leaf_hash(encoder.encode(record.as_ref()))));
-        let times = || run.iter().map(|record| record.as_ref().occurred_at);
-        entries.push(NewEntry {
-            writer_id: first.writer_id,
-            first_seq: first.seq,
-            last_seq: last.seq,
-            month,
-            class: first.retention_class.as_str().to_owned(),
-            first_at: times().min().unwrap_or_default(),
-            last_at: times().max().unwrap_or_default(),
-            batch_root: root(&mut leaves),
-        });
-    }
-    entries
+        NewEntry::of_run(run, &mut leaves)
+    };
+    runs(records).filter_map(entry).collect()
 }
 
 #[cfg(test)]

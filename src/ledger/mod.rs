@@ -9,5 +9,5 @@
 mod entry;
 mod tree;
 
-pub use entry::{Entry, NewEntry, new_entries};
+pub use entry::{Entry, NewEntry, new_entries, runs};
 pub use tree::{Hash, leaf_hash, node_hash, root};

@@ -198,12 +198,12 @@ mod tests {
     }
 
     fn counts(records: &[Box<Record>]) -> Vec<u64> {
-        let count = |record: &Box<Record>| {
+        let count = |record: &Record| {
             let metadata: serde_json::Value =
                 serde_json::from_str(record.metadata.as_str()).unwrap();
             metadata["count"].as_u64().unwrap()
         };
-        records.iter().map(count).collect()
+        records.iter().map(|record| count(record)).collect()
     }
 
     #[test]

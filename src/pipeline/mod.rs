@@ -36,8 +36,6 @@
 //! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
 //! promise them without.
 
-#![allow(clippy::vec_box, reason = "records stay in the boxes that they came in")]
-
 mod admit;
 mod batcher;
 mod builder;

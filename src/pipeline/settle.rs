@@ -27,6 +27,8 @@ pub(super) struct Link<S: Append> {
     call_deadline: Duration,
     backoff: Backoff,
     complaints: Complaints,
+    /// Apart from the others: a store that was away first and refuses then has something new to say.
+    refusals: Complaints,
 }
 
 enum Cut {
@@ -47,6 +49,7 @@ impl<S: Append> Link<S> {
             call_deadline,
             backoff: Backoff::default(),
             complaints: Complaints::default(),
+            refusals: Complaints::default(),
         }
     }
 
@@ -63,6 +66,7 @@ impl<S: Append> Link<S> {
     fn succeeded(&mut self) {
         self.backoff.reset();
         self.complaints.reset();
+        self.refusals.reset();
     }
 }
 
@@ -233,7 +237,7 @@ impl<S: Append> Writer<S> {
             }
             StoreErrorKind::Configuration | StoreErrorKind::Data => {
                 self.unsure = 0;
-                if self.link.complaints.pass(now) {
+                if self.link.refusals.pass(now) {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
                         held = self.batch.len(),

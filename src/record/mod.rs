@@ -3,7 +3,8 @@
 //! A [`Record`] is flat: typed fields for what is filtered, JSON text for the rest. [`Record::FIELDS`]
 //! lists every field with its [`Kind`], its erasable [`Group`] and its bound, so that stores, encoders and
 //! filters name no column by hand. [`Canonical`] writes the bytes that are hashed; they are frozen per
-//! `schema_version`.
+//! `schema_version`. [`Record::sentence`] tells a record to people, and [`visible`] makes any text of one
+//! safe to show.
 //!
 //! Nothing here does I/O, and nothing is asynchronous.
 
@@ -14,7 +15,10 @@ mod field;
 mod fields;
 mod ids;
 mod seal;
+mod sentence;
 mod text;
+mod verb;
+mod visible;
 mod words;
 
 pub use actor::Actor;
@@ -25,5 +29,7 @@ pub use field::{Field, Group, Kind, Value, WrongKind};
 pub use fields::Record;
 pub use ids::{Address, RecordId, WriterId};
 pub use seal::{Seal, Seals};
+pub use sentence::Sentence;
 pub use text::{Json, Text};
+pub use visible::{Visible, visible};
 pub use words::{ActorType, Category, Operation, Origin, Outcome, UnknownWord};

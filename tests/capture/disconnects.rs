@@ -124,7 +124,8 @@ impl Server {
     async fn finished(&self) -> Vec<Record> {
         until(async || {
             let tally = self.log.pipeline.tally();
-            tally.open_drafts == 0 && self.log.records().await.len() >= self.entered.load(Ordering::SeqCst)
+            tally.open_drafts == 0
+                && self.log.records().await.len() >= self.entered.load(Ordering::SeqCst)
         })
         .await;
         let records = self.log.records().await;
@@ -223,15 +224,17 @@ const POINTS: &[Point] = &[
         reads: b"",
         outcomes: &[Aborted],
     },
+    // With an unread request behind one that never ends, hyper does not look for the end of the
+    // connection: nobody learns that the client is gone, so there is no point to test.
     Point {
-        name: "with a second request in the pipe",
+        name: "with two requests in the pipe",
         sends: concat!(
-            head!("wait", "content-length: 0\r\n\r\n"),
+            head!("read", "content-length: 0\r\n\r\n"),
             head!("read", "content-length: 0\r\n\r\n")
         ),
-        enters: 1,
+        enters: 2,
         reads: b"",
-        outcomes: &[Aborted],
+        outcomes: &[Success, Aborted],
     },
     Point {
         name: "before the head of a small answer",
@@ -440,7 +443,8 @@ async fn a_request_over_a_socket_is_one_record_with_everything() {
 async fn a_router_called_without_a_server_is_recorded_all_the_same() {
     let log = Log::new().await;
     let app = Router::new().route("/api/orders", post(answer)).layer(log.layer());
-    let request = Request::post("/api/orders").header("x-mode", "read").body(Body::empty()).unwrap();
+    let request =
+        Request::post("/api/orders").header("x-mode", "read").body(Body::empty()).unwrap();
     app.oneshot(request).await.unwrap();
     assert!(log.only().await.ip.is_none());
 }

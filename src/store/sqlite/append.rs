@@ -171,7 +171,8 @@ impl Appender for SqliteAppender {
             Ok(appended) => return Ok(appended),
             Err(refused) => refused,
         };
-        // Gives the lock back at once. If that fails too, closing the connection does it.
+        // Gives the lock back at once. A bad row has done so already, and then this fails: the connection
+        // stays marked, and whoever owns it closes it as after any error.
         let rolled_back = self.end("ROLLBACK").await;
         match refused {
             Ok(last_seq) => {

@@ -71,7 +71,9 @@ pub(super) fn writing(options: &SqliteConnectOptions) -> SqliteConnectOptions {
         // The permits of `activity_permits` depend on it.
         .foreign_keys(true)
         .pragma("secure_delete", "ON")
+        // `INSERT OR REPLACE` is a deletion too.
         .pragma("recursive_triggers", "ON")
+        .pragma("temp_store", "MEMORY")
         // 16 MiB, so that the inner pages of the indexes stay at hand.
         .pragma("cache_size", "-16384")
         .disable_statement_logging()

@@ -27,8 +27,8 @@
 //! - With `synchronous=NORMAL`, which [`SqliteStore::open`] sets, a power cut may lose the last
 //!   transactions but never leaves half of one; the death of the process loses nothing committed.
 //! - Rows are append-only: triggers refuse every change but the erasure of a personal group, and every
-//!   deletion without a permit. Whoever can write the file can drop the triggers; the ledger then shows
-//!   what was done.
+//!   deletion without a permit. Whoever can write the file can go round the triggers; the ledger then
+//!   shows what was done.
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
 mod append;

@@ -20,9 +20,9 @@ use crate::{
 /// Number of columns of `activity_records`.
 const COLUMNS: usize = Record::FIELDS.len() + 2 * Group::ERASABLE.len();
 
-/// How many rows one INSERT takes at most: more no longer make a row cheaper, and SQLite allows 32 766
-/// values in a statement.
-pub(super) const MAX_ROWS: usize = 256;
+/// How many rows one INSERT takes at most. SQLite would allow 461 (32 766 values), but above a hundred a
+/// row costs no less, and the values of a statement are allocated as one piece.
+pub(super) const MAX_ROWS: usize = 128;
 
 const _: () = assert!(MAX_ROWS * COLUMNS <= 32_766);
 
@@ -49,12 +49,15 @@ pub(super) static SELECT: LazyLock<String> =
 
 /// INSERT statements of 1, 2, 4, … [`MAX_ROWS`] rows: few texts, so that each is prepared once for each
 /// connection.
+///
+/// `OR ROLLBACK`, because a bad row ends the transaction anyway: without it, SQLite copies every page
+/// that a statement changes into a journal of that statement, which costs as much as the pages.
 static INSERTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let row = format!("({})", vec!["?"; COLUMNS].join(","));
     (0..=MAX_ROWS.ilog2())
         .map(|power| {
             let values = vec![row.as_str(); 1 << power].join(",");
-            format!("INSERT INTO activity_records ({}) VALUES {values}", *COLUMN_LIST)
+            format!("INSERT OR ROLLBACK INTO activity_records ({}) VALUES {values}", *COLUMN_LIST)
         })
         .collect()
 });

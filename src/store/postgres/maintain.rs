@@ -1,0 +1,84 @@
+//! Looking after the schema and its leaves.
+
+use sqlx::{AssertSqlSafe, query, raw_sql};
+
+use super::{
+    decode::{integer, moment},
+    migrations,
+    store::{Limits, PostgresStore},
+};
+use crate::{
+    record::{Category, WriterId},
+    store::{Maintain, Storage, StoreError, StreamPosition},
+};
+
+impl Maintain for PostgresStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let limits = Limits::MIGRATION;
+        let migrating = limits.bounded("bring the schema to this build's version", async {
+            let mut connection = self.dial().await?;
+            raw_sql(AssertSqlSafe(limits.begin("read write"))).execute(&mut connection).await?;
+            migrations::run(&mut connection).await?;
+            // In a transaction of its own: what making leaves locks stays locked until its end.
+            let begin = limits.begin("read write");
+            let next = format!("commit; {begin}");
+            raw_sql(AssertSqlSafe(next)).execute(&mut connection).await?;
+            query("select activity.make_leaves($1)")
+                // The classes of records for which no policy says otherwise.
+                .bind(Category::WORDS)
+                .persistent(false)
+                .execute(&mut connection)
+                .await?;
+            raw_sql("commit").execute(&mut connection).await?;
+            Ok(())
+        });
+        migrating.await
+    }
+
+    async fn storage(&self) -> Result<Storage, StoreError> {
+        self.bounded("measure the log", async {
+            let mut transaction = self.reading().await?;
+            let row = query(
+                "select coalesce(sum(count), 0)::bigint, \
+                    (select coalesce(sum(pg_total_relation_size(relid)), 0)::bigint \
+                        from pg_partition_tree('activity.records')) \
+                    + pg_total_relation_size('activity.ledger_entries'), \
+                    min(first_at), max(last_at) \
+                 from activity.ledger_entries",
+            )
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(Storage {
+                rows: integer(&row, 0)?,
+                bytes: integer(&row, 1)?,
+                oldest: moment(&row, 2)?,
+                newest: moment(&row, 3)?,
+            })
+        })
+        .await
+    }
+
+    async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
+        self.bounded("list the streams", async {
+            let mut transaction = self.reading().await?;
+            let rows = query(
+                "select writer_id, max(last_seq) from activity.ledger_entries \
+                 group by writer_id order by writer_id",
+            )
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            let position = |row| {
+                Ok(StreamPosition {
+                    writer_id: WriterId::new(integer(row, 0)?),
+                    last_seq: integer(row, 1)?,
+                })
+            };
+            rows.iter().map(position).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,60 @@
+//! The embedded migrations, and their runner.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, raw_sql};
+
+use super::store::Failure;
+use crate::store::StoreErrorKind;
+
+/// The files of `migrations/postgres/`, each of which writes its number into `activity.migrations`.
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../../migrations/postgres/0001_records.sql")),
+    (2, include_str!("../../../migrations/postgres/0002_ledger.sql")),
+    (3, include_str!("../../../migrations/postgres/0003_leaves.sql")),
+    (4, include_str!("../../../migrations/postgres/0004_views.sql")),
+];
+
+/// Runs what has not run yet, inside the caller's transaction.
+pub(super) async fn run(connection: &mut PgConnection) -> Result<(), Failure> {
+    // Of the transaction, not of the session: PgBouncer would give the session to somebody else.
+    raw_sql("select pg_advisory_xact_lock(5860226710480315984)").execute(&mut *connection).await?;
+    let applied = applied(connection).await?;
+    let newest = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    if applied > newest {
+        return Err(Failure::new(
+            StoreErrorKind::Configuration,
+            format!("the schema is of version {applied}, newer than this build's {newest}"),
+        ));
+    }
+    for (version, sql) in MIGRATIONS {
+        if *version > applied {
+            raw_sql(*sql).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<i64, Failure> {
+    let exists = "select to_regclass('activity.migrations') is not null";
+    let row = raw_sql(exists).fetch_one(&mut *connection).await?;
+    if !row.try_get_unchecked::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let newest = "select coalesce(max(version), 0)::bigint from activity.migrations";
+    let row = raw_sql(AssertSqlSafe(newest)).fetch_one(&mut *connection).await?;
+    Ok(row.try_get_unchecked::<i64, _>(0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_writes_down_its_own_number() {
+        for (index, (version, sql)) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(*version, index as i64 + 1);
+            let line =
+                format!("insert into activity.migrations (version, name) values ({version}, ");
+            assert!(sql.contains(&line), "file {version}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The store: a pool for reading, and what it takes to open connections for writing.
+
+use std::{fmt, future::Future, str::FromStr as _, sync::Arc, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::error::{classify, timed_out};
+use crate::store::{Maintain as _, StoreError, StoreErrorKind};
+
+/// Connections that a store opened from a URL keeps for reading.
+const READ_CONNECTIONS: u32 = 8;
+
+/// A log in Postgres. Clones share their connections.
+///
+/// Opening a store keeps up to eight connections for reading, made when first needed; the writer has one
+/// of its own.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_activity::{pipeline::Pipeline, store::postgres::PostgresStore};
+///
+/// let store = PostgresStore::open("postgres://shop@localhost/activity").await?;
+/// let pipeline = Pipeline::builder(store).start().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+    /// For the writer, whose connection is its own.
+    options: Arc<PgConnectOptions>,
+    deadline: Duration,
+}
+
+impl PostgresStore {
+    /// How long one call may take before the database counts as failed.
+    ///
+    /// An append of 5,000 rows takes tens of milliseconds; a checkpoint of the server, a second or two.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+    /// Connects to the database at `url` (`postgres://user:password@host/database`) and brings its
+    /// schema to this build's version.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is malformed, the database cannot be reached, or its schema is newer than this build.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|source| classify(source, "read the address of the database"))?
+            .application_name("tower-activity");
+        let pool = PgPoolOptions::new()
+            .max_connections(READ_CONNECTIONS)
+            .acquire_timeout(Self::DEFAULT_DEADLINE)
+            .connect_lazy_with(writable(&options));
+        let store = Self::from_pool(pool);
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Uses the application's own pool for reading, and its options for the writer's connection.
+    ///
+    /// Connects and migrates nothing: see [`Maintain::migrate`](crate::store::Maintain::migrate).
+    #[must_use]
+    pub fn from_pool(pool: PgPool) -> Self {
+        let options = Arc::new(writable(&pool.connect_options()));
+        Self { pool, options, deadline: Self::DEFAULT_DEADLINE }
+    }
+
+    /// Sets how long one call may take. Defaults to 10 s.
+    ///
+    /// The server gets the same limit for each statement, and half of it for each wait for a lock.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Opens a connection of one's own, outside of the pool: what goes wrong is then known at once, where
+    /// a pool tries again until its time is up and says only that.
+    pub(super) async fn dial(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        Limits(self.deadline)
+    }
+
+    /// Begins a transaction that only reads, under the limits.
+    ///
+    /// Also for a single statement: outside of a transaction PgBouncer may parse a statement on one
+    /// server and run it on another.
+    pub(super) async fn reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let begin = self.limits().begin("read only");
+        self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+
+    /// Runs `call` under the deadline, and sorts its error; `doing` as in "append a batch".
+    pub(super) async fn bounded<T>(
+        &self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
+        self.limits().bounded(doing, call).await
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    /// Leaves out the options: they hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("host", &self.options.get_host())
+            .field("database", &self.options.get_database())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Leaves out what PgBouncer refuses at the start of a session.
+fn writable(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().extra_float_digits(None).statement_cache_capacity(0)
+}
+
+/// How long the server, and we, wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits(Duration);
+
+impl Limits {
+    /// For bringing the schema to this build's version, which may include waiting for another process
+    /// that does the same.
+    pub(super) const MIGRATION: Self = Self(Duration::from_secs(300));
+
+    /// Returns the statements that begin a transaction under these limits.
+    pub(super) fn begin(self, access: &str) -> String {
+        let whole = self.0.as_millis().max(1);
+        let lock = (self.0 / 2).as_millis().max(1);
+        format!(
+            "begin isolation level read committed {access}; \
+             set local statement_timeout = {whole}; set local lock_timeout = {lock}; \
+             set local idle_in_transaction_session_timeout = {whole}"
+        )
+    }
+
+    pub(super) async fn bounded<T>(
+        self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.0, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Failure::Database(source))) => Err(classify(source, doing)),
+            Ok(Err(Failure::Kind(kind, source))) => {
+                let error = StoreError::new(kind, doing);
+                Err(match source {
+                    Some(source) => error.with_source(source),
+                    None => error,
+                })
+            }
+            Err(_elapsed) => Err(timed_out(doing, self.0)),
+        }
+    }
+}
+
+/// What went wrong inside a call: sorted by its SQLSTATE, or by us.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Database(sqlx::Error),
+    Kind(StoreErrorKind, Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+impl Failure {
+    pub(super) fn new(
+        kind: StoreErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Kind(kind, Some(source.into()))
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(source: sqlx::Error) -> Self {
+        Self::Database(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_shown_of_a_store_holds_no_password() {
+        let pool = PgPool::connect_lazy("postgres://ana:geheim@db.example/log").unwrap();
+        let shown = format!("{:?}", PostgresStore::from_pool(pool));
+        assert!(shown.contains("db.example") && !shown.contains("geheim"), "{shown}");
+    }
+}

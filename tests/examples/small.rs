@@ -1,0 +1,92 @@
+//! The examples that teach one thing each: what they print is what they promise.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::running::{ends, example};
+
+async fn prints(name: &str, folder: &Path, expected: &[&str]) {
+    let (status, stdout, stderr) = ends(example(name, folder)).await;
+    assert!(status.success() && stderr.is_empty(), "{name}: {status}\n{stdout}{stderr}");
+    let mut rest = stdout.as_str();
+    for line in expected {
+        let (_, after) = rest
+            .split_once(line)
+            .unwrap_or_else(|| panic!("{name}: `{line}` does not follow in:\n{stdout}"));
+        rest = after;
+    }
+}
+
+#[tokio::test]
+async fn rules_file_explains_and_refuses() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "recorded as month/close",
+        "by month end (rule)",
+        "recorded as payslip/read",
+        "not recorded; would be person/read",
+        "person/delete",
+        "The broken file:",
+        "line 5: rule \"month end\"",
+        "line 6: rule \"month end\": unknown key `acton`; did you mean `action`?",
+    ];
+    prints("rules_file", folder.path(), &expected).await;
+}
+
+#[tokio::test]
+async fn enrich_adds_names_reasons_and_changes() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "200 OK",
+        "Ana Diaz updated product 3 “Blue lamp”",
+        "reason: \"spring sale\"",
+        r#"{"op":"replace","path":"/price","old":4900,"new":3900}"#,
+        r#""path":"/token","old":"[REDACTED]","new":"[REDACTED]""#,
+        r#"metadata: {"approved_by":"bob"}"#,
+    ];
+    prints("enrich", folder.path(), &expected).await;
+}
+
+#[tokio::test]
+async fn background_job_records_without_a_request() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "order-expiry cancelled order 55 (because: unpaid for 14 days)",
+        "order-expiry tried to cancel order 57: failed (payment pending)",
+        "stored 4 · dropped 0 · gaps 0",
+    ];
+    prints("background_job", folder.path(), &expected).await;
+}
+
+#[tokio::test]
+async fn subscribe_sees_what_its_filter_lets_through() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "someone tried to delete product 3: denied\n",
+        "someone tried to delete product 4: denied\n",
+        "stored 4 · dropped 0 · gaps 0",
+    ];
+    prints("subscribe", folder.path(), &expected).await;
+}
+
+#[tokio::test]
+async fn custom_store_goes_on_where_its_file_ends() {
+    let folder = TempDir::new().unwrap();
+    // Each run leaves its start, its record and its end.
+    prints("custom_store", folder.path(), &["stored 1 · dropped 0 · gaps 0", "has 3 lines"]).await;
+    let file = folder.path().join("activity.jsonl");
+    let torn = std::fs::read_to_string(&file).unwrap() + "{\"id\":";
+    std::fs::write(&file, torn).unwrap();
+    prints("custom_store", folder.path(), &["has 6 lines"]).await;
+}
+
+#[tokio::test]
+async fn postgres_is_told_what_it_lacks() {
+    if cfg!(feature = "postgres") {
+        let folder = TempDir::new().unwrap();
+        let (status, _, stderr) = ends(example("postgres", folder.path())).await;
+        assert_eq!(status.code(), Some(1));
+        assert!(stderr.contains("ACTIVITY_STORE is not set: name a database"), "{stderr}");
+    }
+}

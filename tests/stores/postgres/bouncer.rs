@@ -1,0 +1,103 @@
+//! PgBouncer in transaction mode: each transaction may run on another server connection.
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+use tower_activity::{
+    query::Filter,
+    record::WriterId,
+    store::{Append as _, Appender as _, Maintain as _, Read as _, postgres::PostgresStore},
+};
+
+use super::batch;
+use crate::{
+    records::stream,
+    server::{Database, free_port, pgbouncer, unprivileged},
+};
+
+struct Bouncer {
+    process: Child,
+    url: String,
+    _folder: TempDir,
+}
+
+impl Bouncer {
+    /// Starts one that has fewer connections to the server than it has clients.
+    async fn before(database: &Database) -> Self {
+        let folder = tempfile::Builder::new().prefix("activity-bouncer").tempdir().unwrap();
+        let options: PgConnectOptions = database.url().parse().unwrap();
+        let password = database.password().map(|p| format!(" password='{p}'")).unwrap_or_default();
+        let port = free_port();
+        let settings = format!(
+            "[databases]\n{name} = host='{host}' port={server} user='{user}'{password}\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
+            name = database.name(),
+            host = options.get_host(),
+            server = options.get_port(),
+            user = options.get_username(),
+        );
+        fs::write(folder.path().join("pgbouncer.ini"), settings).unwrap();
+        let process = unprivileged(&pgbouncer(), folder.path())
+            .arg("pgbouncer.ini")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let url = format!("postgres://anybody@127.0.0.1:{port}/{}", database.name());
+        let bouncer = Self { process, url, _folder: folder };
+        let connect = async {
+            let options: PgConnectOptions = bouncer.url.parse().unwrap();
+            let options = options.extra_float_digits(None);
+            while PgConnection::connect_with(&options).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), connect).await.expect("PgBouncer answers");
+        bouncer
+    }
+}
+
+impl Drop for Bouncer {
+    fn drop(&mut self) {
+        let killed = self.process.kill().and_then(|()| self.process.wait());
+        drop(killed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_works_through_pgbouncer_in_transaction_mode() {
+    let database = Database::new().await;
+    let bouncer = Bouncer::before(&database).await;
+    let store = PostgresStore::open(&bouncer.url).await.unwrap();
+    let writers: Vec<_> = (1..=4_i64)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut appender = store.connect().await.unwrap();
+                for round in 0..25 {
+                    let records = stream(writer, round * 8 + 1..=round * 8 + 8);
+                    appender.append(batch(&records)).await.unwrap();
+                    let by = Filter::new().any_of("action", ["create", "cancel"]).unwrap();
+                    store.records(&by, None, 5).await.unwrap();
+                    let id = records[0].id;
+                    assert_eq!(store.record(id).await.unwrap().unwrap(), *records[0]);
+                }
+                assert_eq!(appender.position(WriterId::new(writer)).await.unwrap(), 200);
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let entries = store.entries(0, 1000).await.unwrap();
+    assert!(entries.iter().map(|entry| entry.position).eq(1..=100));
+    assert_eq!(store.storage().await.unwrap().rows, 800);
+    for entry in &entries[..3] {
+        assert_eq!(store.entry_records(entry).await.unwrap().len(), 8);
+    }
+}

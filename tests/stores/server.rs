@@ -1,0 +1,251 @@
+//! Postgres for tests: a database of one's own on the given server, or a whole server of one's own.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use tempfile::TempDir;
+
+/// A database that is dropped at the end of the test.
+#[derive(Debug)]
+pub(crate) struct Database {
+    admin: String,
+    name: String,
+}
+
+impl Database {
+    /// Makes a database on the server of `TEST_POSTGRES_URL`.
+    pub(crate) async fn new() -> Self {
+        let admin = env::var("TEST_POSTGRES_URL").expect(
+            "TEST_POSTGRES_URL names no server: run scripts/test, which starts one, or set it to the \
+             superuser's URL of a throw-away server",
+        );
+        Self::on(&admin).await
+    }
+
+    /// Makes a database on the server at `admin`.
+    pub(crate) async fn on(admin: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("activity_test_{}_{number}", std::process::id());
+        execute(admin, &format!("drop database if exists {name} with (force)")).await;
+        execute(admin, &format!("create database {name}")).await;
+        Self { admin: admin.to_owned(), name }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the superuser's URL of this database.
+    pub(crate) fn url(&self) -> String {
+        with_database(&self.admin, &self.name)
+    }
+
+    /// Returns the superuser's URL of the server.
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Returns the password in the URL.
+    pub(crate) fn password(&self) -> Option<&str> {
+        let (credentials, _) = self.admin.split_once("//")?.1.rsplit_once('@')?;
+        Some(credentials.split_once(':')?.1)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.expect("the test's server takes connections")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        // A test ends inside a runtime, where nothing may block: so on a thread of its own.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut connection =
+                    PgConnection::connect(&admin).await.map_err(std::io::Error::other)?;
+                let sql = format!("drop database if exists {name} with (force)");
+                let done = raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+                done.map_err(std::io::Error::other)
+            })
+        })
+        .join();
+        if !matches!(dropped, Ok(Ok(_))) {
+            eprintln!("database {} was not dropped", self.name);
+        }
+    }
+}
+
+/// Returns the URL with another database.
+pub(crate) fn with_database(url: &str, database: &str) -> String {
+    let (address, query) = url.split_once('?').map_or((url, None), |(a, q)| (a, Some(q)));
+    let cut = address.rfind('/').expect("a URL has a path");
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{database}{query}", &address[..cut])
+}
+
+/// Returns the URL with another host and port.
+pub(crate) fn replace_host(url: &str, host: &str) -> String {
+    let (scheme, rest) = url.split_once("//").expect("a URL has a scheme");
+    let (authority, path) = rest.split_once('/').expect("a URL has a path");
+    let user = authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
+    format!("{scheme}//{user}{host}/{path}")
+}
+
+pub(crate) async fn execute(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the test's server answers");
+    raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test's own statement");
+}
+
+/// Returns the folder of the server's programs.
+pub(crate) fn programs() -> PathBuf {
+    if let Some(folder) = env::var_os("TEST_POSTGRES_BIN").filter(|folder| !folder.is_empty()) {
+        return folder.into();
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").expect(
+        "no Postgres in /usr/lib/postgresql: install one, or name its folder in TEST_POSTGRES_BIN",
+    );
+    let version = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok())
+    };
+    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(version);
+    newest.expect("no version in /usr/lib/postgresql").join("bin")
+}
+
+/// Returns the path of PgBouncer.
+pub(crate) fn pgbouncer() -> PathBuf {
+    env::var_os("TEST_PGBOUNCER")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| "/usr/sbin/pgbouncer".into(), PathBuf::from)
+}
+
+/// Makes a command that runs as a user whom Postgres accepts, in `folder`.
+pub(crate) fn unprivileged(program: &Path, folder: &Path) -> Command {
+    let user = env::var("TEST_POSTGRES_USER").unwrap_or_else(|_| {
+        let root = fs::metadata("/proc/self").is_ok_and(|meta| {
+            use std::os::unix::fs::MetadataExt as _;
+            meta.uid() == 0
+        });
+        let known = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        match (root, known.lines().any(|line| line.starts_with("postgres:"))) {
+            (false, _) => String::new(),
+            (true, true) => "postgres".to_owned(),
+            (true, false) => "nobody".to_owned(),
+        }
+    });
+    let mut command = if user.is_empty() {
+        Command::new(program)
+    } else {
+        run(Command::new("chown").arg("-R").arg(format!("{user}:")).arg(folder));
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &user, "--init-groups", "--"]).arg(program);
+        command
+    };
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}: {stderr}", output.status);
+    output
+}
+
+/// Returns a port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+/// A server of the test's own, which may be stopped and started; its end ends it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    folder: TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// Makes and starts a server.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("activity-pg").tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        let server = Self { folder, port: free_port() };
+        run(server.program("initdb").args(["-D", "data", "-U", "postgres", "-A", "trust"]).args([
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]));
+        server.up();
+        server
+    }
+
+    fn program(&self, name: &str) -> Command {
+        unprivileged(&programs().join(name), self.folder.path())
+    }
+
+    /// Starts it again.
+    pub(crate) fn up(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+             -c max_connections=50 -c fsync=off",
+            self.port
+        );
+        run(self
+            .program("pg_ctl")
+            .args(["-D", "data", "-l", "log", "-w", "-o", &options, "start"]));
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn crash(&self) {
+        run(self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-w", "stop"]));
+    }
+
+    /// Makes it read its settings again.
+    pub(crate) fn reload(&self) {
+        run(self.program("pg_ctl").args(["-D", "data", "reload"]));
+    }
+
+    /// Replaces a file of its data folder.
+    pub(crate) fn write(&self, file: &str, content: &str) {
+        fs::write(self.folder.path().join("data").join(file), content)
+            .expect("a file of the server");
+    }
+
+    /// Returns the superuser's URL.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) async fn ready(&self) {
+        while PgConnection::connect(&self.url()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be down already, which pg_ctl says with an exit code that is nobody's business.
+        let stopped =
+            self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-w", "stop"]).output();
+        drop(stopped);
+    }
+}
