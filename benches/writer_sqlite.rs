@@ -102,13 +102,7 @@ fn measure(folder: &Path, rows: usize, batches: usize, rounds: usize) {
     interleave(&mut cases, rounds);
     println!("\n{rows} rows a batch, {} rows a round", rows * batches);
     for case in &cases {
-        let (low, high) = case.quartiles();
-        println!(
-            "  {:46} {:>9.0} rows/s   {:>8.0} ns/row  ({low:.0}–{high:.0})",
-            case.name,
-            1e9 / case.median(),
-            case.median()
-        );
+        println!("  {}", case.line());
     }
     let (ratio, low, high) = paired(&cases[1], &cases[0], |rival, ours| rival / ours);
     println!("  ratio ours / rusqlite: {ratio:.2} ({low:.2}–{high:.2}), target ≥ 0.55");

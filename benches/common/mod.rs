@@ -30,6 +30,18 @@ impl<'a> Case<'a> {
         (quantile(&self.samples, 0.25), quantile(&self.samples, 0.75))
     }
 
+    /// Name, rows a second, nanoseconds a row with quartiles.
+    pub fn line(&self) -> String {
+        let (low, high) = self.quartiles();
+        let median = self.median();
+        format!(
+            "{:46} {:>9.0} rows/s {:>8.0} ns/row  ({low:.0}–{high:.0})",
+            self.name,
+            1e9 / median,
+            median
+        )
+    }
+
     pub fn samples(&self) -> &[f64] {
         &self.samples
     }
@@ -76,4 +88,14 @@ pub fn argument(name: &str, default: usize) -> usize {
 /// Tells whether `cargo test --benches` runs us: then one tiny round shows that it works.
 pub fn is_test() -> bool {
     std::env::args().any(|arg| arg == "--test")
+}
+
+/// Returns the processor time of this process, all threads, as the kernel accounts it.
+pub fn cpu_time() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
