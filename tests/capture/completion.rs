@@ -612,7 +612,7 @@ mod full {
     async fn a_full_queue_holds_the_last_frame_back() {
         let (store, pipeline, app) = shut().await;
         let (count, waiting) = fill(&app).await;
-        let response = app.oneshot(request("POST", "/api/reports")).await.unwrap();
+        let response = app.clone().oneshot(request("POST", "/api/reports")).await.unwrap();
         let mut body = response.into_body();
         assert_eq!(next(&mut body).await.unwrap(), "one", "frames before the last do not wait");
         assert_eq!(next(&mut body).await.unwrap(), "two");
