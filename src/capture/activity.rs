@@ -34,6 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Activity(Option<Arc<Shared>>);
 
+#[allow(clippy::must_use_candidate, reason = "setters act; that they can be chained is a courtesy")]
 impl Activity {
     pub(super) const fn new(cell: Arc<Shared>) -> Self {
         Self(Some(cell))

@@ -196,7 +196,7 @@ impl Watch {
             Some(Err(error)) => return Some(Ending::Failed(error_kind(error))),
             Some(Ok(frame)) => frame,
         };
-        let Some(cell) = self.draft.as_ref().and_then(Draft::cell) else { return None };
+        let cell = self.draft.as_ref().and_then(Draft::cell)?;
         let mut count = 0;
         if let Some(data) = frame.data_ref() {
             let bytes = data.remaining() as u64;

@@ -43,7 +43,8 @@ pub(super) fn seal(
         record.route.set(UNMATCHED);
     }
     let (outcome, reason) = ending.outcome(&ended, state.grpc);
-    let said = ending.is_complete().then_some(state.said).unwrap_or_default();
+    // What the application says counts where it had the last word.
+    let said = if ending.is_complete() { state.said } else { Said::default() };
     if !said.has(Said::OUTCOME) {
         record.outcome = outcome;
     }

@@ -501,3 +501,140 @@ async fn polling_a_body_past_its_end_is_harmless() {
     }
     assert_eq!(log.records().await.len(), 1);
 }
+
+mod full {
+    //! A pipeline that was built to block makes requests wait, and nothing else.
+
+    use std::{future::pending, sync::Arc};
+
+    use tokio::sync::Semaphore;
+    use tower_activity::{
+        pipeline::{Overflow, Pipeline},
+        record::{Category, WriterId},
+        store::{Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError},
+    };
+
+    use super::*;
+
+    /// A store whose appends wait for a permit.
+    #[derive(Clone)]
+    struct Gated {
+        store: MemoryStore,
+        permits: Arc<Semaphore>,
+    }
+
+    struct GatedAppender {
+        appender: MemoryAppender,
+        permits: Arc<Semaphore>,
+    }
+
+    impl Append for Gated {
+        type Appender = GatedAppender;
+
+        async fn connect(&self) -> Result<GatedAppender, StoreError> {
+            let appender = self.store.connect().await?;
+            Ok(GatedAppender { appender, permits: Arc::clone(&self.permits) })
+        }
+    }
+
+    impl Appender for GatedAppender {
+        async fn position(&mut self, writer_id: WriterId) -> Result<i64, StoreError> {
+            self.appender.position(writer_id).await
+        }
+
+        async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
+            let Ok(permit) = self.permits.acquire().await else { pending().await };
+            drop(permit);
+            self.appender.append(batch).await
+        }
+    }
+
+    /// A log with a shut gate, and an app that answers small or as a stream.
+    async fn shut() -> (Gated, Pipeline, Router) {
+        let store = Gated { store: MemoryStore::new(), permits: Arc::new(Semaphore::new(0)) };
+        let pipeline = Pipeline::builder(store.clone())
+            .queue(8)
+            .batch_rows(1)
+            .overflow(Overflow::Block(Duration::from_secs(3_600)))
+            .call_deadline(Duration::from_secs(3_600))
+            .start()
+            .await
+            .unwrap();
+        let app = Router::new()
+            .route("/api/orders", post(async || "done"))
+            .route(
+                "/api/reports",
+                post(async || {
+                    let frames = [Ok::<_, std::convert::Infallible>("one"), Ok("two")];
+                    Body::from_stream(futures_util::stream::iter(frames))
+                }),
+            )
+            .layer(tower_activity::capture::ActivityLayer::new(pipeline.recorder()));
+        (store, pipeline, app)
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Sends requests until one has to wait, and returns it with the number that did not.
+    async fn fill(
+        app: &Router,
+    ) -> (usize, impl Future<Output = Result<Response<Body>, std::convert::Infallible>>) {
+        for count in 0..1_000 {
+            let mut future = Box::pin(app.clone().oneshot(request("POST", "/api/orders")));
+            if poll(future.as_mut()).is_pending() {
+                return (count, future);
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the queue is bounded");
+    }
+
+    fn stored(store: &Gated) -> Vec<Record> {
+        let mut all = store.store.all();
+        all.retain(|record| record.category != Category::System);
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_holds_the_answer_back_and_loses_nothing() {
+        let (store, pipeline, app) = shut().await;
+        let (count, waiting) = fill(&app).await;
+        store.permits.add_permits(Semaphore::MAX_PERMITS / 2);
+        assert_eq!(read(waiting.await.unwrap()).await, "done");
+        pipeline.flush().await;
+        assert_eq!(stored(&store).len(), count + 1);
+        assert_eq!(pipeline.tally().dropped.total(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_holds_the_last_frame_back() {
+        let (store, pipeline, app) = shut().await;
+        let (count, waiting) = fill(&app).await;
+        let response = app.clone().oneshot(request("POST", "/api/reports")).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(next(&mut body).await.unwrap(), "one", "frames before the last do not wait");
+        assert_eq!(next(&mut body).await.unwrap(), "two");
+        let mut end = Box::pin(body.frame());
+        assert!(poll(end.as_mut()).is_pending());
+        store.permits.add_permits(Semaphore::MAX_PERMITS / 2);
+        assert!(end.await.is_none());
+        waiting.await.unwrap();
+        pipeline.flush().await;
+        assert_eq!(stored(&store).len(), count + 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_while_it_waits_is_counted_once() {
+        let (store, pipeline, app) = shut().await;
+        let (count, waiting) = fill(&app).await;
+        drop(waiting);
+        let tally = pipeline.tally();
+        assert_eq!(tally.open_drafts, 0);
+        assert_eq!(tally.dropped.total(), 1, "nobody waits in a destructor");
+        store.permits.add_permits(Semaphore::MAX_PERMITS / 2);
+        pipeline.flush().await;
+        assert_eq!(stored(&store).len(), count);
+    }
+}

@@ -1,7 +1,6 @@
 //! What every module needs: a log in memory, requests, bodies that stop where they are told to.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -155,9 +154,6 @@ impl<T> Clone for Once<T> {
         Self(std::sync::Arc::clone(&self.0))
     }
 }
-
-/// An error that no service returns.
-pub(crate) type Never = Infallible;
 
 /// Whether a body says that nothing more comes.
 pub(crate) fn ended(body: &Body) -> bool {
