@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
-    builder::Overflow,
     feed::Feed,
     fold::{self, Fold, Folds},
     pool::Pool,
     queue::{Queue, Refused},
     recorder::Admission,
+    settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
 };
 use crate::{

@@ -62,6 +62,7 @@ mod queue;
 mod recorder;
 mod retry;
 mod scope;
+mod settings;
 mod settle;
 mod sink;
 mod tally;
@@ -69,12 +70,13 @@ mod writer;
 
 pub use builder::{
     DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
-    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Overflow, PipelineBuilder, StartError,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
 pub use scope::{Context, Scoped};
+pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};

@@ -12,10 +12,10 @@ use tokio::{sync::futures::OwnedNotified, time::Sleep};
 
 use super::{
     admit,
-    builder::Overflow,
     core::{Core, deadline_in},
     queue::{Lane, Refused},
     scope::{Context, Scoped},
+    settings::Overflow,
     tally::{DropReason, category_index},
 };
 use crate::{
