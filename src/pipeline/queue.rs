@@ -241,6 +241,12 @@ impl Queue {
         self.held.load(Ordering::SeqCst) & BYTES
     }
 
+    /// Tells whether `bytes` are so much of the budget that what they belong to should not go on
+    /// waiting for company: nothing else can be taken meanwhile.
+    pub(super) const fn is_mostly(&self, bytes: u64) -> bool {
+        bytes >= self.general_limit.bytes / 2
+    }
+
     /// Returns how many records lie in each lane: security, general.
     pub(super) fn lane_lens(&self) -> (usize, usize) {
         (self.security.len(), self.general.len())
