@@ -322,10 +322,12 @@ impl<S: Append> Writer<S> {
         self.core.counters.store(stored);
         self.core.counters.store_own(own, gaps);
         self.unsure = self.unsure.saturating_sub(count);
-        for record in self.batch.drain(..count.min(self.batch.len())) {
-            if let Some(record) = self.core.feed.publish(record) {
-                self.core.pool.put(record);
-            }
+        let left = self.batch.split_off(count.min(self.batch.len()));
+        let settled = std::mem::replace(&mut self.batch, left);
+        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put(record));
+        if self.batch.is_empty() {
+            // The larger buffer stays in use.
+            self.batch = emptied;
         }
     }
 
