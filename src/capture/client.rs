@@ -79,6 +79,13 @@ pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 pub(super) fn copy_chain(headers: &HeaderMap, chain: &mut String) -> Chain {
     chain.clear();
     for name in [X_FORWARDED_FOR, http::header::FORWARDED] {
+        let mut values = headers.get_all(&name).iter();
+        if let (Some(only), None) = (values.next(), values.next())
+            && let Some(line) = only.to_str().ok().filter(|line| line.len() <= LONGEST_CHAIN)
+        {
+            chain.push_str(line);
+            return Chain::Whole;
+        }
         let mut whole = true;
         let mut any = false;
         // Collected from the right so that the cut falls on the client's side.

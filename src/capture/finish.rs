@@ -171,12 +171,13 @@ fn network(state: &mut State, record: &mut Record, config: &super::config::Confi
     }
     let (path, query) =
         (state.target.get(..state.path_len), state.target.get(state.path_len + 1..));
-    let redactor = recorder.redactor();
-    redactor.path(
-        path.unwrap_or_default(),
-        record.path.buffer(),
-        &mut state.redactions.field("path"),
-    );
+    let (path, redactor) = (path.unwrap_or_default(), recorder.redactor());
+    if path == record.route.as_str() {
+        // The application's own text: there is nothing of the client in it.
+        record.path.set(path);
+    } else {
+        redactor.path(path, record.path.buffer(), &mut state.redactions.field("path"));
+    }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         let mut log = state.redactions.field("query");
         redactor.query(query, &KeySet::default(), record.query.buffer(), &mut log);
