@@ -1,9 +1,14 @@
 //! What the environment and the command line say, and how a start that fails is told.
 
-use std::{env, fmt, io, net::Ipv4Addr, path::PathBuf};
+use std::{env, error::Error, fmt, io, net::Ipv4Addr, path::PathBuf};
 
 use tokio::net::TcpListener;
-use tower_activity::store::{Append, Maintain, Read};
+use tower_activity::{
+    pipeline::StartError,
+    privacy::KeysError,
+    rules::RulesError,
+    store::{Append, Maintain, Read, StoreError},
+};
 
 /// What the quickstart was told.
 pub(crate) struct Settings {
@@ -23,50 +28,48 @@ impl Settings {
     /// Reads them; whatever is wrong is told with the way out.
     pub(crate) fn read() -> Result<Self, Trouble> {
         let mut demo = false;
-        for argument in env::args().skip(1) {
-            match argument.as_str() {
-                "--demo" => demo = true,
-                "--help" | "-h" => return Err(Trouble(HELP.to_owned())),
-                other => {
-                    return Err(Trouble(format!("`{other}` is unknown: there is only --demo")));
-                }
+        for argument in env::args_os().skip(1) {
+            demo = argument == "--demo";
+            if !demo {
+                return refuse(format!(
+                    "{argument:?} is unknown: --demo fills an empty store with 30 days of history; \
+                     the rest is in PORT, ACTIVITY_STORE, ACTIVITY_KEYS and ACTIVITY_RULES"
+                ));
             }
         }
+        best_effort()?;
         let store = variable("ACTIVITY_STORE").unwrap_or_else(|| "sqlite:activity.db".to_owned());
         if is_postgres(&store) && cfg!(not(feature = "postgres")) {
-            return Err(Trouble(
-                "this build has no Postgres: run it with --features postgres".to_owned(),
-            ));
+            return refuse("this build has no Postgres: run it with --features postgres");
         }
-        let keys = variable("ACTIVITY_KEYS").map(PathBuf::from).or_else(|| beside(&store));
-        Ok(Self {
-            port: port(variable("PORT").as_deref())?,
-            keys: keys.ok_or_else(|| {
-                Trouble("ACTIVITY_KEYS is not set: name a file for the keys, which a server has no place beside".to_owned())
-            })?,
-            store,
-            rules: variable("ACTIVITY_RULES").map_or_else(|| PathBuf::from(RULES), PathBuf::from),
-            demo,
-        })
-        .and_then(|settings| mode(variable("ACTIVITY_MODE").as_deref()).map(|()| settings))
+        let Some(keys) = variable("ACTIVITY_KEYS").map(PathBuf::from).or_else(|| beside(&store))
+        else {
+            return refuse(
+                "ACTIVITY_KEYS is not set: name a file for the keys of a log in Postgres",
+            );
+        };
+        let rules = variable("ACTIVITY_RULES").map_or_else(|| PathBuf::from(RULES), PathBuf::from);
+        Ok(Self { port: port()?, store, keys, rules, demo })
     }
 
     /// Takes the port, on this machine's own address only.
     pub(crate) async fn listen(&self) -> Result<TcpListener, Trouble> {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.map_err(|error| {
-            let port = self.port;
-            Trouble(match error.kind() {
-                io::ErrorKind::AddrInUse => format!("port {port} is taken: end the program that has it, or set PORT (0 takes a free one)"),
-                io::ErrorKind::PermissionDenied => format!("port {port} is not allowed: set PORT to one above 1023"),
-                _ => format!("port {port} cannot be opened ({error}): set PORT to another one"),
-            })
+        let port = self.port;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.or_else(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => refuse(format!(
+                "port {port} is taken: end the program that has it, or set PORT (0 takes a free one)"
+            )),
+            io::ErrorKind::PermissionDenied => {
+                refuse(format!("port {port} is not allowed: set PORT to one above 1023"))
+            }
+            _ => refuse(format!("port {port} cannot be opened ({error}): set PORT to another one")),
         })
     }
 
     /// Returns the store's address without the password that it may hold.
     pub(crate) fn store_shown(&self) -> String {
-        match self.store.split_once("://") {
-            Some((scheme, rest)) if rest.contains('@') => {
+        match self.store.split('?').next().unwrap_or_default().split_once("://") {
+            Some((scheme, rest)) if is_postgres(&self.store) => {
                 format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
             }
             _ => self.store.clone(),
@@ -86,35 +89,25 @@ fn is_postgres(store: &str) -> bool {
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/activity.toml");
 
-const HELP: &str = "cargo run --example quickstart [-- --demo]
-  --demo          fill an empty store with 30 days of history first
-  PORT            3000; 0 takes a free one
-  ACTIVITY_STORE  sqlite:activity.db, or postgres://… when built with --features postgres
-  ACTIVITY_KEYS   file of the keys; beside the SQLite file
-  ACTIVITY_RULES  rules file; examples/quickstart/activity.toml";
-
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn port(value: Option<&str>) -> Result<u16, Trouble> {
-    value.unwrap_or("3000").parse().map_err(|_| {
-        Trouble(format!(
-            "PORT is `{}`: set it to a number up to 65535 (0 takes a free port)",
-            value.unwrap_or_default()
-        ))
+fn port() -> Result<u16, Trouble> {
+    let Some(value) = variable("PORT") else { return Ok(3000) };
+    value.parse().or_else(|_| {
+        refuse(format!("PORT is `{value}`: set it to a number up to 65535 (0 takes a free port)"))
     })
 }
 
-fn mode(value: Option<&str>) -> Result<(), Trouble> {
-    match value {
-        None | Some("best_effort") => Ok(()),
-        Some(mode @ ("durable" | "strict")) => Err(Trouble(format!(
-            "ACTIVITY_MODE={mode} is not there yet: this version has best_effort"
-        ))),
-        Some(mode) => {
-            Err(Trouble(format!("ACTIVITY_MODE is `{mode}`: this version has best_effort")))
+/// Refuses to promise what this version cannot keep.
+fn best_effort() -> Result<(), Trouble> {
+    match variable("ACTIVITY_MODE").as_deref() {
+        None | Some("best_effort") if variable("ACTIVITY_SPOOL").is_none() => Ok(()),
+        None | Some("best_effort") => {
+            refuse("ACTIVITY_SPOOL is set, which asks for `durable`: this version has best_effort")
         }
+        Some(mode) => refuse(format!("ACTIVITY_MODE is `{mode}`: this version has best_effort")),
     }
 }
 
@@ -138,10 +131,43 @@ impl<S: Append + Read + Maintain + Clone> Store for S {}
 /// Why the quickstart did not start, in a sentence with the way out.
 pub(crate) struct Trouble(pub(crate) String);
 
-impl<E: std::error::Error> From<E> for Trouble {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
+fn refuse<T>(why: impl Into<String>) -> Result<T, Trouble> {
+    Err(Trouble(why.into()))
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        let text = with_causes(&error);
+        // Most say themselves what to do about it.
+        let way_out = if text.contains("; ") { "" } else { "; ACTIVITY_STORE says where it is" };
+        Self(text + way_out)
     }
+}
+
+macro_rules! troubles {
+    ($($error:ty)*) => {$(
+        impl From<$error> for Trouble {
+            fn from(error: $error) -> Self {
+                Self(with_causes(&error))
+            }
+        }
+    )*};
+}
+
+troubles!(io::Error KeysError RulesError StartError);
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    // Where the sentence has its way out already, causes only hide it.
+    while let Some(error) = cause.filter(|_| !text.contains("; ")) {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// What a program that ends with an error prints, after the word "Error".

@@ -121,8 +121,8 @@ impl fmt::Display for Line<'_> {
         }
         if let Some(micros) = record.duration_us {
             match micros {
-                ..1_000 => write!(f, " · 0.{} ms", micros / 100)?,
-                ..1_000_000 => write!(f, " · {} ms", micros / 1_000)?,
+                ..1_000 => write!(f, " · 0.{} ms", micros.max(0) / 100)?,
+                1_000..1_000_000 => write!(f, " · {} ms", micros / 1_000)?,
                 _ => write!(f, " · {}.{} s", micros / 1_000_000, micros / 100_000 % 10)?,
             }
         }

@@ -1,6 +1,6 @@
 //! How a pipeline is set up, and what is refused before anything starts.
 
-use std::{borrow::Cow, error, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     batcher::Limits,
@@ -11,13 +11,14 @@ use super::{
     pipeline::Pipeline,
     pool::{self, Pool},
     queue::{MAX_BYTES, MAX_COUNT, Queue},
+    settings::{Overflow, StartError},
     tally::{CATEGORIES, Counters, category_index},
     writer::{Setup, Writer},
 };
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
-    rules::{CompiledRules, Delivery, Rules, RulesError},
+    rules::{CompiledRules, Delivery, Rules},
     store::Append,
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
@@ -37,56 +38,6 @@ pub const DEFAULT_CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The least budget: two of the largest records, and the shares that are set aside.
 const MIN_QUEUE_BYTES: usize = 2 * 1024 * 1024;
-
-/// What happens to a record when the queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// It is dropped, counted, and told of in a gap record.
-    #[default]
-    DropNewest,
-    /// The request waits for room for so long, then it is dropped as above. Where nothing can wait (a
-    /// request whose future is dropped, [`Recorder::record`](super::Recorder::record)), it is dropped
-    /// at once.
-    Block(Duration),
-}
-
-/// Why a pipeline does not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The settings contradict each other, or this version cannot do what they ask; the text says which.
-    Settings(String),
-    /// The rules are not sound.
-    Rules(RulesError),
-    /// There is no tokio runtime with its timer enabled.
-    Runtime,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settings(what) => f.write_str(what),
-            Self::Rules(_) => f.write_str("the rules are not sound"),
-            Self::Runtime => f.write_str("a pipeline needs a tokio runtime with its timer enabled"),
-        }
-    }
-}
-
-impl error::Error for StartError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Rules(error) => Some(error),
-            Self::Settings(_) | Self::Runtime => None,
-        }
-    }
-}
-
-impl From<RulesError> for StartError {
-    fn from(error: RulesError) -> Self {
-        Self::Rules(error)
-    }
-}
 
 pub(super) type Retention = Arc<dyn Fn(&Record) -> Cow<'static, str> + Send + Sync>;
 
@@ -344,6 +295,7 @@ impl<S: Append> PipelineBuilder<S> {
             counters: Counters::default(),
             feed: Feed::default(),
             folds: Folds::default(),
+            runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
         });
         let setup = Setup {

@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
-    builder::Overflow,
     feed::Feed,
     fold::{self, Fold, Folds},
     pool::Pool,
     queue::{Queue, Refused},
     recorder::Admission,
+    settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
 };
 use crate::{
@@ -51,12 +51,17 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     pub(super) feed: Feed,
     pub(super) folds: Folds,
+    /// The runtime that the writer runs on.
+    pub(super) runtime: Handle,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
 }
 
 impl Core {
     /// Offers a finished record to the queue once, and counts what becomes of it.
+    ///
+    /// Everything that is recorded comes by here, prepared: this is the place for a spool, between the
+    /// preparation and the queue.
     pub(super) fn offer(
         &self,
         record: Box<Record>,

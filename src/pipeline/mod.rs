@@ -35,6 +35,14 @@
 //! **Not promised.** Records that are queued when the process dies are lost: delivery is `best_effort`.
 //! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
 //! promise them without.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, from the writer and never from the request path: the counters
+//! `activity_records_received_total`, `…_stored_total`, `…_dropped_total` (by `reason` and `category`),
+//! `…_quarantined_total`, `…_folded_total` and `activity_store_retries_total`; the gauges
+//! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
+//! `activity_batch_seconds`.
 
 mod admit;
 mod batcher;
@@ -54,6 +62,7 @@ mod queue;
 mod recorder;
 mod retry;
 mod scope;
+mod settings;
 mod settle;
 mod sink;
 mod tally;
@@ -61,13 +70,13 @@ mod writer;
 
 pub use builder::{
     DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
-    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Overflow, PipelineBuilder, StartError,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
-#[allow(unused_imports, reason = "the door for capture, which lies above")]
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
 pub use scope::{Context, Scoped};
+pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};

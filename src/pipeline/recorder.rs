@@ -12,15 +12,15 @@ use tokio::{sync::futures::OwnedNotified, time::Sleep};
 
 use super::{
     admit,
-    builder::Overflow,
     core::{Core, deadline_in},
     queue::{Lane, Refused},
     scope::{Context, Scoped},
+    settings::Overflow,
     tally::{DropReason, category_index},
 };
 use crate::{
-    privacy::{AddressPolicy, KeySet, Keys, Redactor},
-    record::{Category, Origin, Record, RecordId},
+    privacy::{AddressPolicy, Keys, Redactor},
+    record::{Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
     time::Clock,
 };
@@ -135,12 +135,14 @@ impl Recorder {
             return Err(Admission::Refused("action"));
         }
         record.origin = Origin::Manual;
+        // Seals are the writer's; a group that claims to be erased would be left without one.
+        record.seals = Seals::default();
+        record.schema_version = Record::SCHEMA_VERSION;
         Ok(Box::new(record))
     }
 }
 
 /// For capture and the HTTP interface.
-#[allow(dead_code, reason = "the door for capture, which lies above")]
 impl Recorder {
     /// Returns an empty draft, from the pool if there is one.
     ///
@@ -202,11 +204,6 @@ impl Recorder {
         &self.core.privacy.redactor
     }
 
-    /// Returns the keys that the rules redact beside the redactor's own, everywhere.
-    pub(crate) fn redact_keys(&self) -> &KeySet {
-        &self.core.privacy.extra_keys
-    }
-
     /// Returns the keys for pseudonyms, if there are any.
     pub(crate) fn keys(&self) -> Option<&Keys> {
         self.core.privacy.keys.as_ref()
@@ -255,9 +252,11 @@ impl Recorder {
                 }
                 Err(Refused::Full(record)) => record,
             };
-            let deadline = wait
-                .deadline
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline_in(patience))));
+            let deadline = wait.deadline.get_or_insert_with(|| {
+                // The timer of the writer's runtime: who records may run on another kind of executor.
+                let _runtime = self.core.runtime.enter();
+                Box::pin(tokio::time::sleep_until(deadline_in(patience)))
+            });
             if deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(self.core.lose(record, DropReason::Deadline));
             }

@@ -112,8 +112,12 @@ impl<S: Append> Writer<S> {
     /// Works until the queue is closed and drained, or the deadline of the shutdown passes. What is then
     /// left is counted in `drop`, as it is when the task ends in any other way.
     pub(super) async fn run(mut self) {
+        // In a batch of its own, so that it has the first number whatever leaf it lies in.
         let started = own::started(&self.config_digest);
         self.add_own(started);
+        if self.write().await.is_err() {
+            return;
+        }
         loop {
             let ending = self.gather().await;
             if self.write().await.is_err() {
@@ -124,7 +128,7 @@ impl<S: Append> Writer<S> {
                 break;
             }
         }
-        // In a batch of its own, so that it has the last number whatever leaf it lies in.
+        // As the first, so the last.
         let stopped = own::stopped(self.numbering.next_seq());
         self.add_own(stopped);
         // Past the deadline the stream ends without it, which is what its absence says.

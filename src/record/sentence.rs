@@ -208,7 +208,16 @@ fn write_system(f: &mut fmt::Formatter<'_>, record: &Record) -> Result<bool, fmt
             }
         }
         "folded" => {
-            write!(f, "{count} more requests like these were counted, not recorded singly")?
+            write!(f, "{count} more requests")?;
+            for (before, key) in [(" to ", "route"), (" from ", "prefix")] {
+                if let Some(text) = metadata[key].as_str() {
+                    write!(f, "{before}{}", visible(text))?;
+                }
+            }
+            if let Some(status) = metadata["status"].as_u64() {
+                write!(f, ", answered {status},")?;
+            }
+            f.write_str(" were counted and not recorded one by one")?;
         }
         "started" => f.write_str("recording started")?,
         "stopped" => f.write_str("recording stopped")?,
@@ -294,11 +303,21 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_tells_how_many_are_missing() {
+    fn what_is_missing_is_told_with_its_number() {
         let mut gap = record("gap", "", "");
         gap.category = Category::System;
         gap.metadata = Json::from_stored(r#"{"count":12,"reason":"queue_full"}"#);
         reads(&gap, "12 records are missing here: queue full");
+
+        gap.action.set("folded");
+        gap.metadata = Json::from_stored(
+            r#"{"count":240,"route":"/login","status":401,"prefix":"203.0.113.0/24"}"#,
+        );
+        reads(
+            &gap,
+            "240 more requests to /login from 203.0.113.0/24, answered 401, were counted and not \
+             recorded one by one",
+        );
     }
 
     #[test]

@@ -117,6 +117,14 @@ impl State {
                 return Err(StoreError::new(StoreErrorKind::Data, doing));
             }
         }
+        let mut ids = HashSet::with_capacity(batch.records().len());
+        if batch
+            .records()
+            .iter()
+            .any(|record| !ids.insert(record.id) || self.records.contains_key(&Keyset::of(record)))
+        {
+            return Err(StoreError::new(StoreErrorKind::Data, "append a record whose id is taken"));
+        }
         let new = new_entries(batch.records(), &mut self.encoder);
         // Time at the commit goes on from position to position, whatever the clock does.
         let floor = self.entries.last().map(|entry| entry.committed_at);
@@ -266,6 +274,21 @@ mod tests {
         assert_eq!(store.len(), 3);
         assert_eq!(append(&store, &records(4..=4)).await.unwrap().position(), 2);
         assert_eq!(store.storage().await.unwrap().rows, 4);
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_taken_is_refused_and_changes_nothing() {
+        let store = MemoryStore::new();
+        append(&store, &records(1..=2)).await.unwrap();
+        let mut again = records(3..=4);
+        again[1].id = again[0].id;
+        again[1].occurred_at = again[0].occurred_at;
+        assert_eq!(append(&store, &again).await.unwrap_err().kind(), StoreErrorKind::Data);
+        let mut again = records(3..=3);
+        again[0].id = records(1..=1)[0].id;
+        again[0].occurred_at = records(1..=1)[0].occurred_at;
+        assert_eq!(append(&store, &again).await.unwrap_err().kind(), StoreErrorKind::Data);
+        assert_eq!((store.len(), store.entries(0, 9).await.unwrap().len()), (2, 1));
     }
 
     #[tokio::test]

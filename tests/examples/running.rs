@@ -33,7 +33,14 @@ pub(crate) fn example(name: &str, folder: &Path) -> Command {
         .stderr(Stdio::piped())
         .env("PORT", "0")
         .kill_on_drop(true);
-    for name in ["ACTIVITY_STORE", "ACTIVITY_KEYS", "ACTIVITY_MODE", "ACTIVITY_RULES", "NO_COLOR"] {
+    for name in [
+        "ACTIVITY_STORE",
+        "ACTIVITY_KEYS",
+        "ACTIVITY_MODE",
+        "ACTIVITY_RULES",
+        "ACTIVITY_SPOOL",
+        "NO_COLOR",
+    ] {
         command.env_remove(name);
     }
     command
@@ -157,15 +164,26 @@ impl Running {
 
     /// Sends a signal, waits for the end, and returns the last line.
     pub(crate) async fn stop(mut self, signal: &str) -> (String, ExitStatus) {
+        let status = self.signal(signal).await;
+        (self.seen.pop().unwrap_or_default(), status)
+    }
+
+    /// Sends a signal, waits for the end, and returns the last line and all before it.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn stop_and_read(mut self, signal: &str) -> (String, Vec<String>) {
+        let status = self.signal(signal).await;
+        assert!(status.success(), "{status}");
+        (self.seen.pop().unwrap_or_default(), self.seen)
+    }
+
+    async fn signal(&mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.expect("kill");
         assert!(sent.success());
         while let Ok(Ok(Some(line))) = timeout(PATIENCE, self.lines.next_line()).await {
             self.seen.push(line);
         }
-        let status =
-            timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
-        (self.seen.pop().unwrap_or_default(), status)
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status")
     }
 }
 

@@ -1,6 +1,10 @@
 //! Starting, stopping, starting again, and what is said when it does not start.
 
-use std::{net::TcpListener, path::Path};
+use std::{
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,8 +34,10 @@ async fn a_signal_drains_and_a_restart_keeps_the_records() {
         tokio::io::AsyncReadExt::read_exact(&mut page, &mut head).await.unwrap();
 
         // At once: what is in the queue is stored before the end.
+        let asked = Instant::now();
         let (last, status) = shop.stop(signal).await;
         assert!(status.success(), "{status}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "whoever is still there is cut off then");
         assert_eq!(last, "stored 2 · dropped 0 · gaps 0", "round {round}");
     }
     let shop = Running::start(quickstart(folder.path(), &[])).await;

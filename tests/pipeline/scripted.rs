@@ -19,6 +19,8 @@ use tower_activity::{
 /// What the next call does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
+    /// Appends as it should.
+    Pass,
     /// Refuses to connect.
     NoConnection(StoreErrorKind),
     /// Fails without an effect.
@@ -182,7 +184,14 @@ impl Appender for ScriptedAppender {
             return failed(StoreErrorKind::Position { last_seq: 0 });
         }
         let mine = |s: &Step| {
-            matches!(s, Step::Fail(_) | Step::CommitThenFail(_) | Step::CommitThenHang | Step::Hang)
+            matches!(
+                s,
+                Step::Pass
+                    | Step::Fail(_)
+                    | Step::CommitThenFail(_)
+                    | Step::CommitThenHang
+                    | Step::Hang
+            )
         };
         match self.store.step(mine) {
             Some(Step::Fail(kind)) => return failed(kind),

@@ -167,10 +167,18 @@ pub(crate) fn run(command: &mut Command) -> Output {
     output
 }
 
-/// Returns a port that was free a moment ago.
+/// Returns a port that was free a moment ago, below those that the kernel gives to clients: one that is
+/// free because its server is down must not become a client's.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number =
+            std::process::id().wrapping_mul(31).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + u16::try_from(number % 12_000).expect("below 12,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A server of the test's own, which may be stopped and started; its end ends it.

@@ -41,7 +41,7 @@ macro_rules! suite {
             a_stream_stands_at_its_last_number,
             a_ledger_of_four_writers_has_no_holes,
             each_leaf_gets_an_entry_of_its_own,
-            a_ledger_goes_on_where_a_clock_went_back,
+            each_commit_is_later_than_the_one_before,
             entries_are_read_on_from_any_position,
             pages_are_complete_and_stable_while_records_arrive,
             filters_mean_what_they_mean_in_memory,
@@ -303,7 +303,7 @@ pub(crate) async fn each_leaf_gets_an_entry_of_its_own<F: Fixture>() {
     }
 }
 
-pub(crate) async fn a_ledger_goes_on_where_a_clock_went_back<F: Fixture>() {
+pub(crate) async fn each_commit_is_later_than_the_one_before<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
     let first = append(&store, &stream(14, 1..=2)).await.unwrap();

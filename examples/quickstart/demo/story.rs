@@ -375,7 +375,9 @@ impl<'k> Story<'k> {
         record.origin = Origin::System;
         record.actor_type = ActorType::System;
         record.action.set("gap");
-        record.outcome = Outcome::Success;
+        record.duration_us = None;
+        record.outcome = Outcome::Failure;
+        record.outcome_reason.set("queue_full");
         record.severity = 4;
         record.metadata = json_text(&json!({
             "count": 312, "reason": "queue_full", "first_at": first, "last_at": at,

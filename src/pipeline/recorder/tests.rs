@@ -234,3 +234,25 @@ async fn a_record_of_any_size_is_cut_and_never_dropped() {
     assert!(truncated.iter().any(|field| field == "request_body"));
     drop(pipeline);
 }
+
+/// Whoever records may run on an executor without a timer of its own.
+#[test]
+fn waiting_for_room_needs_no_runtime_around_it() {
+    let store = MemoryStore::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let overflow = Overflow::Block(Duration::from_secs(60));
+    let start = builder(&store).queue(8).overflow(overflow).start();
+    let pipeline = runtime.block_on(start).unwrap();
+    let recorder = pipeline.recorder();
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    let answers: Vec<_> = (0..8)
+        .map(|n| {
+            let record = Record::by("ana").updated("order", &n.to_string());
+            let mut waits = std::pin::pin!(recorder.record_wait(record));
+            waits.as_mut().poll(&mut cx).is_ready()
+        })
+        .collect();
+    assert_eq!(answers, [true, true, true, true, true, true, true, false]);
+    let report = runtime.block_on(pipeline.shutdown(Duration::from_secs(5)));
+    assert_eq!((report.received, report.stored), (7, 7));
+}

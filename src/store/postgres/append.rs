@@ -13,7 +13,7 @@ use super::{
     encode,
     error::is_duplicate,
     leaf::{leaf_name, push_hex, text_literal},
-    store::{Failure, Limits, PostgresStore},
+    store::{Access, Failure, Limits, PostgresStore},
 };
 use crate::{
     ledger::{Entry, Hash, NewEntry, leaf_hash, runs},
@@ -122,7 +122,7 @@ async fn position(
     limits: Limits,
     writer_id: WriterId,
 ) -> Result<i64, Failure> {
-    let begin = limits.begin("read write");
+    let begin = limits.begin(Access::AsAllowed);
     let sql = format!("{begin}; select activity.stream_position({writer_id}); commit");
     let row = raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;
     number(&row, 0)
@@ -140,7 +140,7 @@ async fn make_leaves(
         if known.iter().any(|(m, c)| *m == month && c == class) {
             continue;
         }
-        let (begin, literal) = (limits.begin("read write"), text_literal(class));
+        let (begin, literal) = (limits.begin(Access::AsAllowed), text_literal(class));
         let sql = format!("{begin}; select activity.make_leaf('{month}', {literal}); commit");
         raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
         if known.len() >= KNOWN_LEAVES {
@@ -163,7 +163,7 @@ async fn append(
 ) -> Result<Appended, Failure> {
     // READ COMMITTED is said, not assumed: under another level the trigger would check an old state. The
     // stream's lock makes whoever asks for its position wait until this transaction has ended.
-    let begin = limits.begin("read write");
+    let begin = limits.begin(Access::AsAllowed);
     let sql = format!("{begin}; select pg_advisory_xact_lock({})", batch.writer_id());
     raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     let mut entries = Vec::with_capacity(1);
@@ -256,10 +256,10 @@ fn push_values(sql: &mut String, index: usize, entry: &NewEntry) {
     let _infallible = write!(
         sql,
         "{comma}({writer_id}, {first_seq}, {last_seq}, '{month}', {class}, '{first_at}', \
-         '{last_at}', '\\x"
+         '{last_at}', decode('"
     );
     push_hex(sql, batch_root);
-    sql.push_str("')");
+    sql.push_str("', 'hex'))");
 }
 
 /// Reads a number from a reply in text form.

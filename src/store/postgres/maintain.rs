@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, query, raw_sql};
 use super::{
     decode::{integer, moment},
     migrations,
-    store::{Limits, PostgresStore},
+    store::{Access, Limits, PostgresStore},
 };
 use crate::{
     record::{Category, WriterId},
@@ -17,10 +17,12 @@ impl Maintain for PostgresStore {
         let limits = Limits::MIGRATION;
         let migrating = limits.bounded("bring the schema to this build's version", async {
             let mut connection = self.dial().await?;
-            raw_sql(AssertSqlSafe(limits.begin("read write"))).execute(&mut connection).await?;
+            raw_sql(AssertSqlSafe(limits.begin(Access::AsAllowed)))
+                .execute(&mut connection)
+                .await?;
             migrations::run(&mut connection).await?;
             // In a transaction of its own: what making leaves locks stays locked until its end.
-            let begin = limits.begin("read write");
+            let begin = limits.begin(Access::AsAllowed);
             let next = format!("commit; {begin}");
             raw_sql(AssertSqlSafe(next)).execute(&mut connection).await?;
             query("select activity.make_leaves($1)")

@@ -93,7 +93,7 @@ impl PostgresStore {
     /// Also for a single statement: outside of a transaction PgBouncer may parse a statement on one
     /// server and run it on another.
     pub(super) async fn reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let begin = self.limits().begin("read only");
+        let begin = self.limits().begin(Access::ReadOnly);
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
@@ -123,6 +123,15 @@ fn writable(options: &PgConnectOptions) -> PgConnectOptions {
     options.clone().extra_float_digits(None).statement_cache_capacity(0)
 }
 
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    /// Whatever the server allows. Not READ WRITE: a server that somebody made read-only stays so, and
+    /// one that became a replica says so in the way that we know it by.
+    AsAllowed,
+    ReadOnly,
+}
+
 /// How long the server, and we, wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits(Duration);
@@ -133,7 +142,11 @@ impl Limits {
     pub(super) const MIGRATION: Self = Self(Duration::from_secs(300));
 
     /// Returns the statements that begin a transaction under these limits.
-    pub(super) fn begin(self, access: &str) -> String {
+    pub(super) fn begin(self, access: Access) -> String {
+        let access = match access {
+            Access::AsAllowed => "",
+            Access::ReadOnly => "read only",
+        };
         let whole = self.0.as_millis().max(1);
         let lock = (self.0 / 2).as_millis().max(1);
         format!(

@@ -153,4 +153,24 @@ mod tests {
         );
         assert!(parse("").is_err());
     }
+
+    #[tokio::test]
+    async fn connections_are_set_up_as_the_promises_need() {
+        let options = in_memory();
+        let mut writer = creating(&options).connect().await.unwrap();
+        let mut reader = reading(&options).connect().await.unwrap();
+        for (pragma, value) in [
+            ("secure_delete", 1),
+            ("recursive_triggers", 1),
+            ("foreign_keys", 1),
+            ("synchronous", 1),
+        ] {
+            let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+            let set: i64 = sqlx::query_scalar(sql).fetch_one(&mut writer).await.unwrap();
+            assert_eq!(set, value, "{pragma}");
+        }
+        sqlx::query("CREATE TABLE t (a)").execute(&mut writer).await.unwrap();
+        sqlx::query("SELECT a FROM t").fetch_all(&mut reader).await.unwrap();
+        assert!(sqlx::query("INSERT INTO t VALUES (1)").execute(&mut reader).await.is_err());
+    }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::{Filter, Keyset},
-    record::RecordId,
     store::{Append as _, Appender as _, Read as _, StoreErrorKind},
     time::{Month, Timestamp},
 };
@@ -133,13 +132,13 @@ async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
          end $$";
     barring.execute(raw_sql(bar)).await.unwrap();
     let store = store.with_deadline(Duration::from_secs(5));
-    let april = Keyset { occurred_at: records[30].occurred_at, id: RecordId::NIL };
+    let april = time("2026-04-01T00:00:00Z");
     let march = Filter::new().from(records[20].occurred_at);
     // Behind a keyset: the later months are left out.
     let after = Keyset { occurred_at: records[25].occurred_at, id: records[25].id };
     let page = store.records(&march, Some(after), 50).await.unwrap();
     assert_eq!(page.records.len(), 5);
-    let page = store.records(&march.clone().to(april.occurred_at), None, 50).await.unwrap();
+    let page = store.records(&march.clone().to(april), None, 50).await.unwrap();
     assert_eq!(page.records.len(), 10);
     assert_eq!(store.record(records[22].id).await.unwrap().unwrap(), *records[22]);
 

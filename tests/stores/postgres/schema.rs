@@ -1,5 +1,7 @@
 //! The schema: made once, by us or by hand, by an ordinary owner; and what it refuses.
 
+use std::process::Command;
+
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::Filter,
@@ -13,7 +15,7 @@ use tower_activity::{
 use super::{batch, filled, store};
 use crate::{
     records::stream,
-    server::{Database, execute, programs, run, unprivileged},
+    server::{Database, execute, programs, run},
 };
 
 #[tokio::test]
@@ -203,27 +205,23 @@ async fn a_schema_of_a_newer_version_is_refused() {
 async fn the_files_applied_by_hand_leave_the_same_state() {
     let (ours, _store) = store().await;
     let theirs = Database::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut psql = unprivileged(&programs().join("psql"), folder.path());
+    let mut psql = Command::new(programs().join("psql"));
     psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", &theirs.url()]);
-    let mut files: Vec<_> = std::fs::read_dir("migrations/postgres")
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .collect();
     files.sort();
     for file in &files {
-        // Over stdin the files need not be readable to the user whom psql runs as.
-        let name = file.file_name().unwrap();
-        std::fs::copy(file, folder.path().join(name)).unwrap();
-        psql.arg("-f").arg(folder.path().join(name));
+        psql.arg("-f").arg(file);
     }
-    run(std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(folder.path()));
     run(&mut psql);
     PostgresStore::open(&theirs.url()).await.unwrap();
 
     let dump = |url: &str| {
-        let mut command = std::process::Command::new(programs().join("pg_dump"));
+        let mut command = Command::new(programs().join("pg_dump"));
         command.args(["--schema-only", "--schema=activity", "-d", url]);
         // Newer versions write a random key into these lines.
         let text = String::from_utf8(run(&mut command).stdout).unwrap();

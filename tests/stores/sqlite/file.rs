@@ -1,17 +1,18 @@
 //! The file: how it is opened, shared, locked, and what is left in it.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tower_activity::{
     ledger::{leaf_hash, root},
     record::{Canonical, Record, WriterId},
     store::{Append as _, Appender as _, Batch, Read as _, StoreErrorKind, sqlite::SqliteStore},
+    time::{ManualClock, Timestamp},
 };
 
 use super::InFile;
 use crate::{
-    records::{full, stream},
+    records::{NOON, full, stream},
     suite::{Fixture as _, all, append},
 };
 
@@ -113,6 +114,18 @@ async fn a_position_waits_for_the_commit_in_flight() {
     assert!(early.is_err(), "a plain read would have answered with the past");
     in_flight.execute_batch("COMMIT").unwrap();
     assert_eq!(position.await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_take_the_ledger_back() {
+    let fixture = InFile::new().await;
+    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(NOON)));
+    let store = fixture.open().await.with_clock(clock.clone());
+    let first = append(&store, &stream(1, 1..=2)).await.unwrap().committed_at();
+    assert_eq!(first.as_micros(), NOON);
+    clock.set(Timestamp::from_micros(NOON - 3_600_000_000));
+    let second = append(&store, &stream(1, 3..=4)).await.unwrap().committed_at();
+    assert_eq!(second.as_micros(), NOON + 1);
 }
 
 #[tokio::test]

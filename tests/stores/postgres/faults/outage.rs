@@ -4,13 +4,14 @@ use std::{cell::RefCell, io, sync::Once, time::Duration};
 
 use tower_activity::{
     pipeline::Pipeline,
-    store::{Append as _, StoreErrorKind, postgres::PostgresStore},
+    store::{Append as _, Appender as _, StoreErrorKind, postgres::PostgresStore},
 };
 
 use super::{assert_all_stored, assert_whole, create, scaled};
 use crate::{
-    postgres::store,
-    server::{Database, Server},
+    postgres::{batch, store},
+    records::stream,
+    server::{Database, Server, execute},
 };
 
 /// (8) Down and up again, with records arriving all the time.
@@ -166,4 +167,32 @@ async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
     pipeline.flush().await;
     let report = pipeline.shutdown(Duration::from_secs(30)).await;
     assert_all_stored(&report, 30);
+}
+
+/// (10) A database that is made read-only: held, nothing quarantined, and readable all the while.
+#[tokio::test]
+async fn a_database_that_turns_read_only_holds_the_records() {
+    let (database, store) = store().await;
+    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    create(&pipeline, 0..10);
+    pipeline.flush().await;
+    let read_only = |to: &str| {
+        format!("alter database {} set default_transaction_read_only = {to}", database.name())
+    };
+    database.execute(&read_only("on")).await;
+    let refused =
+        store.connect().await.unwrap().append(batch(&stream(5, 1..=3))).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::StalePrimary, "{refused:?}");
+    let terminate = "select pg_terminate_backend(pid) from pg_stat_activity \
+         where datname = current_database() and pid <> pg_backend_pid()";
+    database.execute(terminate).await;
+    create(&pipeline, 10..20);
+    retried(&pipeline, 4).await;
+    let tally = pipeline.tally();
+    assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
+    execute(database.admin(), &read_only("off")).await;
+    pipeline.flush().await;
+    assert_whole(&store, 20).await;
+    let report = pipeline.shutdown(Duration::from_secs(30)).await;
+    assert_all_stored(&report, 20);
 }
