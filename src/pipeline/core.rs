@@ -8,7 +8,7 @@ use super::{
     feed::Feed,
     fold::{self, Fold, Folds},
     pool::Pool,
-    queue::{Queue, Refused},
+    queue::{Lane, Queue, Refused},
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
@@ -66,7 +66,7 @@ impl Core {
         &self,
         record: Box<Record>,
         bytes: u32,
-        lane: super::queue::Lane,
+        lane: Lane,
     ) -> Admission {
         let id = record.id;
         self.counters.receive();
@@ -98,6 +98,7 @@ impl Core {
     pub(super) fn lose(&self, record: Box<Record>, reason: DropReason) -> Admission {
         self.counters.drop_record(
             reason,
+            Lane::of(&record),
             record.category,
             self.clock.now(),
             self.clock.monotonic(),
