@@ -62,12 +62,7 @@ impl Core {
     ///
     /// Everything that is recorded comes by here, prepared: this is the place for a spool, between the
     /// preparation and the queue.
-    pub(super) fn offer(
-        &self,
-        record: Box<Record>,
-        bytes: u32,
-        lane: Lane,
-    ) -> Admission {
+    pub(super) fn offer(&self, record: Box<Record>, bytes: u32, lane: Lane) -> Admission {
         let id = record.id;
         self.counters.receive();
         match self.queue.push(lane, record, bytes) {

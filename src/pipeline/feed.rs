@@ -83,8 +83,7 @@ impl Feed {
         // Stable: what occurred in the same microsecond stays in the order of its numbers.
         committed.sort_by_key(|record| record.occurred_at);
         for record in committed.drain(..) {
-            let mut wanted =
-                subscribers.iter().filter(|s| s.filter.matches(&record)).peekable();
+            let mut wanted = subscribers.iter().filter(|s| s.filter.matches(&record)).peekable();
             if wanted.peek().is_none() {
                 give_back(record);
                 continue;

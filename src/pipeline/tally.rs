@@ -208,8 +208,7 @@ impl Counters {
         self.last_loss[index].store(at, Ordering::Relaxed);
         let _kept_if_set =
             self.first_loss[index].compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
-        self.dropped[index][lane.index()][category_index(category)]
-            .fetch_add(1, Ordering::Release);
+        self.dropped[index][lane.index()][category_index(category)].fetch_add(1, Ordering::Release);
         self.warn(reason, monotonic);
     }
 

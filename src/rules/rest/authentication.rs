@@ -85,7 +85,10 @@ pub(super) fn read(method: &str, path: &Path) -> Vec<Reading> {
             login("callback")
         }
         // A link in a page logs out as well as a form does: many applications take GET.
-        ("GET" | "POST" | "PUT" | "DELETE", "logout" | "signout" | "sign_out" | "log_out" | "logoff") => {
+        (
+            "GET" | "POST" | "PUT" | "DELETE",
+            "logout" | "signout" | "sign_out" | "log_out" | "logoff",
+        ) => {
             vec![reading(
                 "rest:logout",
                 "user",

@@ -28,12 +28,7 @@ fn the_helpers_of_a_record_write_the_words_of_the_same_routes() {
         let meaning = plan.decide(&mask, &Ended::with_status(200)).unwrap();
         assert_eq!(
             (&*record.action, record.operation, Some(&*record.entity_type), record.category),
-            (
-                &*meaning.action,
-                meaning.operation,
-                meaning.entity_type.as_deref(),
-                meaning.category
-            ),
+            (&*meaning.action, meaning.operation, meaning.entity_type.as_deref(), meaning.category),
             "{method} {route}"
         );
         for related in &meaning.related {
@@ -46,12 +41,55 @@ fn the_helpers_of_a_record_write_the_words_of_the_same_routes() {
 #[test]
 fn a_word_means_the_same_operation_by_hand_and_in_a_rule() {
     for action in [
-        "create", "add_note", "register", "insert", "upload", "publish", "invite", "read", "view",
-        "list", "search", "export", "download", "update", "change", "set", "complete", "cancel",
-        "edit", "rename", "assign", "unassign", "approve", "reject", "close", "reopen", "enable",
-        "disable", "activate", "deactivate", "confirm", "reset_password", "delete", "remove",
-        "purge", "revoke", "login", "login_failed", "logout", "authenticate", "transfer", "move",
-        "restore", "undelete", "send", "run", "notify", "charge", "execute",
+        "create",
+        "add_note",
+        "register",
+        "insert",
+        "upload",
+        "publish",
+        "invite",
+        "read",
+        "view",
+        "list",
+        "search",
+        "export",
+        "download",
+        "update",
+        "change",
+        "set",
+        "complete",
+        "cancel",
+        "edit",
+        "rename",
+        "assign",
+        "unassign",
+        "approve",
+        "reject",
+        "close",
+        "reopen",
+        "enable",
+        "disable",
+        "activate",
+        "deactivate",
+        "confirm",
+        "reset_password",
+        "delete",
+        "remove",
+        "purge",
+        "revoke",
+        "login",
+        "login_failed",
+        "logout",
+        "authenticate",
+        "transfer",
+        "move",
+        "restore",
+        "undelete",
+        "send",
+        "run",
+        "notify",
+        "charge",
+        "execute",
     ] {
         let by_hand = Record::by("ana").verb(action).operation;
         assert_eq!(rest::operation_of(action), Some(by_hand), "{action}");
