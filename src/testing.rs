@@ -99,7 +99,6 @@ impl Recorded {
     }
 
     /// Returns the pipeline, for its tally and its feed.
-    #[must_use]
     pub const fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
