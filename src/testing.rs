@@ -147,7 +147,7 @@ impl Recorded {
         assert!(records.is_empty(), "{}", self.complaint("no record", &records));
     }
 
-    /// Returns what was recorded so far, each as one [`line`].
+    /// Returns what was recorded so far, each as one [`line()`].
     pub async fn lines(&self) -> Vec<String> {
         self.records().await.iter().map(line).collect()
     }
