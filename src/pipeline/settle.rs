@@ -12,7 +12,10 @@ use super::{
     retry::{Backoff, Complaints},
     writer::Writer,
 };
-use crate::store::{Append, Appender, Batch, StoreError, StoreErrorKind};
+use crate::{
+    record::RecordId,
+    store::{Append, Appender, Batch, StoreError, StoreErrorKind},
+};
 
 /// The deadline of the shutdown has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +155,10 @@ impl<S: Append> Writer<S> {
                             self.unsure = 0;
                             self.put_stub(&error).await;
                         }
+                        StoreErrorKind::Data if self.renamed != first => {
+                            self.unsure = 0;
+                            self.rename_stub();
+                        }
                         _ => self.wait_out(&error).await?,
                     }
                 }
@@ -215,6 +222,8 @@ impl<S: Append> Writer<S> {
         number::seal(&mut restored);
         self.batch.insert(0, restored);
         self.numbering.begin_anew(&mut self.batch);
+        // Numbers of the stream that has ended.
+        (self.stubbed, self.renamed) = (0, 0);
     }
 
     /// Says what is wrong, and waits as long as the kind of error asks for.
@@ -261,6 +270,14 @@ impl<S: Append> Writer<S> {
 
     fn is_stub(&self) -> bool {
         self.batch.first().is_some_and(|record| record.seq == self.stubbed)
+    }
+
+    /// Gives the stub at the front an id of its own: with nothing else left that a store could object to,
+    /// its id must be taken, by a record that the application recorded twice.
+    fn rename_stub(&mut self) {
+        let Some(stub) = self.batch.first_mut() else { return };
+        self.renamed = stub.seq;
+        stub.id = RecordId::from_bytes(self.core.ids.id(stub.occurred_at));
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.

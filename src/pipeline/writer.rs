@@ -58,6 +58,8 @@ pub(super) struct Writer<S: Append> {
     pub(super) unsure: usize,
     /// The number of the last record that a stub has taken the place of.
     pub(super) stubbed: i64,
+    /// The number of the last stub that got an id of its own.
+    pub(super) renamed: i64,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -93,6 +95,7 @@ impl<S: Append> Writer<S> {
             batch: Vec::new(),
             unsure: 0,
             stubbed: 0,
+            renamed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
