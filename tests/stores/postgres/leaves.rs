@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::{Filter, Keyset},
-    store::{Append as _, Appender as _, Read as _, StoreErrorKind},
+    store::{Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind},
     time::{Month, Timestamp},
 };
 
@@ -149,4 +149,25 @@ async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
         .unwrap();
     let entry = entries.iter().find(|entry| entry.new.first_seq == 21).unwrap();
     assert_eq!(store.entry_records(entry).await.unwrap().len(), 9);
+}
+
+#[tokio::test]
+async fn storage_reaches_as_far_as_the_leaves_that_are_there() {
+    let (database, store) = store().await;
+    let mut records = stream(5, 1..=30);
+    for (index, record) in (0..).zip(&mut records) {
+        let start = time(&format!("2026-0{}-01T00:00:00Z", index / 10 + 1));
+        record.occurred_at = Timestamp::from_micros(start.as_micros() + index);
+        record.id = crate::records::id(record.occurred_at, 5, record.seq);
+    }
+    store.connect().await.unwrap().append(batch(&records)).await.unwrap();
+    let reaches = async || {
+        let storage = store.storage().await.unwrap();
+        (storage.rows, storage.oldest, storage.newest)
+    };
+    let (oldest, newest) = (records[0].occurred_at, records[29].occurred_at);
+    assert_eq!(reaches().await, (30, Some(oldest), Some(newest)));
+    // As retention ends it.
+    database.execute("drop table activity.records_2026_01_activity").await;
+    assert_eq!(reaches().await, (30, Some(records[10].occurred_at), Some(newest)));
 }
