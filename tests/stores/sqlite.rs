@@ -2,6 +2,7 @@
 
 mod faults;
 mod file;
+mod pool;
 mod schema;
 
 use tempfile::TempDir;

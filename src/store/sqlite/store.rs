@@ -87,7 +87,9 @@ impl SqliteStore {
     ///
     /// Reads go through `pool`. Each writer opens a connection of its own with the pool's options, so the
     /// pool must be of a file, or of a database in memory that its connections share. Its journal mode is
-    /// left as it is; WAL is what lets readers and writers work at the same time.
+    /// left as it is; WAL is what lets readers and writers work at the same time. In a pool of
+    /// `sqlite::memory:`, whoever comes second is refused at once instead of waiting (SQLite's shared
+    /// cache); [`open`](Self::open) has no such limit.
     ///
     /// # Errors
     ///
