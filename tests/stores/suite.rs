@@ -53,6 +53,7 @@ macro_rules! suite {
             migrating_again_changes_nothing,
             storage_and_streams_add_up,
             a_record_that_is_recorded_twice_holds_up_nothing,
+            whatever_time_a_record_claims_it_is_found_by_its_id,
         );
     };
     (@facts $fixture:ty: $($fact:ident,)*) => {$(
@@ -546,4 +547,29 @@ pub(crate) async fn a_record_that_is_recorded_twice_holds_up_nothing<F: Fixture>
     let stub = stored.iter().find(|record| record.outcome_reason == "quarantined").unwrap();
     assert_eq!(stub.occurred_at, named.occurred_at);
     assert_eq!(store.record(stub.id).await.unwrap().as_ref(), Some(stub));
+}
+
+pub(crate) async fn whatever_time_a_record_claims_it_is_found_by_its_id<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let times = [i64::MIN, -1, 0, 1, NOON, NOON + 999, 4_102_444_800_000_000, i64::MAX];
+    for at in times {
+        let mut record = Record::by(Actor::user("ana")).created("order", &at.to_string());
+        record.occurred_at = Timestamp::from_micros(at);
+        // Named for the time that it claims, as an application does that makes its ids itself.
+        record.id = records::id(record.occurred_at, 1, at);
+        assert!(pipeline.recorder().record(record).is_accepted());
+    }
+    let report = pipeline.shutdown(Duration::from_secs(20)).await;
+    assert_eq!((report.stored, report.quarantined), (times.len() as u64, 0), "{report}");
+    let stored = all(&store).await;
+    for record in &stored {
+        assert_eq!(record.id.at().as_millis(), record.occurred_at.as_millis());
+        assert_eq!(store.record(record.id).await.unwrap().as_ref(), Some(record));
+    }
+    let orders = stored.iter().filter(|record| record.action == "create");
+    // What is kept as it was: NOON twice; no time at all is now, and no clock is to blame for it.
+    let skewed = orders.clone().filter(|record| !record.skewed.is_absent()).count();
+    assert_eq!((orders.count(), skewed), (times.len(), times.len() - 3));
 }

@@ -110,6 +110,41 @@ async fn the_newest_page_reads_only_the_leaves_it_needs() {
 }
 
 #[tokio::test]
+async fn every_ordinary_question_has_its_index() {
+    let (database, store) = store().await;
+    let mut records = stream(5, 1..=4_000);
+    for record in &mut records {
+        record.entity_id.set(&(record.seq % 997).to_string());
+        record.actor_id.set(&format!("actor {}", record.seq % 499));
+        record.tenant_id.set(&format!("tenant {}", record.seq % 401));
+        if record.seq % 503 == 0 {
+            record.action.set("Restore");
+        }
+    }
+    store.connect().await.unwrap().append(batch(&records)).await.unwrap();
+    database.execute("analyze activity.records").await;
+    let mut connection = database.connect().await;
+    for (condition, index) in [
+        ("entity_id = '7' and lower(entity_type) = 'order'", "entity_id_lower"),
+        ("actor_id = 'actor 7'", "actor_id"),
+        ("tenant_id = 'tenant 7'", "tenant_id"),
+        ("lower(action) = 'restore'", "lower"),
+        ("writer_id = 5 and seq between 10 and 20", "writer_id_seq"),
+    ] {
+        let sql = format!(
+            "explain (costs off) select * from activity.records where occurred_at >= '2026-05-01Z' \
+             and occurred_at < '2026-06-01Z' and retention_class = 'activity' and {condition} \
+             order by occurred_at desc, id desc limit 51"
+        );
+        let rows = connection.fetch_all(raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains(&format!("records_2026_05_activity_{index}")), "{condition}: {plan}");
+        assert!(!plan.contains("Seq Scan"), "{condition}: {plan}");
+    }
+}
+
+#[tokio::test]
 async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
     let (database, store) = store().await;
     let mut appender = store.connect().await.unwrap();

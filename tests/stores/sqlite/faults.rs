@@ -1,12 +1,17 @@
 //! Faults between the writer and a file that other processes use as well. The numbers in parentheses are
 //! those of the project's list of faults.
 
-use std::{fs, time::Duration};
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use tower_activity::{
     pipeline::Pipeline,
-    record::{Actor, Record},
-    store::{Read as _, StoreErrorKind, sqlite::SqliteStore},
+    record::{Actor, Record, WriterId},
+    store::{Append as _, Appender as _, Batch, Read as _, StoreErrorKind, sqlite::SqliteStore},
 };
 
 use super::InFile;
@@ -157,4 +162,90 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
         let seqs = stored.iter().map(|record| record.seq);
         assert!(seqs.eq(entry.new.first_seq..=entry.new.last_seq));
     }
+}
+
+const FILE: &str = "ACTIVITY_TEST_KILLED_FILE";
+const WRITER: &str = "ACTIVITY_TEST_KILLED_WRITER";
+const ROWS: i64 = 40;
+
+/// Appends without end, and says on stdout how far it has come. Does nothing but in a process that was
+/// started to be killed.
+#[tokio::test]
+async fn killed() {
+    let (Ok(file), Ok(writer)) = (env::var(FILE), env::var(WRITER)) else { return };
+    let writer: i64 = writer.parse().unwrap();
+    let mut appender = SqliteStore::open(&file).await.unwrap().connect().await.unwrap();
+    for first in (1..).step_by(ROWS as usize) {
+        let records = stream(writer, first..first + ROWS);
+        appender.append(Batch::new(&records).unwrap()).await.unwrap();
+        writeln!(std::io::stdout(), "stored {}", first + ROWS - 1).unwrap();
+    }
+}
+
+/// (33) Processes on one file, killed one after the other, beside one that lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_leaves_its_stream_whole_and_the_others_alone() {
+    let fixture = InFile::new().await;
+    let store = fixture.open().await;
+    let stop = tokio::sync::watch::Sender::new(false);
+    let survivor = tokio::spawn({
+        let (store, stop) = (store.clone(), stop.subscribe());
+        async move {
+            let mut appender = store.connect().await.unwrap();
+            let mut first = 1;
+            while !*stop.borrow() {
+                let records = stream(1, first..first + 5);
+                appender.append(Batch::new(&records).unwrap()).await.unwrap();
+                first += 5;
+            }
+            first - 1
+        }
+    });
+    let mut killed = Vec::new();
+    for kill in 0..4_usize {
+        let (file, writer) = (fixture.path(), 100 + kill as i64);
+        let said = tokio::task::spawn_blocking(move || {
+            let mut child = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "sqlite::faults::killed", "--nocapture"])
+                .env(FILE, file)
+                .env(WRITER, writer.to_string())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut stored = || {
+                let line = lines.by_ref().map_while(Result::ok).find(|l| l.contains("stored "));
+                line?.rsplit(' ').next()?.parse::<i64>().ok()
+            };
+            let mut last = 0;
+            for _ in 0..=kill * 3 {
+                last = stored().expect("the process works until it is killed");
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            while let Some(said) = stored() {
+                last = said;
+            }
+            last
+        });
+        killed.push((writer, said.await.unwrap()));
+    }
+    stop.send_replace(true);
+    let mut rows = survivor.await.unwrap();
+    let mut asked = store.connect().await.unwrap();
+    for (writer, said) in killed {
+        let last = asked.position(WriterId::new(writer)).await.unwrap();
+        assert!((said..=said + ROWS).contains(&last), "said {said}, stored {last}");
+        assert_eq!(last % ROWS, 0, "all of a batch or nothing");
+        rows += last;
+    }
+    let entries = store.entries(0, 1_000_000).await.unwrap();
+    assert!(entries.iter().map(|entry| entry.position).eq(1..=entries.len() as i64));
+    let mut found = 0;
+    for entry in &entries {
+        let stored = store.entry_records(entry).await.unwrap();
+        assert!(stored.iter().map(|r| r.seq).eq(entry.new.first_seq..=entry.new.last_seq));
+        found += stored.len() as i64;
+    }
+    assert_eq!(found, rows);
 }
