@@ -221,9 +221,9 @@ impl<S: Append> Writer<S> {
         restored.retention_class.set(restored.category.as_str());
         number::seal(&mut restored);
         self.batch.insert(0, restored);
-        self.numbering.begin_anew(&mut self.batch);
-        // Numbers of the stream that has ended.
+        // The numbers of the last stubs were those of the stream that ends here.
         (self.stubbed, self.renamed) = (0, 0);
+        self.numbering.begin_anew(&mut self.batch);
     }
 
     /// Says what is wrong, and waits as long as the kind of error asks for.
@@ -272,12 +272,14 @@ impl<S: Append> Writer<S> {
         self.batch.first().is_some_and(|record| record.seq == self.stubbed)
     }
 
-    /// Gives the stub at the front an id of its own: with nothing else left that a store could object to,
-    /// its id must be taken, by a record that the application recorded twice.
+    /// Gives the stub at the front an id of its own: what a stub still has that can be refused is an id
+    /// that another record has.
     fn rename_stub(&mut self) {
+        let core = &self.core;
         let Some(stub) = self.batch.first_mut() else { return };
+        quarantine::rename(stub, RecordId::from_bytes(core.ids.id(stub.occurred_at)));
+        number::seal(stub);
         self.renamed = stub.seq;
-        stub.id = RecordId::from_bytes(self.core.ids.id(stub.occurred_at));
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
