@@ -36,7 +36,12 @@ pub(super) fn plan<'a, B>(
     let uri = raw_uri(request);
     let path = uri.path();
     let (route, vouched) = route(rules, request, path);
-    let plan = rules.plan(request.method(), route);
+    let plan = match route {
+        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
+            rules.plan_named(request.method(), name)
+        }
+        route => rules.plan(request.method(), route),
+    };
     if plan.is_none() {
         return None;
     }
@@ -56,6 +61,12 @@ fn route<'a, B>(
     if let Some(matched) = matched.filter(|matched| !matched.ends_with("{*rest}")) {
         return (Route::Template(matched), Said::ROUTED);
     }
+    // A route that the rules know stays what it is, whatever content type a client claims: otherwise one
+    // header would be enough to slip past a rule.
+    let known = rules.template_for(path);
+    if let Some(known) = known.filter(|_| matched.is_none()).filter(|known| !known.contains('*')) {
+        return (Route::Template(known), Said::default());
+    }
     // gRPC paths are made of names, and the names are the route.
     if is_grpc(request)
         && let Some(template) = grpc_route(request.uri().path())
@@ -65,7 +76,7 @@ fn route<'a, B>(
     if let Some(matched) = matched {
         return (Route::Template(matched), Said::ROUTED);
     }
-    match rules.template_for(path) {
+    match known {
         Some(template) => (Route::Template(template), Said::default()),
         None => (Route::Unmatched, Said::default()),
     }
