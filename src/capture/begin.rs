@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Version, header};
+use http::{HeaderValue, Request, Uri, Version, header};
 
 use super::{
     Activity, client,
@@ -24,6 +24,8 @@ pub(super) struct Planned<'a> {
     mask: Mask,
     route: Route<'a>,
     vouched: Said,
+    uri: &'a Uri,
+    host: Option<&'a str>,
 }
 
 /// Looks the plan of a request up; `None` when no ending of it can make a record.
@@ -31,14 +33,16 @@ pub(super) fn plan<'a, B>(
     rules: &'a CompiledRules,
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
-    let path = raw_path(request);
+    let uri = raw_uri(request);
+    let path = uri.path();
     let (route, vouched) = route(rules, request, path);
     let plan = rules.plan(request.method(), route);
     if plan.is_none() {
         return None;
     }
-    let mask = plan.applicable(request.headers(), host(request), path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched })
+    let host = host(request);
+    let mask = plan.applicable(request.headers(), host, path);
+    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri, host })
 }
 
 /// Returns the route, and what vouches for it.
@@ -47,15 +51,21 @@ fn route<'a, B>(
     request: &'a Request<B>,
     path: &str,
 ) -> (Route<'a>, Said) {
-    // gRPC paths are made of names, and the names are the route. Before the router's template: tonic
-    // serves each service under one that ends in a wildcard.
+    #[cfg(feature = "axum")]
+    let matched = request.extensions().get::<axum::extract::MatchedPath>();
+    // tonic serves each service under a template that ends in a wildcard: there the method is in the path.
+    #[cfg(feature = "axum")]
+    if let Some(matched) = matched.filter(|matched| !matched.as_str().ends_with("{*rest}")) {
+        return (Route::Template(matched.as_str()), Said::ROUTED);
+    }
+    // gRPC paths are made of names, and the names are the route.
     if is_grpc(request)
         && let Some(template) = grpc_route(request.uri().path())
     {
         return (Route::Template(template), Said::GRPC_ROUTE);
     }
     #[cfg(feature = "axum")]
-    if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>() {
+    if let Some(matched) = matched {
         return (Route::Template(matched.as_str()), Said::ROUTED);
     }
     match rules.template_for(path) {
@@ -86,21 +96,13 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Returns the path as the client sent it: nested routers strip their prefix from the URI.
-fn raw_path<B>(request: &Request<B>) -> &str {
+/// Returns the URI as the client sent it: nested routers strip their prefix from that of the request.
+fn raw_uri<B>(request: &Request<B>) -> &Uri {
     #[cfg(feature = "axum")]
     if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
-        return original.0.path();
+        return &original.0;
     }
-    request.uri().path()
-}
-
-fn raw_query<B>(request: &Request<B>) -> Option<&str> {
-    #[cfg(feature = "axum")]
-    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
-        return original.0.query();
-    }
-    request.uri().query()
+    request.uri()
 }
 
 fn host<B>(request: &Request<B>) -> Option<&str> {
@@ -124,15 +126,15 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
     record.origin = Origin::Request;
     record.method.set(request.method().as_str());
     record.http_version.set(version(request.version()));
-    if let Some(host) = host(request) {
+    if let Some(host) = planned.host {
         record.host.set(cut(host));
     }
     record.route.set(cut(planned.route.as_str()));
     Draft::open(&config.pool, |state| {
-        state.target.push_str(raw_path(request));
+        state.target.push_str(planned.uri.path());
         state.path_len = state.target.len();
         if config.query
-            && let Some(query) = raw_query(request)
+            && let Some(query) = planned.uri.query()
         {
             state.target.push('?');
             state.target.push_str(query);
@@ -198,7 +200,7 @@ pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer
         if state.said.has(Said::ROUTED) || state.said.has(Said::GRPC_ROUTE) {
             return;
         }
-        let path = raw_path(request);
+        let path = raw_uri(request).path();
         let (route, Said::ROUTED) = route(rules, request, path) else { return };
         let plan = rules.plan(request.method(), route);
         open.mask = plan.applicable(request.headers(), host(request), path);

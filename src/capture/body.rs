@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     draft::{Draft, Finished, Shared},
+    future::Waiting,
     guard::PanicGuard,
     head,
     kind::error_kind,
@@ -106,8 +107,7 @@ pin_project! {
         #[pin]
         inner: B,
         watch: Option<Watch>,
-        finished: Option<Finished>,
-        held: Option<Result<Frame<B::Data>, B::Error>>,
+        waiting: Option<Box<Waiting<Option<Result<Frame<B::Data>, B::Error>>>>>,
     }
 }
 
@@ -121,11 +121,11 @@ pub(super) struct Watch {
 
 impl<B: Body> ResponseBody<B> {
     pub(super) const fn new(inner: B, watch: Watch) -> Self {
-        Self { inner, watch: Some(watch), finished: None, held: None }
+        Self { inner, watch: Some(watch), waiting: None }
     }
 
     pub(super) const fn untouched(inner: B) -> Self {
-        Self { inner, watch: None, finished: None, held: None }
+        Self { inner, watch: None, waiting: None }
     }
 }
 
@@ -150,10 +150,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        if let Some(finished) = this.finished {
-            ready!(finished.poll(cx));
-            *this.finished = None;
-            return Poll::Ready(this.held.take());
+        if let Some(waiting) = this.waiting {
+            ready!(waiting.finished.poll(cx));
+            return Poll::Ready(this.waiting.take().and_then(|waiting| waiting.held));
         }
         let Some(watch) = this.watch else { return this.inner.poll_frame(cx) };
         let guard = PanicGuard::new(&mut watch.draft);
@@ -167,8 +166,7 @@ where
             && finished.poll(cx).is_pending()
         {
             // Only a pipeline that was built to block makes a client wait for its last frame.
-            *this.finished = Some(finished);
-            *this.held = polled;
+            *this.waiting = Some(Box::new(Waiting { finished, held: polled }));
             return Poll::Pending;
         }
         Poll::Ready(polled)
@@ -180,7 +178,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         // A frame that waits for the queue is still to come.
-        self.held.is_none() && self.inner.is_end_stream()
+        self.waiting.is_none() && self.inner.is_end_stream()
     }
 }
 

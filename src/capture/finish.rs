@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    client::{Chain, chain_json},
+    client::{Chain, push_chain},
     draft::{Bytes, Open, Said, State},
     json,
     outcome::{self, Ending},
@@ -100,28 +100,30 @@ fn name(state: &State, record: &mut Record, meaning: &Meaning, keys: Option<&Key
     }
 }
 
-fn id_from(
+fn id_from<'a>(
     from: &EntityIdFrom,
-    state: &State,
+    state: &'a State,
     record: &Record,
     meaning: &Meaning,
-) -> Option<String> {
-    let location = || (!state.location.is_empty()).then(|| state.location.clone());
+) -> Option<Cow<'a, str>> {
+    let location = || (!state.location.is_empty()).then(|| Cow::Borrowed(&*state.location));
+    let owned = |id: Option<String>| id.map(Cow::Owned);
     match from {
         EntityIdFrom::Nothing => None,
-        EntityIdFrom::Param(name) => meaning.path_param(state.path(), name).map(Cow::into_owned),
+        EntityIdFrom::Param(name) => meaning.path_param(state.path(), name),
         EntityIdFrom::Location => location(),
         EntityIdFrom::Created => location().or_else(|| {
             let answer = &state.response;
-            (answer.is_whole() && answer.bytes().len() <= crate::rules::SCAN_BYTES)
-                .then(|| json::created_id(answer.bytes()))
-                .flatten()
+            let scanned = answer.is_whole() && answer.bytes().len() <= crate::rules::SCAN_BYTES;
+            owned(scanned.then(|| json::created_id(answer.bytes())).flatten())
         }),
-        EntityIdFrom::Request(pointer) => json::at_pointer(state.request.bytes(), pointer.as_str()),
-        EntityIdFrom::Response(pointer) => {
-            json::at_pointer(state.response.bytes(), pointer.as_str())
+        EntityIdFrom::Request(pointer) => {
+            owned(json::at_pointer(state.request.bytes(), pointer.as_str()))
         }
-        EntityIdFrom::Actor => record.actor_id.as_option().map(str::to_owned),
+        EntityIdFrom::Response(pointer) => {
+            owned(json::at_pointer(state.response.bytes(), pointer.as_str()))
+        }
+        EntityIdFrom::Actor => owned(record.actor_id.as_option().map(str::to_owned)),
     }
 }
 
@@ -165,16 +167,17 @@ fn network(state: &mut State, record: &mut Record, config: &super::config::Confi
     }
     // The chain holds the address too: it is kept only where the address is.
     if state.chained != Chain::Absent && policy == crate::privacy::AddressPolicy::Full {
-        record.forwarded.buffer().push_str(&chain_json(&state.chain));
+        push_chain(&state.chain, record.forwarded.buffer());
     }
     let (path, query) =
         (state.target.get(..state.path_len), state.target.get(state.path_len + 1..));
-    let redactor = recorder.redactor();
-    redactor.path(
-        path.unwrap_or_default(),
-        record.path.buffer(),
-        &mut state.redactions.field("path"),
-    );
+    let (path, redactor) = (path.unwrap_or_default(), recorder.redactor());
+    if path == record.route.as_str() {
+        // The application's own text: there is nothing of the client in it.
+        record.path.set(path);
+    } else {
+        redactor.path(path, record.path.buffer(), &mut state.redactions.field("path"));
+    }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         let mut log = state.redactions.field("query");
         redactor.query(query, &KeySet::default(), record.query.buffer(), &mut log);

@@ -34,9 +34,9 @@ pin_project! {
         inner: F,
         draft: Option<Draft>,
         head_request: bool,
-        made_id: Option<(HeaderName, HeaderValue)>,
-        finished: Option<Finished>,
-        held: Option<F::Output>,
+        made_id: MadeId,
+        // Boxed, because they are rare: a future is moved a few times before it is polled.
+        waiting: Option<Box<Waiting<F::Output>>>,
         bodies: PhantomData<fn() -> W>,
     }
 }
@@ -48,8 +48,7 @@ impl<F: Future, W> ResponseFuture<F, W> {
             draft: None,
             head_request: false,
             made_id: None,
-            finished: None,
-            held: None,
+            waiting: None,
             bodies: PhantomData,
         }
     }
@@ -58,15 +57,14 @@ impl<F: Future, W> ResponseFuture<F, W> {
         inner: F,
         draft: Draft,
         head_request: bool,
-        made_id: Option<(HeaderName, HeaderValue)>,
+        made_id: MadeId,
     ) -> Self {
         Self {
             inner,
             draft: Some(draft),
             head_request,
             made_id,
-            finished: None,
-            held: None,
+            waiting: None,
             bodies: PhantomData,
         }
     }
@@ -89,11 +87,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = if let Some(finished) = this.finished {
-            ready!(finished.poll(cx));
-            *this.finished = None;
-            match this.held.take() {
-                Some(result) => result,
+        let result = if let Some(waiting) = this.waiting {
+            ready!(waiting.finished.poll(cx));
+            match this.waiting.take() {
+                Some(waiting) => waiting.held,
                 // Polled after completion: the inner future answers for that.
                 None => ready!(this.inner.poll(cx)),
             }
@@ -104,7 +101,8 @@ where
             let polled = this.inner.poll(cx);
             guard.disarm();
             let mut result = ready!(polled);
-            if let (Some((name, value)), Ok(response)) = (this.made_id.take(), result.as_mut()) {
+            if let (Some(made), Ok(response)) = (this.made_id.take(), result.as_mut()) {
+                let (name, value) = *made;
                 response.headers_mut().entry(name).or_insert(value);
             }
             match end(this.draft, &result, *this.head_request) {
@@ -112,8 +110,7 @@ where
                 End::Here(Some(mut finished)) => {
                     if finished.poll(cx).is_pending() {
                         // Only a pipeline that was built to block makes a client wait for its answer.
-                        *this.finished = Some(finished);
-                        *this.held = Some(result);
+                        *this.waiting = Some(Box::new(Waiting { finished, held: result }));
                         return Poll::Pending;
                     }
                     result
@@ -127,6 +124,15 @@ where
         };
         Poll::Ready(result.map(|response| response.map(W::pass_response)))
     }
+}
+
+/// The header that a made request id is answered with.
+pub(super) type MadeId = Option<Box<(HeaderName, HeaderValue)>>;
+
+/// What waits for room in the queue, and its record.
+pub(super) struct Waiting<T> {
+    pub(super) finished: Finished,
+    pub(super) held: T,
 }
 
 enum End {

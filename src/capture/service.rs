@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -17,7 +17,7 @@ use super::{
     body::RequestBody,
     config::Config,
     draft::Draft,
-    future::ResponseFuture,
+    future::{MadeId, ResponseFuture},
     guard::PanicGuard,
     head,
     wrap::{SameBody, WrapRequest, WrapResponse},
@@ -94,8 +94,6 @@ where
     }
 }
 
-type MadeId = Option<(HeaderName, HeaderValue)>;
-
 impl<S, W> ActivityService<S, W> {
     fn call_recorded<ReqB, ResB>(
         &mut self,
@@ -169,5 +167,5 @@ fn make_id<B>(config: &Config, request: &mut Request<B>, activity: &Activity) ->
     });
     let value = made?;
     request.headers_mut().insert(config.request_id.clone(), value.clone());
-    Some((config.request_id.clone(), value))
+    Some(Box::new((config.request_id.clone(), value)))
 }

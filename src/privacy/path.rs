@@ -7,21 +7,21 @@ const SHORTEST_TOKEN: usize = 20;
 
 /// Rewrites the segments of a path.
 pub(super) fn rewrite(context: &Context<'_>, raw: &str, out: &mut String, log: &mut FieldLog<'_>) {
-    let mut text = String::new();
+    let mut buffer = String::new();
     for (n, segment) in raw.split('/').enumerate() {
         if n > 0 {
             out.push('/');
         }
-        text.clear();
-        // A `+` of a path is a plus sign: it may stand in an address.
-        decode(segment.replace('+', "%2B").as_bytes(), &mut text);
-        if text.contains('%') {
-            let once = std::mem::take(&mut text);
-            decode(once.replace('+', "%2B").as_bytes(), &mut text);
-        }
-        let method = if holds_email(&text) {
+        // Most segments are as plain as they look, and cost no copy.
+        let text = if segment.contains(['%', '+']) {
+            decoded(segment, &mut buffer);
+            buffer.as_str()
+        } else {
+            segment
+        };
+        let method = if holds_email(text) {
             Some(Method::Email)
-        } else if let Some((_, method)) = context.text_masked(&text, false) {
+        } else if let Some((_, method)) = context.text_masked(text, false) {
             Some(method)
         } else if text.split(|c: char| !is_token_char(c)).any(is_token) {
             Some(Method::Token)
@@ -35,6 +35,17 @@ pub(super) fn rewrite(context: &Context<'_>, raw: &str, out: &mut String, log: &
             }
             None => out.push_str(segment),
         }
+    }
+}
+
+/// Decodes a segment, twice where that leaves something to decode.
+fn decoded(segment: &str, text: &mut String) {
+    text.clear();
+    // A `+` of a path is a plus sign: it may stand in an address.
+    decode(segment.replace('+', "%2B").as_bytes(), text);
+    if text.contains('%') {
+        let once = std::mem::take(text);
+        decode(once.replace('+', "%2B").as_bytes(), text);
     }
 }
 
