@@ -180,7 +180,7 @@ fn network(state: &mut State, record: &mut Record, config: &super::config::Confi
     }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         let mut log = state.redactions.field("query");
-        redactor.query(query, &KeySet::default(), record.query.buffer(), &mut log);
+        redactor.query(query, KeySet::none(), record.query.buffer(), &mut log);
     }
 }
 

@@ -27,7 +27,8 @@ pub fn params<'p>(template: &str, raw_path: &'p str, name: &str) -> Option<Cow<'
 
 /// Reads a parameter without parsing the template anew.
 pub(super) fn read<'p>(template: &Pattern, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
-    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let end = path.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    let path = &path[..end.unwrap_or(path.len())];
     let segments = template.segments();
     let count = split(path).count();
     let fixed = segments.iter().filter(|s| !matches!(s, Segment::Rest { .. })).count();
@@ -95,6 +96,9 @@ fn tail<'p>(
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
+    if !text.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
     percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
 }
 
