@@ -8,7 +8,7 @@ use super::{
     Activity, client,
     config::Config,
     draft::{Draft, Open, Said, State},
-    trace,
+    trace, with_axum,
 };
 use crate::{
     record::{Actor, Origin},
@@ -51,12 +51,10 @@ fn route<'a, B>(
     request: &'a Request<B>,
     path: &str,
 ) -> (Route<'a>, Said) {
-    #[cfg(feature = "axum")]
-    let matched = request.extensions().get::<axum::extract::MatchedPath>();
+    let matched = with_axum::matched_path(request.extensions());
     // tonic serves each service under a template that ends in a wildcard: there the method is in the path.
-    #[cfg(feature = "axum")]
-    if let Some(matched) = matched.filter(|matched| !matched.as_str().ends_with("{*rest}")) {
-        return (Route::Template(matched.as_str()), Said::ROUTED);
+    if let Some(matched) = matched.filter(|matched| !matched.ends_with("{*rest}")) {
+        return (Route::Template(matched), Said::ROUTED);
     }
     // gRPC paths are made of names, and the names are the route.
     if is_grpc(request)
@@ -64,9 +62,8 @@ fn route<'a, B>(
     {
         return (Route::Template(template), Said::GRPC_ROUTE);
     }
-    #[cfg(feature = "axum")]
     if let Some(matched) = matched {
-        return (Route::Template(matched.as_str()), Said::ROUTED);
+        return (Route::Template(matched), Said::ROUTED);
     }
     match rules.template_for(path) {
         Some(template) => (Route::Template(template), Said::default()),
@@ -98,11 +95,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 
 /// Returns the URI as the client sent it: nested routers strip their prefix from that of the request.
 fn raw_uri<B>(request: &Request<B>) -> &Uri {
-    #[cfg(feature = "axum")]
-    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
-        return &original.0;
-    }
-    request.uri()
+    with_axum::original_uri(request.extensions()).unwrap_or(request.uri())
 }
 
 fn host<B>(request: &Request<B>) -> Option<&str> {

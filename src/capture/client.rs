@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::{
     forwarded::{self, ForwardedHeader, Hop, X_FORWARDED_FOR},
-    json,
+    json, with_axum,
 };
 
 /// The peer of a connection, for services that are not run by axum or tonic.
@@ -61,9 +61,8 @@ impl Trust {
 
 /// Returns the address of the connection's other end, if whoever accepted it said so.
 pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    #[cfg(feature = "axum")]
-    if let Some(info) = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>() {
-        return Some(info.0.ip());
+    if let Some(peer) = with_axum::connect_info(extensions) {
+        return Some(peer);
     }
     #[cfg(feature = "tonic")]
     if let Some(info) = extensions.get::<tonic::transport::server::TcpConnectInfo>() {

@@ -34,8 +34,6 @@ mod client;
 mod config;
 mod diff;
 mod draft;
-#[cfg(feature = "axum")]
-mod extract;
 mod finish;
 mod forwarded;
 mod future;
@@ -50,6 +48,8 @@ mod outcome;
 mod service;
 mod tee;
 mod trace;
+#[cfg_attr(not(feature = "axum"), path = "without_axum.rs")]
+mod with_axum;
 mod wrap;
 
 pub use activity::{Activity, TooLate};

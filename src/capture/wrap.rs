@@ -151,16 +151,6 @@ impl<B: Body> WrapResponse<B> for OwnBody {
     }
 }
 
-#[cfg(feature = "axum")]
-impl RewrapBody for axum::body::Body {
-    fn rewrap<B>(body: B) -> Self
-    where
-        B: Body<Data = Self::Data, Error = Self::Error> + Send + 'static,
-    {
-        Self::new(axum_error::Flat { inner: body })
-    }
-}
-
 #[cfg(feature = "tonic")]
 impl RewrapBody for tonic::body::Body {
     fn rewrap<B>(body: B) -> Self
@@ -168,47 +158,5 @@ impl RewrapBody for tonic::body::Body {
         B: Body<Data = Self::Data, Error = Self::Error> + Send + 'static,
     {
         Self::new(body)
-    }
-}
-
-#[cfg(feature = "axum")]
-mod axum_error {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use http_body::{Body, Frame, SizeHint};
-    use pin_project_lite::pin_project;
-
-    pin_project! {
-        /// Takes axum's box off the errors of a body, because axum puts it on again.
-        ///
-        /// Two boxes would hide the error from those who look for its type, such as axum itself when it
-        /// decides between 400 and 413.
-        pub(super) struct Flat<B> {
-            #[pin]
-            pub(super) inner: B,
-        }
-    }
-
-    impl<B: Body<Error = axum::Error>> Body for Flat<B> {
-        type Data = B::Data;
-        type Error = axum::BoxError;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-            self.project().inner.poll_frame(cx).map_err(axum::Error::into_inner)
-        }
-
-        fn size_hint(&self) -> SizeHint {
-            self.inner.size_hint()
-        }
-
-        fn is_end_stream(&self) -> bool {
-            self.inner.is_end_stream()
-        }
     }
 }
