@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 use tower_activity::{
     Activity, ActivityLayer, Pipeline,
     query::Filter,
-    record::Actor,
+    record::{Actor, Field},
     store::{MemoryStore, Read as _},
 };
 
@@ -47,8 +47,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for record in store.records(&updates, None, 10).await?.records {
         println!("{}", record.sentence());
         // Fields named like secrets are told of, their values are not.
-        for field in ["entity_name", "reason", "changes", "targets", "metadata", "tenant_id"] {
-            println!("  {field}: {}", serde_json::to_value(&record)?[field]);
+        for name in ["entity_name", "reason", "changes", "targets", "metadata", "tenant_id"] {
+            let value = Field::named(name).map(|field| field.value(&record));
+            println!("  {name}: {}", serde_json::to_string(&value)?);
         }
     }
     Ok(())

@@ -12,8 +12,11 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::{Value, json};
-use tower_activity::rules::{CompiledRules, Rules};
+use serde::Serialize;
+use tower_activity::{
+    record::Operation,
+    rules::{CompiledRules, Rules},
+};
 
 fn main() -> ExitCode {
     let rules = match Rules::rest().compile() {
@@ -68,7 +71,8 @@ fn explain_all(
         if !method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {
             return Err(format!("line {n}: `{}` is not a method", method.escape_debug()));
         }
-        let told = explain(rules, &method.to_ascii_uppercase(), path);
+        let told = explain(rules, &method.to_ascii_uppercase(), path)
+            .map_err(|e| format!("line {n}: could not write JSON: {e}"))?;
         writeln!(out, "{told}").map_err(|e| format!("could not write: {e}"))?;
     }
     match columns {
@@ -79,22 +83,41 @@ fn explain_all(
     }
 }
 
-fn explain(rules: &CompiledRules, method: &str, route: &str) -> Value {
+/// One line of the output, in the order in which it reads best.
+#[derive(Serialize)]
+struct Line<'a> {
+    method: &'a str,
+    route: &'a str,
+    entity_type: Option<&'a str>,
+    action: &'a str,
+    operation: Operation,
+    entity_id: Option<&'a str>,
+    parents: Vec<Parent<'a>>,
+    rule: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Parent<'a> {
+    #[serde(rename = "type")]
+    entity_type: &'a str,
+    param: Option<&'a str>,
+}
+
+fn explain(rules: &CompiledRules, method: &str, route: &str) -> serde_json::Result<String> {
     let why = rules.explain(method, route, 200);
-    let parents: Vec<Value> = why
-        .parents()
-        .iter()
-        .map(|thing| json!({ "type": &*thing.entity_type, "param": thing.id.param() }))
-        .collect();
-    json!({
-        "method": method,
-        "route": route,
-        "entity_type": why.entity_type(),
-        "action": why.action(),
-        "operation": why.operation(),
-        "entity_id": why.entity_id().param(),
-        "parents": parents,
-        "rule": why.considered().last().map(|considered| considered.rule()),
+    serde_json::to_string(&Line {
+        method,
+        route,
+        entity_type: why.entity_type(),
+        action: why.action(),
+        operation: why.operation(),
+        entity_id: why.entity_id().param(),
+        parents: why
+            .parents()
+            .iter()
+            .map(|thing| Parent { entity_type: &thing.entity_type, param: thing.id.param() })
+            .collect(),
+        rule: why.considered().last().map(|considered| considered.rule()),
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Op {
     Replace,
 }
 
-/// Returns the fields that differ, in the order of `before`, then what `after` adds.
+/// Returns the fields that differ, in the order of the keys of `before`, then what `after` adds.
 ///
 /// Objects are compared by key and arrays by index, so that an insertion at the front of an array reads
 /// as a change of every element after it. Values of another type are replaced as wholes.
@@ -41,7 +41,7 @@ fn walk(before: Value, after: Value, path: &mut String, depth: usize, out: &mut 
     match (before, after) {
         (Value::Object(before), Value::Object(mut after)) if depth < DEEPEST => {
             for (key, old) in before {
-                let new = after.shift_remove(&key);
+                let new = after.remove(&key);
                 below(path, &key, |path| step(Some(old), new, path, depth, out));
             }
             for (key, new) in after {
@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(
             shown(before, after),
             json!([
-                {"op": "replace", "path": "/status", "old": "open", "new": "paid"},
                 {"op": "remove", "path": "/note", "old": "x"},
+                {"op": "replace", "path": "/status", "old": "open", "new": "paid"},
                 {"op": "add", "path": "/paid_at", "new": "today"},
             ])
         );

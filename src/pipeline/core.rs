@@ -8,7 +8,7 @@ use super::{
     feed::Feed,
     fold::{self, Fold, Folds},
     pool::Pool,
-    queue::{Queue, Refused},
+    queue::{Lane, Queue, Refused},
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
@@ -62,12 +62,7 @@ impl Core {
     ///
     /// Everything that is recorded comes by here, prepared: this is the place for a spool, between the
     /// preparation and the queue.
-    pub(super) fn offer(
-        &self,
-        record: Box<Record>,
-        bytes: u32,
-        lane: super::queue::Lane,
-    ) -> Admission {
+    pub(super) fn offer(&self, record: Box<Record>, bytes: u32, lane: Lane) -> Admission {
         let id = record.id;
         self.counters.receive();
         match self.queue.push(lane, record, bytes) {
@@ -98,6 +93,7 @@ impl Core {
     pub(super) fn lose(&self, record: Box<Record>, reason: DropReason) -> Admission {
         self.counters.drop_record(
             reason,
+            Lane::of(&record),
             record.category,
             self.clock.now(),
             self.clock.monotonic(),

@@ -1,4 +1,8 @@
 //! The feed: what has been committed, in commit order.
+//!
+//! What one append committed became visible at once, in the store as here, so the order within it is free
+//! to choose: it is that in which things occurred. The numbers follow the leaves instead (an entry of the
+//! ledger never spans two), which would show what somebody did before his login.
 
 use std::{
     collections::VecDeque,
@@ -17,6 +21,8 @@ use crate::{query::Filter, record::Record};
 
 /// A subscriber that is further behind than this has lagged: about a second of a busy service.
 pub const DEFAULT_SUBSCRIPTION_CAPACITY: usize = 4_096;
+/// What a subscriber that is behind may keep in memory: a full count of ordinary records.
+const SUBSCRIPTION_BYTES: usize = 16 * 1024 * 1024;
 
 /// The subscribers, and the place where the writer publishes.
 #[derive(Debug, Default)]
@@ -36,6 +42,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Inner {
     items: VecDeque<Item>,
+    /// What the records among them occupy, were they this subscriber's alone.
+    bytes: usize,
     waker: Option<Waker>,
     ended: bool,
 }
@@ -56,29 +64,35 @@ impl Feed {
         Subscription { shared }
     }
 
-    /// Hands on a committed record, and gives it back if nobody keeps it.
-    pub(super) fn publish(&self, record: Box<Record>) -> Option<Box<Record>> {
+    /// Hands on what one append has committed, and gives back what nobody keeps.
+    pub(super) fn publish(
+        &self,
+        mut committed: Vec<Box<Record>>,
+        give_back: impl Fn(Box<Record>),
+    ) -> Vec<Box<Record>> {
         if self.count.load(Ordering::Acquire) == 0 {
-            return Some(record);
+            committed.drain(..).for_each(give_back);
+            return committed;
         }
-        let mut subscribers = lock(&self.subscribers);
-        let mut wanted = Vec::new();
-        subscribers.retain(|subscriber| {
-            let Some(subscriber) = subscriber.upgrade() else { return false };
-            if subscriber.filter.matches(&record) {
-                wanted.push(subscriber);
+        let subscribers: Vec<_> = {
+            let mut subscribers = lock(&self.subscribers);
+            subscribers.retain(|subscriber| subscriber.strong_count() > 0);
+            self.count.store(subscribers.len(), Ordering::Release);
+            subscribers.iter().filter_map(Weak::upgrade).collect()
+        };
+        // Stable: what occurred in the same microsecond stays in the order of its numbers.
+        committed.sort_by_key(|record| record.occurred_at);
+        for record in committed.drain(..) {
+            let mut wanted = subscribers.iter().filter(|s| s.filter.matches(&record)).peekable();
+            if wanted.peek().is_none() {
+                give_back(record);
+                continue;
             }
-            true
-        });
-        self.count.store(subscribers.len(), Ordering::Release);
-        if wanted.is_empty() {
-            return Some(record);
+            let wanted: Vec<_> = wanted.collect();
+            let record = Arc::new(*record);
+            wanted.into_iter().for_each(|subscriber| subscriber.push(&record));
         }
-        let record = Arc::new(*record);
-        for subscriber in wanted {
-            subscriber.push(&record);
-        }
-        None
+        committed
     }
 
     /// Ends every subscription once it has been read to its end.
@@ -101,10 +115,16 @@ impl Shared {
     fn push(&self, record: &Arc<Record>) {
         let waker = {
             let mut inner = lock(&self.inner);
-            let full = inner.items.len() >= self.capacity;
+            let bytes = record.footprint();
+            // One record of any size is always taken: otherwise there would be no way past it.
+            let full = inner.items.len() >= self.capacity
+                || (inner.bytes > 0 && inner.bytes + bytes > SUBSCRIPTION_BYTES);
+            if !full {
+                inner.bytes += bytes;
+            }
             match inner.items.back_mut() {
                 // What is missing is said at the place where it is missing.
-                Some(Item::Missed(missed)) if full => *missed += 1,
+                Some(Item::Missed(missed)) if full => *missed = missed.saturating_add(1),
                 _ if full => inner.items.push_back(Item::Missed(1)),
                 _ => inner.items.push_back(Item::Record(Arc::clone(record))),
             }
@@ -135,7 +155,7 @@ impl error::Error for Lagged {}
 ///
 /// # Loss
 ///
-/// Bounded: whoever reads too slowly finds [`Lagged`] in the place of what was missed, and can read that
+/// Bounded by count and by bytes: whoever reads too slowly finds [`Lagged`] in the place of what was missed, and can read that
 /// back from the store. The pipeline never waits for a subscriber.
 #[derive(Debug)]
 pub struct Subscription {
@@ -159,7 +179,10 @@ impl Subscription {
     fn poll_record(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Arc<Record>, Lagged>>> {
         let mut inner = lock(&self.shared.inner);
         match inner.items.pop_front() {
-            Some(Item::Record(record)) => Poll::Ready(Some(Ok(record))),
+            Some(Item::Record(record)) => {
+                inner.bytes = inner.bytes.saturating_sub(record.footprint());
+                Poll::Ready(Some(Ok(record)))
+            }
             Some(Item::Missed(missed)) => Poll::Ready(Some(Err(Lagged(missed)))),
             None if inner.ended => Poll::Ready(None),
             None => {
@@ -193,6 +216,14 @@ mod tests {
         Box::new(record)
     }
 
+    fn publish(feed: &Feed, actions: &[&str]) -> usize {
+        let back = std::cell::Cell::new(0);
+        let records = actions.iter().map(|action| record(action)).collect();
+        let emptied = feed.publish(records, |_| back.set(back.get() + 1));
+        assert!(emptied.is_empty());
+        back.get()
+    }
+
     async fn texts(subscription: &mut Subscription) -> Vec<String> {
         let mut out = Vec::new();
         while let Some(next) = subscription.next().await {
@@ -205,13 +236,11 @@ mod tests {
     async fn a_slow_subscriber_is_told_where_how_many_are_missing() {
         let feed = Feed::default();
         let mut slow = feed.subscribe(Filter::new(), 2);
-        for action in ["a", "b", "c", "d"] {
-            feed.publish(record(action));
-        }
+        publish(&feed, &["a", "b", "c", "d"]);
         assert_eq!(slow.next().await.unwrap().unwrap().action, "a");
         assert_eq!(slow.next().await.unwrap().unwrap().action, "b");
         assert_eq!(slow.next().await.unwrap().unwrap_err(), Lagged(2));
-        feed.publish(record("e"));
+        publish(&feed, &["e"]);
         feed.end();
         assert_eq!(texts(&mut slow).await, ["e"]);
     }
@@ -222,8 +251,7 @@ mod tests {
         let filter = Filter::new().any_of("action", ["b"]).unwrap();
         let mut some = feed.subscribe(filter, 8);
         let mut all = feed.subscribe(Filter::new(), 8);
-        assert!(feed.publish(record("a")).is_none());
-        assert!(feed.publish(record("b")).is_none());
+        assert_eq!(publish(&feed, &["a", "b"]), 0);
         feed.end();
         assert_eq!(texts(&mut some).await, ["b"]);
         assert_eq!(texts(&mut all).await, ["a", "b"]);
@@ -233,6 +261,41 @@ mod tests {
     fn without_a_subscriber_a_record_comes_back_for_the_pool() {
         let feed = Feed::default();
         drop(feed.subscribe(Filter::new(), 8));
-        assert!(feed.publish(record("a")).is_some());
+        assert_eq!(publish(&feed, &["a"]), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_at_once_comes_in_the_order_in_which_it_occurred() {
+        let feed = Feed::default();
+        let mut all = feed.subscribe(Filter::new(), 8);
+        let at = |action, micros| {
+            let mut record = record(action);
+            record.occurred_at = crate::time::Timestamp::from_micros(micros);
+            record
+        };
+        feed.publish(vec![at("order", 2), at("pay", 3), at("login", 1), at("ship", 3)], |_| {});
+        feed.publish(vec![at("late", 0)], |_| {});
+        feed.end();
+        assert_eq!(texts(&mut all).await, ["login", "order", "pay", "ship", "late"]);
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_that_is_behind_keeps_so_many_bytes_and_no_more() {
+        let feed = Feed::default();
+        let mut slow = feed.subscribe(Filter::new(), 1_000);
+        let large = || {
+            let mut record = record("a");
+            record.request_body.buffer().reserve_exact(SUBSCRIPTION_BYTES / 4);
+            record
+        };
+        for _ in 0..2 {
+            feed.publish((0..10).map(|_| large()).collect(), |_| {});
+            let mut kept = 0;
+            while kept < 3 {
+                assert!(slow.next().await.unwrap().is_ok());
+                kept += 1;
+            }
+            assert_eq!(slow.next().await.unwrap().unwrap_err(), Lagged(7));
+        }
     }
 }

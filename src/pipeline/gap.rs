@@ -83,6 +83,7 @@ mod tests {
         counters.receive();
         counters.drop_record(
             DropReason::QueueFull,
+            crate::pipeline::queue::Lane::General,
             Category::Activity,
             Timestamp::from_micros(second * 1_000_000),
             Duration::ZERO,

@@ -10,20 +10,27 @@ use super::core::Core;
 /// Publishes the tally and the length of the queue.
 #[cfg(feature = "metrics")]
 pub(super) fn publish(core: &Core) {
-    use super::tally::{CATEGORIES, DropReason};
+    use super::{
+        queue::Lane,
+        tally::{CATEGORIES, DropReason},
+    };
 
     let tally = core.counters.snapshot();
     metrics::counter!("activity_records_received_total").absolute(tally.received);
     metrics::counter!("activity_records_stored_total").absolute(tally.stored);
     metrics::counter!("activity_records_quarantined_total").absolute(tally.quarantined);
     metrics::counter!("activity_records_folded_total").absolute(tally.folded);
+    metrics::counter!("activity_records_own_total").absolute(tally.own);
+    metrics::counter!("activity_gaps_total").absolute(tally.gaps);
     metrics::counter!("activity_store_retries_total").absolute(tally.retries);
     for reason in DropReason::ALL {
-        for (category, count) in CATEGORIES.iter().zip(core.counters.losses(reason)) {
-            if count > 0 {
+        for lane in Lane::ALL {
+            let losses = core.counters.losses_in(reason, lane);
+            for (category, count) in CATEGORIES.iter().zip(losses).filter(|(_, count)| *count > 0) {
                 metrics::counter!(
                     "activity_records_dropped_total",
                     "reason" => reason.as_str(),
+                    "lane" => lane.as_str(),
                     "category" => category.as_str(),
                 )
                 .absolute(count);

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! **Promised.** The request path never waits (unless asked to with [`Overflow::Block`]), takes no lock
-//! and makes no system call. Memory is bounded by count and by bytes, also while the store is away. At
+//! and makes no system call; refusals of nobody in particular, which are folded when there are many, take
+//! one for a look-up. Memory is bounded by count and by bytes, also while the store is away. At
 //! every moment received = stored + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
 //! record. What is stored is stored exactly once, under numbers without a gap.
 //!
@@ -39,8 +40,9 @@
 //! # Metrics
 //!
 //! With the feature `metrics`, from the writer and never from the request path: the counters
-//! `activity_records_received_total`, `…_stored_total`, `…_dropped_total` (by `reason` and `category`),
-//! `…_quarantined_total`, `…_folded_total` and `activity_store_retries_total`; the gauges
+//! `activity_records_received_total`, `…_stored_total`, `…_dropped_total` (by `reason`, `lane` and
+//! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
+//! `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
 //! `activity_batch_seconds`.
 

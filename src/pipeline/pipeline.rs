@@ -72,6 +72,9 @@ impl Pipeline {
     }
 
     /// Returns the records that pass `filter` from now on, once each is committed.
+    ///
+    /// They come in the order of their commits; what was committed at once, in the order in which it
+    /// occurred.
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Subscription {
         self.core.feed.subscribe(filter, DEFAULT_SUBSCRIPTION_CAPACITY)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    record::{Json, Record, Text},
+    record::{Json, Record, RecordId, Text},
     time::Timestamp,
 };
 
@@ -60,6 +60,13 @@ pub(super) fn stub(record: &Record) -> Record {
     }
     stub.metadata = Json::from_stored("{\"quarantined\":true}");
     stub
+}
+
+/// Gives a stub another id, and keeps the one that it had among its facts.
+pub(super) fn rename(stub: &mut Record, id: RecordId) {
+    let facts = serde_json::json!({ "quarantined": true, "id": stub.id });
+    stub.metadata = Json::from_stored(facts.to_string());
+    stub.id = id;
 }
 
 fn plain(text: &Text) -> bool {

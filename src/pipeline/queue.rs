@@ -63,6 +63,25 @@ pub(super) enum Lane {
 }
 
 impl Lane {
+    /// Every lane.
+    pub(super) const ALL: [Self; 2] = [Self::General, Self::Security];
+
+    /// Returns the word that metrics use.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "for metrics"))]
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Security => "security",
+        }
+    }
+
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::General => 0,
+            Self::Security => 1,
+        }
+    }
+
     /// Authentication, administration, what the crate says of itself, and known actors who were
     /// refused. Not refusals of nobody in particular: they are what a scanner makes by the thousand.
     pub(super) fn of(record: &Record) -> Self {
@@ -239,6 +258,12 @@ impl Queue {
     #[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "for metrics"))]
     pub(super) fn bytes(&self) -> u64 {
         self.held.load(Ordering::SeqCst) & BYTES
+    }
+
+    /// Tells whether `bytes` are so much of the budget that what they belong to should not go on
+    /// waiting for company: nothing else can be taken meanwhile.
+    pub(super) const fn is_mostly(&self, bytes: u64) -> bool {
+        bytes >= self.general_limit.bytes / 2
     }
 
     /// Returns how many records lie in each lane: security, general.

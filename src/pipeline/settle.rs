@@ -12,7 +12,10 @@ use super::{
     retry::{Backoff, Complaints},
     writer::Writer,
 };
-use crate::store::{Append, Appender, Batch, StoreError, StoreErrorKind};
+use crate::{
+    record::RecordId,
+    store::{Append, Appender, Batch, StoreError, StoreErrorKind},
+};
 
 /// The deadline of the shutdown has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +155,10 @@ impl<S: Append> Writer<S> {
                             self.unsure = 0;
                             self.put_stub(&error).await;
                         }
+                        StoreErrorKind::Data if self.renamed != first => {
+                            self.unsure = 0;
+                            self.rename_stub();
+                        }
                         _ => self.wait_out(&error).await?,
                     }
                 }
@@ -214,6 +221,8 @@ impl<S: Append> Writer<S> {
         restored.retention_class.set(restored.category.as_str());
         number::seal(&mut restored);
         self.batch.insert(0, restored);
+        // The numbers of the last stubs were those of the stream that ends here.
+        (self.stubbed, self.renamed) = (0, 0);
         self.numbering.begin_anew(&mut self.batch);
     }
 
@@ -261,6 +270,16 @@ impl<S: Append> Writer<S> {
 
     fn is_stub(&self) -> bool {
         self.batch.first().is_some_and(|record| record.seq == self.stubbed)
+    }
+
+    /// Gives the stub at the front an id of its own: what a stub still has that can be refused is an id
+    /// that another record has.
+    fn rename_stub(&mut self) {
+        let core = &self.core;
+        let Some(stub) = self.batch.first_mut() else { return };
+        quarantine::rename(stub, RecordId::from_bytes(core.ids.id(stub.occurred_at)));
+        number::seal(stub);
+        self.renamed = stub.seq;
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.

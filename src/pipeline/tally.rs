@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::queue::Apart;
+use super::queue::{Apart, Lane};
 use crate::{record::Category, time::Timestamp};
 
 /// Why a record was dropped.
@@ -136,7 +136,7 @@ pub(super) struct Counters {
     received: Apart<AtomicU64>,
     open_drafts: Apart<AtomicI64>,
     stored: Apart<AtomicU64>,
-    dropped: [[AtomicU64; CATEGORIES.len()]; DropReason::ALL.len()],
+    dropped: [[[AtomicU64; CATEGORIES.len()]; Lane::ALL.len()]; DropReason::ALL.len()],
     /// Microseconds of the first loss not yet reported and of the last one; 0 when there is none.
     first_loss: [AtomicI64; DropReason::ALL.len()],
     last_loss: [AtomicI64; DropReason::ALL.len()],
@@ -197,6 +197,7 @@ impl Counters {
     pub(super) fn drop_record(
         &self,
         reason: DropReason,
+        lane: Lane,
         category: Category,
         now: Timestamp,
         monotonic: Duration,
@@ -207,7 +208,7 @@ impl Counters {
         self.last_loss[index].store(at, Ordering::Relaxed);
         let _kept_if_set =
             self.first_loss[index].compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
-        self.dropped[index][category_index(category)].fetch_add(1, Ordering::Release);
+        self.dropped[index][lane.index()][category_index(category)].fetch_add(1, Ordering::Release);
         self.warn(reason, monotonic);
     }
 
@@ -228,9 +229,14 @@ impl Counters {
 
     /// Returns the losses of one reason so far.
     pub(super) fn losses(&self, reason: DropReason) -> ByCategory {
-        std::array::from_fn(|category| {
-            self.dropped[reason.index()][category].load(Ordering::Acquire)
-        })
+        let lanes = Lane::ALL.map(|lane| self.losses_in(reason, lane));
+        std::array::from_fn(|category| lanes.iter().map(|lane| lane[category]).sum())
+    }
+
+    /// Returns the losses of one reason in one lane so far.
+    pub(super) fn losses_in(&self, reason: DropReason, lane: Lane) -> ByCategory {
+        let counts = &self.dropped[reason.index()][lane.index()];
+        std::array::from_fn(|category| counts[category].load(Ordering::Acquire))
     }
 
     /// Takes the times of the first and the last loss since the last call.

@@ -58,6 +58,8 @@ pub(super) struct Writer<S: Append> {
     pub(super) unsure: usize,
     /// The number of the last record that a stub has taken the place of.
     pub(super) stubbed: i64,
+    /// The number of the last stub that was given an id of its own.
+    pub(super) renamed: i64,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -93,6 +95,7 @@ impl<S: Append> Writer<S> {
             batch: Vec::new(),
             unsure: 0,
             stubbed: 0,
+            renamed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
@@ -139,9 +142,15 @@ impl<S: Append> Writer<S> {
     async fn gather(&mut self) -> bool {
         loop {
             let now = self.now();
-            self.drain(now);
+            self.take_flushes();
             let pending_loss = self.gaps.look(&self.core.counters, now);
-            if self.batcher.is_full() {
+            // Before the batch is filled: under an overload that does not end, every batch is full.
+            if self.gaps.due_at().is_some_and(|due| due <= now) {
+                self.add_gaps();
+            }
+            self.add_folded(false);
+            self.drain(now);
+            if self.batcher.is_full() || self.core.queue.is_mostly(self.charged) {
                 return false;
             }
             if self.core.queue.is_closed() {
@@ -163,10 +172,6 @@ impl<S: Append> Writer<S> {
                 self.add_folded(true);
                 return false;
             }
-            if self.gaps.due_at().is_some_and(|due| due <= now) {
-                self.add_gaps();
-            }
-            self.add_folded(false);
             if self.batcher.is_due(now) {
                 return false;
             }
@@ -203,12 +208,7 @@ impl<S: Append> Writer<S> {
             biased;
             reply = self.flushes.recv() => {
                 if let Some(reply) = reply {
-                    let (security, general) = self.core.queue.lane_lens();
-                    self.waiting.push(Waiting {
-                        security: self.taken.0 + security as u64,
-                        general: self.taken.1 + general as u64,
-                        reply,
-                    });
+                    self.add_flush(reply);
                 } else {
                     // The pipeline is gone; it has closed the queue before.
                     tokio::task::yield_now().await;
@@ -225,10 +225,26 @@ impl<S: Append> Writer<S> {
         }
     }
 
+    /// Takes the flushes that were asked for while the writer had no time to wait.
+    fn take_flushes(&mut self) {
+        while let Ok(reply) = self.flushes.try_recv() {
+            self.add_flush(reply);
+        }
+    }
+
+    fn add_flush(&mut self, reply: oneshot::Sender<()>) {
+        let (security, general) = self.core.queue.lane_lens();
+        self.waiting.push(Waiting {
+            security: self.taken.0 + security as u64,
+            general: self.taken.1 + general as u64,
+            reply,
+        });
+    }
+
     /// Takes out of the lanes what fits the batch.
     fn drain(&mut self, now: Duration) {
         let mut taken = false;
-        while !self.batcher.is_full() {
+        while !self.batcher.is_full() && !self.core.queue.is_mostly(self.charged) {
             let Some((lane, queued)) = self.core.queue.pop() else { break };
             taken = true;
             match lane {
@@ -306,10 +322,12 @@ impl<S: Append> Writer<S> {
         self.core.counters.store(stored);
         self.core.counters.store_own(own, gaps);
         self.unsure = self.unsure.saturating_sub(count);
-        for record in self.batch.drain(..count.min(self.batch.len())) {
-            if let Some(record) = self.core.feed.publish(record) {
-                self.core.pool.put(record);
-            }
+        let left = self.batch.split_off(count.min(self.batch.len()));
+        let settled = std::mem::replace(&mut self.batch, left);
+        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put(record));
+        if self.batch.is_empty() {
+            // The larger buffer stays in use.
+            self.batch = emptied;
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// More entries than this are only counted: the list is part of the record.
 const MOST_ENTRIES: usize = 64;
 
@@ -126,21 +128,21 @@ impl Redactions {
         if self.is_empty() {
             return None;
         }
-        let mut list: Vec<serde_json::Value> = self
-            .entries
-            .iter()
-            .map(|entry| {
-                serde_json::json!({
-                    "field": entry.field,
-                    "path": entry.path,
-                    "method": entry.method.as_str(),
-                })
-            })
-            .collect();
-        if self.more > 0 {
-            list.push(serde_json::json!({ "more": self.more }));
+        // Structs rather than maps: a map's order depends on features of serde_json that others set.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Element<'a> {
+            Entry { field: &'a str, path: &'a str, method: &'a str },
+            More { more: u64 },
         }
-        Some(serde_json::Value::Array(list).to_string())
+        let entries = self.entries.iter().map(|entry| Element::Entry {
+            field: entry.field,
+            path: &entry.path,
+            method: entry.method.as_str(),
+        });
+        let more = (self.more > 0).then_some(Element::More { more: self.more });
+        // Strings and integers can always be written.
+        serde_json::to_string(&entries.chain(more).collect::<Vec<_>>()).ok()
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tower_activity::{
     pipeline::{Admission, Context, DropReason, Overflow, Tally},
     query::Filter,
@@ -113,6 +114,56 @@ async fn a_burst_of_losses_is_one_gap_record_that_counts_them() {
     assert_eq!(gaps(&store.memory.all()), (86, 1), "nobody had to ask for it");
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.gaps, tally.dropped.total()), (14, 1, 86));
+    drop(pipeline);
+}
+
+/// Under an overload without end the writer finds a full batch each time that it looks.
+#[tokio::test(start_paused = true)]
+async fn an_overload_without_end_is_told_of_while_it_lasts_and_answers_flushes() {
+    let store = Scripted::gated();
+    let pipeline = quick(store.clone()).queue(64).batch_rows(10).start().await.unwrap();
+    store.reached().await;
+    let flood = || {
+        for n in 0..200 {
+            let _most_are_dropped = pipeline.recorder().record(numbered(n));
+        }
+    };
+    flood();
+    let mut flush = std::pin::pin!(pipeline.flush());
+    let mut flushed = flush.as_mut().now_or_never().is_some();
+    // Seventy seconds in which every batch is full and the queue never empty.
+    for _ in 0..700 {
+        let reached = store.gate_reached();
+        store.let_one_through();
+        store.reached_times(reached + 1).await;
+        flushed = flushed || flush.as_mut().now_or_never().is_some();
+        flood();
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    assert!(flushed, "a flush waits for what was accepted before it, not for a quiet moment");
+    assert!(gaps(&store.memory.all()).1 > 0, "losses that go on are told of each minute");
+    store.open_gate();
+    let report = pipeline.shutdown(SOON).await;
+    assert_eq!(gaps(&store.memory.all()).0, report.dropped.total());
+}
+
+/// A batch that waits for its age occupies the budget: when that is most of it, waiting only loses.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_fills_the_budget_does_not_wait_for_its_age() {
+    let store = MemoryStore::new();
+    let pipeline = tower_activity::Pipeline::builder(store)
+        .queue_bytes(2 * 1024 * 1024)
+        .batch_bytes(2 * 1024 * 1024)
+        .batch_age(Duration::from_secs(3_600))
+        .overflow(Overflow::Block(Duration::from_secs(60)))
+        .start()
+        .await
+        .unwrap();
+    let recorder = pipeline.recorder();
+    for n in 0..5_000 {
+        let record = numbered(n).describe(&"x".repeat(1_000));
+        assert!(recorder.record_wait(record).await.is_accepted(), "{n}: {:?}", pipeline.tally());
+    }
     drop(pipeline);
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tower_activity::store::{Maintain as _, StoreErrorKind};
+use tower_activity::{
+    store::{Maintain as _, StoreErrorKind},
+    time::{IdSource as _, RandomIds},
+};
 
 use crate::{
     SOON, numbered, numbers, quick,
@@ -155,6 +158,51 @@ async fn a_stub_that_is_refused_too_is_held_and_not_discarded() {
     let tally = pipeline.tally();
     assert_eq!((tally.queued, tally.quarantined, tally.dropped.total()), (1, 1, 0));
     assert!(store.appends() < 200, "waits between attempts");
+    drop(pipeline);
+}
+
+/// An application may set ids, and may bring a source of them: neither can hold up everybody's records.
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_taken_costs_one_record_and_does_not_stop_the_writer() {
+    let store = Scripted::new([]);
+    let pipeline = quick(store.clone()).start().await.unwrap();
+    let at = "2026-01-31T12:00:00Z".parse().unwrap();
+    let id = tower_activity::record::RecordId::from_bytes(RandomIds.id(at));
+    let twice = |n| {
+        let mut record = numbered(n).occurred_at(at);
+        record.id = id;
+        record
+    };
+    for record in [twice(1), twice(2), numbered(3)] {
+        assert!(pipeline.recorder().record(record).is_accepted());
+    }
+    let flushed = tokio::time::timeout(Duration::from_secs(600), pipeline.flush()).await;
+    assert!(flushed.is_ok(), "the writer is held for ever by one id");
+    let records = store.memory.all();
+    assert_eq!(numbers(&records), [1, 3]);
+    let stub = records.iter().find(|record| record.outcome_reason == "quarantined").unwrap();
+    assert!(stub.id != id && stub.metadata.as_str().contains(&id.to_string()));
+    let tally = pipeline.tally();
+    assert_eq!((tally.stored, tally.quarantined, tally.queued), (3, 1, 0));
+    drop(pipeline);
+}
+
+/// The number of a stub says nothing about the stream that follows.
+#[tokio::test(start_paused = true)]
+async fn a_bad_row_of_a_new_stream_becomes_a_stub_too() {
+    let store = Scripted::refusing(|record| {
+        record.entity_id == "1" && record.outcome_reason != "quarantined"
+    });
+    let pipeline = quick(store.clone()).start().await.unwrap();
+    assert!(pipeline.recorder().record(numbered(1)).is_accepted());
+    pipeline.flush().await;
+    assert_eq!(pipeline.tally().quarantined, 1);
+    // The next stream begins with its `restored` record, so that the second one has number 2 again.
+    store.go_back();
+    assert!(pipeline.recorder().record(numbered(1)).is_accepted());
+    let flushed = tokio::time::timeout(Duration::from_secs(600), pipeline.flush()).await;
+    assert!(flushed.is_ok(), "taken for the stub that had its number");
+    assert_eq!(pipeline.tally().quarantined, 2);
     drop(pipeline);
 }
 

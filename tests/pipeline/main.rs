@@ -5,6 +5,8 @@
 mod accounting;
 mod errors;
 mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod scripted;
 mod shutdown;
 mod start;

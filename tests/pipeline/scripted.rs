@@ -110,6 +110,11 @@ impl Scripted {
         self.reached_times(1).await;
     }
 
+    /// Returns how many appends have come to the gate.
+    pub(crate) fn gate_reached(&self) -> usize {
+        *self.shared.at_gate.borrow()
+    }
+
     /// Returns when so many appends have come to the gate.
     pub(crate) async fn reached_times(&self, times: usize) {
         self.shared.at_gate.subscribe().wait_for(|count| *count >= times).await.unwrap();

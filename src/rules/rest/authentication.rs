@@ -29,7 +29,7 @@ const ACCOUNTS: &[&str] = &[
 ///
 /// The readings come in order and are each for some endings; what they leave, REST takes.
 pub(super) fn read(method: &str, path: &Path) -> Vec<Reading> {
-    if path.custom.is_some() || !matches!(method, "POST" | "PUT" | "DELETE") {
+    if path.custom.is_some() || !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
         return Vec::new();
     }
     let joined: Vec<String> = path
@@ -84,7 +84,11 @@ pub(super) fn read(method: &str, path: &Path) -> Vec<Reading> {
         {
             login("callback")
         }
-        ("POST" | "PUT" | "DELETE", "logout" | "signout" | "sign_out" | "log_out" | "logoff") => {
+        // A link in a page logs out as well as a form does: many applications take GET.
+        (
+            "GET" | "POST" | "PUT" | "DELETE",
+            "logout" | "signout" | "sign_out" | "log_out" | "logoff",
+        ) => {
             vec![reading(
                 "rest:logout",
                 "user",

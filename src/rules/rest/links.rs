@@ -4,7 +4,7 @@ use super::{
     convention::Decision,
     place::{id_of, owner},
     segments::{Part, Path},
-    vocabulary::{CONTAINERS, GRANTED, GRANTEES, HELD, PARTIES},
+    vocabulary::{CONTAINERS, GRANTED, GRANTEES, HELD, PARTIES, operation_of},
     words,
 };
 use crate::{
@@ -43,8 +43,8 @@ pub(super) fn link(
         ("DELETE", _) => "remove",
         _ => return None,
     };
-    let operation =
-        if verb == "leave" || verb == "remove" { Operation::Delete } else { Operation::Update };
+    // As for the words alone, in a rule or in a record by hand: links are made and taken away.
+    let operation = operation_of(verb).unwrap_or(Operation::Update);
     steps.push(format!("`{}` are linked to what stands before them", words.join("_")));
     let action = if me { verb.to_owned() } else { format!("{verb}_{one}") };
     let mut decision = Decision::new(action, operation, at - 1);

@@ -192,6 +192,8 @@ fn logins_and_what_belongs_to_them() {
         ("POST /users/login", "user/login actor"),
         ("POST /session", "user/login actor"),
         ("POST /logout", "user/logout actor"),
+        ("GET /logout", "user/logout actor"),
+        ("GET /auth/sign-out", "user/logout actor"),
         ("DELETE /session", "user/logout actor"),
         ("DELETE /sessions/current", "user/logout actor"),
         ("POST /register", "user/register created"),
@@ -204,6 +206,16 @@ fn logins_and_what_belongs_to_them() {
         ("POST /chat/sessions", "session/create created"),
         ("POST /tournaments/{id}/register", "tournament/register {id}"),
     ]);
+}
+
+/// What logs somebody out changes something, whatever the method; to look at the form does not.
+#[test]
+fn logging_out_by_a_link_is_recorded_and_a_login_form_is_not() {
+    for (route, recorded) in [("/logout", true), ("/login", false), ("/register", false)] {
+        let readings = read("GET", Some(&Pattern::template(route)), &ignore());
+        let ended = crate::rules::Ended::with_status(200);
+        assert_eq!(readings.iter().any(|r| r.status.contains(&ended)), recorded, "{route}");
+    }
 }
 
 #[test]

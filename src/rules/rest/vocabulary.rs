@@ -357,17 +357,22 @@ pub(super) const SECRETS: &[&str] =
 /// Parameters that the client chooses, so that `POST` on the item makes it.
 pub(super) const CHOSEN: &[&str] = &["key", "name", "type", "slug", "code", "label"];
 
+/// Words of those who name an action themselves, and mean that something is taken out or looked at. At
+/// the end of a `POST` they start work instead: `POST /reports/{id}/export`.
+const READS: &[&str] = &["access", "download", "dump", "export", "print", "read"];
+
 /// Returns the normalised operation of an action as rules and conventions write it.
 pub(in crate::rules) fn operation_of(action: &str) -> Option<Operation> {
     match action {
-        "login" | "login_failed" | "logout" | "sign_in" | "sign_out" => return Some(Authenticate),
-        "list" => return Some(Read),
+        "login" | "login_failed" | "login_success" | "logout" | "sign_in" | "sign_out" => {
+            return Some(Authenticate);
+        }
         _ => {}
     }
     let mut words = action.split(['_', '.', '-', ':']);
     let first = words.next()?;
     let word = if BULK.contains(&first) { words.next()? } else { first };
-    if is_question(word) {
+    if is_question(word) || READS.contains(&word) {
         return Some(Read);
     }
     verb(word).map(|(_, operation)| operation)
@@ -444,6 +449,11 @@ mod tests {
             ("login_failed", Some(Authenticate)),
             ("search", Some(Read)),
             ("transfer_account", Some(Transfer)),
+            ("download", Some(Read)),
+            ("export_orders", Some(Read)),
+            ("bulk_export", Some(Read)),
+            ("read", Some(Read)),
+            ("login_success", Some(Authenticate)),
             ("frobnicate", None),
             ("bulk", None),
         ] {

@@ -39,6 +39,21 @@ fn mutations_are_recorded_and_reads_only_when_refused() {
 }
 
 #[test]
+fn a_rule_that_names_a_read_is_one() {
+    let rules = Rules::rest()
+        .rule(Rule::new("report").route("/api/slow").entity("report").action("download"))
+        .compile()
+        .unwrap();
+    let get = plan(&rules, &Method::GET, "/api/slow");
+    let meaning = get.decide(&open(&get), &Ended::with_status(200)).unwrap().clone();
+    assert_eq!((&*meaning.action, meaning.operation), ("download", crate::record::Operation::Read));
+    // By convention alone, what a POST starts is recorded as work.
+    let rules = Rules::rest().compile().unwrap();
+    let post = plan(&rules, &Method::POST, "/reports/{id}/export");
+    assert!(post.decide(&open(&post), &Ended::with_status(200)).is_some());
+}
+
+#[test]
 fn the_first_rule_that_matches_wins_by_status() {
     let rules = Rules::rest()
         .rule(Rule::new("refused").route("/login").status(["4xx"]).action("login_refused"))
