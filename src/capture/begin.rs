@@ -25,7 +25,6 @@ pub(super) struct Planned<'a> {
     route: Route<'a>,
     vouched: Said,
     uri: &'a Uri,
-    host: Option<&'a str>,
 }
 
 /// Looks the plan of a request up; `None` when no ending of it can make a record.
@@ -45,9 +44,20 @@ pub(super) fn plan<'a, B>(
     if plan.is_none() {
         return None;
     }
-    let host = host(request);
-    let mask = plan.applicable(request.headers(), host, path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri, host })
+    let mask = mask(&plan, request, path);
+    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri })
+}
+
+/// Asks the head which candidates stay, where the plan has a question at all.
+fn mask<B>(plan: &Plan, request: &Request<B>, path: &str) -> Mask {
+    if !plan.asks() {
+        return Mask::default();
+    }
+    let host = match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => authority(request.uri()),
+    };
+    plan.applicable(request.headers(), host, path)
 }
 
 /// Returns the route, and what vouches for it.
@@ -109,15 +119,9 @@ fn raw_uri<B>(request: &Request<B>) -> &Uri {
     with_axum::original_uri(request.extensions()).unwrap_or(request.uri())
 }
 
-fn host<B>(request: &Request<B>) -> Option<&str> {
-    match request.headers().get(header::HOST) {
-        Some(host) => host.to_str().ok(),
-        // HTTP/2 has it in the URI; user information in front of it is nobody's business.
-        None => request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default()),
-    }
+/// Returns the host where HTTP/2 has it; user information in front of it is nobody's business.
+fn authority(uri: &Uri) -> Option<&str> {
+    uri.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default())
 }
 
 /// Opens the draft of a request.
@@ -125,14 +129,10 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
     let recorder = &config.recorder;
     let (headers, extensions) = (request.headers(), request.extensions());
     let mut record = recorder.draft();
-    record.occurred_at = recorder.clock().now();
     let started = recorder.clock().monotonic();
     record.origin = Origin::Request;
     record.method.set(request.method().as_str());
     record.http_version.set(version(request.version()));
-    if let Some(host) = planned.host {
-        record.host.set(cut(host));
-    }
     record.route.set(cut(planned.route.as_str()));
     Draft::open(&config.pool, |state| {
         state.target.push_str(planned.uri.path());
@@ -143,13 +143,19 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
             state.target.push('?');
             state.target.push_str(query);
         }
-        let mut forwarded = false;
+        let request_body = planned.plan.request_body(&planned.mask);
+        let mut hosted = false;
+        let (mut hops, mut last_hops) = (0, None);
         // One pass over the headers: a lookup per field would hash seven names.
         for (name, value) in headers {
             if value.is_sensitive() {
                 continue;
             }
             match name.as_str() {
+                "host" if !hosted => {
+                    hosted = true;
+                    record.host.set(value.to_str().map(cut).unwrap_or_default());
+                }
                 "user-agent" if record.user_agent.is_absent() => {
                     set_lossy(record.user_agent.buffer(), value);
                 }
@@ -161,11 +167,11 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
                 }
                 "content-type" => {
                     state.grpc |= value.as_bytes().starts_with(b"application/grpc");
-                    if state.request.content_type.is_empty() {
+                    if request_body.is_some() && state.request.content_type.is_empty() {
                         set_lossy(&mut state.request.content_type, value);
                     }
                 }
-                "x-forwarded-for" | "forwarded" => forwarded = true,
+                "x-forwarded-for" | "forwarded" => (hops, last_hops) = (hops + 1, Some(value)),
                 _ => {}
             }
             if *name == config.request_id && record.request_id.is_absent() {
@@ -175,14 +181,18 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
                 }
             }
         }
+        if !hosted && let Some(host) = authority(request.uri()) {
+            record.host.set(cut(host));
+        }
         state.client = config.trust.client(headers, client::peer(extensions));
-        if forwarded {
-            state.chained = client::copy_chain(headers, &mut state.chain);
+        if hops > 0 {
+            let only = last_hops.filter(|_| hops == 1);
+            state.chained = client::copy_chain(headers, only, &mut state.chain);
         }
         if let Some(actor) = extensions.get::<Actor>() {
             record.set_actor(actor);
         }
-        if let Some(limit) = planned.plan.request_body(&planned.mask) {
+        if let Some(limit) = request_body {
             state.request.start(limit);
         }
         state.said.add(planned.vouched);
@@ -207,7 +217,7 @@ pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer
         let path = raw_uri(request).path();
         let (route, Said::ROUTED) = route(rules, request, path) else { return };
         let plan = rules.plan(request.method(), route);
-        open.mask = plan.applicable(request.headers(), host(request), path);
+        open.mask = mask(&plan, request, path);
         open.plan = plan;
         open.record.route.set(cut(route.as_str()));
         state.said.add(Said::ROUTED);

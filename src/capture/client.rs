@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
@@ -75,16 +75,21 @@ pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 }
 
 /// Copies the forwarding chain as it was sent into `chain`, bounded, oldest hop first.
-pub(super) fn copy_chain(headers: &HeaderMap, chain: &mut String) -> Chain {
+///
+/// `only` is the one line of it, if there is just one.
+pub(super) fn copy_chain(
+    headers: &HeaderMap,
+    only: Option<&HeaderValue>,
+    chain: &mut String,
+) -> Chain {
     chain.clear();
+    if let Some(line) = only.and_then(|only| only.to_str().ok())
+        && line.len() <= LONGEST_CHAIN
+    {
+        chain.push_str(line);
+        return Chain::Whole;
+    }
     for name in [X_FORWARDED_FOR, http::header::FORWARDED] {
-        let mut values = headers.get_all(&name).iter();
-        if let (Some(only), None) = (values.next(), values.next())
-            && let Some(line) = only.to_str().ok().filter(|line| line.len() <= LONGEST_CHAIN)
-        {
-            chain.push_str(line);
-            return Chain::Whole;
-        }
         let mut whole = true;
         let mut any = false;
         // Collected from the right so that the cut falls on the client's side.
@@ -225,7 +230,7 @@ mod tests {
         assert_eq!(client(PROXIES, Some("10.0.0.1"), &[("x-forwarded-for", &line)]), "10.9.9.9");
         let mut chain = String::new();
         let headers = headers(&[("x-forwarded-for", &line)]);
-        assert_eq!(copy_chain(&headers, &mut chain), Chain::Cut);
+        assert_eq!(copy_chain(&headers, None, &mut chain), Chain::Cut);
         assert!(chain.len() <= LONGEST_CHAIN);
         assert!(chain_json(&chain).len() < 4_096);
     }
@@ -234,7 +239,7 @@ mod tests {
     fn the_chain_keeps_the_order_of_the_hops() {
         let mut chain = String::new();
         let headers = headers(&[("x-forwarded-for", "a, b"), ("x-forwarded-for", "c")]);
-        assert_eq!(copy_chain(&headers, &mut chain), Chain::Whole);
+        assert_eq!(copy_chain(&headers, None, &mut chain), Chain::Whole);
         assert_eq!(chain_json(&chain), r#"["a","b","c"]"#);
     }
 
@@ -266,7 +271,7 @@ mod tests {
                 let trust = trust(PROXIES);
                 let peer = Some("10.0.0.1".parse().unwrap());
                 prop_assert!(trust.client(&headers, peer).is_some());
-                copy_chain(&headers, &mut chain);
+                copy_chain(&headers, None, &mut chain);
                 let json = chain_json(&chain);
                 if !json.is_empty() {
                     let parsed: Vec<String> = serde_json::from_str(&json).unwrap();

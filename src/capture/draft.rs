@@ -5,6 +5,7 @@
 //! it. Cells are pooled, and come back when nobody else holds them any more.
 
 use std::{
+    borrow::Borrow,
     fmt,
     net::IpAddr,
     sync::{
@@ -181,14 +182,10 @@ impl Pool {
         self.0.pop().unwrap_or_default()
     }
 
-    /// Takes a cell back unless a handle still points to it: such a handle must go on saying that it
-    /// is too late, and never reach into somebody else's request.
-    fn give_back(&self, mut cell: Arc<Shared>) {
-        if let Some(shared) = Arc::get_mut(&mut cell) {
-            shared.reset();
-            // A full pool drops it.
-            drop(self.0.push(cell));
-        }
+    /// Takes back a cell that was reset, and that nobody else points to.
+    fn give_back(&self, cell: Arc<Shared>) {
+        // A full pool drops it.
+        drop(self.0.push(cell));
     }
 }
 
@@ -232,30 +229,61 @@ impl Draft {
 
     /// Finishes the draft, and returns its record if there is to be one.
     pub(super) fn finish(mut self, ending: &Ending) -> Option<Finished> {
-        self.close(ending)
+        self.close(|_| Some(ending)).flatten()
     }
 
-    /// Throws the draft away: nothing is recorded.
-    pub(super) fn discard(mut self) {
-        if let Some(cell) = &self.cell {
-            cell.lock().said.add(Said::DISCARD);
-        }
-        self.close(&Ending::Complete);
+    /// Finishes the draft if `look`, which is shown its state, knows how the request ended; else it comes
+    /// back.
+    pub(super) fn finish_if(
+        mut self,
+        look: impl FnOnce(&mut State) -> Option<Ending>,
+    ) -> Result<Option<Finished>, Self> {
+        self.close(look).ok_or(self)
     }
 
-    fn close(&mut self, ending: &Ending) -> Option<Finished> {
-        let cell = self.cell.take()?;
+    /// Returns nothing if the draft is still open.
+    fn close<E: Borrow<Ending>>(
+        &mut self,
+        look: impl FnOnce(&mut State) -> Option<E>,
+    ) -> Option<Option<Finished>> {
+        let Some(mut cell) = self.cell.take() else { return Some(None) };
         let bytes = Bytes {
             request: cell.request_bytes.load(Ordering::Relaxed),
             response: cell.response_bytes.load(Ordering::Relaxed),
         };
-        let mut state = cell.lock();
-        let open = state.open.take()?;
-        let config = Arc::clone(&open.config);
-        let record = finish::seal(&mut state, open, ending, bytes);
-        drop(state);
-        config.pool.give_back(cell);
-        record.map(|record| Finished { record: Some(record), wait: AdmitWait::default(), config })
+        let seal = |state: &mut State| {
+            let ending = look(state)?;
+            let open = state.open.take();
+            Some(open.map(|open| finish::seal(state, open, ending.borrow(), bytes)))
+        };
+        // Most handlers have dropped their handles by now: then there is nobody to lock out, and the cell
+        // can go back to its pool. A handle that is still there must go on saying that it is too late, and
+        // never reach into somebody else's request.
+        let (sealed, unique) = match Arc::get_mut(&mut cell) {
+            Some(shared) => {
+                let sealed = seal(shared.state.get_mut().unwrap_or_else(PoisonError::into_inner));
+                if sealed.is_some() {
+                    shared.reset();
+                }
+                (sealed, true)
+            }
+            None => (seal(&mut cell.lock()), false),
+        };
+        match sealed {
+            None => {
+                self.cell = Some(cell);
+                None
+            }
+            Some(None) => Some(None),
+            Some(Some((record, config))) => {
+                if unique {
+                    config.pool.give_back(cell);
+                }
+                let finished =
+                    |record| Finished { record: Some(record), wait: AdmitWait::default(), config };
+                Some(record.map(finished))
+            }
+        }
     }
 }
 
@@ -266,7 +294,7 @@ impl Drop for Draft {
         }
         // Dropped by an unwinding caller: that panic, not a client, ended the request.
         let ending = if std::thread::panicking() { Ending::Panicked } else { Ending::Dropped };
-        without_panic(|| drop(self.close(&ending)));
+        without_panic(|| drop(self.close(|_| Some(&ending))));
     }
 }
 

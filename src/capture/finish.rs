@@ -1,9 +1,10 @@
 //! From an open draft to a finished record: meaning, outcome, redaction.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     client::{Chain, push_chain},
+    config::Config,
     draft::{Bytes, Open, Said, State},
     json,
     outcome::{self, Ending},
@@ -15,23 +16,24 @@ use crate::{
     rules::{EntityIdFrom, Meaning, UNMATCHED},
 };
 
-/// Finishes the record of a draft; `None` when there is to be none.
+/// Finishes the record of a draft; `None` when there is to be none. The configuration comes back.
 pub(super) fn seal(
     state: &mut State,
     open: Open,
     ending: &Ending,
     bytes: Bytes,
-) -> Option<Box<Record>> {
+) -> (Option<Box<Record>>, Arc<Config>) {
     let Open { config, mut record, plan, mask, started } = open;
     let recorder = &config.recorder;
     let ended = ending.ended(record.status, record.grpc_status);
     let meaning = plan.decide(&mask, &ended).filter(|_| !state.said.has(Said::DISCARD));
     let Some(meaning) = meaning else {
         recorder.give_back(record);
-        return None;
+        return (None, config);
     };
-    record.duration_us =
-        i64::try_from(recorder.clock().monotonic().saturating_sub(started).as_micros()).ok();
+    // The recorder dates the start by this, so that an unrecorded request never asks for the time of day.
+    let took = recorder.clock().monotonic().saturating_sub(started);
+    record.duration_us = i64::try_from(took.as_micros()).ok();
     record.request_bytes = i64::try_from(bytes.request).ok();
     record.response_bytes = match ending {
         Ending::Head { bytes } => bytes.and_then(|bytes| i64::try_from(bytes).ok()),
@@ -61,7 +63,7 @@ pub(super) fn seal(
     if let Some(list) = state.redactions.to_json() {
         record.redactions.buffer().push_str(&list);
     }
-    Some(record)
+    (Some(record), config)
 }
 
 /// Tells whether a gRPC call reached a service: one that did not has a route that a client made up.
@@ -155,7 +157,7 @@ fn form_field(body: &[u8], name: &str) -> Option<String> {
 }
 
 /// Says from where: address under its policy, path and query without secrets.
-fn network(state: &mut State, record: &mut Record, config: &super::config::Config) {
+fn network(state: &mut State, record: &mut Record, config: &Config) {
     let recorder = &config.recorder;
     let policy = recorder.address_policy(record.category);
     if let Some(client) = state.client {
@@ -180,17 +182,12 @@ fn network(state: &mut State, record: &mut Record, config: &super::config::Confi
     }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         let mut log = state.redactions.field("query");
-        redactor.query(query, &KeySet::default(), record.query.buffer(), &mut log);
+        redactor.query(query, KeySet::none(), record.query.buffer(), &mut log);
     }
 }
 
 /// Keeps the bodies that the level of the meaning asks for, without secrets.
-fn bodies(
-    state: &mut State,
-    record: &mut Record,
-    meaning: &Meaning,
-    config: &super::config::Config,
-) {
+fn bodies(state: &mut State, record: &mut Record, meaning: &Meaning, config: &Config) {
     let (request, response) = (meaning.level.keeps_request(), meaning.level.keeps_response());
     if !request && !response {
         return;

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::{ResponseBody, Watch},
-    draft::{Draft, Finished},
+    draft::{Draft, Finished, Said},
     guard::PanicGuard,
     head::{self, Next},
     kind::error_kind,
@@ -150,13 +150,26 @@ fn end<B: Body, E: 'static>(
         Ok(response) => response,
         Err(error) => return End::Here(draft.finish(&Ending::Failed(error_kind(error)))),
     };
-    let Some(cell) = draft.cell() else { return End::Here(None) };
-    match head::read(cell, response, head_request) {
+    // Before the draft is looked into: the body may be the application's own, and do as it likes.
+    let body = head::Announced::of(response.body());
+    let mut watch = None;
+    let finished = draft.finish_if(|state| match head::read(state, response, body, head_request) {
         Next::Discard => {
-            draft.discard();
-            End::Here(None)
+            state.said.add(Said::DISCARD);
+            Some(Ending::Complete)
         }
-        Next::Finish { bytes } => End::Here(draft.finish(&Ending::Head { bytes })),
-        Next::Watch { exact, copies } => End::Later(Watch { draft: Some(draft), exact, copies }),
+        Next::Finish { bytes } => Some(Ending::Head { bytes }),
+        Next::Watch { exact, copies } => {
+            watch = Some((exact, copies));
+            None
+        }
+    });
+    match (finished, watch) {
+        (Ok(finished), _) => End::Here(finished),
+        (Err(draft), Some((exact, copies))) => {
+            End::Later(Watch { draft: Some(draft), exact, copies })
+        }
+        // Not reached: a draft that is still open is one to watch.
+        (Err(draft), None) => End::Here(draft.finish(&Ending::Complete)),
     }
 }

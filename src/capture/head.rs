@@ -6,7 +6,7 @@ use http_body::Body;
 use super::{
     Unrecorded,
     begin::set_lossy,
-    draft::{Said, Shared, State},
+    draft::{Said, State},
 };
 use crate::{
     record::Actor,
@@ -27,13 +27,29 @@ pub(super) enum Next {
     Watch { exact: Option<u64>, copies: bool },
 }
 
+/// What a body says of itself before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    exact: Option<u64>,
+    ended: bool,
+}
+
+impl Announced {
+    pub(super) fn of<B: Body>(body: &B) -> Self {
+        Self { exact: body.size_hint().exact(), ended: body.is_end_stream() }
+    }
+}
+
 /// Reads a response's head into the draft.
-pub(super) fn read<B: Body>(cell: &Shared, response: &Response<B>, head_request: bool) -> Next {
+pub(super) fn read<B>(
+    state: &mut State,
+    response: &Response<B>,
+    body: Announced,
+    head_request: bool,
+) -> Next {
     if response.extensions().get::<Unrecorded>().is_some() {
         return Next::Discard;
     }
-    let mut state = cell.lock();
-    let state = &mut *state;
     let headers = response.headers();
     grpc_status(state, headers);
     state.head = true;
@@ -50,9 +66,8 @@ pub(super) fn read<B: Body>(cell: &Shared, response: &Response<B>, head_request:
         set_lossy(&mut state.location, location);
         keep_last_segment(&mut state.location);
     }
-    let body = response.body();
-    let exact = body.size_hint().exact();
-    let empty = body.is_end_stream()
+    let exact = body.exact;
+    let empty = body.ended
         || head_request
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let sse = starts_with(headers, b"text/event-stream");

@@ -185,7 +185,10 @@ impl<S, W> Layer<S> for ActivityLayer<W> {
     type Service = ActivityService<S, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BUILT.store(true, Ordering::Relaxed);
+        // Routers may ask anew for each request: a store each time would move the line between cores.
+        if !BUILT.load(Ordering::Relaxed) {
+            BUILT.store(true, Ordering::Relaxed);
+        }
         ActivityService::new(inner, Arc::clone(&self.config))
     }
 }

@@ -160,7 +160,7 @@ fn make_id<B>(config: &Config, request: &mut Request<B>, activity: &Activity) ->
     activity.with(|state| {
         let Some(open) = state.open.as_mut() else { return };
         if open.record.request_id.is_absent() {
-            let id = RecordId::from_bytes(RandomIds.id(open.record.occurred_at)).to_string();
+            let id = RecordId::from_bytes(RandomIds.id(config.recorder.clock().now())).to_string();
             open.record.request_id.set(&id);
             made = HeaderValue::from_str(&id).ok();
         }

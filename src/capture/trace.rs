@@ -4,23 +4,30 @@
 ///
 /// A header that is not valid is no header at all: nothing of it is kept.
 pub(super) fn traceparent(value: &[u8]) -> Option<(&str, &str)> {
-    let text = std::str::from_utf8(value).ok()?;
-    let version = text.get(..2).filter(|version| is_hex(version) && *version != "ff")?;
+    let (known, later) = value.split_first_chunk::<LENGTH>()?;
+    let (version, trace, span, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
+    let dashes = [2, 35, 52].iter().all(|at| known[*at] == b'-');
+    let fits = dashes && is_hex(version) && is_hex(trace) && is_hex(span) && is_hex(flags);
     // Later versions may add fields after the flags, version 00 may not.
-    match text.as_bytes().get(55) {
-        None if text.len() == 55 => {}
-        Some(b'-') if version != "00" => {}
-        _ => return None,
+    let ends = later.is_empty() || (later[0] == b'-' && version != b"00");
+    if !fits || !ends || version == b"ff" || is_zero(trace) || is_zero(span) {
+        return None;
     }
-    let (trace, span, flags) = (text.get(3..35)?, text.get(36..52)?, text.get(53..55)?);
-    let dashes = [2, 35, 52].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
-    let ids = is_hex(trace) && is_hex(span) && is_hex(flags);
-    let zero = |id: &str| id.bytes().all(|byte| byte == b'0');
-    (dashes && ids && !zero(trace) && !zero(span)).then_some((trace, span))
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    Some((text(trace)?, text(span)?))
 }
 
-fn is_hex(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// Version, trace id, span id and flags with the dashes between them.
+const LENGTH: usize = 55;
+
+// Neither leaves early: a header that is not valid is rare, and so both run over many bytes at once.
+
+fn is_hex(text: &[u8]) -> bool {
+    text.iter().fold(true, |is, byte| is & matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_zero(text: &[u8]) -> bool {
+    text.iter().fold(0, |bits, byte| bits | (byte ^ b'0')) == 0
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use crate::{
-    record::{Record, RecordId, Slot, Text},
+    record::{Origin, Record, RecordId, Slot, Text},
     time::Timestamp,
 };
 
@@ -48,7 +48,11 @@ pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
 fn freeze_times(record: &mut Record, now: Timestamp) {
     let at = record.occurred_at;
     if at == Timestamp::default() {
-        record.occurred_at = now;
+        // A request is dated when it has ended, by one reading of the clock: its start follows from how
+        // long it took.
+        let took = record.duration_us.filter(|_| record.origin == Origin::Request);
+        let took = Duration::from_micros(took.and_then(|took| took.try_into().ok()).unwrap_or(0));
+        record.occurred_at = now.saturating_sub(took);
         return;
     }
     let clamped = at.clamp(now.saturating_sub(MAX_PAST), now.saturating_add(MAX_FUTURE));
@@ -161,6 +165,20 @@ mod tests {
                 Record { occurred_at: Timestamp::from_micros(end), ..Record::default() };
             freeze_times(&mut record, Timestamp::from_micros(NOW));
             assert!((record.occurred_at.as_micros() - NOW).abs() <= 3_652 * day);
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_date_began_as_long_ago_as_it_took() {
+        for (origin, took, ago) in [
+            (Origin::Request, Some(250), 250),
+            (Origin::Request, None, 0),
+            (Origin::Request, Some(-1), 0),
+            (Origin::Manual, Some(250), 0),
+        ] {
+            let mut record = Record { origin, duration_us: took, ..Record::default() };
+            freeze_times(&mut record, Timestamp::from_micros(NOW));
+            assert_eq!(record.occurred_at.as_micros(), NOW - ago);
         }
     }
 

@@ -125,7 +125,7 @@ impl Redactor {
         out: &mut String,
         log: &mut FieldLog<'_>,
     ) {
-        let names = form::Names { list: None, allowed: &KeySet::default(), all_values: false };
+        let names = form::Names { list: None, allowed: KeySet::none(), all_values: false };
         let text = clean(input);
         form::rewrite(&self.context(extra), &names, &text, extent == Extent::Cut, out, log);
     }
@@ -149,7 +149,7 @@ impl Redactor {
     ///
     /// UUIDs, ULIDs, plain numbers, object ids of MongoDB and slugs of words stay.
     pub fn path(&self, raw: &str, out: &mut String, log: &mut FieldLog<'_>) {
-        path::rewrite(&self.context(&KeySet::default()), raw, out, log);
+        path::rewrite(&self.context(KeySet::none()), raw, out, log);
     }
 
     /// Rewrites a URL, absolute or not: user information is masked, path and query are treated
@@ -194,7 +194,7 @@ impl Redactor {
     /// of keys, card numbers, user information of URLs, `Bearer …`, and `name=value` with a
     /// sensitive name.
     pub fn text(&self, input: &str, extent: Extent, out: &mut String, log: &mut FieldLog<'_>) {
-        self.context(&KeySet::default()).text(input, extent, out, log);
+        self.context(KeySet::none()).text(input, extent, out, log);
     }
 
     /// Returns the text with its secrets masked, or nothing when it holds none; allocates only then.
@@ -249,7 +249,7 @@ impl Redactor {
         true
     }
 
-    fn context<'a>(&'a self, extra: &'a KeySet) -> Context<'a> {
+    pub(super) fn context<'a>(&'a self, extra: &'a KeySet) -> Context<'a> {
         Context { inner: &self.0, extra, embedding: 0 }
     }
 }
@@ -269,6 +269,10 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     pub(super) fn is_secret(&self, name: &Folded) -> bool {
         self.inner.keys.hit(name) || self.extra.hit(name)
+    }
+
+    pub(super) fn shortest_secret(&self) -> usize {
+        self.inner.detectors.shortest()
     }
 
     fn scan(&self) -> Scan<'_> {

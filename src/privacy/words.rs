@@ -5,7 +5,7 @@
 //! words*, so that `pan` finds `card_pan` and not `company`. Words are compared by what they
 //! spell together, so that `APIKEY` and `PassWord` are found too.
 
-use std::{collections::HashSet, error, fmt};
+use std::{collections::HashSet, error, fmt, sync::LazyLock};
 
 /// The longest pattern: it bounds the work per word of a name, and no real name is longer.
 const LONGEST_PATTERN: usize = 64;
@@ -267,6 +267,12 @@ impl KeySet {
             set.insert(pattern.as_ref())?;
         }
         Ok(set)
+    }
+
+    /// Returns the set that marks nothing; making one anew seeds its tables each time.
+    pub(crate) fn none() -> &'static Self {
+        static NONE: LazyLock<KeySet> = LazyLock::new(KeySet::default);
+        &NONE
     }
 
     /// Returns whether no name can match.

@@ -27,20 +27,21 @@ pub fn params<'p>(template: &str, raw_path: &'p str, name: &str) -> Option<Cow<'
 
 /// Reads a parameter without parsing the template anew.
 pub(super) fn read<'p>(template: &Pattern, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
-    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let end = path.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    let path = &path[..end.unwrap_or(path.len())];
     let segments = template.segments();
-    let count = split(path).count();
-    let fixed = segments.iter().filter(|s| !matches!(s, Segment::Rest { .. })).count();
-    let open = segments.len() - fixed;
-    if open > 1 || count < fixed || (open == 0 && count != fixed) {
-        return None;
-    }
+    // How many segments an open end takes; where there is none, that they are as many comes out below.
+    let open = segments.iter().filter(|s| matches!(s, Segment::Rest { .. })).count();
+    let take = match open {
+        0 => 0,
+        1 => split(path).count().checked_sub(segments.len() - 1)?,
+        _ => return None,
+    };
     let mut parts = split(path);
     let mut found = None;
     for segment in segments {
         match segment {
             Segment::Rest { name: rest, .. } => {
-                let take = count - fixed;
                 if rest.as_deref() == Some(name) {
                     found = Some(tail(path, parts.clone(), take)?);
                 }
@@ -72,6 +73,9 @@ pub(super) fn read<'p>(template: &Pattern, path: &'p str, name: &str) -> Option<
             }
         }
     }
+    if parts.next().is_some() {
+        return None;
+    }
     found.filter(|value| !value.is_empty()).map(decode)
 }
 
@@ -95,6 +99,9 @@ fn tail<'p>(
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
+    if !text.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
     percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
 }
 

@@ -195,8 +195,26 @@ impl Pattern {
 pub(super) fn split(path: &str) -> impl Iterator<Item = &str> + Clone {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    let empty = path.is_empty();
-    path.split('/').filter(move |_| !empty)
+    Segments { rest: (!path.is_empty()).then_some(path) }
+}
+
+/// The segments of a path, found byte by byte: they are too short for a search to get going.
+#[derive(Debug, Clone)]
+struct Segments<'p> {
+    rest: Option<&'p str>,
+}
+
+impl<'p> Iterator for Segments<'p> {
+    type Item = &'p str;
+
+    fn next(&mut self) -> Option<&'p str> {
+        let path = self.rest?;
+        let Some(at) = path.bytes().position(|byte| byte == b'/') else {
+            return self.rest.take();
+        };
+        self.rest = Some(&path[at + 1..]);
+        Some(&path[..at])
+    }
 }
 
 fn show(text: &str) -> String {

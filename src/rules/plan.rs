@@ -44,6 +44,18 @@ pub struct Plan {
     candidates: Box<[Candidate]>,
     questions: Box<[Question]>,
     is_none: bool,
+    /// What holds for every head, where nothing is asked of it.
+    needs: Option<Needs>,
+}
+
+/// What must be known before the handler runs.
+#[derive(Debug, Clone, Copy)]
+struct Needs {
+    none: bool,
+    request_body: Option<usize>,
+    response_body: Option<usize>,
+    scan_id: bool,
+    finish: FinishPoint,
 }
 
 #[derive(Debug)]
@@ -73,11 +85,23 @@ impl Candidate {
 
 impl Plan {
     pub(super) fn new(candidates: Vec<Candidate>, questions: Vec<Question>) -> Self {
-        Self {
+        let mut plan = Self {
             is_none: candidates.iter().all(|c| c.meaning.level == Level::None),
             candidates: candidates.into(),
             questions: questions.into(),
+            needs: None,
+        };
+        if !plan.asks() {
+            let mask = Mask::default();
+            plan.needs = Some(Needs {
+                none: plan.is_none_for(&mask),
+                request_body: plan.request_body(&mask),
+                response_body: plan.response_body(&mask),
+                scan_id: plan.scan_id(&mask),
+                finish: plan.finish(&mask),
+            });
         }
+        plan
     }
 
     /// Says whether no ending can make a record: the request passes untouched.
@@ -113,8 +137,8 @@ impl Plan {
     }
 
     /// Says whether anything is asked of the head.
-    #[cfg(test)]
-    pub(super) fn asks(&self) -> bool {
+    #[must_use]
+    pub fn asks(&self) -> bool {
         !self.questions.is_empty()
     }
 
@@ -137,7 +161,10 @@ impl Plan {
     /// Says whether this head leaves no candidate that makes a record.
     #[must_use]
     pub fn is_none_for(&self, mask: &Mask) -> bool {
-        self.is_none || self.recorded(mask).next().is_none()
+        match self.needs {
+            Some(needs) => needs.none,
+            None => self.is_none || self.recorded(mask).next().is_none(),
+        }
     }
 
     /// Returns the strictest delivery class among the candidates.
@@ -152,6 +179,9 @@ impl Plan {
     /// The record keeps them only if the level of the meaning that wins says so.
     #[must_use]
     pub fn request_body(&self, mask: &Mask) -> Option<usize> {
+        if let Some(needs) = self.needs {
+            return needs.request_body;
+        }
         self.recorded(mask)
             .filter_map(|c| {
                 let kept = c.meaning.level.keeps_request().then_some(c.max_request_body);
@@ -168,6 +198,9 @@ impl Plan {
     /// level, or for a pointer into the body.
     #[must_use]
     pub fn response_body(&self, mask: &Mask) -> Option<usize> {
+        if let Some(needs) = self.needs {
+            return needs.response_body;
+        }
         self.recorded(mask)
             .filter_map(|c| {
                 let kept = c.meaning.level.keeps_response().then_some(c.max_response_body);
@@ -183,6 +216,9 @@ impl Plan {
     /// created thing (`/id`, `/uuid`, `/data/id`).
     #[must_use]
     pub fn scan_id(&self, mask: &Mask) -> bool {
+        if let Some(needs) = self.needs {
+            return needs.scan_id;
+        }
         self.recorded(mask)
             .any(|c| c.id_from_response && c.meaning.entity_id == EntityIdFrom::Created)
     }
@@ -190,6 +226,9 @@ impl Plan {
     /// Returns the finish point: the latest that a candidate names, else the default.
     #[must_use]
     pub fn finish(&self, mask: &Mask) -> FinishPoint {
+        if let Some(needs) = self.needs {
+            return needs.finish;
+        }
         self.recorded(mask).map(|c| c.finish).max().unwrap_or_default()
     }
 

@@ -10,6 +10,9 @@ const TAIL: usize = 64;
 
 /// Cuts and cleans `text`; tells whether something was cut.
 pub(super) fn bound(text: &mut String, max: usize) -> bool {
+    if text.len() <= max && is_plain_list(text.as_bytes()) {
+        return false;
+    }
     if text.as_bytes().contains(&b'\\') && text.contains("\\u") {
         clean_escapes(text);
     }
@@ -28,6 +31,22 @@ pub(super) fn bound(text: &mut String, max: usize) -> bool {
             true
         }
     }
+}
+
+/// Tells whether it is a list of texts without escapes, as nearly every list that capture writes.
+fn is_plain_list(text: &[u8]) -> bool {
+    let [b'[', b'"', texts @ .., b'"', b']'] = text else { return false };
+    // A quote ends a text and begins the next one: only `","` may stand between two.
+    let mut rest = texts.iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            ..0x20 | b'\\' => return false,
+            b'"' if !rest.as_slice().starts_with(b",\"") => return false,
+            b'"' => rest = rest.as_slice()[2..].iter(),
+            _ => {}
+        }
+    }
+    true
 }
 
 fn replace(text: &mut String, why: &str) {
@@ -170,6 +189,32 @@ mod tests {
         assert_eq!(bounded(&texts, 100).0, r#"["a","[TRUNCATED]"]"#);
         let objects = format!(r#"[{{"a":"{}"}}]"#, "y".repeat(200));
         assert_eq!(bounded(&objects, 100).0, r#"[{"[TRUNCATED]":210}]"#);
+    }
+
+    #[test]
+    fn a_plain_list_is_json_and_nothing_else_is_taken_for_one() {
+        for text in [r#"["a"]"#, r#"["a","b"]"#, r#"["",","]"#, r#"["ä, b","]["]"#] {
+            assert!(is_plain_list(text.as_bytes()), "{text}");
+            assert!(serde_json::from_str::<Vec<String>>(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "[",
+            "[]",
+            "[\"]",
+            "[\"\"",
+            r#"["a""]"#,
+            r#"["a" "b"]"#,
+            r#"["a","]"#,
+            r#"["a",b"]"#,
+            r#"["a","b"c"]"#,
+            r#"["a\"]"#,
+            "[\"\n\"]",
+            r#"["a",1,"b"]"#,
+            r#"["a"],["b"]"#,
+        ] {
+            assert!(!is_plain_list(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

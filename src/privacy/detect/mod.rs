@@ -48,6 +48,10 @@ const PREFIXES: &[(&str, usize, bool)] = &[
     ("hvs.", 20, true),
 ];
 
+/// The shortest secret of letters, digits, `-`, `_` and `.` that has no prefix of its own: a token of
+/// `eyJ`, five more, a dot and two. Cards and keys of AWS are longer, everything else has other characters.
+const SHORTEST: usize = 11;
+
 /// How far back a name is looked for before `=`.
 const LONGEST_NAME: usize = 64;
 
@@ -66,6 +70,8 @@ pub(super) struct Detectors {
     off: Vec<Method>,
     /// Which bytes a secret may begin with: all others are passed over at once.
     first: [bool; 256],
+    /// No secret of letters, digits, `-`, `_` and `.` alone has fewer bytes.
+    shortest: usize,
 }
 
 impl Detectors {
@@ -83,8 +89,13 @@ impl Detectors {
     pub(super) fn new() -> Self {
         let prefixes =
             PREFIXES.iter().map(|&(prefix, least, dots)| (prefix.to_owned(), least, dots));
-        let mut detectors =
-            Self { prefixes: prefixes.collect(), off: Vec::new(), first: [false; 256] };
+        let shortest = PREFIXES.iter().map(|(prefix, least, _)| prefix.len() + least).min();
+        let mut detectors = Self {
+            prefixes: prefixes.collect(),
+            off: Vec::new(),
+            first: [false; 256],
+            shortest: shortest.map_or(SHORTEST, |shortest| shortest.min(SHORTEST)),
+        };
         for first in b"e-:=bBA23456789".iter().chain(PREFIXES.iter().map(|p| &p.0.as_bytes()[0])) {
             detectors.first[usize::from(*first)] = true;
         }
@@ -95,11 +106,16 @@ impl Detectors {
         if let Some(first) = prefix.bytes().next() {
             self.first[usize::from(first)] = true;
             self.prefixes.push((prefix.to_owned(), least, false));
+            self.shortest = self.shortest.min(prefix.len() + least);
         }
     }
 
     pub(super) fn switch_off(&mut self, method: Method) {
         self.off.push(method);
+    }
+
+    pub(super) const fn shortest(&self) -> usize {
+        self.shortest
     }
 
     fn is_on(&self, method: Method) -> bool {
