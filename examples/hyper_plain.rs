@@ -1,9 +1,9 @@
 //! cargo run --example hyper_plain
 //!
 //! Recording a plain hyper service, without axum. Then, in another terminal, with the address it prints:
-//! `curl -X PUT http://127.0.0.1:3000/api/orders/55 -d '{"status":"paid"}'`
+//! `curl -X PUT http://127.0.0.1:3000/api/orders/55 -d '{"status":"paid"}'`; Ctrl-C to stop.
 
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let rules = Rules::rest().routes(["/api/orders", "/api/orders/{id}"]);
     let pipeline = Pipeline::builder(MemoryStore::new()).rules(rules).start().await?;
     let mut committed = pipeline.subscribe(Filter::new());
-    tokio::spawn(async move {
+    let lines = tokio::spawn(async move {
         while let Some(Ok(record)) = committed.next().await {
             println!("{}", serde_json::to_string(&*record).unwrap_or_default());
         }
@@ -55,7 +55,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     let layer = ActivityLayer::new(pipeline.recorder()).any_body();
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            _ = tokio::signal::ctrl_c() => break,
+        };
         // Only whoever accepts a connection knows its other end.
         let tell_peer = move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
@@ -73,4 +76,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         });
     }
+    let report = pipeline.shutdown(Duration::from_secs(5)).await;
+    lines.await?;
+    println!("{report}");
+    Ok(())
 }

@@ -1,13 +1,14 @@
 //! cargo run --example tonic_grpc --features tonic
 //!
 //! Recording a gRPC server. It calls itself once well and once badly, prints the two records, and goes on
-//! serving `shop.v1.Orders` at the address that it prints.
+//! serving `shop.v1.Orders` at the address that it prints, until Ctrl-C.
 
 use std::{
     convert::Infallible,
     error::Error,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response, uri::PathAndQuery};
@@ -78,7 +79,7 @@ impl tower::Service<Request<Body>> for Orders {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pipeline = Pipeline::builder(MemoryStore::new()).start().await?;
     let mut committed = pipeline.subscribe(Filter::new());
-    tokio::spawn(async move {
+    let lines = tokio::spawn(async move {
         while let Some(Ok(record)) = committed.next().await {
             println!("{}", serde_json::to_string(&*record).unwrap_or_default());
         }
@@ -91,7 +92,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder()
         .layer(ActivityLayer::new(pipeline.recorder()))
         .add_service(Orders)
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+            drop(tokio::signal::ctrl_c().await);
+        });
     let server = tokio::spawn(server);
 
     let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
@@ -106,6 +109,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             answer.map_or_else(|s| s.code(), |_| tonic::Code::Ok)
         );
     }
+    drop(client); // the server waits for its connections
     server.await??;
+    let report = pipeline.shutdown(Duration::from_secs(5)).await;
+    lines.await?;
+    println!("{report}");
     Ok(())
 }

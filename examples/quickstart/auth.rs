@@ -79,10 +79,11 @@ async fn logout(
     activity: Activity,
     request: Request,
 ) -> Response {
-    let Some(User(name)) = token(&request).and_then(|token| sessions.lock().remove(token)) else {
+    let token = token(&request).unwrap_or_default();
+    let Some(User(name)) = sessions.lock().remove(token) else {
         return refuse("log in first");
     };
-    activity.actor(name);
+    activity.actor(name).session(token);
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -92,12 +93,14 @@ async fn nowhere(
     activity: Activity,
     request: Request,
 ) -> Response {
-    let user = token(&request).and_then(|token| sessions.lock().get(token).cloned());
+    let token = token(&request).unwrap_or_default();
+    let user = sessions.lock().get(token).cloned();
+    let path = request.uri().path();
     match user {
-        None if request.uri().path().starts_with("/api/") => return refuse("log in first"),
+        None if path == "/api" || path.starts_with("/api/") => return refuse("log in first"),
         None => {}
         Some(User(name)) => {
-            activity.actor(name);
+            activity.actor(name).session(token);
         }
     }
     (StatusCode::NOT_FOUND, Json(json!({ "error": "no such route" }))).into_response()

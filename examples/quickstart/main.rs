@@ -33,11 +33,11 @@ async fn main() -> Result<(), Trouble> {
 
 async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> Result<(), Trouble> {
     let keys = Keys::open(&settings.keys)?;
-    demo::fill_if_asked(settings, &store, &keys).await?;
+    let held = demo::fill_if_asked(settings, &store, &keys).await?;
     let rules = Rules::rest().with_file(&settings.rules)?;
     let activity =
         Arc::new(Pipeline::builder(store.clone()).rules(rules).keys(keys).start().await?);
-    let terminal = terminal::open(settings, &listener, &store, &activity).await?;
+    let terminal = terminal::open(settings, &listener, held, &activity)?;
     let stop = terminal.stop.clone();
 
     let (shop, sessions) = (shop::Shop::open(), auth::Sessions::default());

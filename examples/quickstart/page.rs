@@ -1,6 +1,6 @@
 //! `GET /`: the page. `GET /live`: each record as it is committed, as server-sent events.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tower_activity::{Filter, Pipeline, Record, store::Read};
 
 use crate::terminal::Stop;
@@ -55,22 +55,28 @@ async fn live<S: Read + Clone>(State(page): State<Page<S>>) -> impl IntoResponse
     // First the subscription, then the history: a record in between comes twice, never not at all, and the
     // page knows it by its id.
     let live = page.activity.subscribe(Filter::new());
-    let history = match page.store.records(&Filter::new(), None, HISTORY).await {
-        Ok(page) => page.records.iter().map(line).collect(),
-        Err(_) => Vec::new(),
-    };
-    let records = live.filter_map(async |record| Some(event("record", line(&*record.ok()?))));
-    let events = stream::iter([event("history", json!(history))])
-        .chain(records)
-        .take_until(page.stop.wait());
+    let history = page.store.records(&Filter::new(), None, HISTORY).await;
+    let history = history.map(|page| page.records).unwrap_or_default();
+    let history: Vec<_> = history.iter().map(Line::of).collect();
+    let records = live.filter_map(async |record| Some(event("record", &Line::of(&record.ok()?))));
+    let events =
+        stream::iter([event("history", &history)]).chain(records).take_until(page.stop.wait());
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-fn line(record: &Record) -> Value {
-    json!({ "sentence": record.sentence().to_string(), "record": record })
+/// A record as the page shows it.
+#[derive(Serialize)]
+struct Line<'r> {
+    sentence: String,
+    record: &'r Record,
 }
 
-fn event(name: &str, data: Value) -> Result<Event, Infallible> {
-    // JSON in one line; a line break inside it is escaped.
-    Ok(Event::default().event(name).data(data.to_string()))
+impl<'r> Line<'r> {
+    fn of(record: &'r Record) -> Self {
+        Self { sentence: record.sentence().to_string(), record }
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Result<Event, axum::Error> {
+    Event::default().event(name).json_data(data)
 }

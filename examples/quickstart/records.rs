@@ -7,8 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use serde::Serialize;
 use serde_json::json;
-use tower_activity::{query::Filter, store::Read};
+use tower_activity::{Record, query::Filter, store::Read};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1000;
@@ -31,7 +32,13 @@ async fn records<S: Read + Clone>(
             detail: "the store does not answer".to_owned(),
         }
     })?;
-    Ok(Json(json!({ "records": page.records })).into_response())
+    Ok(Json(Answer { records: page.records }).into_response())
+}
+
+/// Not a `Value`, which would sort the fields of a record by name.
+#[derive(Serialize)]
+struct Answer {
+    records: Vec<Record>,
 }
 
 /// Reads the parameters of the address; each name but `limit` is that of a field, a comma means any of.

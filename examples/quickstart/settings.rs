@@ -39,6 +39,13 @@ impl Settings {
         }
         best_effort()?;
         let store = variable("ACTIVITY_STORE").unwrap_or_else(|| "sqlite:activity.db".to_owned());
+        let scheme = store.split_once("://").map_or("sqlite", |(scheme, _)| scheme);
+        if scheme != "sqlite" && !is_postgres(&store) {
+            return refuse(format!(
+                "ACTIVITY_STORE begins with `{scheme}://`: name a store as in sqlite:activity.db or \
+                 postgres://user:password@localhost/log"
+            ));
+        }
         if is_postgres(&store) && cfg!(not(feature = "postgres")) {
             return refuse("this build has no Postgres: run it with --features postgres");
         }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinHandle};
 use tower_activity::{
     Filter, Pipeline,
     pipeline::Subscription,
     record::{Outcome, Record, visible},
-    store::Maintain,
 };
 use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -37,10 +37,10 @@ impl Terminal {
 }
 
 /// Says where everything is and what to try, and prints each record from now on.
-pub(crate) async fn open<S: Maintain>(
+pub(crate) fn open(
     settings: &Settings,
     listener: &TcpListener,
-    store: &S,
+    held: i64,
     activity: &Pipeline,
 ) -> Result<Terminal, Trouble> {
     // What the log itself has to say, for example that its disk is full.
@@ -48,29 +48,41 @@ pub(crate) async fn open<S: Maintain>(
     let lines =
         tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(coloured(&io::stderr()));
     tracing_subscriber::registry().with(lines.with_filter(own)).init();
+    let clock = TimeZone::system();
+    let zone = zone(&clock);
     let shop = format!("http://{}", listener.local_addr()?);
-    let (store, held) = (settings.store_shown(), store.storage().await?.rows);
+    let (store, records) = (settings.store_shown(), if held == 1 { "record" } else { "records" });
     say(format_args!(
         "shop     {shop}
 records  {shop}/activity/records
-store    {store} · mode best_effort · {held} records
+store    {store} · mode best_effort · {held} {records}
 
 Open the shop in a browser, or try in another terminal:
 
-  TOKEN=$(curl -s --json '{{\"user\":\"ana\",\"password\":\"secret\"}}' {shop}/login | cut -d'\"' -f4)
+  TOKEN=$(curl -s -H 'Content-Type: application/json' -d '{{\"user\":\"ana\",\"password\":\"secret\"}}' {shop}/login | cut -d'\"' -f4)
   curl -X POST -H \"Authorization: Bearer $TOKEN\" {shop}/api/orders/55/cancel
   curl -X DELETE -H \"Authorization: Bearer $TOKEN\" {shop}/api/products/3
   curl '{shop}/activity/records?entity_type=order&entity_id=55'
 
-Each record as it is committed (times in UTC), Ctrl-C to stop:
+Each record as it is committed (times in {zone}), Ctrl-C to stop:
 "
     ));
-    let lines = tokio::spawn(follow(activity.subscribe(Filter::new())));
+    let lines = tokio::spawn(follow(activity.subscribe(Filter::new()), clock));
     Ok(Terminal { stop: Stop::on_signal()?, lines })
 }
 
+/// Names the clock by which the lines tell the time: that of the machine, with its offset now. What is
+/// stored, and shown as JSON, is UTC.
+fn zone(clock: &TimeZone) -> String {
+    let now = Timestamp::now().to_zoned(clock.clone());
+    match now.offset().seconds() {
+        0 => "UTC".to_owned(),
+        _ => now.strftime("local time, UTC%:z").to_string(),
+    }
+}
+
 /// Prints each record until the log is shut down.
-async fn follow(records: Subscription) {
+async fn follow(records: Subscription, clock: TimeZone) {
     let coloured = coloured(&io::stdout());
     // A batch is committed by category; people read by time.
     let mut batches = records.ready_chunks(1_000);
@@ -84,7 +96,7 @@ async fn follow(records: Subscription) {
         }
         committed.sort_by_key(|record| (record.occurred_at, record.id));
         for record in committed {
-            say(Line { record: &record, coloured });
+            say(Line { record: &record, clock: &clock, coloured });
         }
     }
 }
@@ -102,6 +114,7 @@ fn say(line: impl fmt::Display) {
 /// A record in one line: `12:04:31 ana cancelled order 55 · 200 · 3 ms · 127.0.0.1 · rule rest`.
 struct Line<'r> {
     record: &'r Record,
+    clock: &'r TimeZone,
     coloured: bool,
 }
 
@@ -114,14 +127,16 @@ impl fmt::Display for Line<'_> {
             (true, _) => ("\u{1b}[2m", "\u{1b}[33m", "\u{1b}[0m"),
         };
         let record = self.record;
-        let time = record.occurred_at.calendar().strftime("%H:%M:%S").to_string();
+        let at = record.occurred_at.calendar().to_zoned(self.clock.clone());
+        let time = at.strftime("%H:%M:%S");
         write!(f, "{dim}{time}{end} {colour}{}{end}{dim}", record.sentence())?;
         if let Some(status) = record.status {
             write!(f, " · {status}")?;
         }
         if let Some(micros) = record.duration_us {
             match micros {
-                ..1_000 => write!(f, " · 0.{} ms", micros.max(0) / 100)?,
+                ..100 => f.write_str(" · < 0.1 ms")?,
+                100..1_000 => write!(f, " · 0.{} ms", micros / 100)?,
                 1_000..1_000_000 => write!(f, " · {} ms", micros / 1_000)?,
                 _ => write!(f, " · {}.{} s", micros / 1_000_000, micros / 100_000 % 10)?,
             }

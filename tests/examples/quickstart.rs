@@ -143,6 +143,7 @@ fn table() -> Vec<Row> {
             "user login_failed *",
             "denied",
         ),
+        ("", "POST /api", named(), 401, "- create -", "denied"),
         ("", "POST /api/nowhere", named(), 401, "- create -", "denied"),
         ("ana", "POST /api/nowhere", named(), 404, "- create -", "failure"),
         ("ana", "GET /api/panic", Value::Null, 500, "panic read -", "failure"),
@@ -193,6 +194,8 @@ async fn every_request_of_the_shop_is_recorded_as_what_it_meant() {
         assert_eq!(record["outcome"], row.outcome, "{}", told("outcome"));
         assert_eq!(record["actor_id"].as_str().unwrap_or_default(), row.who, "{}", told("actor"));
         assert_eq!(record["actor_type"], if row.who.is_empty() { "anonymous" } else { "user" });
+        // A session shows all that was done in it, to its end.
+        assert_eq!(record["session_id"].is_null(), row.who.is_empty(), "{}", told("session"));
         assert_eq!(record["ip"], "127.0.0.1", "{}", told("address"));
         assert!(record["duration_us"].is_u64(), "{}", told("duration"));
         assert_eq!(record["method"], row.request.split(' ').next().unwrap());

@@ -40,6 +40,7 @@ pub(crate) fn example(name: &str, folder: &Path) -> Command {
         "ACTIVITY_RULES",
         "ACTIVITY_SPOOL",
         "NO_COLOR",
+        "TZ",
     ] {
         command.env_remove(name);
     }

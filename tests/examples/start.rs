@@ -44,6 +44,21 @@ async fn a_signal_drains_and_a_restart_keeps_the_records() {
     assert_eq!(shop.records("action=cancel&entity_id=55").await.len(), 2);
 }
 
+#[tokio::test]
+async fn the_terminal_tells_the_time_of_its_place() {
+    let folder = TempDir::new().unwrap();
+    // A zone without daylight saving and in nobody's data base: 5½ hours ahead of UTC.
+    let zone = [("TZ", "<+0530>-5:30")];
+    let mut shop = Running::start(quickstart(folder.path(), &zone)).await;
+    shop.line("(times in local time, UTC+05:30)").await;
+    shop.log_in("ana").await;
+    let line = shop.line("ana logged in").await;
+    let login = shop.records("action=login").await;
+    let at: jiff::Timestamp = login[0]["occurred_at"].as_str().unwrap().parse().unwrap();
+    let ahead = at + jiff::SignedDuration::from_mins(330);
+    assert!(line.starts_with(&ahead.strftime("%H:%M:%S").to_string()), "{line}: {at}");
+}
+
 async fn refused(command: Command, sentence: &str) {
     let (status, stdout, stderr) = ends(command).await;
     assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
@@ -116,6 +131,8 @@ async fn what_this_version_cannot_do_is_told() {
         "this version has best_effort",
     )
     .await;
+    let mysql = [("ACTIVITY_STORE", "mysql://localhost/log")];
+    refused(quickstart(folder.path(), &mysql), "begins with `mysql://`: name a store").await;
     if cfg!(not(feature = "postgres")) {
         let postgres = [("ACTIVITY_STORE", "postgres://localhost/log")];
         refused(quickstart(folder.path(), &postgres), "--features postgres").await;

@@ -16,18 +16,19 @@ use story::Story;
 /// Records that are appended in one transaction.
 const BATCH: usize = 500;
 
-/// Writes the history up to this moment, if `--demo` asks for it.
+/// Writes the history up to this moment, if `--demo` asks for it, and returns the number of records that the
+/// store then holds.
 ///
 /// A store that holds records is refused: nobody can tell an invented month from a real one afterwards.
 pub(crate) async fn fill_if_asked<S: Store>(
     settings: &Settings,
     store: &S,
     keys: &Keys,
-) -> Result<(), Trouble> {
-    if !settings.demo {
-        return Ok(());
-    }
+) -> Result<i64, Trouble> {
     let rows = store.storage().await?.rows;
+    if !settings.demo {
+        return Ok(rows);
+    }
     if rows > 0 {
         return Err(Trouble(format!(
             "the store holds {rows} records: --demo fills an empty one only, so name another with ACTIVITY_STORE"
@@ -53,7 +54,7 @@ pub(crate) async fn fill_if_asked<S: Store>(
             Batch::new(batch).ok_or_else(|| Trouble("the history is not in order".to_owned()))?;
         appender.append(batch).await?;
     }
-    Ok(())
+    Ok(seq)
 }
 
 /// Gives each group of personal fields the salt under which it can be erased later.
