@@ -35,12 +35,14 @@ pub(super) fn plan<'a, B>(
     let uri = raw_uri(request);
     let path = uri.path();
     let (route, vouched) = route(rules, request, path);
-    let plan = rules.plan(request.method(), route);
-    if plan.is_none() {
-        return None;
-    }
-    let mask = mask(&plan, request, path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri })
+    let (plan, mask) = rules.with_plan(request.method(), route, |plan| {
+        if plan.is_none() {
+            return None;
+        }
+        let mask = mask(plan, request, path);
+        (!plan.is_none_for(&mask)).then(|| (Arc::clone(plan), mask))
+    })?;
+    Some(Planned { plan, mask, route, vouched, uri })
 }
 
 /// Asks the head which candidates stay, where the plan has a question at all.
