@@ -187,12 +187,7 @@ fn network(state: &mut State, record: &mut Record, config: &Config) {
 }
 
 /// Keeps the bodies that the level of the meaning asks for, without secrets.
-fn bodies(
-    state: &mut State,
-    record: &mut Record,
-    meaning: &Meaning,
-    config: &Config,
-) {
+fn bodies(state: &mut State, record: &mut Record, meaning: &Meaning, config: &Config) {
     let (request, response) = (meaning.level.keeps_request(), meaning.level.keeps_response());
     if !request && !response {
         return;

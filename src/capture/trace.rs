@@ -5,8 +5,7 @@
 /// A header that is not valid is no header at all: nothing of it is kept.
 pub(super) fn traceparent(value: &[u8]) -> Option<(&str, &str)> {
     let (known, later) = value.split_first_chunk::<LENGTH>()?;
-    let (version, trace, span, flags) =
-        (&known[..2], &known[3..35], &known[36..52], &known[53..]);
+    let (version, trace, span, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
     let dashes = [2, 35, 52].iter().all(|at| known[*at] == b'-');
     let fits = dashes && is_hex(version) && is_hex(trace) && is_hex(span) && is_hex(flags);
     // Later versions may add fields after the flags, version 00 may not.

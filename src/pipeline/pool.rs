@@ -57,11 +57,7 @@ impl Pool {
             let idle = Vec::with_capacity(max_count);
             Apart(Mutex::new(Stack { idle, bytes: 0 }))
         };
-        Self {
-            stacks: (0..stacks).map(stack).collect(),
-            max_count,
-            max_bytes: max_bytes / stacks,
-        }
+        Self { stacks: (0..stacks).map(stack).collect(), max_count, max_bytes: max_bytes / stacks }
     }
 
     /// Returns a cleared record.
