@@ -32,6 +32,7 @@ pub(super) fn plan<'a, B>(
     rules: &'a CompiledRules,
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
+<<<<<<< HEAD
     let uri = raw_uri(request);
     let path = uri.path();
     let (route, vouched) = route(rules, request, path);
@@ -46,6 +47,18 @@ pub(super) fn plan<'a, B>(
     }
     let mask = mask(&plan, request, path);
     (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri })
+=======
+    let (route, vouched) = route(rules, request);
+    rules.with_plan(request.method(), route, |plan| {
+        if plan.is_none() {
+            return None;
+        }
+        let uri = raw_uri(request);
+        let mask = mask(plan, request, uri.path());
+        let plan = (!plan.is_none_for(&mask)).then(|| Arc::clone(plan))?;
+        Some(Planned { plan, mask, route, vouched, uri })
+    })
+>>>>>>> perf
 }
 
 /// Asks the head which candidates stay, where the plan has a question at all.
@@ -61,11 +74,7 @@ fn mask<B>(plan: &Plan, request: &Request<B>, path: &str) -> Mask {
 }
 
 /// Returns the route, and what vouches for it.
-fn route<'a, B>(
-    rules: &'a CompiledRules,
-    request: &'a Request<B>,
-    path: &str,
-) -> (Route<'a>, Said) {
+fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>, Said) {
     let matched = with_axum::matched_path(request.extensions());
     // tonic serves each service under a template that ends in a wildcard: there the method is in the path.
     if let Some(matched) = matched.filter(|matched| !matched.ends_with("{*rest}")) {
@@ -86,7 +95,11 @@ fn route<'a, B>(
     if let Some(matched) = matched {
         return (Route::Template(matched), Said::ROUTED);
     }
+<<<<<<< HEAD
     match known {
+=======
+    match rules.template_for(raw_uri(request).path()) {
+>>>>>>> perf
         Some(template) => (Route::Template(template), Said::default()),
         None => (Route::Unmatched, Said::default()),
     }
@@ -215,7 +228,7 @@ pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer
             return;
         }
         let path = raw_uri(request).path();
-        let (route, Said::ROUTED) = route(rules, request, path) else { return };
+        let (route, Said::ROUTED) = route(rules, request) else { return };
         let plan = rules.plan(request.method(), route);
         open.mask = mask(&plan, request, path);
         open.plan = plan;
