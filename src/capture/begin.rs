@@ -32,24 +32,8 @@ pub(super) fn plan<'a, B>(
     rules: &'a CompiledRules,
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
-<<<<<<< HEAD
-    let uri = raw_uri(request);
-    let path = uri.path();
-    let (route, vouched) = route(rules, request, path);
-    let plan = match route {
-        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
-            rules.plan_named(request.method(), name)
-        }
-        route => rules.plan(request.method(), route),
-    };
-    if plan.is_none() {
-        return None;
-    }
-    let mask = mask(&plan, request, path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri })
-=======
     let (route, vouched) = route(rules, request);
-    rules.with_plan(request.method(), route, |plan| {
+    let narrow = |plan: &Arc<Plan>| {
         if plan.is_none() {
             return None;
         }
@@ -57,8 +41,13 @@ pub(super) fn plan<'a, B>(
         let mask = mask(plan, request, uri.path());
         let plan = (!plan.is_none_for(&mask)).then(|| Arc::clone(plan))?;
         Some(Planned { plan, mask, route, vouched, uri })
-    })
->>>>>>> perf
+    };
+    match route {
+        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
+            narrow(&rules.plan_named(request.method(), name))
+        }
+        route => rules.with_plan(request.method(), route, narrow),
+    }
 }
 
 /// Asks the head which candidates stay, where the plan has a question at all.
@@ -82,7 +71,7 @@ fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>
     }
     // A route that the rules know stays what it is, whatever content type a client claims: otherwise one
     // header would be enough to slip past a rule.
-    let known = rules.template_for(path);
+    let known = rules.template_for(raw_uri(request).path());
     if let Some(known) = known.filter(|_| matched.is_none()).filter(|known| !known.contains('*')) {
         return (Route::Template(known), Said::default());
     }
@@ -95,11 +84,7 @@ fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>
     if let Some(matched) = matched {
         return (Route::Template(matched), Said::ROUTED);
     }
-<<<<<<< HEAD
     match known {
-=======
-    match rules.template_for(raw_uri(request).path()) {
->>>>>>> perf
         Some(template) => (Route::Template(template), Said::default()),
         None => (Route::Unmatched, Said::default()),
     }
