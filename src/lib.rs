@@ -64,6 +64,7 @@
 //! | `tls-native-tls`, `tls-rustls-ring`, `tls-rustls-aws-lc-rs` | TLS towards Postgres, as sqlx names it | |
 //! | `tonic` | peer addresses and service names of tonic | |
 //! | `metrics` | counters and gauges through the `metrics` facade | |
+//! | `testing` | `testing::Recorded`, for the tests of an application | |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -75,6 +76,8 @@ pub mod query;
 pub mod record;
 pub mod rules;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 
 #[cfg(feature = "postgres")]

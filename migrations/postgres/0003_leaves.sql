@@ -8,7 +8,7 @@ create function activity.leaf_name(month text, class text) returns text
     set search_path = pg_catalog, pg_temp
 as $$
     select 'records_' || replace(month, '-', '_') || '_' || case
-        when class collate "C" ~ '^[a-z0-9_]{1,32}$' and class not like 'x\_%' then class
+        when class collate "C" ~ '^[a-z0-9_]{1,32}$' and class !~ '^x_' then class
         else 'x_' || left(encode(sha256(convert_to(class, 'UTF8')), 'hex'), 32)
     end
 $$;

@@ -33,7 +33,7 @@ pub(super) fn plan<'a, B>(
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
     let (route, vouched) = route(rules, request);
-    rules.with_plan(request.method(), route, |plan| {
+    let narrow = |plan: &Arc<Plan>| {
         if plan.is_none() {
             return None;
         }
@@ -41,7 +41,13 @@ pub(super) fn plan<'a, B>(
         let mask = mask(plan, request, uri.path());
         let plan = (!plan.is_none_for(&mask)).then(|| Arc::clone(plan))?;
         Some(Planned { plan, mask, route, vouched, uri })
-    })
+    };
+    match route {
+        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
+            narrow(&rules.plan_named(request.method(), name))
+        }
+        route => rules.with_plan(request.method(), route, narrow),
+    }
 }
 
 /// Asks the head which candidates stay, where the plan has a question at all.
@@ -63,6 +69,12 @@ fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>
     if let Some(matched) = matched.filter(|matched| !matched.ends_with("{*rest}")) {
         return (Route::Template(matched), Said::ROUTED);
     }
+    // A route that the rules know stays what it is, whatever content type a client claims: otherwise one
+    // header would be enough to slip past a rule.
+    let known = rules.template_for(raw_uri(request).path());
+    if let Some(known) = known.filter(|_| matched.is_none()).filter(|known| !known.contains('*')) {
+        return (Route::Template(known), Said::default());
+    }
     // gRPC paths are made of names, and the names are the route.
     if is_grpc(request)
         && let Some(template) = grpc_route(request.uri().path())
@@ -72,7 +84,7 @@ fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>
     if let Some(matched) = matched {
         return (Route::Template(matched), Said::ROUTED);
     }
-    match rules.template_for(raw_uri(request).path()) {
+    match known {
         Some(template) => (Route::Template(template), Said::default()),
         None => (Route::Unmatched, Said::default()),
     }

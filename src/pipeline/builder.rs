@@ -10,6 +10,7 @@ use super::{
     own,
     pipeline::Pipeline,
     pool::{self, Pool},
+    quarantine,
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     settings::{Overflow, StartError},
     tally::{CATEGORIES, Counters, category_index},
@@ -243,8 +244,8 @@ impl<S: Append> PipelineBuilder<S> {
     ///
     /// # Errors
     ///
-    /// When settings contradict each other or rules are not sound, and outside of a tokio runtime.
-    #[expect(clippy::unused_async, reason = "a spool is opened here, and opening it waits")]
+    /// When settings contradict each other or rules are not sound, when the quarantine file cannot be
+    /// written, and outside of a tokio runtime.
     pub async fn start(self) -> Result<Pipeline, StartError> {
         self.check()?;
         let rules = self.rules.compile()?;
@@ -256,6 +257,10 @@ impl<S: Append> PipelineBuilder<S> {
         // A runtime does not tell whether it has a timer, only panics when it is used without.
         catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
             .map_err(|_| StartError::Runtime)?;
+
+        if let Some(path) = self.quarantine.clone() {
+            quarantine::check(path).await.map_err(StartError::Settings)?;
+        }
 
         let defaults = rules.defaults();
         let named = |set: Option<String>, file: Option<&str>| {

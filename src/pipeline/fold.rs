@@ -167,9 +167,11 @@ impl Folds {
         let mut records = Vec::new();
         let mut next = u64::MAX;
         table.counts.retain(|_, count| {
-            let over = all || now >= count.began + WINDOW;
-            if over && count.folded > 0 {
+            let over = now >= count.began + WINDOW;
+            if count.folded > 0 && (all || over) {
                 records.push(folded(count));
+                // A window that goes on has had its single ones.
+                count.folded = 0;
             } else if count.folded > 0 {
                 next = next.min(micros(count.began + WINDOW));
             }
@@ -272,6 +274,27 @@ mod tests {
         assert_eq!(folds.due_at(), None);
         let again = folds.count(&refusal("192.0.2.1", 404), Timestamp::default(), at(61));
         assert_eq!(again, Fold::Singly, "a new minute has begun");
+    }
+
+    #[test]
+    fn who_asks_for_the_counts_early_begins_no_new_minute() {
+        let folds = Folds::default();
+        let count = |second| {
+            folds.count(
+                &refusal("192.0.2.1", 404),
+                Timestamp::default(),
+                Duration::from_secs(second),
+            )
+        };
+        for _ in 0..15 {
+            count(0);
+        }
+        assert_eq!(counts(&folds.take(Duration::from_secs(1), true)), [5]);
+        assert!(folds.take(Duration::from_secs(1), true).is_empty() && folds.due_at().is_none());
+        assert_eq!(count(2), Fold::Counted { first: true });
+        assert_eq!(folds.due_at(), Some(Duration::from_secs(60)));
+        assert_eq!(counts(&folds.take(Duration::from_secs(60), false)), [1]);
+        assert_eq!(count(61), Fold::Singly);
     }
 
     #[test]

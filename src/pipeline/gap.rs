@@ -12,8 +12,9 @@ use crate::record::Record;
 const QUIET: Duration = Duration::from_secs(1);
 /// While losses go on, there is a gap record for each period of this length.
 const PERIOD: Duration = Duration::from_secs(60);
-/// The losses that a writer which goes on can tell of.
-const REASONS: [DropReason; 2] = [DropReason::QueueFull, DropReason::Deadline];
+/// The losses that a writer which goes on can tell of, and behind them those that one can which ends.
+const REASONS: [DropReason; 3] = [DropReason::QueueFull, DropReason::Deadline, DropReason::Closed];
+const OF_ENDING: usize = 2;
 
 /// Compares the counters with what has been reported.
 #[derive(Debug, Default)]
@@ -48,10 +49,16 @@ impl Gaps {
     }
 
     /// Returns the gap records for all that is not reported yet, one for each reason.
-    pub(super) fn take(&mut self, counters: &Counters) -> Vec<Box<Record>> {
+    ///
+    /// A writer that is ending also tells of what came after the door was closed; what comes after
+    /// that, nobody can.
+    pub(super) fn take(&mut self, counters: &Counters, ending: bool) -> Vec<Box<Record>> {
         self.pending = None;
         let mut records = Vec::new();
-        for (reason, reported) in REASONS.into_iter().zip(&mut self.reported) {
+        for (index, (reason, reported)) in REASONS.into_iter().zip(&mut self.reported).enumerate() {
+            if index >= OF_ENDING && !ending {
+                continue;
+            }
             let losses = counters.losses(reason);
             let new: ByCategory =
                 std::array::from_fn(|category| losses[category].saturating_sub(reported[category]));
@@ -60,7 +67,9 @@ impl Gaps {
                 continue;
             }
             *reported = losses;
-            self.reported_total += count;
+            if index < OF_ENDING {
+                self.reported_total += count;
+            }
             let (first_at, last_at) = counters.take_loss_times(reason);
             records.push(own::gap(reason.as_str(), &new, first_at, last_at));
         }
@@ -71,7 +80,7 @@ impl Gaps {
 
 fn total(counters: &Counters) -> u64 {
     const { assert!(CATEGORIES.len() == 5) };
-    REASONS.iter().map(|reason| counters.losses(*reason).iter().sum::<u64>()).sum()
+    REASONS[..OF_ENDING].iter().map(|reason| counters.losses(*reason).iter().sum::<u64>()).sum()
 }
 
 #[cfg(test)]
@@ -99,7 +108,7 @@ mod tests {
             assert!(gaps.look(&counters, Duration::from_millis(tenth * 100)));
         }
         assert_eq!(gaps.due_at(), Some(Duration::from_millis(1_900) + QUIET));
-        let records = gaps.take(&counters);
+        let records = gaps.take(&counters, false);
         assert_eq!(records.len(), 1);
         let metadata: serde_json::Value =
             serde_json::from_str(records[0].metadata.as_str()).unwrap();
@@ -107,7 +116,7 @@ mod tests {
         assert_eq!(metadata["by_category"]["activity"], 20);
         assert_eq!(metadata["first_at"], "1970-01-01T00:00:05.000000Z");
         assert!(!gaps.look(&counters, Duration::from_secs(9)));
-        assert!(gaps.take(&counters).is_empty() && gaps.due_at().is_none());
+        assert!(gaps.take(&counters, false).is_empty() && gaps.due_at().is_none());
     }
 
     #[test]
@@ -119,7 +128,7 @@ mod tests {
             let now = Duration::from_millis(u64::try_from(second).unwrap() * 999);
             gaps.look(&counters, now);
             if gaps.due_at().unwrap() <= now {
-                counts.push(gaps.take(&counters).len());
+                counts.push(gaps.take(&counters, false).len());
             }
         }
         assert_eq!(counts, [1], "119.88 seconds hold one full minute after the first loss");

@@ -1,9 +1,9 @@
 //! Records that the store cannot take: kept aside, and stood for by a stub.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -17,14 +17,30 @@ pub(super) const QUARANTINED: &str = "quarantined";
 /// Appends the record to the file as one line of JSON, and syncs it.
 pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) -> io::Result<()> {
     let line = serde_json::json!({ "quarantined_at": now, "error": error, "record": record });
+    let mut file = open(path)?;
+    // One write: a second writer on the same file cannot come between.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_data()
+}
+
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    // One write: a second writer on the same file cannot come between.
-    file.write_all(format!("{line}\n").as_bytes())?;
-    file.sync_data()
+    options.open(path)
+}
+
+/// Finds out at the start what would otherwise be found out with the first bad row, when it is too late:
+/// whether the file can be written.
+pub(super) async fn check(path: PathBuf) -> Result<(), String> {
+    let opened = tokio::task::spawn_blocking(move || {
+        open(&path).map_err(|error| {
+            format!("the quarantine file `{}` cannot be written: {error}", path.display())
+        })
+    });
+    // An error means that the runtime is ending; then the writer has nothing to write either.
+    opened.await.map_or(Ok(()), |opened| opened.map(drop))
 }
 
 /// Makes the record that stands in the place of one that cannot be stored: its number, times and words,

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     privacy::{AddressPolicy, Keys, Redactor},
-    record::{Category, Origin, Record, RecordId, Seals},
+    record::{ActorType, Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
     time::Clock,
 };
@@ -76,7 +76,9 @@ impl Recorder {
 
     /// Records something that happened outside of a request. Never waits.
     ///
-    /// The recorder fills in what is absent: id, time, service. Text is trimmed; the action is required.
+    /// The recorder fills in what is absent: id, time, service. Text is trimmed. The
+    /// action is required, and so are the id of an actor who is not anonymous and the type of a thing that
+    /// has an id; what lacks one is refused, and counted as that.
     ///
     /// ```
     /// # async fn example(recorder: tower_activity::pipeline::Recorder) {
@@ -89,7 +91,7 @@ impl Recorder {
     /// ```
     #[allow(clippy::must_use_candidate, reason = "most callers leave the accounting to the tally")]
     pub fn record(&self, record: Record) -> Admission {
-        match Self::manual(record) {
+        match self.manual(record) {
             Ok(mut record) => {
                 let bytes = admit::prepare(&self.core, &mut record);
                 let lane = Lane::of(&record);
@@ -106,7 +108,7 @@ impl Recorder {
     ///
     /// Dropping the future while it waits drops the record, uncounted: its owner has changed his mind.
     pub async fn record_wait(&self, record: Record) -> Admission {
-        match Self::manual(record) {
+        match self.manual(record) {
             Ok(record) => {
                 let (mut record, mut wait) = (Some(record), AdmitWait::default());
                 poll_fn(|cx| self.poll_offer(&mut record, &mut wait, cx)).await
@@ -124,15 +126,30 @@ impl Recorder {
         Scoped::new(self.clone(), context)
     }
 
-    fn manual(mut record: Record) -> Result<Box<Record>, Admission> {
-        for text in [&mut record.action, &mut record.entity_type, &mut record.actor_id] {
+    fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
+        for text in [
+            &mut record.action,
+            &mut record.entity_type,
+            &mut record.entity_id,
+            &mut record.actor_id,
+        ] {
             let trimmed = text.as_str().trim();
             if trimmed.len() < text.as_str().len() {
                 *text = trimmed.into();
             }
         }
-        if record.action.is_absent() {
-            return Err(Admission::Refused("action"));
+        let missing = if record.action.is_absent() {
+            Some("action")
+        } else if record.actor_id.is_absent() && record.actor_type != ActorType::Anonymous {
+            Some("actor_id")
+        } else if record.entity_type.is_absent() && !record.entity_id.is_absent() {
+            Some("entity_type")
+        } else {
+            None
+        };
+        if let Some(field) = missing {
+            self.core.counters.refuse(field);
+            return Err(Admission::Refused(field));
         }
         record.origin = Origin::Manual;
         // Seals are the writer's; a group that claims to be erased would be left without one.

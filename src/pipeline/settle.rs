@@ -1,6 +1,12 @@
 //! Seeing a numbered batch into the store, whatever goes wrong on the way.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
@@ -99,13 +105,30 @@ async fn bounded<T>(
 ) -> Result<T, Cut> {
     tokio::select! {
         biased;
-        result = call => result.map_err(Cut::Store),
+        result = unpanicked(call, doing) => result.map_err(Cut::Store),
         () = sleep(limit) => {
             let doing = format!("{doing} within {limit:?}");
             Err(Cut::Store(StoreError::new(StoreErrorKind::Transient, doing)))
         }
         () = past(stop) => Err(Cut::Stopped),
     }
+}
+
+/// A store may be the application's, and a panic in it must not end everybody's audit trail: it is a
+/// failure like others, whose connection is not used again and whose outcome is asked for.
+async fn unpanicked<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+    doing: &'static str,
+) -> Result<T, StoreError> {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_panic| {
+            let doing = format!("{doing}: the store panicked");
+            Poll::Ready(Err(StoreError::new(StoreErrorKind::Transient, doing)))
+        })
+    })
+    .await
 }
 
 impl<S: Append> Writer<S> {

@@ -105,6 +105,8 @@ pub struct Tally {
     pub open_drafts: u64,
     /// Times that the writer had to try again.
     pub retries: u64,
+    /// Records by hand that were refused for want of a required field: no records, hence not received.
+    pub refused: u64,
 }
 
 /// The place of a category in the counters; they are kept small enough to be an array.
@@ -145,6 +147,7 @@ pub(super) struct Counters {
     gaps: AtomicU64,
     own: AtomicU64,
     retries: AtomicU64,
+    refused: AtomicU64,
     /// Monotonic microseconds of the last warning about losses, plus one; 0 before the first.
     warned_at: AtomicU64,
 }
@@ -183,6 +186,13 @@ impl Counters {
 
     pub(super) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal; the first one is said aloud, since few callers look at the answer.
+    pub(super) fn refuse(&self, field: &'static str) {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(field, "an activity record was refused: a required field is empty");
+        }
     }
 
     pub(super) fn open_draft(&self) {
@@ -267,6 +277,7 @@ impl Counters {
             own: self.own.load(Ordering::Relaxed),
             open_drafts: u64::try_from(self.open_drafts.load(Ordering::Relaxed)).unwrap_or(0),
             retries: self.retries.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
         }
     }
 }

@@ -146,7 +146,7 @@ impl<S: Append> Writer<S> {
             let pending_loss = self.gaps.look(&self.core.counters, now);
             // Before the batch is filled: under an overload that does not end, every batch is full.
             if self.gaps.due_at().is_some_and(|due| due <= now) {
-                self.add_gaps();
+                self.add_gaps(false);
             }
             self.add_folded(false);
             self.drain(now);
@@ -159,15 +159,13 @@ impl<S: Append> Writer<S> {
                     tokio::task::yield_now().await;
                     continue;
                 }
-                if pending_loss {
-                    self.add_gaps();
-                }
+                self.add_gaps(true);
                 self.add_folded(true);
                 return true;
             }
             if self.flush_is_reached() {
                 if pending_loss {
-                    self.add_gaps();
+                    self.add_gaps(false);
                 }
                 self.add_folded(true);
                 return false;
@@ -274,8 +272,8 @@ impl<S: Append> Writer<S> {
         record
     }
 
-    fn add_gaps(&mut self) {
-        for record in self.gaps.take(&self.core.counters) {
+    fn add_gaps(&mut self, ending: bool) {
+        for record in self.gaps.take(&self.core.counters, ending) {
             self.add_own(record);
         }
     }

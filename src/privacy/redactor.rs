@@ -197,6 +197,11 @@ impl Redactor {
         self.context(KeySet::none()).text(input, extent, out, log);
     }
 
+    /// Returns the text with its secrets masked, or nothing when it holds none; allocates only then.
+    pub(crate) fn masked(&self, text: &str) -> Option<(String, Method)> {
+        self.context(&KeySet::default()).text_masked(text, false)
+    }
+
     /// Rewrites a body by its content type, if it is one that is understood: JSON (and
     /// `+json`, and JSON Lines), forms, and plain text.
     ///

@@ -142,6 +142,15 @@ impl Address {
         Self { ip, prefix }
     }
 
+    /// Makes the address of a network, whose prefix counts the bits of its own family.
+    fn of_net(net: ipnet::IpNet) -> Self {
+        // First cut, then looked at: what is left of a mapped address above its last 32 bits is none.
+        let (ip, prefix) = (net.network(), net.prefix_len());
+        let whole = Self::new(ip);
+        let mapped = ip.is_ipv6() && whole.ip.is_ipv4();
+        Self::truncated(ip, if mapped { prefix.saturating_sub(96) } else { prefix })
+    }
+
     /// Returns the address, with zeros beyond the prefix.
     #[must_use]
     pub const fn ip(self) -> IpAddr {
@@ -189,9 +198,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, ipnet::AddrParseError> {
         match text.parse::<IpAddr>() {
             Ok(ip) => Ok(Self::new(ip)),
-            Err(_) => text
-                .parse::<ipnet::IpNet>()
-                .map(|net| Self::truncated(net.addr(), net.prefix_len())),
+            Err(_) => text.parse().map(Self::of_net),
         }
     }
 }
@@ -220,5 +227,24 @@ mod tests {
         assert_eq!(Address::new(mapped).to_string(), "192.0.2.7");
         assert_eq!(Address::truncated(mapped, 24).to_string(), "192.0.2.0/24");
         assert_eq!("192.0.2.9/24".parse::<Address>().unwrap(), Address::truncated(mapped, 24));
+    }
+
+    #[test]
+    fn a_mapped_network_is_the_network_that_it_maps() {
+        for (text, shown) in [
+            ("::ffff:192.0.2.9/128", "192.0.2.9"),
+            ("::ffff:192.0.2.9/120", "192.0.2.0/24"),
+            ("::ffff:192.0.2.9/97", "128.0.0.0/1"),
+            ("::ffff:192.0.2.9/96", "0.0.0.0/0"),
+            ("::ffff:192.0.2.9/95", "::fffe:0:0/95"),
+            ("::ffff:192.0.2.9/80", "::/80"),
+            ("::ffff:192.0.2.9/0", "::/0"),
+            ("192.0.2.9/31", "192.0.2.8/31"),
+            ("2001:db8::1/33", "2001:db8::/33"),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), shown, "{text}");
+            assert_eq!(shown.parse::<Address>().unwrap(), address);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
+    hash::{BuildHasherDefault, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -12,16 +12,22 @@ use super::Plan;
 
 /// More templates than any router has; what comes after them is planned anew each time.
 ///
-/// Templates come from the router or from the rules, never from a client, so this bound is for
-/// routers that hand out raw paths as their templates.
+/// Templates come from the router or from the rules, so this bound is for routers that hand out raw
+/// paths as their templates.
 const MOST_PLANS: usize = 8_192;
+/// Routes that a client named itself, as in gRPC. There are as many as it cares to make up, so they have
+/// tables of their own, small ones that begin anew when they are full: nobody can fill up the others.
+const MOST_NAMED: usize = 256;
 
 type Table = HashMap<Arc<str>, Arc<Plan>, BuildHasherDefault<TextHasher>>;
+/// Keyed at random: whoever makes the names up must not know where they fall.
+type Named = HashMap<Arc<str>, Arc<Plan>, RandomState>;
 
 /// Plans that were made already; read without a lock and without an allocation.
 #[derive(Debug)]
 pub(super) struct Cache {
     tables: Box<[ArcSwap<Table>]>,
+    named: Box<[ArcSwap<Named>]>,
     /// The most plans per method.
     most: usize,
 }
@@ -33,7 +39,11 @@ impl Cache {
     }
 
     fn bounded(methods: usize, most: usize) -> Self {
-        Self { most, tables: (0..methods).map(|_| ArcSwap::default()).collect() }
+        Self {
+            most,
+            tables: (0..methods).map(|_| ArcSwap::default()).collect(),
+            named: (0..methods).map(|_| ArcSwap::default()).collect(),
+        }
     }
 
     /// Shows the plan, made on the first call, to `take`: most often it is looked at and left where it is.
@@ -62,6 +72,33 @@ impl Cache {
             Arc::new(copy)
         });
         take(&plan)
+    }
+
+    /// Returns the plan of a route that nobody but the client vouches for.
+    pub(super) fn plan_named(
+        &self,
+        method: usize,
+        name: &str,
+        make: impl FnOnce() -> Plan,
+    ) -> Arc<Plan> {
+        let Some(table) = self.named.get(method) else {
+            return Arc::new(make());
+        };
+        if let Some(plan) = table.load().get(name) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(make());
+        let key: Arc<str> = name.into();
+        table.rcu(|table| {
+            let mut copy = if table.len() >= MOST_NAMED {
+                Named::with_hasher(table.hasher().clone())
+            } else {
+                Named::clone(table)
+            };
+            copy.insert(Arc::clone(&key), Arc::clone(&plan));
+            Arc::new(copy)
+        });
+        plan
     }
 
     #[cfg(test)]
@@ -124,6 +161,19 @@ mod tests {
             cache.with(0, &format!("/{n}"), make, |_| ());
         }
         assert_eq!(cache.len(), 2);
+    }
+
+    #[test]
+    fn names_that_clients_make_up_fill_nothing_but_a_small_table() {
+        let cache = Cache::bounded(1, 2);
+        for n in 0..10_000 {
+            cache.plan_named(0, &format!("/a.B/C{n}"), || Plan::new(Vec::new(), Vec::new()));
+            assert!(cache.named[0].load().len() <= MOST_NAMED);
+        }
+        assert_eq!(cache.len(), 0);
+        let first = cache.plan_named(0, "/a.B/Real", || Plan::new(Vec::new(), Vec::new()));
+        let again = cache.plan_named(0, "/a.B/Real", || panic!("made twice"));
+        assert!(Arc::ptr_eq(&first, &again));
     }
 
     #[test]

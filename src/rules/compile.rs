@@ -68,6 +68,17 @@ impl CompiledRules {
         inner.cache.with(index, route.as_str(), || inner.make_plan(index, route), take)
     }
 
+    /// Returns the plan of a route that the client named itself, as a gRPC call does.
+    ///
+    /// As [`plan`](Self::plan), but kept apart and for a while: clients can make up as many as they like.
+    #[must_use]
+    pub fn plan_named(&self, method: &Method, name: &str) -> Arc<Plan> {
+        let inner = &*self.inner;
+        let index = inner.methods.index(method);
+        let make = || inner.make_plan(index, Route::Template(name));
+        inner.cache.plan_named(index, name, make)
+    }
+
     /// Returns the template of a raw path that the rules know, for services without a router.
     ///
     /// The most specific one wins, as in a router: text before parameters before wildcards.

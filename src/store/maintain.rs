@@ -8,13 +8,14 @@ use crate::{record::WriterId, time::Timestamp};
 /// How much a store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Storage {
-    /// Records, counted from the ledger.
+    /// Records that were ever appended: the sum of the streams' last numbers. What retention has ended
+    /// still counts, since counting what is left would mean reading it.
     pub rows: i64,
     /// Bytes on disk, or in memory.
     pub bytes: i64,
-    /// The earliest `occurred_at`.
+    /// The earliest `occurred_at` of a record that is there.
     pub oldest: Option<Timestamp>,
-    /// The latest `occurred_at`.
+    /// The latest `occurred_at` of a record that is there.
     pub newest: Option<Timestamp>,
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     http::StatusCode,
     middleware::{Next, from_fn},
@@ -9,7 +10,10 @@ use axum::{
     routing::{get, post, put},
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use tower_activity::{capture::Unrecorded, rules::UNMATCHED};
+use tower_activity::{
+    capture::Unrecorded,
+    rules::{Rule, Rules, UNMATCHED},
+};
 
 use crate::support::{Log, request};
 
@@ -195,4 +199,22 @@ async fn an_answer_that_is_marked_is_not_recorded() {
     let app = Router::new().route("/activity/export", post(answer)).layer(log.layer());
     assert_eq!(send(app, "POST", "/activity/export").await, StatusCode::OK);
     assert!(log.records().await.is_empty());
+}
+
+/// One header of the client's is not enough to slip past a rule.
+#[tokio::test]
+async fn a_route_that_the_rules_know_stays_what_it_is_under_any_content_type() {
+    let rules = Rules::none()
+        .rule(Rule::new("orders").route("/orders/{id}").methods(["DELETE"]).entity("order"));
+    let log = Log::with(rules).await;
+    let service =
+        ServiceBuilder::new().layer(log.layer()).service(service_fn(async |_: Request| {
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        }));
+    let mut request = request("DELETE", "/orders/55");
+    request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    service.oneshot(request).await.unwrap();
+    let record = log.only().await;
+    assert_eq!((&*record.route, &*record.rule), ("/orders/{id}", "orders"));
+    assert_eq!((&*record.action, &*record.entity_id), ("delete", "55"));
 }

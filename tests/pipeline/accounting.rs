@@ -249,6 +249,11 @@ async fn a_manual_record_is_filled_in_and_refused_by_the_name_of_what_it_lacks()
     let empty = recorder.record(Record::by(Actor::user("ana")).verb("  ").on("order", "1"));
     assert_eq!(empty, Admission::Refused("action"));
     assert_eq!(empty.to_string(), "refused: `action` is empty");
+    let nobody = recorder.record(Record::by(Actor::user(" ")).verb("ship").on("order", "1"));
+    assert_eq!(nobody, Admission::Refused("actor_id"));
+    let nothing = recorder.record(Record::by("ana").verb("ship").on(" ", "1"));
+    assert_eq!(nothing, Admission::Refused("entity_type"));
+    assert_eq!((pipeline.tally().refused, pipeline.tally().received), (3, 0));
     let Admission::Accepted(id) =
         recorder.record(Record::by(Actor::user("ana")).verb(" ship ").on("order", "1"))
     else {

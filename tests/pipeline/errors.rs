@@ -69,6 +69,13 @@ async fn a_commit_whose_answer_is_lost_is_stored_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_one_that_has_failed() {
+    for step in [Step::Panic, Step::CommitThenPanic] {
+        survives(vec![step, Step::Pass, step, step]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_is_never_used_again_after_an_error() {
     // The script asserts it; here is that each error has led to a new one.
     let store = survives(vec![Step::Fail(TRANSIENT), Step::Hang, Step::Fail(TRANSIENT)]).await;

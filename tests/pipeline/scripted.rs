@@ -31,6 +31,10 @@ pub(crate) enum Step {
     CommitThenHang,
     /// Does nothing, and never answers.
     Hang,
+    /// Panics, without an effect.
+    Panic,
+    /// Commits, and panics.
+    CommitThenPanic,
     /// Connects, and cannot be asked for the position.
     NoPosition(StoreErrorKind),
 }
@@ -196,6 +200,8 @@ impl Appender for ScriptedAppender {
                     | Step::CommitThenFail(_)
                     | Step::CommitThenHang
                     | Step::Hang
+                    | Step::Panic
+                    | Step::CommitThenPanic
             )
         };
         match self.store.step(mine) {
@@ -207,6 +213,11 @@ impl Appender for ScriptedAppender {
             Some(Step::CommitThenHang) => {
                 self.inner.append(batch).await?;
                 std::future::pending::<()>().await;
+            }
+            Some(Step::Panic) => panic!("a panic of the script"),
+            Some(Step::CommitThenPanic) => {
+                self.inner.append(batch).await?;
+                panic!("a panic of the script");
             }
             Some(Step::Hang) => std::future::pending::<()>().await,
             _ => {}

@@ -126,6 +126,29 @@ async fn a_store_that_is_away_cannot_hold_up_the_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_after_the_door_was_closed_is_told_of_by_the_last_gap() {
+    let store = Scripted::gated();
+    let pipeline = quick(store.clone()).start().await.unwrap();
+    store.reached().await;
+    let recorder = pipeline.recorder();
+    assert!(recorder.record(numbered(1)).is_accepted());
+    let mut shutdown = std::pin::pin!(pipeline.shutdown(SOON));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+    for n in 2..5 {
+        assert_eq!(recorder.record(numbered(n)), Admission::Dropped(DropReason::Closed));
+    }
+    store.open_gate();
+    let report = shutdown.await;
+    assert_eq!((report.stored, report.dropped.total(), report.gaps), (1, 3, 1));
+    let records = store.memory.all();
+    let gap = records.iter().find(|record| record.action == "gap").unwrap();
+    assert_eq!(gap.outcome_reason, "closed");
+    assert!(gap.metadata.as_str().contains("\"count\":3"), "{:?}", gap.metadata);
+    assert_eq!(records.last().unwrap().action, "stopped");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_deadlines_the_earlier_holds() {
     let store = Scripted::gated();
     let pipeline = quick(store.clone()).start().await.unwrap();

@@ -47,6 +47,14 @@ async fn contradictions_are_refused_and_not_clamped() {
     }
 }
 
+#[tokio::test]
+async fn a_quarantine_file_that_cannot_be_written_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing").join("quarantine.jsonl");
+    let error = builder().quarantine(&path).start().await.unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+}
+
 #[test]
 fn without_a_runtime_there_is_an_error_and_no_panic() {
     let mut start = Box::pin(builder().start());

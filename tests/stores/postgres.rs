@@ -4,6 +4,7 @@ mod bouncer;
 mod faults;
 mod leaves;
 mod schema;
+mod settings;
 
 use tower_activity::{
     record::Record,

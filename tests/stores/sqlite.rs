@@ -1,6 +1,8 @@
 //! SQLite: the suite, over a file and in memory, and what this store promises beside it.
 
+mod faults;
 mod file;
+mod pool;
 mod schema;
 
 use tempfile::TempDir;

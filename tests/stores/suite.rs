@@ -5,12 +5,14 @@ use std::{
     future::Future,
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use tower_activity::{
     ledger::{Entry, leaf_hash, new_entries, root},
+    pipeline::Pipeline,
     query::{Filter, Keyset},
-    record::{Canonical, Record, RecordId, WriterId},
+    record::{Actor, Canonical, Record, RecordId, WriterId},
     store::{Append, Appended, Appender, Batch, Maintain, Read, StoreError, StoreErrorKind},
     time::Timestamp,
 };
@@ -50,6 +52,8 @@ macro_rules! suite {
             dropping_an_append_leaves_all_of_it_or_nothing,
             migrating_again_changes_nothing,
             storage_and_streams_add_up,
+            a_record_that_is_recorded_twice_holds_up_nothing,
+            whatever_time_a_record_claims_it_is_found_by_its_id,
         );
     };
     (@facts $fixture:ty: $($fact:ident,)*) => {$(
@@ -515,4 +519,57 @@ pub(crate) async fn storage_and_streams_add_up<F: Fixture>() {
     let streams: Vec<_> =
         streams.into_iter().map(|stream| (stream.writer_id.get(), stream.last_seq)).collect();
     assert_eq!(streams, [(30, 3), (31, 40)]);
+}
+
+pub(crate) async fn a_record_that_is_recorded_twice_holds_up_nothing<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    // An application that names its records itself, and tries again after an error of its own.
+    let mut named = Record::by(Actor::user("ana")).created("order", "1");
+    named.occurred_at = Timestamp::from_micros(NOON);
+    named.id = records::id(named.occurred_at, 1, 1);
+    for record in
+        [named.clone(), named.clone(), Record::by(Actor::user("bob")).created("order", "2")]
+    {
+        assert!(recorder.record(record).is_accepted());
+    }
+    let report = pipeline.shutdown(Duration::from_secs(20)).await;
+    let figures = (report.received, report.stored, report.queued, report.dropped.total());
+    assert_eq!(figures, (3, 3, 0, 0), "{report}");
+    assert_eq!(report.quarantined, 1);
+
+    assert_eq!(store.record(named.id).await.unwrap().unwrap().entity_id, "1");
+    let stored = all(&store).await;
+    let orders = |id: &str| stored.iter().filter(|record| record.entity_id == id).count();
+    assert_eq!((orders("1"), orders("2")), (1, 1));
+    let stub = stored.iter().find(|record| record.outcome_reason == "quarantined").unwrap();
+    assert_eq!(stub.occurred_at, named.occurred_at);
+    assert_eq!(store.record(stub.id).await.unwrap().as_ref(), Some(stub));
+}
+
+pub(crate) async fn whatever_time_a_record_claims_it_is_found_by_its_id<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let times = [i64::MIN, -1, 0, 1, NOON, NOON + 999, 4_102_444_800_000_000, i64::MAX];
+    for at in times {
+        let mut record = Record::by(Actor::user("ana")).created("order", &at.to_string());
+        record.occurred_at = Timestamp::from_micros(at);
+        // Named for the time that it claims, as an application does that makes its ids itself.
+        record.id = records::id(record.occurred_at, 1, at);
+        assert!(pipeline.recorder().record(record).is_accepted());
+    }
+    let report = pipeline.shutdown(Duration::from_secs(20)).await;
+    assert_eq!((report.stored, report.quarantined), (times.len() as u64, 0), "{report}");
+    let stored = all(&store).await;
+    for record in &stored {
+        assert_eq!(record.id.at().as_millis(), record.occurred_at.as_millis());
+        assert_eq!(store.record(record.id).await.unwrap().as_ref(), Some(record));
+    }
+    let orders = stored.iter().filter(|record| record.action == "create");
+    // What is kept as it was: NOON twice; no time at all is now, and no clock is to blame for it.
+    let skewed = orders.clone().filter(|record| !record.skewed.is_absent()).count();
+    assert_eq!((orders.count(), skewed), (times.len(), times.len() - 3));
 }

@@ -1,7 +1,8 @@
 //! Taking secrets out of what people and programs wrote by hand.
 //!
-//! What came with a request (path, query, bodies, headers) was redacted where it was captured, by its
-//! content type. Here comes what may be in any record: facts, changes, sentences and names.
+//! The path, query and bodies of a request were redacted where they were captured, each by its kind. Here
+//! comes what may be in any record: facts, changes, sentences and names; and ids and headers, into which
+//! clients write what they like. Of records by hand, all of it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     pipeline::core::Privacy,
     privacy::{Extent, MARKER, Method, Redactions, Redactor},
-    record::{Json, Record, Text},
+    record::{Json, Origin, Record, Text},
 };
 
 use super::append_list;
@@ -22,34 +23,95 @@ pub(super) fn redact(privacy: &Privacy, record: &mut Record) {
     }
     for (name, json) in [("changes", &mut record.changes), ("metadata", &mut record.metadata)] {
         if !json.is_absent() {
-            let mut kept = String::with_capacity(json.as_str().len());
-            let input = json.as_str().as_bytes();
-            let keys = &privacy.extra_keys;
-            privacy.redactor.json(input, Extent::Whole, keys, &mut kept, &mut log.field(name));
-            *json = Json::from_stored(kept);
+            redact_json(privacy, name, json, &mut log);
         }
     }
+    let redactor = &privacy.redactor;
     for (name, text) in [
         ("entity_name", &mut record.entity_name),
         ("actor_name", &mut record.actor_name),
         ("impersonator_name", &mut record.impersonator_name),
         ("description", &mut record.description),
         ("reason", &mut record.reason),
+        ("user_agent", &mut record.user_agent),
+        ("host", &mut record.host),
     ] {
-        if !text.is_absent() {
-            redact_text(&privacy.redactor, name, text, &mut log);
+        redact_text(redactor, name, text, &mut log);
+    }
+    for (name, text) in [
+        ("entity_id", &mut record.entity_id),
+        ("actor_id", &mut record.actor_id),
+        ("impersonator_id", &mut record.impersonator_id),
+        ("request_id", &mut record.request_id),
+        ("correlation_id", &mut record.correlation_id),
+    ] {
+        // The shortest secret that is known by its shape has thirteen characters: a card.
+        if text.len() > 12 && !is_long_number(text) {
+            redact_text(redactor, name, text, &mut log);
         }
+    }
+    for (name, json) in [
+        ("targets", &mut record.targets),
+        ("subject_ids", &mut record.subject_ids),
+        ("forwarded", &mut record.forwarded),
+    ] {
+        // Their keys are ours, so only values can be secret; mostly none is.
+        if !json.is_absent() && redactor.masked(json.as_str()).is_some() {
+            redact_json(privacy, name, json, &mut log);
+        }
+    }
+    if record.origin == Origin::Manual {
+        redact_by_hand(privacy, record, &mut log);
     }
     if let Some(list) = log.to_json() {
         append_list(record.redactions.buffer(), &list);
     }
 }
 
+/// An id of 64 bits is as long as the longest cards, and one in ten passes for one. To lose which thing a
+/// record is about is worse: in an id, cards have sixteen digits at most.
+fn is_long_number(id: &str) -> bool {
+    id.len() > 16 && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn redact_text(redactor: &Redactor, name: &'static str, text: &mut Text, log: &mut Redactions) {
-    let mut kept = String::with_capacity(text.len());
-    redactor.text(text, Extent::Whole, &mut kept, &mut log.field(name));
-    if kept != text.as_str() {
+    if !text.is_absent()
+        && let Some((kept, method)) = redactor.masked(text)
+    {
         *text = kept.into();
+        log.field(name).add("", method);
+    }
+}
+
+fn redact_json(privacy: &Privacy, name: &'static str, json: &mut Json, log: &mut Redactions) {
+    let mut kept = String::with_capacity(json.as_str().len());
+    let (input, keys) = (json.as_str().as_bytes(), &privacy.extra_keys);
+    privacy.redactor.json(input, Extent::Whole, keys, &mut kept, &mut log.field(name));
+    *json = Json::from_stored(kept);
+}
+
+/// What a request's record has had taken out at its capture.
+fn redact_by_hand(privacy: &Privacy, record: &mut Record, log: &mut Redactions) {
+    let (redactor, keys) = (&privacy.redactor, &privacy.extra_keys);
+    if !record.path.is_absent() {
+        let raw = std::mem::take(&mut record.path);
+        redactor.path(&raw, record.path.buffer(), &mut log.field("path"));
+    }
+    if !record.query.is_absent() {
+        let raw = std::mem::take(&mut record.query);
+        redactor.query(&raw, keys, record.query.buffer(), &mut log.field("query"));
+    }
+    for (name, body) in
+        [("request_body", &mut record.request_body), ("response_body", &mut record.response_body)]
+    {
+        if body.is_absent() {
+            continue;
+        }
+        let raw = std::mem::take(body);
+        // JSON where it looks like that.
+        let (kind, extent) = ("text/plain", Extent::Whole);
+        let out = body.buffer();
+        redactor.body(kind, raw.as_bytes(), extent, keys, out, &mut log.field(name));
     }
 }
 
@@ -89,7 +151,7 @@ fn redact_changes(privacy: &Privacy, changes: &mut Json, log: &mut Redactions) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::KeySet;
+    use crate::{privacy::KeySet, record::Value};
 
     fn privacy() -> Privacy {
         Privacy {
@@ -118,6 +180,82 @@ mod tests {
         let fields: Vec<_> =
             redactions.iter().map(|entry| entry["field"].as_str().unwrap()).collect();
         assert_eq!(fields, ["path", "changes", "metadata", "metadata", "description"]);
+    }
+
+    /// Fault 64, behind the capture.
+    #[test]
+    fn a_secret_in_any_place_that_people_or_clients_fill_in_is_taken_out() {
+        let secrets = [
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+            "AKIAIOSFODNN7EXAMPLE",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "4111111111111111",
+            "postgres://app:s3cretpw@db.internal:5432/shop",
+        ];
+        // Filled in by the crate itself, by the rules, or as hashes.
+        let spared = [
+            "retention_class",
+            "action",
+            "outcome_reason",
+            "tenant_id",
+            "org_id",
+            "channel",
+            "entity_type",
+            "auth_method",
+            "credential_id",
+            "session_id",
+            "method",
+            "route",
+            "http_version",
+            "ip_pseudonym",
+            "location",
+            "trace_id",
+            "span_id",
+            "service",
+            "instance",
+            "environment",
+            "rule",
+            "redactions",
+            "truncated",
+            "skewed",
+        ];
+        let captured = ["path", "query", "request_body", "response_body"];
+        for (secret, origin) in
+            secrets.iter().flat_map(|s| [(s, Origin::Request), (s, Origin::Manual)])
+        {
+            let hidden = if secret.contains("s3cretpw") { "s3cretpw" } else { secret };
+            let quoted = format!("[\"{secret}\"]");
+            for field in Record::FIELDS {
+                let name = field.name();
+                if spared.contains(&name) || (origin == Origin::Request && captured.contains(&name))
+                {
+                    continue;
+                }
+                let mut record = Record { origin, ..Record::default() };
+                let text =
+                    if name == "path" { format!("/a/{secret}") } else { (*secret).to_owned() };
+                let _only_text = field.set(&mut record, Value::Text(&text));
+                let _only_json = field.set(&mut record, Value::Json(&quoted));
+                redact(&privacy(), &mut record);
+                let all = serde_json::to_string(&record).unwrap();
+                assert!(!all.contains(hidden), "{origin} {name}: {all}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_that_only_look_like_a_card_stay() {
+        for id in [
+            "5555555555554444000",
+            "1770000000000000",
+            "55",
+            "018f3a5e-7c1b-7def-8000-4111111111111",
+        ] {
+            let mut record = Record::by(id).updated("order", id);
+            redact(&privacy(), &mut record);
+            assert_eq!((record.entity_id.as_str(), record.actor_id.as_str()), (id, id));
+        }
     }
 
     #[test]

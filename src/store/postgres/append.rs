@@ -12,12 +12,12 @@ use super::{
     column::COLUMNS,
     encode,
     error::is_duplicate,
-    leaf::{leaf_name, push_hex, text_literal},
+    leaf::{leaf_name, text_literal},
     store::{Access, Failure, Limits, PostgresStore},
 };
 use crate::{
     ledger::{Entry, Hash, NewEntry, leaf_hash, runs},
-    record::{Canonical, Record, WriterId},
+    record::{Canonical, Record, WriterId, hex},
     store::{Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
     time::Month,
 };
@@ -252,14 +252,12 @@ fn push_values(sql: &mut String, index: usize, entry: &NewEntry) {
     let NewEntry { writer_id, first_seq, last_seq, month, class, first_at, last_at, batch_root } =
         entry;
     let comma = if index > 0 { ", " } else { "" };
-    let class = text_literal(class);
+    let (class, root) = (text_literal(class), hex(batch_root));
     let _infallible = write!(
         sql,
         "{comma}({writer_id}, {first_seq}, {last_seq}, '{month}', {class}, '{first_at}', \
-         '{last_at}', decode('"
+         '{last_at}', decode('{root}', 'hex'))"
     );
-    push_hex(sql, batch_root);
-    sql.push_str("', 'hex'))");
 }
 
 /// Reads a number from a reply in text form.

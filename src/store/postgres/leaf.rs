@@ -1,10 +1,8 @@
 //! The names of leaves, as `activity.leaf_name` makes them.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
-use crate::time::Month;
+use crate::{record::hex, time::Month};
 
 /// Longer classes are named by their digest: identifiers end at 63 bytes.
 const PLAIN_BYTES: usize = 32;
@@ -21,7 +19,7 @@ pub(super) fn leaf_name(month: Month, class: &str) -> String {
         name.push_str(class);
     } else {
         name.push_str("x_");
-        push_hex(&mut name, &Sha256::digest(class)[..16]);
+        name.push_str(&hex(&Sha256::digest(class)[..16]));
     }
     name
 }
@@ -32,17 +30,7 @@ pub(super) fn text_literal(text: &str) -> String {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte)) {
         return format!("'{text}'");
     }
-    let mut sql = String::from("convert_from(decode('");
-    push_hex(&mut sql, text.as_bytes());
-    sql.push_str("', 'hex'), 'UTF8')");
-    sql
-}
-
-/// Writes bytes as lower-case hex.
-pub(super) fn push_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _infallible = write!(out, "{byte:02x}");
-    }
+    format!("convert_from(decode('{}', 'hex'), 'UTF8')", hex(text.as_bytes()))
 }
 
 #[cfg(test)]

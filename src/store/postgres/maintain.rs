@@ -12,6 +12,21 @@ use crate::{
     store::{Maintain, Storage, StoreError, StreamPosition},
 };
 
+/// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
+/// it would take longer from day to day.
+const STREAMS: &str = "\
+    with recursive writers as ( \
+        select min(writer_id) as writer_id from activity.ledger_entries \
+        union all \
+        select (select min(e.writer_id) from activity.ledger_entries e \
+            where e.writer_id > w.writer_id) \
+        from writers w where w.writer_id is not null \
+    ), streams as ( \
+        select w.writer_id, (select e.last_seq from activity.ledger_entries e \
+            where e.writer_id = w.writer_id order by e.first_seq desc limit 1) as last_seq \
+        from writers w where w.writer_id is not null \
+    )";
+
 impl Maintain for PostgresStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let limits = Limits::MIGRATION;
@@ -40,14 +55,15 @@ impl Maintain for PostgresStore {
     async fn storage(&self) -> Result<Storage, StoreError> {
         self.bounded("measure the log", async {
             let mut transaction = self.reading().await?;
-            let row = query(
-                "select coalesce(sum(count), 0)::bigint, \
+            let row = query(AssertSqlSafe(format!(
+                "{STREAMS} select coalesce(sum(last_seq), 0)::bigint, \
                     (select coalesce(sum(pg_total_relation_size(relid)), 0)::bigint \
                         from pg_partition_tree('activity.records')) \
                     + pg_total_relation_size('activity.ledger_entries'), \
-                    min(first_at), max(last_at) \
-                 from activity.ledger_entries",
-            )
+                    (select min(occurred_at) from activity.records), \
+                    (select max(occurred_at) from activity.records) \
+                 from streams"
+            )))
             .persistent(false)
             .fetch_one(&mut *transaction)
             .await?;
@@ -65,10 +81,9 @@ impl Maintain for PostgresStore {
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
         self.bounded("list the streams", async {
             let mut transaction = self.reading().await?;
-            let rows = query(
-                "select writer_id, max(last_seq) from activity.ledger_entries \
-                 group by writer_id order by writer_id",
-            )
+            let rows = query(AssertSqlSafe(format!(
+                "{STREAMS} select writer_id, last_seq from streams order by writer_id"
+            )))
             .persistent(false)
             .fetch_all(&mut *transaction)
             .await?;

@@ -17,6 +17,17 @@ const MIGRATIONS: &[(i64, &str)] = &[
 pub(super) async fn run(connection: &mut PgConnection) -> Result<(), Failure> {
     // Of the transaction, not of the session: PgBouncer would give the session to somebody else.
     raw_sql("select pg_advisory_xact_lock(5860226710480315984)").execute(&mut *connection).await?;
+    let encoding = encoding(connection).await?;
+    if encoding != "UTF8" {
+        // Found out now, and not record by record from the first letter that the encoding lacks.
+        return Err(Failure::new(
+            StoreErrorKind::Configuration,
+            format!(
+                "the database's encoding is {encoding}, and records take any text; name a database \
+                 that was created with encoding UTF8"
+            ),
+        ));
+    }
     let applied = applied(connection).await?;
     let newest = MIGRATIONS.last().map_or(0, |(version, _)| *version);
     if applied > newest {
@@ -31,6 +42,11 @@ pub(super) async fn run(connection: &mut PgConnection) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+async fn encoding(connection: &mut PgConnection) -> Result<String, Failure> {
+    let row = raw_sql("select current_setting('server_encoding')").fetch_one(connection).await?;
+    Ok(row.try_get_unchecked(0)?)
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<i64, Failure> {

@@ -1,7 +1,8 @@
 //! Records in Postgres, 13 or later: many processes, one log.
 //!
 //! Everything lives in the schema `activity`. The files in `migrations/postgres/` make it, run by
-//! [`PostgresStore::open`] or by hand; the owner of an ordinary database may do so, without extensions.
+//! [`PostgresStore::open`] or by hand; the owner of an ordinary database may do so, without extensions. The
+//! database's encoding is UTF8; its other settings do not matter.
 //!
 //! # How an append goes
 //!
@@ -9,7 +10,8 @@
 //! retention class), the batch's ledger entries, COMMIT. At COMMIT a deferred trigger takes the ledger's
 //! lock, refuses the entry unless its stream stands just before it, and gives it position and time. The
 //! lock is therefore held by the server alone, for moments: a client that freezes or vanishes in its
-//! transaction holds up nobody but its own stream. A leaf that is missing is made first, in a transaction of its own.
+//! transaction holds up nobody but its own stream. A leaf that is missing is made first, in a transaction of
+//! its own.
 //!
 //! # PgBouncer
 //!

@@ -3,7 +3,8 @@
 use std::{fmt, future::Future, str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
+    Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -118,9 +119,10 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// Leaves out what PgBouncer refuses at the start of a session.
+/// Leaves out what PgBouncer refuses at the start of a session, and keeps the log's statements out of the
+/// application's own diagnostics.
 fn writable(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().extra_float_digits(None).statement_cache_capacity(0)
+    options.clone().extra_float_digits(None).statement_cache_capacity(0).disable_statement_logging()
 }
 
 /// What a transaction may do.

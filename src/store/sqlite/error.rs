@@ -11,7 +11,7 @@ pub(super) fn store_error(doing: &str, error: sqlx::Error) -> StoreError {
 
 fn kind(error: &sqlx::Error) -> StoreErrorKind {
     match error {
-        sqlx::Error::Database(error) => kind_of_code(primary_code(error.as_ref())),
+        sqlx::Error::Database(error) => kind_of_code(code(error.as_ref())),
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
             StoreErrorKind::Configuration
         }
@@ -25,18 +25,29 @@ fn kind(error: &sqlx::Error) -> StoreErrorKind {
     }
 }
 
-/// Returns the primary result code, which is the low byte of the extended one.
-pub(super) fn primary_code(error: &dyn DatabaseError) -> u8 {
-    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-    code.to_le_bytes()[0]
+/// Returns the extended result code.
+fn code(error: &dyn DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse().ok()).unwrap_or_default()
 }
 
+/// Returns the primary result code, which is the low byte of the extended one.
+pub(super) fn primary_code(error: &dyn DatabaseError) -> u8 {
+    code(error).to_le_bytes()[0]
+}
+
+pub(super) const BUSY: u8 = 5;
 pub(super) const CANTOPEN: u8 = 14;
 pub(super) const READONLY: u8 = 8;
+/// A trigger raised an error.
+const CONSTRAINT_TRIGGER: i32 = 1811;
 
 /// Codes: <https://www.sqlite.org/rescode.html>.
-fn kind_of_code(code: u8) -> StoreErrorKind {
-    match code {
+fn kind_of_code(code: i32) -> StoreErrorKind {
+    if code == CONSTRAINT_TRIGGER {
+        // Somebody else's, or ours on the ledger: either refuses every row, and none is to blame.
+        return StoreErrorKind::Configuration;
+    }
+    match code.to_le_bytes()[0] {
         // ERROR is what a missing table or column gives.
         1 // ERROR
         | 3 // PERM
@@ -73,6 +84,8 @@ mod tests {
             (26, StoreErrorKind::Configuration),
             (18, StoreErrorKind::Data),
             (19, StoreErrorKind::Data),
+            (2067, StoreErrorKind::Data),
+            (1811, StoreErrorKind::Configuration),
         ] {
             assert_eq!(kind_of_code(code), kind, "{code}");
         }

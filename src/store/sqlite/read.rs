@@ -102,7 +102,7 @@ impl Read for SqliteStore {
 mod tests {
     use sqlx::{AssertSqlSafe, Row as _};
 
-    use super::*;
+    use super::{super::store::STREAMS, *};
     use crate::time::Timestamp;
 
     /// Returns how SQLite would answer, step by step.
@@ -162,5 +162,8 @@ mod tests {
             let plan = plan(&store, sql).await;
             assert!(plan.contains(step) && !plan.contains("TEMP B-TREE"), "{plan}");
         }
+        let plan = plan(&store, &format!("{STREAMS} SELECT sum(last_seq) FROM streams")).await;
+        assert_eq!(plan.matches("SEARCH ").count(), 3, "{plan}");
+        assert!(!plan.contains("SCAN activity_ledger") && !plan.contains("SCAN e"), "{plan}");
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Row as _, SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
@@ -21,6 +21,21 @@ use crate::{
 
 /// How many pages are read at the same time.
 const READERS: u32 = 4;
+
+/// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
+/// it would take longer from day to day.
+pub(super) const STREAMS: &str = "\
+    WITH RECURSIVE writers (writer_id) AS ( \
+        SELECT min(writer_id) FROM activity_ledger \
+        UNION ALL \
+        SELECT (SELECT min(e.writer_id) FROM activity_ledger AS e \
+            WHERE e.writer_id > w.writer_id) \
+        FROM writers AS w WHERE w.writer_id IS NOT NULL \
+    ), streams AS ( \
+        SELECT w.writer_id, (SELECT max(e.last_seq) FROM activity_ledger AS e \
+            WHERE e.writer_id = w.writer_id) AS last_seq \
+        FROM writers AS w WHERE w.writer_id IS NOT NULL \
+    )";
 
 /// Records in a SQLite database.
 ///
@@ -50,10 +65,8 @@ impl SqliteStore {
     /// build. The message says what to do.
     pub async fn open(location: &str) -> Result<Self, StoreError> {
         let options = location::parse(location)?;
-        let mut first = location::creating(&options)
-            .connect()
-            .await
-            .map_err(|error| open_error(&options, error))?;
+        let mut first =
+            location::create(&options).await.map_err(|error| open_error(&options, error))?;
         migrations::migrate(&mut first, &name(&options)).await?;
         // Before the first connection is closed, because with the last one a database in memory goes.
         let pool = SqlitePoolOptions::new()
@@ -72,7 +85,9 @@ impl SqliteStore {
     ///
     /// Reads go through `pool`. Each writer opens a connection of its own with the pool's options, so the
     /// pool must be of a file, or of a database in memory that its connections share. Its journal mode is
-    /// left as it is; WAL is what lets readers and writers work at the same time.
+    /// left as it is; WAL is what lets readers and writers work at the same time. In a pool of
+    /// `sqlite::memory:`, whoever comes second is refused at once instead of waiting (SQLite's shared
+    /// cache); [`open`](Self::open) has no such limit.
     ///
     /// # Errors
     ///
@@ -135,13 +150,13 @@ impl Maintain for SqliteStore {
 
     async fn storage(&self) -> Result<Storage, StoreError> {
         let failed = |error| store_error("measure the store", error);
-        let row = sqlx::query(
-            "SELECT (SELECT coalesce(sum(count), 0) FROM activity_ledger), \
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "{STREAMS} SELECT (SELECT coalesce(sum(last_seq), 0) FROM streams), \
                (SELECT page_count FROM pragma_page_count) * \
                (SELECT page_size FROM pragma_page_size), \
                (SELECT min(occurred_at) FROM activity_records), \
-               (SELECT max(occurred_at) FROM activity_records)",
-        )
+               (SELECT max(occurred_at) FROM activity_records)"
+        )))
         .fetch_one(&self.pool)
         .await
         .map_err(failed)?;
@@ -161,10 +176,9 @@ impl Maintain for SqliteStore {
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
         let failed = |error| store_error("read the streams", error);
-        let rows = sqlx::query(
-            "SELECT writer_id, max(last_seq) FROM activity_ledger GROUP BY writer_id \
-             ORDER BY writer_id",
-        )
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "{STREAMS} SELECT writer_id, last_seq FROM streams ORDER BY writer_id"
+        )))
         .fetch_all(&self.pool)
         .await
         .map_err(failed)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::{Filter, Keyset},
-    store::{Append as _, Appender as _, Read as _, StoreErrorKind},
+    store::{Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind},
     time::{Month, Timestamp},
 };
 
@@ -110,6 +110,41 @@ async fn the_newest_page_reads_only_the_leaves_it_needs() {
 }
 
 #[tokio::test]
+async fn every_ordinary_question_has_its_index() {
+    let (database, store) = store().await;
+    let mut records = stream(5, 1..=4_000);
+    for record in &mut records {
+        record.entity_id.set(&(record.seq % 997).to_string());
+        record.actor_id.set(&format!("actor {}", record.seq % 499));
+        record.tenant_id.set(&format!("tenant {}", record.seq % 401));
+        if record.seq % 503 == 0 {
+            record.action.set("Restore");
+        }
+    }
+    store.connect().await.unwrap().append(batch(&records)).await.unwrap();
+    database.execute("analyze activity.records").await;
+    let mut connection = database.connect().await;
+    for (condition, index) in [
+        ("entity_id = '7' and lower(entity_type) = 'order'", "entity_id_lower"),
+        ("actor_id = 'actor 7'", "actor_id"),
+        ("tenant_id = 'tenant 7'", "tenant_id"),
+        ("lower(action) = 'restore'", "lower"),
+        ("writer_id = 5 and seq between 10 and 20", "writer_id_seq"),
+    ] {
+        let sql = format!(
+            "explain (costs off) select * from activity.records where occurred_at >= '2026-05-01Z' \
+             and occurred_at < '2026-06-01Z' and retention_class = 'activity' and {condition} \
+             order by occurred_at desc, id desc limit 51"
+        );
+        let rows = connection.fetch_all(raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains(&format!("records_2026_05_activity_{index}")), "{condition}: {plan}");
+        assert!(!plan.contains("Seq Scan"), "{condition}: {plan}");
+    }
+}
+
+#[tokio::test]
 async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
     let (database, store) = store().await;
     let mut appender = store.connect().await.unwrap();
@@ -149,4 +184,25 @@ async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
         .unwrap();
     let entry = entries.iter().find(|entry| entry.new.first_seq == 21).unwrap();
     assert_eq!(store.entry_records(entry).await.unwrap().len(), 9);
+}
+
+#[tokio::test]
+async fn storage_reaches_as_far_as_the_leaves_that_are_there() {
+    let (database, store) = store().await;
+    let mut records = stream(5, 1..=30);
+    for (index, record) in (0..).zip(&mut records) {
+        let start = time(&format!("2026-0{}-01T00:00:00Z", index / 10 + 1));
+        record.occurred_at = Timestamp::from_micros(start.as_micros() + index);
+        record.id = crate::records::id(record.occurred_at, 5, record.seq);
+    }
+    store.connect().await.unwrap().append(batch(&records)).await.unwrap();
+    let reaches = async || {
+        let storage = store.storage().await.unwrap();
+        (storage.rows, storage.oldest, storage.newest)
+    };
+    let (oldest, newest) = (records[0].occurred_at, records[29].occurred_at);
+    assert_eq!(reaches().await, (30, Some(oldest), Some(newest)));
+    // As retention ends it.
+    database.execute("drop table activity.records_2026_01_activity").await;
+    assert_eq!(reaches().await, (30, Some(records[10].occurred_at), Some(newest)));
 }

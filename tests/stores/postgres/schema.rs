@@ -135,6 +135,7 @@ async fn an_erased_group_leaves_its_commitment_and_the_canonical_bytes() {
     let written = filled(5);
     appender.append(batch(&written)).await.unwrap();
     let mut canonical = Canonical::new();
+    let mut connection = database.connect().await;
     for group in Group::ERASABLE {
         let name = group.as_str();
         let mut sets: Vec<_> = Record::FIELDS
@@ -151,6 +152,21 @@ async fn an_erased_group_leaves_its_commitment_and_the_canonical_bytes() {
         assert_eq!(stored.seals.of(group), Seal::Erased(commitment));
         let before = canonical.encode(&written[0]).to_vec();
         assert_eq!(before, canonical.encode(&stored));
+        // Once, and for good.
+        let field = Record::FIELDS.iter().find(|field| field.group() == group).unwrap().name();
+        for change in [
+            format!("{name}_commitment = decode(repeat('00', 32), 'hex')"),
+            format!("{name}_commitment = null"),
+            format!("{name}_commitment = null, {name}_salt = decode(repeat('00', 16), 'hex')"),
+            format!("{name}_salt = decode(repeat('00', 16), 'hex')"),
+            format!("{field} = 'back'"),
+        ] {
+            let sql = format!("update activity.records set {change} where seq = 1");
+            let done = raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut connection).await;
+            let error = done.expect_err(&sql);
+            assert_eq!(error.as_database_error().unwrap().code().unwrap(), "AC002", "{sql}");
+        }
+        assert_eq!(store.record(written[0].id).await.unwrap().unwrap(), stored);
     }
 }
 
