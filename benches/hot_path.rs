@@ -13,6 +13,7 @@ mod common;
 use std::{
     convert::Infallible,
     hint::black_box,
+    net::SocketAddr,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -20,6 +21,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     routing::{get, put},
 };
 use common::{Case, argument, interleave, is_test, paired, sink::Forget};
@@ -50,6 +52,8 @@ fn request(method: &Method, uri: &'static str) -> Request<Body> {
         .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         .header("x-forwarded-for", "203.0.113.7")
         .header("cookie", "theme=dark")
+        // As every server adds it that is to know who calls.
+        .extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 50_123))))
         .body(Body::empty())
         .unwrap()
 }
@@ -146,6 +150,13 @@ fn main() {
         ("PUT /health no-op layer", routes().layer(NoOp), &put, "/health", false),
         ("PUT /health ours (a) rule `none`", ours(&silent), &put, "/health", false),
     ];
+
+    // What `axum::serve` does to a router before the first request; without it, axum puts the layers
+    // around the handlers anew for each request.
+    let settings: Vec<_> = settings
+        .into_iter()
+        .map(|(name, router, method, uri, json)| (name, router.with_state(()), method, uri, json))
+        .collect();
 
     let mut allocations = Vec::new();
     for (name, router, method, uri, is_json) in &settings {

@@ -32,20 +32,22 @@ pub(super) fn plan<'a, B>(
     rules: &'a CompiledRules,
     request: &'a Request<B>,
 ) -> Option<Planned<'a>> {
-    let uri = raw_uri(request);
-    let path = uri.path();
-    let (route, vouched) = route(rules, request, path);
-    let plan = match route {
-        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
-            rules.plan_named(request.method(), name)
+    let (route, vouched) = route(rules, request);
+    let narrow = |plan: &Arc<Plan>| {
+        if plan.is_none() {
+            return None;
         }
-        route => rules.plan(request.method(), route),
+        let uri = raw_uri(request);
+        let mask = mask(plan, request, uri.path());
+        let plan = (!plan.is_none_for(&mask)).then(|| Arc::clone(plan))?;
+        Some(Planned { plan, mask, route, vouched, uri })
     };
-    if plan.is_none() {
-        return None;
+    match route {
+        Route::Template(name) if vouched.has(Said::GRPC_ROUTE) => {
+            narrow(&rules.plan_named(request.method(), name))
+        }
+        route => rules.with_plan(request.method(), route, narrow),
     }
-    let mask = mask(&plan, request, path);
-    (!plan.is_none_for(&mask)).then_some(Planned { plan, mask, route, vouched, uri })
 }
 
 /// Asks the head which candidates stay, where the plan has a question at all.
@@ -61,11 +63,7 @@ fn mask<B>(plan: &Plan, request: &Request<B>, path: &str) -> Mask {
 }
 
 /// Returns the route, and what vouches for it.
-fn route<'a, B>(
-    rules: &'a CompiledRules,
-    request: &'a Request<B>,
-    path: &str,
-) -> (Route<'a>, Said) {
+fn route<'a, B>(rules: &'a CompiledRules, request: &'a Request<B>) -> (Route<'a>, Said) {
     let matched = with_axum::matched_path(request.extensions());
     // tonic serves each service under a template that ends in a wildcard: there the method is in the path.
     if let Some(matched) = matched.filter(|matched| !matched.ends_with("{*rest}")) {
@@ -73,7 +71,7 @@ fn route<'a, B>(
     }
     // A route that the rules know stays what it is, whatever content type a client claims: otherwise one
     // header would be enough to slip past a rule.
-    let known = rules.template_for(path);
+    let known = rules.template_for(raw_uri(request).path());
     if let Some(known) = known.filter(|_| matched.is_none()).filter(|known| !known.contains('*')) {
         return (Route::Template(known), Said::default());
     }
@@ -215,7 +213,7 @@ pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer
             return;
         }
         let path = raw_uri(request).path();
-        let (route, Said::ROUTED) = route(rules, request, path) else { return };
+        let (route, Said::ROUTED) = route(rules, request) else { return };
         let plan = rules.plan(request.method(), route);
         open.mask = mask(&plan, request, path);
         open.plan = plan;

@@ -126,7 +126,9 @@ pub(super) enum Chain {
 /// Writes a copied chain as the JSON array that the record keeps.
 pub(super) fn push_chain(chain: &str, out: &mut String) {
     let hops = || chain.split(',').map(str::trim).filter(|hop| !hop.is_empty());
-    let first = hops().count().saturating_sub(MOST_HOPS);
+    // A hop and its comma are two bytes at least: most chains need not be counted.
+    let many = chain.len() >= 2 * MOST_HOPS;
+    let first = if many { hops().count().saturating_sub(MOST_HOPS) } else { 0 };
     let mut separator = '[';
     for hop in hops().skip(first) {
         out.push(separator);

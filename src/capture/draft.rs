@@ -229,7 +229,7 @@ impl Draft {
 
     /// Finishes the draft, and returns its record if there is to be one.
     pub(super) fn finish(mut self, ending: &Ending) -> Option<Finished> {
-        self.close(|_| Some(ending)).flatten()
+        self.close(|_| Some(ending)).unwrap_or_default()
     }
 
     /// Finishes the draft if `look`, which is shown its state, knows how the request ended; else it comes
@@ -238,15 +238,14 @@ impl Draft {
         mut self,
         look: impl FnOnce(&mut State) -> Option<Ending>,
     ) -> Result<Option<Finished>, Self> {
-        self.close(look).ok_or(self)
+        self.close(look).map_err(|StillOpen| self)
     }
 
-    /// Returns nothing if the draft is still open.
     fn close<E: Borrow<Ending>>(
         &mut self,
         look: impl FnOnce(&mut State) -> Option<E>,
-    ) -> Option<Option<Finished>> {
-        let Some(mut cell) = self.cell.take() else { return Some(None) };
+    ) -> Result<Option<Finished>, StillOpen> {
+        let Some(mut cell) = self.cell.take() else { return Ok(None) };
         let bytes = Bytes {
             request: cell.request_bytes.load(Ordering::Relaxed),
             response: cell.response_bytes.load(Ordering::Relaxed),
@@ -272,20 +271,23 @@ impl Draft {
         match sealed {
             None => {
                 self.cell = Some(cell);
-                None
+                Err(StillOpen)
             }
-            Some(None) => Some(None),
+            Some(None) => Ok(None),
             Some(Some((record, config))) => {
                 if unique {
                     config.pool.give_back(cell);
                 }
                 let finished =
                     |record| Finished { record: Some(record), wait: AdmitWait::default(), config };
-                Some(record.map(finished))
+                Ok(record.map(finished))
             }
         }
     }
 }
+
+/// Nothing is known yet of how the request ended.
+struct StillOpen;
 
 impl Drop for Draft {
     fn drop(&mut self) {

@@ -21,11 +21,9 @@ impl<'a> PanicGuard<'a> {
         self.armed = false;
     }
 
-    /// Runs code that may look at the draft.
-    pub(super) fn run<T>(self, code: impl FnOnce(Option<&Draft>) -> T) -> T {
-        let result = code(self.draft.as_ref());
-        self.disarm();
-        result
+    /// Returns the draft, for code that may look at it.
+    pub(super) const fn draft(&self) -> Option<&Draft> {
+        self.draft.as_ref()
     }
 }
 

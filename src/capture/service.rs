@@ -86,7 +86,8 @@ where
         let head_request = head::is_head(request.method());
         let guard = PanicGuard::new(&mut draft);
         // In a function of its own: the guard holds the draft while code of the application runs.
-        let (future, made_id) = guard.run(|draft| self.call_recorded(request, draft));
+        let (future, made_id) = self.call_recorded(request, guard.draft());
+        guard.disarm();
         match draft {
             Some(draft) => ResponseFuture::recorded(future, draft, head_request, made_id),
             None => ResponseFuture::untouched(future),
@@ -95,6 +96,7 @@ where
 }
 
 impl<S, W> ActivityService<S, W> {
+    #[inline]
     fn call_recorded<ReqB, ResB>(
         &mut self,
         request: Request<ReqB>,
@@ -110,17 +112,20 @@ impl<S, W> ActivityService<S, W> {
             return (self.inner.call(request.map(W::pass_request)), None);
         };
         let activity = Activity::new(Arc::clone(cell));
-        let mut request = ask(&self.config, request, &activity);
+        // A request is large: it is taken apart only for those who want to see its parts.
+        let mut request = request;
+        if self.config.asks() {
+            request = ask(&self.config, request, &activity);
+        }
         let made_id =
             self.config.make_request_id.then(|| make_id(&self.config, &mut request, &activity));
         request.extensions_mut().insert(activity);
-        let request = if request.body().is_end_stream() {
-            request.map(W::pass_request)
-        } else {
-            let copies = cell.lock().request.is_on();
-            let cell = Arc::clone(cell);
-            request.map(|body| W::watch_request(RequestBody::new(body, cell, copies)))
-        };
+        if request.body().is_end_stream() {
+            return (self.inner.call(request.map(W::pass_request)), made_id.flatten());
+        }
+        let copies = cell.lock().request.is_on();
+        let cell = Arc::clone(cell);
+        let request = request.map(|body| W::watch_request(RequestBody::new(body, cell, copies)));
         (self.inner.call(request), made_id.flatten())
     }
 }

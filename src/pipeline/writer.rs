@@ -322,7 +322,7 @@ impl<S: Append> Writer<S> {
         self.unsure = self.unsure.saturating_sub(count);
         let left = self.batch.split_off(count.min(self.batch.len()));
         let settled = std::mem::replace(&mut self.batch, left);
-        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put(record));
+        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put_settled(record));
         if self.batch.is_empty() {
             // The larger buffer stays in use.
             self.batch = emptied;

@@ -46,18 +46,19 @@ impl Cache {
         }
     }
 
-    /// Returns the plan, made on the first call.
-    pub(super) fn plan(
+    /// Shows the plan, made on the first call, to `take`: most often it is looked at and left where it is.
+    pub(super) fn with<T>(
         &self,
         method: usize,
         template: &str,
         make: impl FnOnce() -> Plan,
-    ) -> Arc<Plan> {
+        take: impl FnOnce(&Arc<Plan>) -> T,
+    ) -> T {
         let Some(table) = self.tables.get(method) else {
-            return Arc::new(make());
+            return take(&Arc::new(make()));
         };
         if let Some(plan) = table.load().get(template) {
-            return Arc::clone(plan);
+            return take(plan);
         }
         let plan = Arc::new(make());
         let key: Arc<str> = template.into();
@@ -70,7 +71,7 @@ impl Cache {
             copy.insert(Arc::clone(&key), Arc::clone(&plan));
             Arc::new(copy)
         });
-        plan
+        take(&plan)
     }
 
     /// Returns the plan of a route that nobody but the client vouches for.
@@ -152,11 +153,12 @@ mod tests {
     #[test]
     fn a_plan_is_made_once_and_the_table_is_bounded() {
         let cache = Cache::bounded(1, 2);
-        let first = cache.plan(0, "/a", || Plan::new(Vec::new(), Vec::new()));
-        let again = cache.plan(0, "/a", || panic!("made twice"));
+        let make = || Plan::new(Vec::new(), Vec::new());
+        let first = cache.with(0, "/a", make, Arc::clone);
+        let again = cache.with(0, "/a", || panic!("made twice"), Arc::clone);
         assert!(Arc::ptr_eq(&first, &again));
         for n in 0..5 {
-            cache.plan(0, &format!("/{n}"), || Plan::new(Vec::new(), Vec::new()));
+            cache.with(0, &format!("/{n}"), make, |_| ());
         }
         assert_eq!(cache.len(), 2);
     }

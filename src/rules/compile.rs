@@ -53,9 +53,19 @@ impl CompiledRules {
     /// without allocation.
     #[must_use]
     pub fn plan(&self, method: &Method, route: Route<'_>) -> Arc<Plan> {
+        self.with_plan(method, route, Arc::clone)
+    }
+
+    /// Shows the plan to `take`, without counting one more owner of it.
+    pub(crate) fn with_plan<T>(
+        &self,
+        method: &Method,
+        route: Route<'_>,
+        take: impl FnOnce(&Arc<Plan>) -> T,
+    ) -> T {
         let inner = &*self.inner;
         let index = inner.methods.index(method);
-        inner.cache.plan(index, route.as_str(), || inner.make_plan(index, route))
+        inner.cache.with(index, route.as_str(), || inner.make_plan(index, route), take)
     }
 
     /// Returns the plan of a route that the client named itself, as a gRPC call does.

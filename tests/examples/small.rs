@@ -129,3 +129,40 @@ async fn postgres_is_told_what_it_lacks() {
         assert!(stderr.contains("ACTIVITY_STORE is not set: name a database"), "{stderr}");
     }
 }
+
+#[tokio::test]
+async fn hyper_plain_records_without_a_router() {
+    let folder = TempDir::new().unwrap();
+    let mut running = Running::start(example("hyper_plain", folder.path())).await;
+    let body = serde_json::json!({ "status": "paid" });
+    let (status, _) = running.send("PUT", "/api/orders/55", None, Some(body)).await;
+    assert_eq!(status, 200);
+    let update = record(&running.line(r#""action":"update""#).await);
+    assert_eq!(update["route"], "/api/orders/{id}");
+    assert_eq!(update["entity_id"], "55");
+    assert_eq!(update["actor_id"], "ana");
+    assert_eq!(update["ip"], "127.0.0.1");
+    assert_eq!(update["request_bytes"], 17);
+
+    let (status, _) = running.send("DELETE", "/api/orders/55", None, None).await;
+    assert_eq!(status, 403);
+    assert_eq!(record(&running.line(r#""action":"delete""#).await)["outcome"], "denied");
+}
+
+#[cfg(feature = "tonic")]
+#[tokio::test]
+async fn tonic_grpc_records_calls_that_go_well_and_badly() {
+    let folder = TempDir::new().unwrap();
+    let mut running = Running::start(example("tonic_grpc", folder.path())).await;
+    let well = record(&running.line(r#""grpc_status":0"#).await);
+    assert_eq!(well["route"], "/shop.v1.Orders/CancelOrder");
+    assert_eq!((&well["entity_type"], &well["entity_id"]), (&"order".into(), &"55".into()));
+    assert_eq!((&well["action"], &well["outcome"]), (&"cancel".into(), &"success".into()));
+    assert_eq!(well["ip"], "127.0.0.1");
+    let badly = record(&running.line(r#""grpc_status":3"#).await);
+    assert_eq!(badly["outcome"], "failure");
+}
+
+fn record(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).expect("a record on one line")
+}

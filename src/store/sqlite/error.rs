@@ -35,6 +35,7 @@ pub(super) fn primary_code(error: &dyn DatabaseError) -> u8 {
     code(error).to_le_bytes()[0]
 }
 
+pub(super) const BUSY: u8 = 5;
 pub(super) const CANTOPEN: u8 = 14;
 pub(super) const READONLY: u8 = 8;
 /// A trigger raised an error.

@@ -8,11 +8,11 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _,
+    ConnectOptions as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::error::{CANTOPEN, READONLY, primary_code, store_error};
+use super::error::{BUSY, CANTOPEN, READONLY, primary_code, store_error};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long a connection waits for another one's lock. Longer than any append takes, shorter than a
@@ -55,8 +55,30 @@ fn in_memory() -> SqliteConnectOptions {
     SqliteConnectOptions::new().vfs("memdb").filename(format!("/activity-{number}"))
 }
 
-/// The connection that creates the file.
-pub(super) fn creating(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+/// Opens the connection that creates the file, and waits for others that do so at the same time.
+///
+/// SQLite does not wait by itself here: of two connections that change the journal mode at once, one is
+/// told at once that the database is locked, whatever its busy timeout.
+pub(super) async fn create(
+    options: &SqliteConnectOptions,
+) -> Result<SqliteConnection, sqlx::Error> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let creating = creating(options);
+    let mut left = BUSY_TIMEOUT;
+    loop {
+        match creating.connect().await {
+            Err(sqlx::Error::Database(error))
+                if primary_code(error.as_ref()) == BUSY && !left.is_zero() =>
+            {
+                left = left.saturating_sub(PAUSE);
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn creating(options: &SqliteConnectOptions) -> SqliteConnectOptions {
     let options = options.clone().create_if_missing(true);
     // The mode is kept in the file, so that only its creation has to set it.
     writing(&options).journal_mode(SqliteJournalMode::Wal)

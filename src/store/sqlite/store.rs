@@ -65,10 +65,8 @@ impl SqliteStore {
     /// build. The message says what to do.
     pub async fn open(location: &str) -> Result<Self, StoreError> {
         let options = location::parse(location)?;
-        let mut first = location::creating(&options)
-            .connect()
-            .await
-            .map_err(|error| open_error(&options, error))?;
+        let mut first =
+            location::create(&options).await.map_err(|error| open_error(&options, error))?;
         migrations::migrate(&mut first, &name(&options)).await?;
         // Before the first connection is closed, because with the last one a database in memory goes.
         let pool = SqlitePoolOptions::new()
