@@ -58,7 +58,7 @@ async fn live<S: Read + Clone>(State(page): State<Page<S>>) -> impl IntoResponse
     let history = page.store.records(&Filter::new(), None, HISTORY).await;
     let history = history.map(|page| page.records).unwrap_or_default();
     let history: Vec<_> = history.iter().map(Line::of).collect();
-    let records = live.filter_map(async |record| Some(event("record", &Line::of(&record.ok()?))));
+    let records = live.filter_map(async |record| Some(event("record", &Line::of(&*record.ok()?))));
     let events =
         stream::iter([event("history", &history)]).chain(records).take_until(page.stop.wait());
     Sse::new(events).keep_alive(KeepAlive::default())
