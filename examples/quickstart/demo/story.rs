@@ -67,6 +67,9 @@ impl<'k> Story<'k> {
         // Today is not over.
         self.records.retain(|record| record.occurred_at < self.now);
         self.records.sort_by_key(|record| (record.occurred_at, record.id));
+        for record in &mut self.records {
+            sizes(record, &mut self.dice);
+        }
         self.records
     }
 
@@ -353,6 +356,10 @@ impl<'k> Story<'k> {
             record.impersonator_name.set(mira.name);
             record.reason.set("ticket 4711");
             record.ip = mira.ip.parse().ok();
+            if action == "apply_promotion" {
+                record.rule.set("promotion");
+                record.status = Some(201);
+            }
         }
     }
 
@@ -485,7 +492,21 @@ fn request(record: &mut Record, method: &str, route: &str, path: &str) {
     record.http_version.set("HTTP/2.0");
     let request_id = record.id.to_string();
     record.request_id.set(&request_id);
-    (record.request_bytes, record.response_bytes) = (Some(128), Some(412));
+}
+
+/// What the shop answers, and how much of it, where the story has not said so.
+fn sizes(record: &mut Record, dice: &mut Dice) {
+    let Some(method) = record.method.as_option() else { return };
+    let ended = record.action == "logout" || method == "DELETE";
+    let mut bytes = |least, most| i64::try_from(least + dice.below(most - least)).ok();
+    record.request_bytes = if ended || method == "GET" { Some(0) } else { bytes(24, 320) };
+    let (sent, status) = match record.outcome {
+        Outcome::Success if ended => (Some(0), Some(204)),
+        Outcome::Success => (bytes(44, 900), record.status),
+        _ => (bytes(24, 60), record.status),
+    };
+    record.status = status;
+    record.response_bytes = record.response_bytes.or(sent);
 }
 
 fn ends(record: &mut Record, status: u16, outcome: Outcome) {
