@@ -1,8 +1,6 @@
-//! Shows what the convention makes of a list of routes.
-//!
-//! ```sh
 //! cargo run --example explain_routes < ROUTES.tsv
-//! ```
+//!
+//! Shows what the convention makes of a list of routes.
 //!
 //! Reads lines with tabs; the first names the columns, of which `method` and `path` are used.
 //! Prints one JSON object per route, in the same order.
