@@ -66,7 +66,8 @@ struct Finding {
 /// The scanners that are switched on.
 #[derive(Debug, Clone)]
 pub(super) struct Detectors {
-    prefixes: Vec<(String, usize, bool)>,
+    /// By their first bytes: every word of every text is asked for them.
+    prefixes: [Vec<(String, usize, bool)>; 256],
     off: Vec<Method>,
     /// Which bytes a secret may begin with: all others are passed over at once.
     first: [bool; 256],
@@ -87,25 +88,29 @@ impl Detectors {
     ];
 
     pub(super) fn new() -> Self {
-        let prefixes =
-            PREFIXES.iter().map(|&(prefix, least, dots)| (prefix.to_owned(), least, dots));
-        let shortest = PREFIXES.iter().map(|(prefix, least, _)| prefix.len() + least).min();
         let mut detectors = Self {
-            prefixes: prefixes.collect(),
+            prefixes: std::array::from_fn(|_| Vec::new()),
             off: Vec::new(),
             first: [false; 256],
-            shortest: shortest.map_or(SHORTEST, |shortest| shortest.min(SHORTEST)),
+            shortest: SHORTEST,
         };
-        for first in b"e-:=bBA23456789".iter().chain(PREFIXES.iter().map(|p| &p.0.as_bytes()[0])) {
+        for first in b"e-:=bBA23456789" {
             detectors.first[usize::from(*first)] = true;
+        }
+        for (prefix, least, dots) in PREFIXES {
+            detectors.insert(prefix, *least, *dots);
         }
         detectors
     }
 
     pub(super) fn add_prefix(&mut self, prefix: &str, least: usize) {
+        self.insert(prefix, least, false);
+    }
+
+    fn insert(&mut self, prefix: &str, least: usize, dots: bool) {
         if let Some(first) = prefix.bytes().next() {
             self.first[usize::from(first)] = true;
-            self.prefixes.push((prefix.to_owned(), least, false));
+            self.prefixes[usize::from(first)].push((prefix.to_owned(), least, dots));
             self.shortest = self.shortest.min(prefix.len() + least);
         }
     }
@@ -172,15 +177,19 @@ impl Scan<'_> {
 
     fn next(&self, place: &mut Place<'_>, from: usize) -> Option<Finding> {
         let first = &self.detectors.first;
-        let mut at = from;
-        while let Some(&byte) = place.text.get(at) {
-            if first[usize::from(byte)]
+        let text = place.text;
+        // Nearly all bytes that may begin a secret stand inside of words, where none begins.
+        let mut inside = from > 0 && text[from - 1].is_ascii_alphanumeric();
+        for (at, &byte) in text.iter().enumerate().skip(from) {
+            let (may, part) = (first[usize::from(byte)], byte.is_ascii_alphanumeric());
+            if may
+                && !(inside && part && !place.escapes)
                 && let Some(finding) = self.look(place, from, at, byte)
             {
                 return Some(finding);
             }
             // A run of digits is looked at as one: its inside begins no card.
-            at += 1;
+            inside = part;
         }
         None
     }
@@ -238,12 +247,12 @@ impl Scan<'_> {
             return None;
         }
         let known = || {
-            self.detectors
-                .prefixes
+            self.detectors.prefixes[usize::from(byte)]
                 .iter()
                 .find_map(|(prefix, least, dots)| place.prefixed(at, prefix, *least, *dots))
         };
-        found(place.aws(at).or_else(known), Method::KeyPrefix)
+        let aws = (byte == b'A').then(|| place.aws(at)).flatten();
+        found(aws.or_else(known), Method::KeyPrefix)
     }
 
     /// `name: value`, with or without quotes of any kind, escaped or not; `at` is the colon.
