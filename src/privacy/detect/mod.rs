@@ -63,14 +63,19 @@ struct Finding {
     method: Method,
 }
 
+/// A byte that a secret may begin with.
+const FIRST: u8 = 1;
+/// A byte inside of words.
+const PART: u8 = 2;
+
 /// The scanners that are switched on.
 #[derive(Debug, Clone)]
 pub(super) struct Detectors {
     /// By their first bytes: every word of every text is asked for them.
     prefixes: [Vec<(String, usize, bool)>; 256],
     off: Vec<Method>,
-    /// Which bytes a secret may begin with: all others are passed over at once.
-    first: [bool; 256],
+    /// What each byte is: nearly all are passed over by this alone.
+    classes: [u8; 256],
     /// No secret of letters, digits, `-`, `_` and `.` alone has fewer bytes.
     shortest: usize,
 }
@@ -91,11 +96,14 @@ impl Detectors {
         let mut detectors = Self {
             prefixes: std::array::from_fn(|_| Vec::new()),
             off: Vec::new(),
-            first: [false; 256],
+            classes: std::array::from_fn(|byte| match u8::try_from(byte) {
+                Ok(byte) if byte.is_ascii_alphanumeric() => PART,
+                _ => 0,
+            }),
             shortest: SHORTEST,
         };
         for first in b"e-:=bBA23456789" {
-            detectors.first[usize::from(*first)] = true;
+            detectors.classes[usize::from(*first)] |= FIRST;
         }
         for (prefix, least, dots) in PREFIXES {
             detectors.insert(prefix, *least, *dots);
@@ -109,7 +117,7 @@ impl Detectors {
 
     fn insert(&mut self, prefix: &str, least: usize, dots: bool) {
         if let Some(first) = prefix.bytes().next() {
-            self.first[usize::from(first)] = true;
+            self.classes[usize::from(first)] |= FIRST;
             self.prefixes[usize::from(first)].push((prefix.to_owned(), least, dots));
             self.shortest = self.shortest.min(prefix.len() + least);
         }
@@ -176,20 +184,20 @@ impl Scan<'_> {
     }
 
     fn next(&self, place: &mut Place<'_>, from: usize) -> Option<Finding> {
-        let first = &self.detectors.first;
+        let classes = &self.detectors.classes;
         let text = place.text;
         // Nearly all bytes that may begin a secret stand inside of words, where none begins.
-        let mut inside = from > 0 && text[from - 1].is_ascii_alphanumeric();
+        let mut before = if from > 0 { classes[usize::from(text[from - 1])] } else { 0 };
         for (at, &byte) in text.iter().enumerate().skip(from) {
-            let (may, part) = (first[usize::from(byte)], byte.is_ascii_alphanumeric());
-            if may
-                && !(inside && part && !place.escapes)
+            let class = classes[usize::from(byte)];
+            if class & FIRST != 0
+                && (class & before & PART == 0 || place.escapes)
                 && let Some(finding) = self.look(place, from, at, byte)
             {
                 return Some(finding);
             }
             // A run of digits is looked at as one: its inside begins no card.
-            inside = part;
+            before = class;
         }
         None
     }
