@@ -199,7 +199,7 @@ impl Redactor {
 
     /// Returns the text with its secrets masked, or nothing when it holds none; allocates only then.
     pub(crate) fn masked(&self, text: &str) -> Option<(String, Method)> {
-        self.context(&KeySet::default()).text_masked(text, false)
+        self.context(KeySet::none()).text_masked(text, false)
     }
 
     /// Rewrites a body by its content type, if it is one that is understood: JSON (and

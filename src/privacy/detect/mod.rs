@@ -63,13 +63,19 @@ struct Finding {
     method: Method,
 }
 
+/// A byte that a secret may begin with.
+const FIRST: u8 = 1;
+/// A byte inside of words.
+const PART: u8 = 2;
+
 /// The scanners that are switched on.
 #[derive(Debug, Clone)]
 pub(super) struct Detectors {
-    prefixes: Vec<(String, usize, bool)>,
+    /// By their first bytes: every word of every text is asked for them.
+    prefixes: [Vec<(String, usize, bool)>; 256],
     off: Vec<Method>,
-    /// Which bytes a secret may begin with: all others are passed over at once.
-    first: [bool; 256],
+    /// What each byte is: nearly all are passed over by this alone.
+    classes: [u8; 256],
     /// No secret of letters, digits, `-`, `_` and `.` alone has fewer bytes.
     shortest: usize,
 }
@@ -87,25 +93,32 @@ impl Detectors {
     ];
 
     pub(super) fn new() -> Self {
-        let prefixes =
-            PREFIXES.iter().map(|&(prefix, least, dots)| (prefix.to_owned(), least, dots));
-        let shortest = PREFIXES.iter().map(|(prefix, least, _)| prefix.len() + least).min();
         let mut detectors = Self {
-            prefixes: prefixes.collect(),
+            prefixes: std::array::from_fn(|_| Vec::new()),
             off: Vec::new(),
-            first: [false; 256],
-            shortest: shortest.map_or(SHORTEST, |shortest| shortest.min(SHORTEST)),
+            classes: std::array::from_fn(|byte| match u8::try_from(byte) {
+                Ok(byte) if byte.is_ascii_alphanumeric() => PART,
+                _ => 0,
+            }),
+            shortest: SHORTEST,
         };
-        for first in b"e-:=bBA23456789".iter().chain(PREFIXES.iter().map(|p| &p.0.as_bytes()[0])) {
-            detectors.first[usize::from(*first)] = true;
+        for first in b"e-:=bBA23456789" {
+            detectors.classes[usize::from(*first)] |= FIRST;
+        }
+        for (prefix, least, dots) in PREFIXES {
+            detectors.insert(prefix, *least, *dots);
         }
         detectors
     }
 
     pub(super) fn add_prefix(&mut self, prefix: &str, least: usize) {
+        self.insert(prefix, least, false);
+    }
+
+    fn insert(&mut self, prefix: &str, least: usize, dots: bool) {
         if let Some(first) = prefix.bytes().next() {
-            self.first[usize::from(first)] = true;
-            self.prefixes.push((prefix.to_owned(), least, false));
+            self.classes[usize::from(first)] |= FIRST;
+            self.prefixes[usize::from(first)].push((prefix.to_owned(), least, dots));
             self.shortest = self.shortest.min(prefix.len() + least);
         }
     }
@@ -171,16 +184,20 @@ impl Scan<'_> {
     }
 
     fn next(&self, place: &mut Place<'_>, from: usize) -> Option<Finding> {
-        let first = &self.detectors.first;
-        let mut at = from;
-        while let Some(&byte) = place.text.get(at) {
-            if first[usize::from(byte)]
+        let classes = &self.detectors.classes;
+        let text = place.text;
+        // Nearly all bytes that may begin a secret stand inside of words, where none begins.
+        let mut before = if from > 0 { classes[usize::from(text[from - 1])] } else { 0 };
+        for (at, &byte) in text.iter().enumerate().skip(from) {
+            let class = classes[usize::from(byte)];
+            if class & FIRST != 0
+                && (class & before & PART == 0 || place.escapes)
                 && let Some(finding) = self.look(place, from, at, byte)
             {
                 return Some(finding);
             }
             // A run of digits is looked at as one: its inside begins no card.
-            at += 1;
+            before = class;
         }
         None
     }
@@ -238,12 +255,12 @@ impl Scan<'_> {
             return None;
         }
         let known = || {
-            self.detectors
-                .prefixes
+            self.detectors.prefixes[usize::from(byte)]
                 .iter()
                 .find_map(|(prefix, least, dots)| place.prefixed(at, prefix, *least, *dots))
         };
-        found(place.aws(at).or_else(known), Method::KeyPrefix)
+        let aws = (byte == b'A').then(|| place.aws(at)).flatten();
+        found(aws.or_else(known), Method::KeyPrefix)
     }
 
     /// `name: value`, with or without quotes of any kind, escaped or not; `at` is the colon.

@@ -12,6 +12,8 @@ const LONGEST_STRAY: usize = 256;
 pub(super) struct Place<'a> {
     pub(super) text: &'a [u8],
     cut: bool,
+    /// Whether a word may begin inside of what looks like another.
+    pub(super) escapes: bool,
     /// No JWT begins before this: a scan that failed has seen as far.
     no_jwt_before: usize,
 }
@@ -21,8 +23,10 @@ const fn is_token(byte: u8) -> bool {
 }
 
 impl<'a> Place<'a> {
-    pub(super) const fn new(text: &'a str, cut: bool) -> Self {
-        Self { text: text.as_bytes(), cut, no_jwt_before: 0 }
+    pub(super) fn new(text: &'a str, cut: bool) -> Self {
+        let text = text.as_bytes();
+        let escapes = text.contains(&b'\\') || text.contains(&b'%');
+        Self { text, cut, escapes, no_jwt_before: 0 }
     }
 
     /// The end of the run of bytes from `at` on.
