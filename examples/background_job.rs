@@ -7,7 +7,7 @@ use std::{error::Error, time::Duration};
 use tower_activity::{
     Pipeline,
     pipeline::{Context, Scoped},
-    query::Filter,
+    query::{Filter, PageRequest},
     record::{Actor, Outcome, Record},
     store::{MemoryStore, Read as _},
 };
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let report = pipeline.shutdown(Duration::from_secs(5)).await;
     let nightly = Filter::new().any_of("channel", ["nightly"])?;
-    for record in store.records(&nightly, None, 10).await?.records.iter().rev() {
+    for record in store.records(&nightly, &PageRequest::newest(10)).await?.records.iter().rev() {
         println!("{} (because: {})", record.sentence(), record.reason);
     }
     println!("{report}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use tower_activity::{
     Activity, ActivityLayer, Pipeline,
-    query::Filter,
+    query::{Filter, PageRequest},
     record::{Actor, Field},
     store::{MemoryStore, Read as _},
 };
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     pipeline.shutdown(Duration::from_secs(5)).await;
     let updates = Filter::new().any_of("action", ["update"])?;
-    for record in store.records(&updates, None, 10).await?.records {
+    for record in store.records(&updates, &PageRequest::newest(10)).await?.records {
         println!("{}", record.sentence());
         // Fields named like secrets are told of, their values are not.
         for name in ["entity_name", "reason", "changes", "targets", "metadata", "tenant_id"] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_activity::{
     ActivityLayer, Pipeline, Rules,
-    query::Filter,
+    query::{Filter, PageRequest},
     store::{Read as _, postgres::PostgresStore},
 };
 
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let report = activity.shutdown(Duration::from_secs(5)).await;
 
     let cancelled = Filter::new().any_of("action", ["cancel"])?;
-    for record in store.records(&cancelled, None, 10).await?.records.iter().rev() {
+    for record in store.records(&cancelled, &PageRequest::newest(10)).await?.records.iter().rev() {
         println!("{} {}", record.occurred_at, record.sentence());
     }
     println!("{report}");

@@ -59,6 +59,7 @@
 //! | --- | --- | --- |
 //! | `sqlite` | `SqliteStore` | yes |
 //! | `axum` | the extractor [`Activity`], route templates and peer addresses of axum | yes |
+//! | `api` | the router: `Pipeline::router`, and [`access`](crate::api::access) to it | yes |
 //! | `toml` | rules files in TOML; JSON needs no feature | yes |
 //! | `postgres` | `PostgresStore` | |
 //! | `tls-native-tls`, `tls-rustls-ring`, `tls-rustls-aws-lc-rs` | TLS towards Postgres, as sqlx names it | |
@@ -68,6 +69,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod capture;
 pub mod ledger;
 pub mod pipeline;
@@ -80,6 +83,9 @@ pub mod store;
 pub mod testing;
 pub mod time;
 
+#[cfg(feature = "api")]
+#[doc(inline)]
+pub use api::access;
 #[cfg(feature = "postgres")]
 #[doc(inline)]
 pub use store::postgres::PostgresStore;

@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use tower_activity::{Filter, Pipeline, Record, store::Read};
+use tower_activity::{Filter, Pipeline, Record, query::PageRequest, store::Read};
 
 use crate::terminal::Stop;
 
@@ -55,7 +55,7 @@ async fn live<S: Read + Clone>(State(page): State<Page<S>>) -> impl IntoResponse
     // First the subscription, then the history: a record in between comes twice, never not at all, and the
     // page knows it by its id.
     let live = page.activity.subscribe(Filter::new());
-    let history = page.store.records(&Filter::new(), None, HISTORY).await;
+    let history = page.store.records(&Filter::new(), &PageRequest::newest(HISTORY)).await;
     let history = history.map(|page| page.records).unwrap_or_default();
     let history: Vec<_> = history.iter().map(Line::of).collect();
     let records = live.filter_map(async |record| Some(event("record", &Line::of(&*record.ok()?))));

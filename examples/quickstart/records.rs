@@ -9,7 +9,11 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tower_activity::{Record, query::Filter, store::Read};
+use tower_activity::{
+    Record,
+    query::{Filter, PageRequest},
+    store::Read,
+};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1000;
@@ -24,7 +28,7 @@ async fn records<S: Read + Clone>(
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
     let (filter, limit) = question(parameters)?;
-    let page = store.records(&filter, None, limit).await.map_err(|error| {
+    let page = store.records(&filter, &PageRequest::newest(limit)).await.map_err(|error| {
         eprintln!("{error}");
         Refusal {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -52,6 +52,7 @@ mod trace;
 mod with_axum;
 mod wrap;
 
+pub use crate::pipeline::Unrecorded;
 pub use activity::{Activity, TooLate};
 pub use body::{RequestBody, ResponseBody};
 pub use client::PeerAddr;
@@ -60,10 +61,3 @@ pub use future::ResponseFuture;
 pub use layer::ActivityLayer;
 pub use service::ActivityService;
 pub use wrap::{OwnBody, RewrapBody, SameBody, WrapRequest, WrapResponse};
-
-/// Put into the extensions of a response, says that the request is not to be recorded.
-///
-/// The router of the log marks its own answers so: they have records of their own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)]
-pub struct Unrecorded;

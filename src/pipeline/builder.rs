@@ -310,9 +310,10 @@ impl<S: Append> PipelineBuilder<S> {
             quarantine: self.quarantine,
             config_digest,
         };
+        let reader = self.store.reader();
         let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
         let task = runtime.spawn(writer.run());
-        Ok(Pipeline::new(core, handle, task))
+        Ok(Pipeline::new(core, reader, handle, task))
     }
 
     fn check(&self) -> Result<(), StartError> {

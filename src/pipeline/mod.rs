@@ -68,6 +68,7 @@ mod settings;
 mod settle;
 mod sink;
 mod tally;
+mod unrecorded;
 mod writer;
 
 pub use builder::{
@@ -82,3 +83,4 @@ pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
+pub use unrecorded::Unrecorded;

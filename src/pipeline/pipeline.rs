@@ -16,7 +16,10 @@ use super::{
     recorder::Recorder,
     tally::{Dropped, Tally},
 };
-use crate::{query::Filter, store::Append};
+use crate::{
+    query::Filter,
+    store::{AnyStore, Append},
+};
 
 /// What is not stored by then, after a pipeline was dropped without a shutdown, is counted as lost.
 pub const DROP_DEADLINE: Duration = Duration::from_secs(10);
@@ -36,6 +39,7 @@ const GRACE: Duration = Duration::from_millis(250);
 #[must_use = "dropping the pipeline ends it"]
 pub struct Pipeline {
     core: Arc<Core>,
+    store: Option<AnyStore>,
     handle: Handle,
     task: AbortHandle,
 }
@@ -55,8 +59,19 @@ impl Pipeline {
         PipelineBuilder::new(store)
     }
 
-    pub(super) fn new(core: Arc<Core>, handle: Handle, task: JoinHandle<()>) -> Self {
-        Self { core, handle, task: task.abort_handle() }
+    pub(super) fn new(
+        core: Arc<Core>,
+        store: Option<AnyStore>,
+        handle: Handle,
+        task: JoinHandle<()>,
+    ) -> Self {
+        Self { core, store, handle, task: task.abort_handle() }
+    }
+
+    /// Returns the store as one that can be read; `None` for one that only takes records.
+    #[must_use]
+    pub const fn store(&self) -> Option<&AnyStore> {
+        self.store.as_ref()
     }
 
     /// Returns a recorder.

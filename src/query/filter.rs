@@ -2,48 +2,19 @@
 
 use std::{error, fmt};
 
+use super::expr::{Expr, Test, folds_case};
 use crate::{
-    record::{Field, Kind, Record, Value},
+    record::{Field, Kind, Record},
     time::Timestamp,
 };
 
-/// Which records are wanted: all conditions must hold.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
-    terms: Vec<Term>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-}
-
-/// One condition: the field has one of these values.
+/// Which records are wanted.
+///
+/// Stores render it into SQL of their own, the live stream [evaluates](Self::matches) it in memory, by the
+/// same meaning.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Term {
-    field: &'static Field,
-    values: Vec<String>,
-}
-
-impl Term {
-    /// Returns the field.
-    #[must_use]
-    pub const fn field(&self) -> &'static Field {
-        self.field
-    }
-
-    /// Returns the values, of which one must be the field's. In lower case where case does not count.
-    #[must_use]
-    pub fn values(&self) -> &[String] {
-        &self.values
-    }
-
-    /// Tells whether the comparison disregards case (ASCII): action, entity type and the closed vocabularies.
-    #[must_use]
-    pub fn folds_case(&self) -> bool {
-        folds_case(self.field)
-    }
-}
-
-fn folds_case(field: &Field) -> bool {
-    field.kind() == Kind::Word || matches!(field.name(), "action" | "entity_type")
+pub struct Filter {
+    expr: Expr,
 }
 
 /// A field that does not exist, or cannot be compared for equality.
@@ -58,6 +29,18 @@ impl fmt::Display for UnknownField {
 
 impl error::Error for UnknownField {}
 
+impl Default for Filter {
+    fn default() -> Self {
+        Self { expr: Expr::EVERY }
+    }
+}
+
+impl From<Expr> for Filter {
+    fn from(expr: Expr) -> Self {
+        Self { expr }
+    }
+}
+
 impl Filter {
     /// Makes a filter that every record passes.
     #[must_use]
@@ -71,7 +54,7 @@ impl Filter {
     ///
     /// When there is no such field, or it is neither text nor a word.
     pub fn any_of<V: Into<String>>(
-        mut self,
+        self,
         field: &str,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self, UnknownField> {
@@ -83,49 +66,73 @@ impl Filter {
         let values = values
             .map(|value: String| if fold { value.to_ascii_lowercase() } else { value })
             .collect();
-        self.terms.push(Term { field, values });
-        Ok(self)
+        Ok(self.and(Expr::Test(Test::OneOf(field, values))))
     }
 
     /// Keeps only records that occurred at `from` or later.
     #[must_use]
-    pub const fn from(mut self, from: Timestamp) -> Self {
-        self.from = Some(from);
-        self
+    pub fn from(self, from: Timestamp) -> Self {
+        self.and(Expr::Test(Test::Time(occurred_at(), Some(from), None)))
     }
 
     /// Keeps only records that occurred before `to`.
     #[must_use]
-    pub const fn to(mut self, to: Timestamp) -> Self {
-        self.to = Some(to);
-        self
+    pub fn to(self, to: Timestamp) -> Self {
+        self.and(Expr::Test(Test::Time(occurred_at(), None, Some(to))))
     }
 
-    /// Returns the conditions on fields.
+    /// Adds a condition that must hold too.
     #[must_use]
-    pub fn terms(&self) -> &[Term] {
-        &self.terms
+    pub fn and(self, other: impl Into<Expr>) -> Self {
+        Self { expr: self.expr.and(other.into()) }
     }
 
-    /// Returns the range of `occurred_at`: from, inclusive, and to, exclusive.
+    /// Returns the whole condition.
     #[must_use]
-    pub const fn range(&self) -> (Option<Timestamp>, Option<Timestamp>) {
-        (self.from, self.to)
+    pub const fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    /// Returns the range of `occurred_at` that every record which passes lies in: from, inclusive, and to,
+    /// exclusive. Only what holds in any case is counted, not what stands under an or.
+    #[must_use]
+    pub fn range(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (mut first, mut last) = (None::<Timestamp>, None::<Timestamp>);
+        for part in self.expr.conjuncts() {
+            if let Expr::Test(Test::Time(field, from, to)) = part
+                && field.name() == "occurred_at"
+            {
+                first = first.max(*from);
+                last = match (last, *to) {
+                    (Some(last), Some(to)) => Some(last.min(to)),
+                    (last, to) => last.or(to),
+                };
+            }
+        }
+        (first, last)
+    }
+
+    /// Tells whether words are looked for, anywhere in it.
+    #[must_use]
+    pub fn asks_for_text(&self) -> bool {
+        self.expr.any_test(&|test| matches!(test, Test::Text(_)))
     }
 
     /// Tells whether `record` passes.
     #[must_use]
     pub fn matches(&self, record: &Record) -> bool {
-        self.from.is_none_or(|from| record.occurred_at >= from)
-            && self.to.is_none_or(|to| record.occurred_at < to)
-            && self.terms.iter().all(|term| match term.field.value(record) {
-                Value::Text(text) if term.folds_case() => {
-                    term.values.iter().any(|value| text.eq_ignore_ascii_case(value))
-                }
-                Value::Text(text) => term.values.iter().any(|value| text == value),
-                _ => false,
-            })
+        self.expr.matches(record)
     }
+}
+
+impl From<Filter> for Expr {
+    fn from(filter: Filter) -> Self {
+        filter.expr
+    }
+}
+
+fn occurred_at() -> &'static Field {
+    Field::named("occurred_at").expect("every record has the field")
 }
 
 #[cfg(test)]
@@ -150,5 +157,14 @@ mod tests {
             Filter::new().any_of("entitty", ["x"]).unwrap_err().to_string(),
             "`entitty` is not a field that can be filtered by"
         );
+    }
+
+    #[test]
+    fn the_range_is_what_holds_in_any_case() {
+        let at = Timestamp::from_micros;
+        let filter = Filter::new().from(at(5)).to(at(20)).from(at(7)).to(at(30));
+        assert_eq!(filter.range(), (Some(at(7)), Some(at(20))));
+        let either = Expr::Any(vec![Filter::new().from(at(5)).into(), Expr::EVERY]);
+        assert_eq!(Filter::new().and(either).range(), (None, None));
     }
 }

@@ -38,6 +38,9 @@ macro_rules! vocabulary {
         }
 
         impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
             /// Every word, in the order of declaration.
             pub const WORDS: &'static [&'static str] = &[$($word),*];
 

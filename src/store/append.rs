@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{AnyStore, StoreError};
 use crate::{
     ledger::Entry,
     record::{Record, WriterId},
@@ -88,6 +88,12 @@ pub trait Append: Send + Sync + 'static {
     ///
     /// When the store cannot be reached or refuses.
     fn connect(&self) -> impl Future<Output = Result<Self::Appender, StoreError>> + Send;
+
+    /// Returns the store as one that can be read, for the API and the background work on it; `None` for a
+    /// store that only takes records. Defaults to `None`.
+    fn reader(&self) -> Option<AnyStore> {
+        None
+    }
 }
 
 /// A connection for appending, owned by one writer.

@@ -28,6 +28,49 @@ pub struct StreamPosition {
     pub last_seq: i64,
 }
 
+/// How far the rollups, and the text index where there is one, have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Folded {
+    /// The position of the last entry that is folded in.
+    pub position: i64,
+    /// The position of the ledger's last entry.
+    pub head: i64,
+    /// Whether this call was the one that folded; false when another process is at it.
+    pub led: bool,
+}
+
+impl Folded {
+    /// Returns the number of entries that are not folded in yet.
+    #[must_use]
+    pub const fn behind(&self) -> i64 {
+        self.head - self.position
+    }
+}
+
+/// An index that costs something with every record, and is therefore asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Index {
+    /// Words: `migrate --index text`.
+    Text,
+    /// Keys and values of `metadata`: `migrate --index metadata`.
+    Metadata,
+}
+
+impl Index {
+    /// Every index that can be asked for.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Metadata];
+
+    /// Returns its name: `text` or `metadata`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
 /// A store that can be looked after.
 pub trait Maintain: Send + Sync + 'static {
     /// Brings the schema to this build's version, and makes the leaves that will be needed soon.
@@ -46,10 +89,33 @@ pub trait Maintain: Send + Sync + 'static {
     /// When the store cannot be asked.
     fn storage(&self) -> impl Future<Output = Result<Storage, StoreError>> + Send;
 
-    /// Returns every stream with its last number.
+    /// Returns every stream with its last number, in the order of their names.
     ///
     /// # Errors
     ///
     /// When the store cannot be asked.
     fn streams(&self) -> impl Future<Output = Result<Vec<StreamPosition>, StoreError>> + Send;
+
+    /// Folds at most `entries` further entries of the ledger into the rollups, each exactly once.
+    ///
+    /// Of several processes one does it; the others come back at once.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn fold(&self, entries: usize) -> impl Future<Output = Result<Folded, StoreError>> + Send;
+
+    /// Makes an index, over what is there and what will come. Safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// When the store refuses.
+    fn make_index(&self, index: Index) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Returns the indexes that were made.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn indexes(&self) -> impl Future<Output = Result<Vec<Index>, StoreError>> + Send;
 }

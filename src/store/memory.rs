@@ -3,17 +3,23 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use super::{
-    Append, Appended, Appender, Batch, Maintain, Read, Storage, StoreError, StoreErrorKind,
-    StreamPosition,
+    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Folded, Index, IngestKey,
+    Maintain, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
+    claims::Claims,
+    scan::{self, Candidates},
 };
 use crate::{
     ledger::{Entry, new_entries},
-    query::{Filter, Keyset, Page},
+    query::{
+        Aggregate, Aggregated, Count, Direction, Filter, Keyset, Page, PageRequest, Place,
+        TextSearch, Total,
+    },
     record::{Canonical, Record, RecordId, WriterId},
     time::{Clock, SystemClock, Timestamp},
 };
@@ -39,6 +45,8 @@ struct State {
     places: HashMap<(WriterId, i64), Keyset>,
     entries: Vec<Entry>,
     streams: BTreeMap<WriterId, i64>,
+    claims: Claims,
+    api_keys: Vec<ApiKey>,
     encoder: Canonical,
 }
 
@@ -98,6 +106,10 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl State {
+    fn head(&self) -> i64 {
+        i64::try_from(self.entries.len()).unwrap_or(i64::MAX)
+    }
+
     fn of_entry<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Record> {
         (entry.new.first_seq..=entry.new.last_seq).filter_map(|seq| {
             let place = self.places.get(&(entry.new.writer_id, seq))?;
@@ -150,6 +162,10 @@ impl Append for MemoryStore {
     async fn connect(&self) -> Result<MemoryAppender, StoreError> {
         Ok(MemoryAppender(self.clone()))
     }
+
+    fn reader(&self) -> Option<AnyStore> {
+        Some(AnyStore::new(self.clone()))
+    }
 }
 
 impl Appender for MemoryAppender {
@@ -163,25 +179,71 @@ impl Appender for MemoryAppender {
     }
 }
 
-impl Read for MemoryStore {
-    async fn records(
+impl MemoryStore {
+    /// Returns what comes after a place, in the order of the page, and whether there is more.
+    fn candidates(
         &self,
         filter: &Filter,
-        after: Option<Keyset>,
+        direction: Direction,
+        after: Option<Place>,
         limit: usize,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<Candidates, StoreError> {
+        let after = match after {
+            None => None,
+            Some(Place::Occurred(place)) => Some(place),
+            Some(Place::Committed(_)) => {
+                let doing = "read a page: the place is of another order";
+                return Err(StoreError::new(StoreErrorKind::Data, doing));
+            }
+        };
         let state = self.lock();
-        let mut older = match after {
-            Some(place) => state.records.range(..place),
-            None => state.records.range(..),
-        }
-        .rev()
-        .filter(|(_, record)| filter.matches(record));
-        let records: Vec<Record> =
-            older.by_ref().take(limit).map(|(_, record)| record.clone()).collect();
-        let more = older.next().is_some();
-        let next = if more { records.last().map(Keyset::of) } else { None };
-        Ok(Page { records, next })
+        let passing = |(_, record): &(&Keyset, &Record)| filter.matches(record);
+        let mut records: Vec<_> = match direction {
+            Direction::Older => {
+                let before = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let range = state.records.range((Bound::Unbounded, before)).rev();
+                range.filter(passing).take(limit.saturating_add(1)).collect()
+            }
+            Direction::Newer => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let range = state.records.range((from, Bound::Unbounded));
+                range.filter(passing).take(limit.saturating_add(1)).collect()
+            }
+        };
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(|(place, _)| Place::Occurred(**place));
+        let records = records.into_iter().map(|(_, record)| scan::placed(record.clone())).collect();
+        Ok(Candidates { records, unreadable: 0, next })
+    }
+}
+
+impl Read for MemoryStore {
+    async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
+        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        scan::page(filter, request, true, text, async |after, limit| {
+            self.candidates(filter, request.direction, after, limit)
+        })
+        .await
+    }
+
+    async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
+        scan::count(how, async |request| self.records(filter, &request).await).await
+    }
+
+    async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
+        let counted =
+            scan::aggregate(ask, async |request| self.records(filter, &request).await).await?;
+        let as_of = self.lock().entries.last().map(|entry| entry.committed_at);
+        Ok(Aggregated { as_of, ..counted })
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot { position: self.head().await?, streams: self.streams().await? })
+    }
+
+    async fn head(&self) -> Result<i64, StoreError> {
+        Ok(self.lock().head())
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
@@ -230,6 +292,64 @@ impl Maintain for MemoryStore {
                 last_seq: *last_seq,
             })
             .collect())
+    }
+
+    /// Nothing to do: everything is counted when it is asked for.
+    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
+        let head = self.lock().head();
+        Ok(Folded { position: head, head, led: true })
+    }
+
+    async fn make_index(&self, index: Index) -> Result<(), StoreError> {
+        let doing = format!("make the index {}: a store in memory has none", index.as_str());
+        Err(StoreError::new(StoreErrorKind::Configuration, doing))
+    }
+
+    async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Register for MemoryStore {
+    async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
+        let mut state = self.lock();
+        Ok(claims.iter().map(|claim| state.claims.claim(claim)).collect())
+    }
+
+    async fn settle(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        keys.iter().for_each(|key| state.claims.settle(key));
+        Ok(())
+    }
+
+    async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        keys.iter().for_each(|key| state.claims.release(key));
+        Ok(())
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.lock().claims.forget(before))
+    }
+
+    async fn add_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.api_keys.iter().any(|other| other.id == key.id) {
+            let doing = format!("add the API key {}: there is one of this id", key.id);
+            return Err(StoreError::new(StoreErrorKind::Data, doing));
+        }
+        state.api_keys.push(key.clone());
+        Ok(())
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        Ok(self.lock().api_keys.clone())
+    }
+
+    async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let key = state.api_keys.iter_mut().find(|key| key.id == id && key.revoked_at.is_none());
+        Ok(key.map(|key| key.revoked_at = Some(at)).is_some())
     }
 }
 
@@ -290,7 +410,8 @@ mod tests {
         let mut after = None;
         let mut seen = Vec::new();
         loop {
-            let page = store.records(&Filter::new(), after, 2).await.unwrap();
+            let request = PageRequest { after, ..PageRequest::newest(2) };
+            let page = store.records(&Filter::new(), &request).await.unwrap();
             seen.extend(page.records.iter().map(|record| record.seq));
             after = page.next;
             if after.is_none() {

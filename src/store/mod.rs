@@ -10,18 +10,24 @@
 //! Whoever does not know how an append ended asks a new connection for the [position](Appender::position)
 //! and goes on from there; no id is ever looked up.
 
+mod any;
 mod append;
+mod claims;
 mod error;
 mod maintain;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;
+mod register;
+mod scan;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
 pub use error::{StoreError, StoreErrorKind};
-pub use maintain::{Maintain, Storage, StreamPosition};
+pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
-pub use read::Read;
+pub use read::{Read, Snapshot};
+pub use register::{ApiKey, Claim, Claimed, IngestKey, Register};

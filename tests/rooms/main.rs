@@ -19,7 +19,7 @@ const LEVELS: &[&[&str]] = &[
     &["error"],
     &["time"],
     &["record"],
-    &["rules", "privacy", "query", "ledger"],
+    &["rules", "privacy", "query", "ledger", "encode"],
     &["store"],
     &["pipeline"],
     &["viewer"],

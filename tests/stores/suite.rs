@@ -11,7 +11,7 @@ use std::{
 use tower_activity::{
     ledger::{Entry, leaf_hash, new_entries, root},
     pipeline::Pipeline,
-    query::{Filter, Keyset},
+    query::{Filter, Keyset, PageRequest},
     record::{Actor, Canonical, Record, RecordId, WriterId},
     store::{Append, Appended, Appender, Batch, Maintain, Read, StoreError, StoreErrorKind},
     time::Timestamp,
@@ -73,7 +73,7 @@ pub(crate) async fn append<S: Append>(
 }
 
 pub(crate) async fn all<S: Read>(store: &S) -> Vec<Record> {
-    store.records(&Filter::new(), None, 100_000).await.unwrap().records
+    store.records(&Filter::new(), &PageRequest::newest(100_000)).await.unwrap().records
 }
 
 async fn ledger<S: Read>(store: &S) -> Vec<Entry> {
@@ -345,7 +345,8 @@ pub(crate) async fn pages_are_complete_and_stable_while_records_arrive<F: Fixtur
     let mut after = None;
     let mut newer = 101;
     loop {
-        let page = store.records(&Filter::new(), after, 7).await.unwrap();
+        let request = PageRequest { after, ..PageRequest::newest(7) };
+        let page = store.records(&Filter::new(), &request).await.unwrap();
         assert!(page.records.len() == 7 || page.next.is_none());
         read.extend(page.records.iter().map(Keyset::of));
         // What arrives meanwhile is newer than what was read, and does not move it.
@@ -361,7 +362,8 @@ pub(crate) async fn pages_are_complete_and_stable_while_records_arrive<F: Fixtur
     expected.reverse();
     assert_eq!(read, expected);
 
-    let page = store.records(&Filter::new(), None, (newer - 1) as usize).await.unwrap();
+    let page =
+        store.records(&Filter::new(), &PageRequest::newest((newer - 1) as usize)).await.unwrap();
     assert_eq!((page.records.len() as i64, page.next), (newer - 1, None), "exactly one page");
 }
 
@@ -408,7 +410,7 @@ pub(crate) async fn filters_mean_what_they_mean_in_memory<F: Fixture>() {
         let mut expected: Vec<&Record> =
             sent.iter().map(|record| &**record).filter(|record| filter.matches(record)).collect();
         expected.sort_unstable_by_key(|record| std::cmp::Reverse(Keyset::of(record)));
-        let found = store.records(&filter, None, 1_000).await.unwrap().records;
+        let found = store.records(&filter, &PageRequest::newest(1_000)).await.unwrap().records;
         assert_eq!(
             seqs(&found),
             expected.iter().map(|record| record.seq).collect::<Vec<_>>(),

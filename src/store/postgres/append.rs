@@ -18,7 +18,7 @@ use super::{
 use crate::{
     ledger::{Entry, Hash, NewEntry, leaf_hash, runs},
     record::{Canonical, Record, WriterId, hex},
-    store::{Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
+    store::{AnyStore, Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
     time::Month,
 };
 
@@ -60,6 +60,10 @@ impl Append for PostgresStore {
             leaves: Vec::new(),
             scratch: Scratch::default(),
         })
+    }
+
+    fn reader(&self) -> Option<AnyStore> {
+        Some(AnyStore::new(self.clone()))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     record::{Category, WriterId},
-    store::{Maintain, Storage, StoreError, StreamPosition},
+    store::{Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition},
 };
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
@@ -97,5 +97,18 @@ impl Maintain for PostgresStore {
             rows.iter().map(position).collect()
         })
         .await
+    }
+
+    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
+        let head = self.head().await?;
+        Ok(Folded { position: head, head, led: true })
+    }
+
+    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
+        Err(super::register::unready())
+    }
+
+    async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
+        Ok(Vec::new())
     }
 }

@@ -33,6 +33,7 @@ mod leaf;
 mod maintain;
 mod migrations;
 mod read;
+mod register;
 mod store;
 
 pub use append::PostgresAppender;

@@ -12,26 +12,75 @@ use super::{
 };
 use crate::{
     ledger::Entry,
-    query::{Filter, Keyset, Page, Term},
-    record::{Kind, Record, RecordId},
-    store::{Read, StoreError},
+    query::{
+        Aggregate, Aggregated, Count, Direction, Expr, Filter, Keyset, Page, PageRequest, Place,
+        Test, TextSearch, Total, folds_case,
+    },
+    record::{Field, Kind, Record, RecordId},
+    store::{
+        Maintain as _, Read, Snapshot, StoreError, StoreErrorKind,
+        scan::{self, Candidates},
+    },
     time::Timestamp,
 };
 
-impl Read for PostgresStore {
-    async fn records(
+impl PostgresStore {
+    async fn candidates(
         &self,
         filter: &Filter,
-        after: Option<Keyset>,
+        direction: Direction,
+        after: Option<Place>,
         limit: usize,
-    ) -> Result<Page, StoreError> {
-        // One more than asked for tells whether there is another page.
-        let (sql, values) = page(filter, after, limit.saturating_add(1));
-        let mut records = self.bounded("read a page", self.rows(&sql, values)).await?;
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let next = if more { records.last().map(Keyset::of) } else { None };
-        Ok(Page { records, next })
+    ) -> Result<Candidates, StoreError> {
+        let after = match after {
+            None => None,
+            Some(Place::Occurred(place)) => Some(place),
+            Some(Place::Committed(_)) => {
+                let doing = "read a page: the place is of another order";
+                return Err(StoreError::new(StoreErrorKind::Data, doing));
+            }
+        };
+        let (sql, values, _) = page(filter, direction, after, limit);
+        let records = self.bounded("read a page", self.rows(&sql, values)).await?;
+        let more = records.len() >= limit;
+        let records: Vec<_> = records.into_iter().map(scan::placed).collect();
+        let next = records.last().filter(|_| more).map(|(place, _)| *place);
+        Ok(Candidates { records, unreadable: 0, next })
+    }
+}
+
+impl Read for PostgresStore {
+    async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
+        let (_, _, exact) = page(filter, request.direction, None, 1);
+        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        scan::page(filter, request, exact, text, |after, limit| {
+            self.candidates(filter, request.direction, after, limit)
+        })
+        .await
+    }
+
+    async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
+        scan::count(how, async |request| self.records(filter, &request).await).await
+    }
+
+    async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
+        scan::aggregate(ask, async |request| self.records(filter, &request).await).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let position = self.head().await?;
+        Ok(Snapshot { position, streams: self.streams().await? })
+    }
+
+    async fn head(&self) -> Result<i64, StoreError> {
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let sql = "select coalesce(max(position), 0)::bigint from activity.ledger_entries";
+            let row = query(sql).persistent(false).fetch_one(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(decode::integer(&row, 0)?)
+        })
+        .await
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
@@ -107,10 +156,17 @@ enum Bound {
     Any(Vec<String>),
 }
 
-/// Returns the statement of a page and the values bound to it.
-fn page(filter: &Filter, after: Option<Keyset>, limit: usize) -> (String, Vec<Bound>) {
+/// Returns the statement for candidates of a page, the values bound to it, and whether every candidate
+/// passes the filter.
+fn page(
+    filter: &Filter,
+    direction: Direction,
+    after: Option<Keyset>,
+    limit: usize,
+) -> (String, Vec<Bound>, bool) {
     let mut sql = format!("select {} from activity.records where true", COLUMNS.as_str());
     let mut values = Vec::new();
+    let mut exact = true;
     let (from, to) = filter.range();
     if let Some(from) = from {
         put(&mut sql, format_args!(" and occurred_at >= {}", time_literal(from)));
@@ -118,28 +174,39 @@ fn page(filter: &Filter, after: Option<Keyset>, limit: usize) -> (String, Vec<Bo
     if let Some(to) = to {
         put(&mut sql, format_args!(" and occurred_at < {}", time_literal(to)));
     }
+    let (beyond, order) = match direction {
+        Direction::Older => ('<', "occurred_at desc, id desc"),
+        Direction::Newer => ('>', "occurred_at, id"),
+    };
     if let Some(Keyset { occurred_at, id }) = after {
         let at = time_literal(occurred_at);
-        // The first condition says nothing new, but it is the one by which later months are left out.
+        // The first condition says nothing new, but it is the one by which other months are left out.
         put(
             &mut sql,
-            format_args!(" and occurred_at <= {at} and (occurred_at, id) < ({at}, '{id}'::uuid)"),
+            format_args!(
+                " and occurred_at {beyond}= {at} and (occurred_at, id) {beyond} ({at}, '{id}'::uuid)"
+            ),
         );
     }
-    for term in filter.terms() {
-        condition(&mut sql, &mut values, term);
+    for part in filter.expr().conjuncts() {
+        match part {
+            Expr::Test(Test::Time(field, ..)) if field.name() == "occurred_at" => {}
+            Expr::Test(Test::OneOf(field, wanted)) => {
+                condition(&mut sql, &mut values, field, wanted);
+            }
+            _ => exact = false,
+        }
     }
-    put(&mut sql, format_args!(" order by occurred_at desc, id desc limit {}", bounded(limit)));
-    (sql, values)
+    put(&mut sql, format_args!(" order by {order} limit {}", bounded(limit)));
+    (sql, values, exact)
 }
 
-fn condition(sql: &mut String, values: &mut Vec<Bound>, term: &Term) {
-    let name = term.field().name();
-    // Words are stored as they are spelt, in lower case; so are the values of a term that folds.
-    let folds = term.folds_case() && term.field().kind() != Kind::Word;
+fn condition(sql: &mut String, values: &mut Vec<Bound>, field: &Field, wanted: &[String]) {
+    let name = field.name();
+    // Words are stored as they are spelt, in lower case; so are the values of a test that folds.
+    let folds = folds_case(field) && field.kind() != Kind::Word;
     // No text in Postgres holds NUL, so such a value matches nothing and would only be refused.
-    let mut wanted: Vec<_> =
-        term.values().iter().filter(|value| !value.contains('\0')).cloned().collect();
+    let mut wanted: Vec<_> = wanted.iter().filter(|value| !value.contains('\0')).cloned().collect();
     let column = if folds { format!("lower({name})") } else { name.to_owned() };
     let number = values.len() + 1;
     // A single value keeps the order of an index, which a list does not.
@@ -190,7 +257,7 @@ mod tests {
             .unwrap()
             .any_of("action", ["Create", "UPDATE"])
             .unwrap();
-        let (sql, values) = page(&filter, None, 51);
+        let (sql, values, _) = page(&filter, Direction::Older, None, 51);
         assert!(!sql.contains("drop"));
         assert!(sql.contains("entity_id = $1 and lower(action) = any($2)"), "{sql}");
         let any = vec!["create".to_owned(), "update".to_owned()];
@@ -200,7 +267,7 @@ mod tests {
     #[test]
     fn a_condition_that_nothing_can_meet_selects_nothing() {
         let filter = Filter::new().any_of("action", ["\0"]).unwrap();
-        let (sql, values) = page(&filter, None, 1);
+        let (sql, values, _) = page(&filter, Direction::Older, None, 1);
         assert!(sql.contains("and false") && values.is_empty());
     }
 

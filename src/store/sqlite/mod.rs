@@ -10,10 +10,10 @@
 //!
 //! ```
 //! # async fn run() -> Result<(), tower_activity::store::StoreError> {
-//! use tower_activity::{query::Filter, store::{Read as _, sqlite::SqliteStore}};
+//! use tower_activity::{query::{Filter, PageRequest}, store::{Read as _, sqlite::SqliteStore}};
 //!
 //! let store = SqliteStore::open("sqlite::memory:").await?;
-//! let page = store.records(&Filter::new(), None, 50).await?;
+//! let page = store.records(&Filter::new(), &PageRequest::newest(50)).await?;
 //! assert!(page.records.is_empty());
 //! # Ok(())
 //! # }
@@ -36,6 +36,7 @@ mod error;
 mod location;
 mod migrations;
 mod read;
+mod register;
 mod rows;
 mod store;
 

@@ -9,19 +9,27 @@ use super::{
 };
 use crate::{
     ledger::Entry,
-    query::{Filter, Keyset, Page},
+    query::{
+        Aggregate, Aggregated, Count, Direction, Expr, Filter, Keyset, Page, PageRequest, Place,
+        Test, TextSearch, Total,
+    },
     record::{Record, RecordId},
-    store::{Read, StoreError},
+    store::{
+        Maintain as _, Read, Snapshot, StoreError, StoreErrorKind,
+        scan::{self, Candidates},
+    },
 };
 
-/// Asks for a page and one record more, which tells whether there is another page.
+/// Asks for candidates of a page, and tells whether every one of them passes the filter.
 pub(super) fn page_query(
     filter: &Filter,
+    direction: Direction,
     after: Option<Keyset>,
     limit: usize,
-) -> QueryBuilder<Sqlite> {
+) -> (QueryBuilder<Sqlite>, bool) {
     let mut query = QueryBuilder::new(SELECT.as_str());
     let mut joint = " WHERE ";
+    let mut exact = true;
     let (from, to) = filter.range();
     for (comparison, bound) in [("occurred_at >= ", from), ("occurred_at < ", to)] {
         if let Some(bound) = bound {
@@ -29,41 +37,94 @@ pub(super) fn page_query(
             joint = " AND ";
         }
     }
+    let (beyond, order) = match direction {
+        Direction::Older => (" < (", " ORDER BY occurred_at DESC, id DESC LIMIT "),
+        Direction::Newer => (" > (", " ORDER BY occurred_at, id LIMIT "),
+    };
     if let Some(Keyset { occurred_at, id }) = after {
-        query.push(joint).push("(occurred_at, id) < (").push_bind(occurred_at.as_micros());
+        query.push(joint).push("(occurred_at, id)").push(beyond);
+        query.push_bind(occurred_at.as_micros());
         query.push(", ").push_bind(id.as_bytes().to_vec()).push(")");
         joint = " AND ";
     }
-    for term in filter.terms() {
-        // Where case does not count, the column itself compares so (NOCASE), or holds lower case only.
-        query.push(joint).push(term.field().name()).push(" IN (");
-        let mut values = query.separated(", ");
-        for value in term.values() {
-            values.push_bind(value.as_str());
+    for part in filter.expr().conjuncts() {
+        match part {
+            Expr::Test(Test::Time(field, ..)) if field.name() == "occurred_at" => {}
+            Expr::Test(Test::OneOf(field, values)) => {
+                // Where case does not count, the column itself compares so (NOCASE), or holds lower case only.
+                query.push(joint).push(field.name()).push(" IN (");
+                let mut list = query.separated(", ");
+                for value in values {
+                    list.push_bind(value.as_str());
+                }
+                query.push(")");
+                joint = " AND ";
+            }
+            _ => exact = false,
         }
-        query.push(")");
-        joint = " AND ";
     }
-    query.push(" ORDER BY occurred_at DESC, id DESC LIMIT ");
-    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
-    query
+    query.push(order).push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    (query, exact)
+}
+
+impl SqliteStore {
+    async fn candidates(
+        &self,
+        filter: &Filter,
+        direction: Direction,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Candidates, StoreError> {
+        let failed = |error| store_error("read records", error);
+        let after = match after {
+            None => None,
+            Some(Place::Occurred(place)) => Some(place),
+            Some(Place::Committed(_)) => {
+                let doing = "read a page: the place is of another order";
+                return Err(StoreError::new(StoreErrorKind::Data, doing));
+            }
+        };
+        let (mut query, _) = page_query(filter, direction, after, limit);
+        let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
+        let more = rows.len() >= limit;
+        let records: Vec<_> = rows
+            .iter()
+            .map(|row| rows::record(row).map(scan::placed))
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
+        let next = records.last().filter(|_| more).map(|(place, _)| *place);
+        Ok(Candidates { records, unreadable: 0, next })
+    }
 }
 
 impl Read for SqliteStore {
-    async fn records(
-        &self,
-        filter: &Filter,
-        after: Option<Keyset>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let failed = |error| store_error("read records", error);
-        let mut query = page_query(filter, after, limit);
-        let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
-        let more = rows.len() > limit;
-        let records: Vec<Record> =
-            rows.iter().take(limit).map(rows::record).collect::<Result<_, _>>().map_err(failed)?;
-        let next = records.last().filter(|_| more).map(Keyset::of);
-        Ok(Page { records, next })
+    async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
+        let (_, exact) = page_query(filter, request.direction, None, 1);
+        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        scan::page(filter, request, exact, text, |after, limit| {
+            self.candidates(filter, request.direction, after, limit)
+        })
+        .await
+    }
+
+    async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
+        scan::count(how, async |request| self.records(filter, &request).await).await
+    }
+
+    async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
+        scan::aggregate(ask, async |request| self.records(filter, &request).await).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let position = self.head().await?;
+        Ok(Snapshot { position, streams: self.streams().await? })
+    }
+
+    async fn head(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM activity_ledger")
+            .fetch_one(self.pool())
+            .await
+            .map_err(|error| store_error("read the ledger", error))
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
@@ -131,7 +192,8 @@ mod tests {
             (any("action").from(Timestamp::default()), "action", "(action=? AND occurred_at>?"),
         ] {
             for after in [None, after] {
-                let query = page_query(&filter, after, 50);
+                let (query, exact) = page_query(&filter, Direction::Older, after, 50);
+                assert!(exact);
                 let plan = plan(&store, query.sql().as_str()).await;
                 assert!(plan.contains(&format!("INDEX activity_records_{index} ")), "{plan}");
                 assert!(after.is_some() || plan.contains(step), "{step} in {plan}");

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     record::WriterId,
-    store::{Append, Maintain, Storage, StoreError, StreamPosition},
+    store::{
+        AnyStore, Append, Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition,
+    },
     time::{Clock, SystemClock, Timestamp},
 };
 
@@ -136,6 +138,10 @@ impl Append for SqliteStore {
             options.connect().await.map_err(|error| open_error(&self.options, error))?;
         Ok(SqliteAppender::new(connection, Arc::clone(&self.clock)))
     }
+
+    fn reader(&self) -> Option<AnyStore> {
+        Some(AnyStore::new(self.clone()))
+    }
 }
 
 impl Maintain for SqliteStore {
@@ -191,5 +197,18 @@ impl Maintain for SqliteStore {
             })
             .collect::<Result<_, _>>()
             .map_err(failed)
+    }
+
+    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
+        let head = self.head().await?;
+        Ok(Folded { position: head, head, led: true })
+    }
+
+    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
+        Err(super::register::unready())
+    }
+
+    async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
+        Ok(Vec::new())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tower_activity::{
-    query::Filter,
+    query::{Filter, PageRequest},
     record::WriterId,
     store::{Append as _, Appender as _, Maintain as _, Read as _, postgres::PostgresStore},
 };
@@ -83,7 +83,7 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
                     let records = stream(writer, round * 8 + 1..=round * 8 + 8);
                     appender.append(batch(&records)).await.unwrap();
                     let by = Filter::new().any_of("action", ["create", "cancel"]).unwrap();
-                    store.records(&by, None, 5).await.unwrap();
+                    store.records(&by, &PageRequest::newest(5)).await.unwrap();
                     let id = records[0].id;
                     assert_eq!(store.record(id).await.unwrap().unwrap(), *records[0]);
                 }

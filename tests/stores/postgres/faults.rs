@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, env};
 
 use tower_activity::{
     pipeline::{Pipeline, ShutdownReport},
-    query::Filter,
+    query::{Filter, PageRequest},
     record::{Actor, Record},
     store::{Read as _, postgres::PostgresStore},
 };
@@ -36,7 +36,8 @@ fn create(pipeline: &Pipeline, orders: std::ops::Range<usize>) {
 /// Asserts that the store holds the orders `0..count` once each, that every stream is whole, that the
 /// ledger has no holes, and that each of its entries finds its records.
 async fn assert_whole(store: &PostgresStore, count: usize) {
-    let records = store.records(&Filter::new(), None, 10_000_000).await.unwrap().records;
+    let records =
+        store.records(&Filter::new(), &PageRequest::newest(10_000_000)).await.unwrap().records;
     let mut orders: Vec<usize> = records
         .iter()
         .filter(|record| record.action == "create")

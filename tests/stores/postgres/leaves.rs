@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
-    query::{Filter, Keyset},
+    query::{Filter, Keyset, PageRequest, Place},
     store::{Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind},
     time::{Month, Timestamp},
 };
@@ -171,9 +171,10 @@ async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
     let march = Filter::new().from(records[20].occurred_at);
     // Behind a keyset: the later months are left out.
     let after = Keyset { occurred_at: records[25].occurred_at, id: records[25].id };
-    let page = store.records(&march, Some(after), 50).await.unwrap();
+    let request = PageRequest::newest(50).after(Place::Occurred(after));
+    let page = store.records(&march, &request).await.unwrap();
     assert_eq!(page.records.len(), 5);
-    let page = store.records(&march.clone().to(april), None, 50).await.unwrap();
+    let page = store.records(&march.clone().to(april), &PageRequest::newest(50)).await.unwrap();
     assert_eq!(page.records.len(), 10);
     assert_eq!(store.record(records[22].id).await.unwrap().unwrap(), *records[22]);
 

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use tower_activity::{
     pipeline::Pipeline,
-    query::Filter,
+    query::{Filter, PageRequest},
     record::{Actor, Record},
     store::{Append as _, Appender as _, Read as _, StoreErrorKind},
 };
@@ -50,7 +50,7 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
         assert_eq!(fs::read_to_string(&kept).unwrap().lines().count(), bad);
 
         let filter = Filter::new().any_of("entity_type", [entity]).unwrap();
-        let records = store.records(&filter, None, 1_000).await.unwrap().records;
+        let records = store.records(&filter, &PageRequest::newest(1_000)).await.unwrap().records;
         assert_eq!(records.len(), 500);
         for record in records {
             // A stub keeps its words and loses its texts.

@@ -1,0 +1,25 @@
+//! The log over HTTP: an axum router to mount anywhere.
+//!
+//! What enters: a [`Pipeline`] whose store can be read, and an [`Access`] that says who may do what. What
+//! leaves: a [`Router`](axum::Router).
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::Router;
+//! use tower_activity::{ActivityLayer, MemoryStore, Pipeline, access};
+//!
+//! let activity = Pipeline::builder(MemoryStore::new()).start().await?;
+//! let app: Router = Router::new()
+//!     .nest("/activity", activity.router(access::development()))
+//!     .layer(ActivityLayer::new(activity.recorder()));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod access;
+mod problem;
+mod records;
+mod router;
+mod state;
+
+pub use problem::Problem;

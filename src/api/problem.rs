@@ -1,0 +1,121 @@
+//! What goes wrong, as `application/problem+json` (RFC 9457).
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::access::Denial;
+use crate::store::StoreError;
+
+/// An answer that says what was wrong. `type` is stable; `detail` is for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip)]
+    challenge: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// Types are names and no addresses: nobody has to keep a site alive for them.
+    const PREFIX: &'static str = "urn:tower-activity:problem:";
+
+    pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("{}{kind}", Self::PREFIX),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            parameter: None,
+            column: None,
+            challenge: None,
+            retry_after: None,
+        }
+    }
+
+    /// A parameter that cannot be understood.
+    pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail);
+        Self { parameter: Some(name.to_owned()), ..problem }
+    }
+
+    /// The column in the parameter, from 1 on, where it stops making sense.
+    pub(super) fn at_column(self, column: usize) -> Self {
+        Self { column: Some(column), ..self }
+    }
+
+    /// When to come back.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    pub(super) fn forbidden(permission: &str) -> Self {
+        let detail = format!("this takes the permission `{permission}`");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    pub(super) fn unreadable_store() -> Self {
+        let detail = "the store of this service takes records and cannot be asked";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)
+    }
+
+    pub(super) fn internal() -> Self {
+        let detail = "something went wrong; the service's own diagnostics say what";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// Returns the status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Unauthenticated { challenge, detail } => {
+                Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
+            }
+            Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// Says nothing of the database: its words go to the diagnostics.
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the store did not answer");
+        let detail = "the store does not answer; please try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

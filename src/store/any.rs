@@ -1,0 +1,95 @@
+//! A store without its type.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use super::{
+    ApiKey, Claim, Claimed, Folded, Index, IngestKey, Maintain, Read, Register, Snapshot, Storage,
+    StoreError, StreamPosition,
+};
+use crate::{
+    ledger::Entry,
+    query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
+    record::{Record, RecordId},
+    time::Timestamp,
+};
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// `fn name(borrowed arguments; owned arguments) -> answer`.
+macro_rules! erased {
+    ($($room:ident {
+        $(fn $name:ident($($borrowed:ident: $target:ty),*; $($owned:ident: $type:ty),*) -> $answer:ty;)*
+    })*) => {
+        /// The traits for reading, with every future in a box.
+        trait Erased: Send + Sync + 'static {
+            $($(fn $name<'a>(
+                &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
+            ) -> Answer<'a, $answer>;)*)*
+        }
+
+        impl<S: Read + Maintain + Register> Erased for S {
+            $($(fn $name<'a>(
+                &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
+            ) -> Answer<'a, $answer> {
+                Box::pin($room::$name(self $(, $borrowed)* $(, $owned)*))
+            })*)*
+        }
+
+        $(impl $room for AnyStore {
+            $(async fn $name(
+                &self $(, $borrowed: &$target)* $(, $owned: $type)*
+            ) -> Result<$answer, StoreError> {
+                Erased::$name(&*self.0 $(, $borrowed)* $(, $owned)*).await
+            })*
+        })*
+    };
+}
+
+/// A store that can be read and looked after, without its type: what the API and the command work on.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct AnyStore(Arc<dyn Erased>);
+
+impl AnyStore {
+    /// Takes the type off a store.
+    #[must_use]
+    pub fn new<S: Read + Maintain + Register>(store: S) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore").finish_non_exhaustive()
+    }
+}
+
+erased! {
+    Read {
+        fn records(filter: Filter, request: PageRequest;) -> Page;
+        fn record(; id: RecordId) -> Option<Record>;
+        fn count(filter: Filter; how: Count) -> Total;
+        fn aggregate(filter: Filter, ask: Aggregate;) -> Aggregated;
+        fn snapshot(;) -> Snapshot;
+        fn head(;) -> i64;
+        fn entries(; position: i64, limit: usize) -> Vec<Entry>;
+        fn entry_records(entry: Entry;) -> Vec<Record>;
+    }
+    Maintain {
+        fn migrate(;) -> ();
+        fn storage(;) -> Storage;
+        fn streams(;) -> Vec<StreamPosition>;
+        fn fold(; entries: usize) -> Folded;
+        fn make_index(; index: Index) -> ();
+        fn indexes(;) -> Vec<Index>;
+    }
+    Register {
+        fn claim(claims: [Claim];) -> Vec<Claimed>;
+        fn settle(keys: [IngestKey];) -> ();
+        fn release(keys: [IngestKey];) -> ();
+        fn forget(; before: Timestamp) -> u64;
+        fn add_api_key(key: ApiKey;) -> ();
+        fn api_keys(;) -> Vec<ApiKey>;
+        fn revoke_api_key(id: str; at: Timestamp) -> bool;
+    }
+}
