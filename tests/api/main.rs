@@ -1,0 +1,13 @@
+//! The API over real sockets, one suite over memory, SQLite and Postgres.
+//!
+//! Postgres is tested on the server that `TEST_POSTGRES_URL` names, and fails when it is not set.
+
+#[macro_use]
+mod support;
+
+mod records;
+
+#[cfg(feature = "postgres")]
+#[path = "../stores/server.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod server;

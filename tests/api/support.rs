@@ -1,0 +1,221 @@
+//! A service with a log, on a port of its own, and a client that speaks HTTP to it.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{HeaderMap, Method, StatusCode, body::Bytes, header};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tower_activity::{
+    ActivityLayer, MemoryStore, Pipeline, SqliteStore,
+    access::{self, Access, Denial, Grant, Permission, Permissions},
+    record::{Actor, Record},
+    store::{Append, Batch, Maintain, Read, Register},
+};
+
+/// A place for a store, cleaned up when dropped.
+pub(crate) trait Fixture: Send + Sync + Sized + 'static {
+    type Store: Append + Read + Maintain + Register + Clone;
+
+    fn new() -> impl Future<Output = Self> + Send;
+    fn open(&self) -> impl Future<Output = Self::Store> + Send;
+}
+
+pub(crate) struct InMemory(MemoryStore);
+
+impl Fixture for InMemory {
+    type Store = MemoryStore;
+
+    async fn new() -> Self {
+        Self(MemoryStore::new())
+    }
+
+    async fn open(&self) -> MemoryStore {
+        self.0.clone()
+    }
+}
+
+pub(crate) struct InFile(TempDir);
+
+impl Fixture for InFile {
+    type Store = SqliteStore;
+
+    async fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(self.0.path().join("activity.db").to_str().unwrap()).await.unwrap()
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Fixture for crate::server::Database {
+    type Store = tower_activity::PostgresStore;
+
+    async fn new() -> Self {
+        Self::new().await
+    }
+
+    async fn open(&self) -> Self::Store {
+        tower_activity::PostgresStore::open(&self.url()).await.unwrap()
+    }
+}
+
+/// Makes a test of each function for each store: `async fn fact<F: Fixture>()`.
+macro_rules! on_every_store {
+    ($($fact:ident,)*) => {
+        mod memory { on_every_store!(@facts $crate::support::InMemory: $($fact,)*); }
+        mod sqlite { on_every_store!(@facts $crate::support::InFile: $($fact,)*); }
+        #[cfg(feature = "postgres")]
+        mod postgres { on_every_store!(@facts $crate::server::Database: $($fact,)*); }
+    };
+    (@facts $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            super::$fact::<$fixture>().await;
+        }
+    )*};
+}
+
+/// Who calls is told by one header, `x-test-caller: name permission,permission tenant`; the last two may be
+/// left out: `admin` without a tenant, with `logs.ingest`.
+pub(crate) fn by_header() -> impl Access {
+    access::from_fn(|parts| {
+        let caller = parts.headers.get("x-test-caller").and_then(|caller| caller.to_str().ok());
+        let answer = caller.map(|caller| {
+            let mut words = caller.split(' ');
+            let actor = Actor::user(words.next().unwrap_or_default());
+            let permissions =
+                words.next().map_or(Permissions::admin().with(Permission::Ingest), |list| {
+                    list.split(',').filter_map(|name| name.parse::<Permission>().ok()).collect()
+                });
+            let grant = Grant::new(actor, permissions);
+            match words.next() {
+                Some(tenant) => grant.tenant(tenant),
+                None => grant,
+            }
+        });
+        let answer = answer.ok_or_else(|| Denial::Unauthenticated {
+            challenge: None,
+            detail: "who are you?".to_owned(),
+        });
+        async move { answer }
+    })
+}
+
+/// A service with its log under `/activity`.
+pub(crate) struct Service<F: Fixture> {
+    pub(crate) fixture: F,
+    pub(crate) store: F::Store,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl<F: Fixture> Service<F> {
+    /// Starts it, open to whoever sends `x-test-caller`.
+    pub(crate) async fn start() -> Self {
+        Self::with(|pipeline| Router::new().nest("/activity", pipeline.router(by_header()))).await
+    }
+
+    /// Starts it with an app of one's own; the layer goes around it.
+    pub(crate) async fn with(app: impl FnOnce(&Pipeline) -> Router) -> Self {
+        let fixture = F::new().await;
+        let store = fixture.open().await;
+        let pipeline = Arc::new(Pipeline::builder(store.clone()).start().await.unwrap());
+        let app = app(&pipeline).layer(ActivityLayer::new(pipeline.recorder()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(async move {
+            axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(async { drop(stopped.await) })
+                .await
+                .unwrap();
+        });
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { fixture, store, pipeline, address, client, stop: Some(stop), server: Some(server) }
+    }
+
+    /// Appends records as another process would, past the pipeline.
+    pub(crate) async fn append(&self, records: &[Box<Record>]) {
+        let batch = Batch::new(records).expect("consecutive records of one stream");
+        use tower_activity::store::Appender as _;
+        self.store.connect().await.unwrap().append(batch).await.unwrap();
+    }
+
+    /// Asks, as an administrator.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.get_as("admin", path).await
+    }
+
+    /// Asks, as the caller of `x-test-caller`.
+    pub(crate) async fn get_as(&self, caller: &str, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("x-test-caller", caller)], "").await
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request =
+            hyper::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).unwrap();
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// Stops server and pipeline; nothing may be left behind.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            server.await.unwrap();
+        }
+        self.pipeline.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Returns the body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("answers are UTF-8")
+    }
+
+    /// Returns the body of a success as JSON.
+    pub(crate) fn json(&self) -> Value {
+        assert!(self.status.is_success(), "{}: {}", self.status, self.text());
+        serde_json::from_slice(&self.body).expect("answers are JSON")
+    }
+
+    /// Returns the body of a failure, which must be a problem of this status.
+    pub(crate) fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        serde_json::from_slice(&self.body).expect("problems are JSON")
+    }
+}
