@@ -7,6 +7,7 @@ mod suite;
 
 mod canonical;
 mod memory;
+mod questions;
 mod records;
 
 #[cfg(feature = "sqlite")]
