@@ -17,9 +17,13 @@
 //! ```
 
 pub mod access;
+mod fallback;
+mod list;
+mod parameters;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod trails;
 
 pub use problem::Problem;
