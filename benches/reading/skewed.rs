@@ -161,7 +161,7 @@ impl Skewed {
             "basket"
         };
         record.metadata = Json::of(&serde_json::json!({
-            "step": word, "cart": r % 9_999, "ui": { "theme": if r % 2 == 0 { "dark" } else { "light" } },
+            "step": word, "cart": r % 9_999, "ui": { "theme": if r.is_multiple_of(2) { "dark" } else { "light" } },
         }))
         .expect("an object");
         record
