@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{
     access::{Access, AnyAccess, Grant},
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     pipeline::{Pipeline, Recorder},
+    privacy::Keys,
     query::Filter,
     record::Category,
     store::AnyStore,
@@ -40,6 +41,15 @@ impl Api {
 
     pub(super) fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    /// Returns the key that cursors are made under.
+    ///
+    /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
+    /// refused then.
+    pub(super) fn cursor_key(&self) -> &[u8; 32] {
+        static OF_THIS_PROCESS: LazyLock<Keys> = LazyLock::new(Keys::ephemeral);
+        self.recorder().keys().unwrap_or(&OF_THIS_PROCESS).cursor_key()
     }
 
     pub(super) fn now(&self) -> Timestamp {
