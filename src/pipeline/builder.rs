@@ -303,6 +303,7 @@ impl<S: Append> PipelineBuilder<S> {
             folds: Folds::default(),
             runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
+            hung_up: tokio::sync::watch::Sender::new(false),
         });
         let setup = Setup {
             batch: self.batch,
