@@ -17,6 +17,7 @@
 //! ```
 
 pub mod access;
+mod export;
 mod problem;
 mod records;
 mod router;
