@@ -17,6 +17,7 @@
 //! ```
 
 pub mod access;
+mod export;
 mod fallback;
 mod list;
 mod parameters;

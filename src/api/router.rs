@@ -3,7 +3,7 @@
 use axum::{Router, response::Response};
 use http::{HeaderValue, header};
 
-use super::{access::Access, fallback, records, state::Api, trails};
+use super::{access::Access, export, fallback, records, state::Api, trails};
 use crate::pipeline::{Pipeline, Unrecorded};
 
 impl Pipeline {
@@ -12,9 +12,9 @@ impl Pipeline {
     /// A store that cannot be read (a [`Sink`](crate::pipeline::Sink)) answers every question with 501.
     pub fn router(&self, access: impl Access) -> Router {
         let api = Api::new(self, access);
-        fallback::closed(Router::new().merge(records::routes()).merge(trails::routes()))
-            .layer(axum::middleware::map_response(unrecorded))
-            .with_state(api)
+        let routes =
+            Router::new().merge(records::routes()).merge(trails::routes()).merge(export::routes());
+        fallback::closed(routes).layer(axum::middleware::map_response(unrecorded)).with_state(api)
     }
 }
 
