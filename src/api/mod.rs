@@ -17,9 +17,14 @@
 //! ```
 
 pub mod access;
+mod builder;
+mod endpoint;
+mod origin;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod watch;
 
+pub use builder::ApiBuilder;
 pub use problem::Problem;

@@ -1,21 +1,23 @@
 //! The routes, put together.
 
-use axum::{Router, response::Response};
+use axum::{Router, middleware, response::Response};
 
-use super::{access::Access, records, state::Api};
-use crate::pipeline::{Pipeline, Unrecorded};
+use super::{records, state::Api, watch};
+use crate::pipeline::Unrecorded;
 
-impl Pipeline {
-    /// Returns the API over the pipeline's store, to be mounted anywhere; `access` says who may do what.
-    ///
-    /// A store that cannot be read (a [`Sink`](crate::pipeline::Sink)) answers every question with 501.
-    pub fn router(&self, access: impl Access) -> Router {
-        let api = Api::new(self, access);
-        Router::new()
-            .merge(records::routes())
-            .layer(axum::middleware::map_response(unrecorded))
-            .with_state(api)
-    }
+/// Returns the routes and an answer for everything else.
+pub(super) fn whole(api: Api) -> Router {
+    guarded(&api).layer(middleware::map_response(unrecorded)).with_state(api)
+}
+
+/// Returns the routes alone.
+pub(super) fn routes(api: Api) -> Router {
+    guarded(&api).layer(middleware::map_response(unrecorded)).with_state(api)
+}
+
+fn guarded(api: &Api) -> Router<Api> {
+    let guard = middleware::from_fn_with_state(api.clone(), watch::guard);
+    Router::new().merge(records::routes()).route_layer(guard)
 }
 
 /// Marks an answer: the log watches itself, and is not recorded a second time.
