@@ -1,6 +1,10 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::{
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{
     access::{Access, AnyAccess, Grant},
@@ -8,11 +12,16 @@ use super::{
 };
 use crate::{
     pipeline::{Pipeline, Recorder},
+    privacy::Keys,
     query::Filter,
     record::Category,
     store::AnyStore,
     time::Timestamp,
 };
+
+/// A request that has not been answered by then never will be. Longer than the patience of any question with
+/// a deadline of its own, so that those give what they have.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Everything that a handler needs. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +49,29 @@ impl Api {
 
     pub(super) fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    /// Waits for an answer of the store as long as a request may take: a database that hangs is one that is
+    /// away.
+    pub(super) async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let deadline = self.recorder().call_deadline().min(DEADLINE);
+        let answer = tokio::time::timeout(deadline, asking).await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!(?deadline, "the store did not answer a question in time");
+            Err(Problem::out_of_time())
+        })
+    }
+
+    /// Returns the key that cursors are made under.
+    ///
+    /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
+    /// refused then.
+    pub(super) fn cursor_key(&self) -> &[u8; 32] {
+        static OF_THIS_PROCESS: LazyLock<Keys> = LazyLock::new(Keys::ephemeral);
+        self.recorder().keys().unwrap_or(&OF_THIS_PROCESS).cursor_key()
     }
 
     pub(super) fn now(&self) -> Timestamp {
