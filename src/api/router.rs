@@ -12,6 +12,7 @@ impl Pipeline {
     /// A store that cannot be read (a [`Sink`](crate::pipeline::Sink)) answers every question with 501.
     pub fn router(&self, access: impl Access) -> Router {
         let api = Api::new(self, access);
+        self.keep_rollups();
         fallback::closed(Router::new().merge(records::routes()).merge(trails::routes()))
             .layer(axum::middleware::map_response(unrecorded))
             .with_state(api)

@@ -302,6 +302,8 @@ impl<S: Append> PipelineBuilder<S> {
             feed: Feed::default(),
             folds: Folds::default(),
             runtime: runtime.clone(),
+            committed: tokio::sync::watch::Sender::new(()),
+            folding: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });
