@@ -9,6 +9,7 @@ mod errors;
 mod list;
 mod records;
 mod scope;
+mod watch;
 
 #[path = "../stores/records.rs"]
 #[allow(dead_code, reason = "shared with the tests of the stores")]
