@@ -64,6 +64,8 @@ mod quarantine;
 mod queue;
 mod recorder;
 mod retry;
+#[cfg(feature = "api")]
+mod rollups;
 mod scope;
 mod settings;
 mod settle;

@@ -103,6 +103,14 @@ impl Pipeline {
         CommitSource::new(Arc::clone(&self.core))
     }
 
+    /// Keeps the store's rollups up to date in the background, until the pipeline has ended.
+    #[cfg(feature = "api")]
+    pub(crate) fn keep_rollups(&self) {
+        if let Some(store) = &self.store {
+            super::rollups::keep(&self.core, store, &self.handle.ended);
+        }
+    }
+
     /// Ends whatever goes on for as long as somebody listens: the live sessions of the API. Whoever comes
     /// afterwards is turned away.
     ///
