@@ -17,6 +17,7 @@
 //! ```
 
 pub mod access;
+mod live;
 mod problem;
 mod records;
 mod router;

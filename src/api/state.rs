@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::{
     access::{Access, AnyAccess, Grant},
+    live::{Hub, Tickets},
     problem::Problem,
 };
 use crate::{
@@ -23,6 +24,8 @@ struct Inner {
     store: Option<AnyStore>,
     recorder: Recorder,
     access: AnyAccess,
+    hub: Arc<Hub>,
+    tickets: Tickets,
 }
 
 impl Api {
@@ -31,6 +34,8 @@ impl Api {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
             access: AnyAccess::new(access),
+            hub: Hub::new(pipeline.commits()),
+            tickets: Tickets::default(),
         }))
     }
 
@@ -41,6 +46,16 @@ impl Api {
 
     pub(super) fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    /// Returns what live sessions listen to.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Returns the tickets that are out.
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
     }
 
     /// Returns the key that cursors are made under.
