@@ -22,6 +22,7 @@ mod endpoint;
 mod export;
 mod fallback;
 mod list;
+mod live;
 mod origin;
 mod parameters;
 mod problem;

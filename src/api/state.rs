@@ -9,6 +9,7 @@ use std::{
 use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
+    live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
     watch::Door,
@@ -36,6 +37,8 @@ struct Inner {
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
+    hub: Arc<Hub>,
+    tickets: Tickets,
 }
 
 impl Api {
@@ -46,6 +49,8 @@ impl Api {
             recorder: pipeline.recorder(),
             access,
             settings,
+            hub: Hub::new(pipeline.commits()),
+            tickets: Tickets::default(),
         }))
     }
 
@@ -81,6 +86,16 @@ impl Api {
             // Counting goes on where it stands.
             tracing::debug!(error = &error as &dyn std::error::Error, "could not fold");
         }
+    }
+
+    /// Returns what live sessions listen to.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Returns the tickets that are out.
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
     }
 
     /// Returns the key that cursors are made under.
