@@ -62,15 +62,14 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let (outcome, reason) = self.outcome;
-        let record = std::mem::take(&mut self.draft).outcome(outcome, reason).metadata(
-            &serde_json::json!({
+        let record =
+            std::mem::take(&mut self.draft).outcome(outcome, reason).metadata(&serde_json::json!({
                 "format": self.format.as_str(),
                 "filter": self.query,
                 "position": self.position,
                 "count": self.records,
                 "unreadable": self.unreadable,
-            }),
-        );
+            }));
         // Whether it was taken is in the tally, like that of every record.
         let _counted = self.recorder.record(record);
     }

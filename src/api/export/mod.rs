@@ -75,10 +75,8 @@ async fn export(
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     headers.insert(POSITION, position.into());
-    headers.insert(
-        header::TRAILER,
-        HeaderValue::from_static("activity-records, activity-unreadable"),
-    );
+    headers
+        .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
     // The log of today is not the log of tomorrow, and none of it belongs into a cache.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // The file is data; no browser should look for a page in it.
