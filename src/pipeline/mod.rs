@@ -53,6 +53,8 @@ mod core;
 mod feed;
 mod fold;
 mod gap;
+#[cfg(feature = "api")]
+mod intake;
 mod meters;
 mod number;
 mod own;
@@ -61,6 +63,7 @@ mod pipeline;
 mod pool;
 mod quarantine;
 mod queue;
+mod receipts;
 mod recorder;
 mod retry;
 mod scope;
@@ -76,7 +79,11 @@ pub use builder::{
     DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
+#[cfg(feature = "api")]
+pub(crate) use intake::{Intake, Turned};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
+#[cfg(feature = "api")]
+pub(crate) use receipts::Fate;
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
 pub use scope::{Context, Scoped};

@@ -1,6 +1,6 @@
 //! Which endings of a request a rule is about.
 
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::record::Outcome;
 
 /// How a request ended, as far as rules ask.
