@@ -17,6 +17,7 @@
 //! ```
 
 pub mod access;
+mod ingest;
 mod problem;
 mod records;
 mod router;

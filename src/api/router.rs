@@ -2,7 +2,7 @@
 
 use axum::{Router, response::Response};
 
-use super::{access::Access, records, state::Api};
+use super::{access::Access, ingest, records, state::Api};
 use crate::pipeline::{Pipeline, Unrecorded};
 
 impl Pipeline {
@@ -13,6 +13,7 @@ impl Pipeline {
         let api = Api::new(self, access);
         Router::new()
             .merge(records::routes())
+            .merge(ingest::routes())
             .layer(axum::middleware::map_response(unrecorded))
             .with_state(api)
     }

@@ -4,10 +4,11 @@ use std::sync::{Arc, LazyLock};
 
 use super::{
     access::{Access, AnyAccess, Grant},
+    ingest::Ingest,
     problem::Problem,
 };
 use crate::{
-    pipeline::{Pipeline, Recorder},
+    pipeline::{Intake, Pipeline, Recorder},
     privacy::Keys,
     query::Filter,
     record::Category,
@@ -23,6 +24,7 @@ struct Inner {
     store: Option<AnyStore>,
     recorder: Recorder,
     access: AnyAccess,
+    ingest: Ingest,
 }
 
 impl Api {
@@ -31,12 +33,23 @@ impl Api {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
             access: AnyAccess::new(access),
+            ingest: Ingest::new(pipeline),
         }))
     }
 
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns what requests that hand records in share.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.0.ingest
+    }
+
+    /// Returns the door for records of others.
+    pub(super) fn intake(&self) -> &Intake {
+        self.0.ingest.intake()
     }
 
     pub(super) fn recorder(&self) -> &Recorder {

@@ -138,12 +138,9 @@ impl Recorder {
 
 /// Trims what has to be there, and names the first field that is required and empty.
 pub(super) fn complete(record: &mut Record) -> Result<(), &'static str> {
-    for text in [
-        &mut record.action,
-        &mut record.entity_type,
-        &mut record.entity_id,
-        &mut record.actor_id,
-    ] {
+    for text in
+        [&mut record.action, &mut record.entity_type, &mut record.entity_id, &mut record.actor_id]
+    {
         let trimmed = text.as_str().trim();
         if trimmed.len() < text.as_str().len() {
             *text = trimmed.into();
