@@ -21,6 +21,7 @@ mod builder;
 mod endpoint;
 mod export;
 mod fallback;
+mod ingest;
 mod list;
 mod live;
 mod origin;

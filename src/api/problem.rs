@@ -30,7 +30,7 @@ pub struct Problem {
 
 impl Problem {
     /// Types are names and no addresses: nobody has to keep a site alive for them.
-    const PREFIX: &'static str = "urn:tower-activity:problem:";
+    pub(super) const PREFIX: &'static str = "urn:tower-activity:problem:";
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {

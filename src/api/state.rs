@@ -9,13 +9,14 @@ use std::{
 use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
+    ingest::Ingest,
     live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
     watch::Door,
 };
 use crate::{
-    pipeline::{Pipeline, Recorder},
+    pipeline::{Intake, Pipeline, Recorder},
     privacy::Keys,
     privacy::client::Trust,
     query::Filter,
@@ -39,6 +40,7 @@ struct Inner {
     settings: Settings,
     hub: Arc<Hub>,
     tickets: Tickets,
+    ingest: Ingest,
 }
 
 impl Api {
@@ -51,12 +53,23 @@ impl Api {
             settings,
             hub: Hub::new(pipeline.commits()),
             tickets: Tickets::default(),
+            ingest: Ingest::new(pipeline),
         }))
     }
 
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns what requests that hand records in share.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.0.ingest
+    }
+
+    /// Returns the door for records of others.
+    pub(super) fn intake(&self) -> &Intake {
+        self.0.ingest.intake()
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
