@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     meters, number, own, quarantine,
+    receipts::Fate,
     retry::{Backoff, Complaints},
     writer::Writer,
 };
@@ -160,10 +161,10 @@ impl<S: Append> Writer<S> {
             match bounded(call, "append a batch", self.link.call_deadline, &mut self.link.stop)
                 .await
             {
-                Ok(_appended) => {
+                Ok(appended) => {
                     self.link.appender = Some(appender);
                     self.link.succeeded();
-                    self.settled(count);
+                    self.settled(count, &appended.entries);
                 }
                 Err(Cut::Stopped) => return Err(Stopped),
                 Err(Cut::Store(error)) => {
@@ -220,7 +221,8 @@ impl<S: Append> Writer<S> {
         }
         self.link.appender = Some(appender);
         if (first..=last).contains(&position) {
-            self.settled(usize::try_from(position - first + 1).unwrap_or(0));
+            // The answer that named its entries never came.
+            self.settled(usize::try_from(position - first + 1).unwrap_or(0), &[]);
         } else {
             self.begin_anew(first - 1, position);
         }
@@ -308,6 +310,7 @@ impl<S: Append> Writer<S> {
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
     async fn put_stub(&mut self, error: &StoreError) {
         let Some(front) = self.batch.first_mut() else { return };
+        self.core.receipts.tell([&**front], Fate::Unstorable);
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
         self.stubbed = stub.seq;

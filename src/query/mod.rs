@@ -2,6 +2,8 @@
 //! same meaning.
 
 mod aggregate;
+mod cursor;
+mod digest;
 mod evaluate;
 mod expr;
 mod fields;
@@ -18,6 +20,8 @@ mod text;
 mod zone;
 
 pub use aggregate::{Aggregate, Aggregated, ByOutcome, Counter};
+pub use cursor::{Cursor, CursorError, LiveCursor, Sealed};
+pub use digest::Binding;
 pub use expr::{Expr, Side, Test, Wanted, folds_case};
 pub use fields::{FIELDS, QueryField, Values};
 pub use filter::{Filter, UnknownField};

@@ -5,10 +5,12 @@
 #[macro_use]
 mod suite;
 
+mod answers;
 mod canonical;
 mod memory;
 mod questions;
 mod records;
+mod register;
 
 #[cfg(feature = "sqlite")]
 mod sqlite;

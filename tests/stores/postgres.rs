@@ -2,7 +2,9 @@
 
 mod bouncer;
 mod faults;
+mod filters;
 mod leaves;
+mod register;
 mod schema;
 mod settings;
 

@@ -27,7 +27,7 @@ pub(super) const MAX_ROWS: usize = 128;
 const _: () = assert!(MAX_ROWS * COLUMNS <= 32_766);
 
 /// The columns, as they stand in statements.
-static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
+pub(super) static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
     let mut list = String::new();
     for field in Record::FIELDS {
         list.push_str(field.name());
@@ -215,7 +215,7 @@ fn month(text: &str) -> Option<Month> {
     Some(Month::from_index(year.checked_mul(12)?.checked_add(month - 1)?))
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
+pub(super) fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
     bytes.try_into().map_err(decode)
 }
 
