@@ -497,7 +497,7 @@ pub(crate) async fn random_questions_find_what_they_mean<F: Fixture>() {
     append(&store, &strange).await.unwrap();
     sent.extend(strange);
 
-    let (mut met, asked) = (0, number("QUESTIONS").unwrap_or(250));
+    let (mut met, asked) = (0, number("QUESTIONS").unwrap_or(150));
     for _ in 0..asked {
         let mut filter = questions::ask(&mut runner);
         let Some(mut differing) = self::differing(&store, &sent, &filter).await else {
@@ -519,7 +519,7 @@ pub(crate) async fn random_questions_find_what_they_mean<F: Fixture>() {
             let only = sent.iter().filter(|record| {
                 these.contains(&Keyset::of(record)) && !those.contains(&Keyset::of(record))
             });
-            only.take(3).map(|record| serde_json::to_string(record).unwrap()).collect()
+            only.take(1).map(|record| serde_json::to_string(record).unwrap()).collect()
         };
         panic!(
             "seed {seed}: {filter}\n{filter:?}\nonly the store finds {:#?}\nonly memory finds {:#?}",

@@ -199,13 +199,3 @@ fn what_is_wrong_is_named_with_what_is_right() {
     let column = read(&[("q", "a actoin:x")], ALL).unwrap_err().column();
     assert_eq!(column, Some(3));
 }
-
-#[test]
-fn what_a_cursor_is_bound_to_stays_while_time_goes_on() {
-    let asked = |pairs: &[(&str, &str)]| read(pairs, ALL).unwrap().asked().to_owned();
-    let first = asked(&[("from", "now-24h"), ("user_id", "ana"), ("limit", "5")]);
-    let next = asked(&[("actor_id", "ana"), ("cursor", "x"), ("since", "now-24h"), ("limit", "7")]);
-    assert_eq!(first, next);
-    assert_ne!(first, asked(&[("from", "now-24h"), ("actor_id", "bob")]));
-    assert_ne!(asked(&[("action", "a"), ("q", "b")]), asked(&[("action", "a\"&q=\"b")]));
-}
