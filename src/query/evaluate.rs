@@ -135,7 +135,7 @@ mod tests {
             "status:5xx",
             "-status:<503",
             "ip:10.0.0.0/8",
-            "-ip:10.1.2.3/25,2001:db8::/32",
+            "-ip:10.1.2.128/25,2001:db8::/32",
             "metadata.ui.theme:dark",
             "metadata.n:2.50",
             "-metadata.n:2.5",
