@@ -278,7 +278,7 @@ fn offset(
 
 /// The fields that can be counted by.
 fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
-    let countable = |known: &&QueryField| {
+    let countable = |known: &&'static QueryField| {
         !matches!(known.values(), Values::Key(_))
             && known.field().is_some_and(|field| {
                 matches!(field.kind(), Kind::Text | Kind::Word | Kind::Integer)
@@ -286,7 +286,7 @@ fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
     };
     let mut fields: Vec<&'static Field> = Vec::new();
     for name in given.value.split(',').map(str::trim) {
-        let Some(known) = QueryField::named(name).filter(|known| countable(&known)) else {
+        let Some(known) = QueryField::named(name).filter(|known| countable(known)) else {
             let names = FIELDS.iter().filter(countable).map(QueryField::name);
             let near = did_you_mean(name, names);
             let detail = format!("there is nothing to count by `{}`{near}", shown(name));
