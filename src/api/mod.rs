@@ -17,9 +17,14 @@
 //! ```
 
 pub mod access;
+mod export;
+mod fallback;
+mod list;
+mod parameters;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod trails;
 
 pub use problem::Problem;

@@ -1,6 +1,10 @@
 //! What the handlers share.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{
     access::{Access, AnyAccess, Grant},
@@ -14,6 +18,10 @@ use crate::{
     store::AnyStore,
     time::Timestamp,
 };
+
+/// A request that has not been answered by then never will be. Longer than the patience of any question with
+/// a deadline of its own, so that those give what they have.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Everything that a handler needs. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +49,20 @@ impl Api {
 
     pub(super) fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    /// Waits for an answer of the store as long as a request may take: a database that hangs is one that is
+    /// away.
+    pub(super) async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let deadline = self.recorder().call_deadline().min(DEADLINE);
+        let answer = tokio::time::timeout(deadline, asking).await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!(?deadline, "the store did not answer a question in time");
+            Err(Problem::out_of_time())
+        })
     }
 
     /// Returns the key that cursors are made under.

@@ -295,6 +295,7 @@ impl<S: Append> PipelineBuilder<S> {
             ids: self.ids,
             origins,
             overflow: self.overflow,
+            call_deadline: self.call_deadline,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),

@@ -46,6 +46,8 @@ pub(super) struct Core {
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
     pub(super) overflow: Overflow,
+    /// How long a call to the store may take.
+    pub(super) call_deadline: Duration,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
