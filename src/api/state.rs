@@ -7,12 +7,16 @@ use std::{
 };
 
 use super::{
-    access::{Access, AnyAccess, Grant},
+    access::{AnyAccess, Grant},
+    builder::Settings,
+    origin::Origins,
     problem::Problem,
+    watch::Door,
 };
 use crate::{
     pipeline::{Pipeline, Recorder},
     privacy::Keys,
+    privacy::client::Trust,
     query::Filter,
     record::Category,
     store::AnyStore,
@@ -31,14 +35,16 @@ struct Inner {
     store: Option<AnyStore>,
     recorder: Recorder,
     access: AnyAccess,
+    settings: Settings,
 }
 
 impl Api {
-    pub(super) fn new(pipeline: &Pipeline, access: impl Access) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
-            access: AnyAccess::new(access),
+            access,
+            settings,
         }))
     }
 
@@ -78,9 +84,31 @@ impl Api {
         self.recorder().clock().now()
     }
 
-    /// Asks who is calling and what he may do.
+    pub(super) fn access(&self) -> &AnyAccess {
+        &self.0.access
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Returns whom to believe about the client's address.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.settings().trust
+    }
+
+    /// Returns whose pages may act.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.settings().origins
+    }
+
+    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
+    /// [`Caller`](super::watch::Caller) instead.
     pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
-        self.0.access.grant(parts).await.map_err(Problem::from)
+        match parts.extensions.get::<Door>() {
+            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
+            None => self.access().grant(parts).await.map_err(Problem::from),
+        }
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he
