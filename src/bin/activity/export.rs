@@ -24,7 +24,7 @@ use crate::{
 const PAGE: usize = 2_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode, Trouble> {
-    let store = Store::open(common).await?.reader();
+    let store = Store::existing(common).await?.reader();
     let Some(path) = &arguments.out else {
         if io::stdout().is_terminal() && arguments.format.as_str() != "jsonl" {
             eprintln!("activity: --out FILE writes to a file, with a bar that shows how far it is");

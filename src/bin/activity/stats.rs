@@ -32,7 +32,7 @@ const FOLD: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Stats) -> Result<ExitCode, Trouble> {
     let filter = arguments.question.filter()?;
-    let store = Store::open(common).await?.reader();
+    let store = Store::existing(common).await?.reader();
     fold(&store).await?;
     let ask = Aggregate {
         dimensions: BY.iter().filter_map(|(_, field)| Field::named(field)).collect(),

@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) async fn run(common: &Common, arguments: &Report) -> Result<ExitCode, Trouble> {
     let period = period::Period::of(arguments)?;
-    let store = Store::open(common).await?.reader();
+    let store = Store::existing(common).await?.reader();
     stats::fold(&store).await?;
     let report = gather::gather(&store, &period, arguments.top).await?;
     let format = arguments.format.unwrap_or(if out::is_table(common) {
