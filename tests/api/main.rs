@@ -5,8 +5,15 @@
 #[macro_use]
 mod support;
 
+mod errors;
+mod list;
 mod records;
+mod scope;
 mod watch;
+
+#[path = "../stores/records.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod sample;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]
