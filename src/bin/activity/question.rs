@@ -31,7 +31,8 @@ impl Question {
     pub(crate) fn filter(&self) -> Result<Filter, Trouble> {
         let query = self.query.join(" ");
         let mut pairs = vec![("tz".to_owned(), self.tz.to_string())];
-        for (name, value) in [("q", Some(&query)), ("from", self.from.as_ref()), ("to", self.to.as_ref())]
+        for (name, value) in
+            [("q", Some(&query)), ("from", self.from.as_ref()), ("to", self.to.as_ref())]
         {
             if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
                 pairs.push((name.to_owned(), value.clone()));

@@ -5,11 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use jiff::{Timestamp, tz::TimeZone};
 use tower_activity::record::{Outcome, Record, visible};
 
-use crate::{
-    arguments::Common,
-    out,
-    trouble::Trouble,
-};
+use crate::{arguments::Common, out, trouble::Trouble};
 
 /// Prints records one after the other.
 pub(crate) struct Printer {

@@ -42,7 +42,10 @@ pub(super) fn keys(common: &Common) -> Vec<Finding> {
             "see that the service's user may enter the folder",
         )],
         Ok(_) => vec![match Keys::open(&path) {
-            Ok(_) => Finding::fine("keys", format!("{} is readable, and by its owner alone", path.display())),
+            Ok(_) => Finding::fine(
+                "keys",
+                format!("{} is readable, and by its owner alone", path.display()),
+            ),
             Err(error) => Finding::wrong(
                 "keys",
                 words(&error),

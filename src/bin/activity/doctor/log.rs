@@ -70,7 +70,10 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
     };
     Ok(Finding::wrong(
         "gaps",
-        format!("{missing} records are missing in the last day, lastly at {}: {reason}", newest.occurred_at),
+        format!(
+            "{missing} records are missing in the last day, lastly at {}: {reason}",
+            newest.occurred_at
+        ),
         mend,
     ))
 }
@@ -109,7 +112,8 @@ async fn indexes(store: &AnyStore) -> Result<Finding, StoreError> {
 
 /// A record from the future is a clock that was wrong.
 async fn clock(store: &AnyStore) -> Result<Finding, StoreError> {
-    let ahead = store.storage().await?.newest.filter(|newest| *newest > after(Duration::from_secs(120)));
+    let ahead =
+        store.storage().await?.newest.filter(|newest| *newest > after(Duration::from_secs(120)));
     Ok(match ahead {
         Some(newest) => Finding::wrong(
             "clock",

@@ -68,7 +68,8 @@ pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode,
     findings.extend(files::database(common));
     match Store::existing(common).await {
         Ok(store) => {
-            findings.push(Finding::fine("store", format!("{} answers", store::shown(common.store()))));
+            findings
+                .push(Finding::fine("store", format!("{} answers", store::shown(common.store()))));
             findings.extend(log::look(&store.reader()).await);
         }
         Err(error) => findings.push(Finding::wrong(

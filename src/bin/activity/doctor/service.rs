@@ -24,7 +24,9 @@ pub(super) async fn ask(url: &str) -> Vec<Finding> {
         )];
     };
     match timeout(PATIENCE, get(&authority, &format!("{path}/health"))).await {
-        Err(_) => vec![Finding::wrong("service", format!("{url} does not answer within 5 s"), mend)],
+        Err(_) => {
+            vec![Finding::wrong("service", format!("{url} does not answer within 5 s"), mend)]
+        }
         Ok(Err(error)) => vec![Finding::wrong("service", format!("{url}: {error}"), mend)],
         Ok(Ok((status, body))) => vec![told(url, status, &body)],
     }
@@ -66,7 +68,8 @@ fn parts(url: &str) -> Option<(String, String)> {
 /// HTTP/1.0, so that the answer ends with the connection.
 async fn get(authority: &str, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(authority).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: application/json\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: application/json\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(MOST).read_to_end(&mut answer).await?;

@@ -120,8 +120,7 @@ fn narrowed(all: &Filter, text: &str) -> Result<Filter, Trouble> {
 }
 
 async fn total(store: &AnyStore, filter: &Filter) -> Result<(u64, bool), Trouble> {
-    let ask =
-        Aggregate { dimensions: Vec::new(), top: 0, edges: Vec::new(), patience: PATIENCE };
+    let ask = Aggregate { dimensions: Vec::new(), top: 0, edges: Vec::new(), patience: PATIENCE };
     let counted = store.aggregate(filter, &ask).await?;
     Ok((counted.total, counted.complete))
 }
@@ -179,8 +178,11 @@ async fn failed_logins(
         }
         request = request.after(next);
     }
-    let logins =
-        FailedLogins { total, by_address: most(by_address, top), by_account: most(by_account, top) };
+    let logins = FailedLogins {
+        total,
+        by_address: most(by_address, top),
+        by_account: most(by_account, top),
+    };
     Ok((logins, complete))
 }
 
