@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(code) => code,
+        Err(trouble) if trouble.is_unheard() => ExitCode::SUCCESS,
         Err(trouble) => {
             eprintln!("activity: {trouble}");
             ExitCode::from(3)

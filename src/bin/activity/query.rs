@@ -26,6 +26,7 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
     let mut request = first;
     let mut left = arguments.limit;
     let (mut found, mut unreadable) = (0_usize, 0);
+    let mut more = true;
     while left > 0 {
         request.limit = left.min(PAGE);
         let page = store.records(&filter, &request).await?;
@@ -42,7 +43,10 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
         left -= page.records.len();
         match page.next {
             Some(next) => request = request.after(next),
-            None => break,
+            None => {
+                more = false;
+                break;
+            }
         }
     }
     if unreadable > 0 {
@@ -51,7 +55,7 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
     if printer.is_for_people() {
         match (found, left) {
             (0, _) => eprintln!("activity: nothing found"),
-            (_, 0) => eprintln!("activity: the first {found}; --limit asks for more"),
+            (_, 0) if more => eprintln!("activity: the first {found}; --limit asks for more"),
             _ => {}
         }
     }

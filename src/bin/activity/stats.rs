@@ -55,12 +55,12 @@ pub(crate) async fn fold(store: &AnyStore) -> Result<(), Trouble> {
 }
 
 fn tables(counted: &Aggregated) -> Result<ExitCode, Trouble> {
-    println!("{} records", counted.total);
+    out::line(&format!("{} records", counted.total))?;
     for ((name, _), values) in BY.iter().zip(&counted.by) {
         if values.is_empty() {
             continue;
         }
-        println!();
+        out::line("")?;
         let rows = values.iter().map(|(value, count)| vec![value.clone(), count.to_string()]);
         out::table(&[name.trim_start_matches("by_"), "records"], rows)?;
     }

@@ -62,7 +62,7 @@ pub(super) fn database(common: &Common) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
-        findings.push(Finding::wrong(
+        findings.push(Finding::note(
             "file",
             format!("{} may be read by everybody (mode {mode:03o})", path.display()),
             format!("chmod o-rwx {}", path.display()),

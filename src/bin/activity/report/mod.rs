@@ -24,8 +24,8 @@ pub(crate) async fn run(common: &Common, arguments: &Report) -> Result<ExitCode,
         ReportFormat::Json
     });
     match format {
-        ReportFormat::Text => print!("{}", render::Text(&report)),
-        ReportFormat::Markdown => print!("{}", render::Markdown(&report)),
+        ReportFormat::Text => out::line(render::Text(&report).to_string().trim_end())?,
+        ReportFormat::Markdown => out::line(render::Markdown(&report).to_string().trim_end())?,
         ReportFormat::Json => out::json(&report)?,
     }
     Ok(ExitCode::SUCCESS)
