@@ -86,7 +86,6 @@ async fn facets(
     let scope = caller.scope()?;
     let extras = [Extra::Filters, Extra::Fields, Extra::Top, Extra::Prefix];
     let params = Parameters::of(&parts)?.read(&extras, api.now())?;
-    caller.asked(params.filter.to_string());
     let dimensions = dimensions(params.fields)?;
     let prefix = params.prefix.map(|prefix| beginning_of(&dimensions, prefix)).transpose()?;
     let filter = params.filter.and(scope);

@@ -73,7 +73,6 @@ pub(super) async fn answer(
     let now = opened.map_or_else(|| api.now(), Sealed::now);
     let params = parameters.read(&EXTRAS, now)?;
     let asked = trail.and(params.filter);
-    caller.asked(asked.to_string());
     let binding = Binding::new(&asked, &scope);
     let cursor = cursor.transpose()?.map(|cursor| cursor.bound_to(binding)).transpose()?;
     if let Some(cursor) = &cursor

@@ -9,12 +9,14 @@ use std::{
 use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
+    ingest::Ingest,
+    live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
     watch::Door,
 };
 use crate::{
-    pipeline::{Pipeline, Recorder},
+    pipeline::{Intake, Pipeline, Recorder},
     privacy::Keys,
     privacy::client::Trust,
     query::Filter,
@@ -36,6 +38,9 @@ struct Inner {
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
+    hub: Arc<Hub>,
+    tickets: Tickets,
+    ingest: Ingest,
 }
 
 impl Api {
@@ -46,12 +51,25 @@ impl Api {
             recorder: pipeline.recorder(),
             access,
             settings,
+            hub: Hub::new(pipeline.commits()),
+            tickets: Tickets::default(),
+            ingest: Ingest::new(pipeline),
         }))
     }
 
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns what requests that hand records in share.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.0.ingest
+    }
+
+    /// Returns the door for records of others.
+    pub(super) fn intake(&self) -> &Intake {
+        self.0.ingest.intake()
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
@@ -80,6 +98,16 @@ impl Api {
             // Counting goes on where it stands.
             tracing::debug!(error = &error as &dyn std::error::Error, "could not fold");
         }
+    }
+
+    /// Returns what live sessions listen to.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Returns the tickets that are out.
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
     }
 
     /// Returns the key that cursors are made under.

@@ -67,7 +67,6 @@ async fn stats(
     let scope = caller.scope()?;
     let now = api.now();
     let params = Parameters::of(&parts)?.read(&[Extra::Filters, Extra::Interval], now)?;
-    caller.asked(params.filter.to_string());
     let (interval, edges) = series(params.interval, &params.tz, &params.filter, now)?;
     let filter = params.filter.and(scope);
     let store = api.store()?;

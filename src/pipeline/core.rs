@@ -13,6 +13,7 @@ use super::{
     fold::{self, Fold, Folds},
     pool::Pool,
     queue::{Lane, Queue, Refused},
+    receipts::{Fate, Receipts},
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
@@ -59,6 +60,7 @@ pub(super) struct Core {
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
+    pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,
     /// The runtime that the writer runs on.
@@ -107,6 +109,7 @@ impl Core {
 
     /// Counts a received record as lost.
     pub(super) fn lose(&self, record: Box<Record>, reason: DropReason) -> Admission {
+        self.receipts.tell([&*record], Fate::Lost);
         self.counters.drop_record(
             reason,
             Lane::of(&record),

@@ -76,6 +76,12 @@ impl Pipeline {
         self.store.as_ref()
     }
 
+    /// Returns what asks the writer to store at once what it was given.
+    #[cfg(feature = "api")]
+    pub(super) fn flushes(&self) -> mpsc::UnboundedSender<oneshot::Sender<()>> {
+        self.handle.flushes.clone()
+    }
+
     /// Returns a recorder.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
