@@ -18,8 +18,10 @@
 
 pub mod access;
 mod builder;
+mod counts;
 mod endpoint;
 mod export;
+mod facets;
 mod fallback;
 mod ingest;
 mod list;
@@ -30,6 +32,7 @@ mod problem;
 mod records;
 mod router;
 mod state;
+mod stats;
 mod trails;
 mod watch;
 

@@ -3,7 +3,7 @@
 use axum::{Router, middleware, response::Response};
 use http::{HeaderValue, header};
 
-use super::{export, fallback, ingest, live, records, state::Api, trails, watch};
+use super::{export, facets, fallback, ingest, live, records, state::Api, stats, trails, watch};
 use crate::pipeline::Unrecorded;
 
 /// Returns the routes and an answer for everything else.
@@ -22,6 +22,8 @@ fn guarded(api: &Api) -> Router<Api> {
     Router::new()
         .merge(records::routes())
         .merge(trails::routes())
+        .merge(stats::routes())
+        .merge(facets::routes())
         .merge(export::routes())
         .merge(live::routes())
         .merge(ingest::routes())

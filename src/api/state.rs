@@ -92,7 +92,6 @@ impl Api {
 
     /// Brings the rollups up to date if little is missing, so that a quiet log counts its last record too.
     /// The rest is the background's, and the answer says how far it has come.
-    #[allow(dead_code, reason = "stats and facets come next")]
     pub(super) async fn fold_a_little(&self, store: &AnyStore) {
         const ENTRIES: usize = 32;
         if let Err(error) = store.fold(ENTRIES).await {

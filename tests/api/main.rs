@@ -6,9 +6,12 @@
 mod support;
 
 mod errors;
+mod hostile;
 mod list;
+mod parameters;
 mod records;
 mod scope;
+mod stats;
 mod watch;
 
 #[path = "../stores/records.rs"]
