@@ -14,6 +14,7 @@ use super::{
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     settings::{Overflow, StartError},
     tally::{CATEGORIES, Counters, category_index},
+    watch::Watched,
     writer::{Setup, Writer},
 };
 use crate::{
@@ -295,11 +296,14 @@ impl<S: Append> PipelineBuilder<S> {
             ids: self.ids,
             origins,
             overflow: self.overflow,
+            call_deadline: self.call_deadline,
+            delivery: self.delivery,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
             folds: Folds::default(),
+            watched: Watched::default(),
             runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),

@@ -12,11 +12,12 @@ use super::{
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
+    watch::Watched,
 };
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Record, Text},
-    rules::CompiledRules,
+    rules::{CompiledRules, Delivery},
     time::{Clock, IdSource},
 };
 
@@ -46,11 +47,16 @@ pub(super) struct Core {
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
     pub(super) overflow: Overflow,
+    /// How long a call to the store may take.
+    pub(super) call_deadline: Duration,
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    pub(super) delivery: Delivery,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
     pub(super) folds: Folds,
+    pub(super) watched: Watched,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// When the writer has to end, once somebody has asked for it.

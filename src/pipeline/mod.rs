@@ -70,6 +70,7 @@ mod settle;
 mod sink;
 mod tally;
 mod unrecorded;
+mod watch;
 mod writer;
 
 pub use builder::{
@@ -87,3 +88,5 @@ pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
+#[cfg(feature = "api")]
+pub(crate) use watch::Use;

@@ -195,7 +195,7 @@ pub struct ShutdownReport {
     pub gaps: u64,
     /// Records of which the store holds only a stub.
     pub quarantined: u64,
-    /// Refusals that were folded into records with a count.
+    /// Refusals, and repeated looks at the log, that were folded into records with a count.
     pub folded: u64,
 }
 

@@ -180,7 +180,7 @@ impl<S: Append> Writer<S> {
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
         // Windows are measured by the clock, since requests count into them.
-        let fold_due = self.core.folds.due_at();
+        let fold_due = self.fold_due();
         let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
         let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
         let mut until = dues.into_iter().flatten().min();
@@ -193,7 +193,7 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
-                || self.core.folds.due_at() != fold_due
+                || self.fold_due() != fold_due
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -260,7 +260,7 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    /// Adds a record of the pipeline about itself. It cannot be refused: it takes no place in the queue.
+    /// Adds a record that the pipeline made itself. It cannot be refused: it takes no place in the queue.
     pub(super) fn add_own(&mut self, record: Box<Record>) {
         let record = self.prepared(record);
         let (bytes, now) = (record.text_bytes(), self.now());
@@ -283,6 +283,15 @@ impl<S: Append> Writer<S> {
         for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }
+        for record in self.core.watched.take(self.core.clock.monotonic(), all) {
+            // Somebody's doing and not the pipeline's: counted like every other record.
+            self.core.counters.receive();
+            self.add_own(record);
+        }
+    }
+
+    fn fold_due(&self) -> Option<Duration> {
+        [self.core.folds.due_at(), self.core.watched.due_at()].into_iter().flatten().min()
     }
 
     /// Closes the batch, numbers it, and sees it into the store.
