@@ -5,8 +5,14 @@
 #[macro_use]
 mod support;
 
+mod live;
 mod records;
 mod watch;
+
+#[cfg(feature = "postgres")]
+#[path = "../stores/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod proxy;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]
