@@ -8,6 +8,7 @@ mod support;
 mod errors;
 mod hostile;
 mod list;
+mod live;
 mod parameters;
 mod records;
 mod scope;
@@ -17,6 +18,11 @@ mod watch;
 #[path = "../stores/records.rs"]
 #[allow(dead_code, reason = "shared with the tests of the stores")]
 mod sample;
+
+#[cfg(feature = "postgres")]
+#[path = "../stores/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod proxy;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]
