@@ -5,6 +5,8 @@
 #[macro_use]
 mod support;
 
+mod endless;
+mod export;
 mod records;
 mod watch;
 
