@@ -313,6 +313,8 @@ async fn an_export_that_breaks_off_does_not_look_whole() {
         let closed = text.ends_with(b"]}\n") || text.ends_with(b"]\n");
         assert!(!closed, "{format}");
         service.store.fail_after(usize::MAX);
+        let recorded = exports(&service).await.pop().unwrap();
+        assert_eq!(recorded.outcome, Outcome::Failure, "{recorded:?}");
     }
     service.stop().await;
 }
