@@ -5,7 +5,9 @@
 #[macro_use]
 mod support;
 
+mod endless;
 mod errors;
+mod export;
 mod hostile;
 mod list;
 mod live;
