@@ -17,10 +17,20 @@
 //! ```
 
 pub mod access;
+mod builder;
+mod endpoint;
+mod export;
+mod fallback;
 mod ingest;
+mod list;
+mod origin;
+mod parameters;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod trails;
+mod watch;
 
+pub use builder::ApiBuilder;
 pub use problem::Problem;

@@ -1,11 +1,14 @@
 //! What goes wrong, as `application/problem+json` (RFC 9457).
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::rejection::PathRejection,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::access::Denial;
-use crate::store::StoreError;
+use crate::{query::CursorError, store::StoreError};
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +61,22 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// A cursor of an order that the store answered in before, and does not any more.
+    pub(super) fn outdated_cursor() -> Self {
+        let detail =
+            "the list is in another order since the cursor was made; please begin again without it";
+        Self {
+            parameter: Some("cursor".to_owned()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail)
+        }
+    }
+
+    /// The store takes too long.
+    pub(super) fn out_of_time() -> Self {
+        let detail = "the store did not answer in time; please try again, or ask for less";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)
+    }
+
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
@@ -92,6 +111,20 @@ impl From<Denial> for Problem {
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
         }
+    }
+}
+
+impl From<CursorError> for Problem {
+    fn from(error: CursorError) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
+        Self { parameter: Some("cursor".to_owned()), ..problem }
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        let detail = "the path's percent-encoding is broken: decoded, all of it is UTF-8";
+        Self::new(StatusCode::BAD_REQUEST, "invalid-path", detail)
     }
 }
 

@@ -1,20 +1,32 @@
 //! What the handlers share.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{
-    access::{Access, AnyAccess, Grant},
+    access::{AnyAccess, Grant},
+    builder::Settings,
     ingest::Ingest,
+    origin::Origins,
     problem::Problem,
+    watch::Door,
 };
 use crate::{
     pipeline::{Intake, Pipeline, Recorder},
     privacy::Keys,
+    privacy::client::Trust,
     query::Filter,
     record::Category,
     store::AnyStore,
     time::Timestamp,
 };
+
+/// A request that has not been answered by then never will be. Longer than the patience of any question with
+/// a deadline of its own, so that those give what they have.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Everything that a handler needs. Cheap to clone.
 #[derive(Clone)]
@@ -24,15 +36,17 @@ struct Inner {
     store: Option<AnyStore>,
     recorder: Recorder,
     access: AnyAccess,
+    settings: Settings,
     ingest: Ingest,
 }
 
 impl Api {
-    pub(super) fn new(pipeline: &Pipeline, access: impl Access) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
-            access: AnyAccess::new(access),
+            access,
+            settings,
             ingest: Ingest::new(pipeline),
         }))
     }
@@ -56,6 +70,20 @@ impl Api {
         &self.0.recorder
     }
 
+    /// Waits for an answer of the store as long as a request may take: a database that hangs is one that is
+    /// away.
+    pub(super) async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let deadline = self.recorder().call_deadline().min(DEADLINE);
+        let answer = tokio::time::timeout(deadline, asking).await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!(?deadline, "the store did not answer a question in time");
+            Err(Problem::out_of_time())
+        })
+    }
+
     /// Returns the key that cursors are made under.
     ///
     /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
@@ -69,9 +97,31 @@ impl Api {
         self.recorder().clock().now()
     }
 
-    /// Asks who is calling and what he may do.
+    pub(super) fn access(&self) -> &AnyAccess {
+        &self.0.access
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Returns whom to believe about the client's address.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.settings().trust
+    }
+
+    /// Returns whose pages may act.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.settings().origins
+    }
+
+    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
+    /// [`Caller`](super::watch::Caller) instead.
     pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
-        self.0.access.grant(parts).await.map_err(Problem::from)
+        match parts.extensions.get::<Door>() {
+            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
+            None => self.access().grant(parts).await.map_err(Problem::from),
+        }
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he

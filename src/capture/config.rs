@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderName, request::Parts};
 
-use super::{client::Trust, draft::Pool};
-use crate::{pipeline::Recorder, record::Actor};
+use super::draft::Pool;
+use crate::{pipeline::Recorder, privacy::client::Trust, record::Actor};
 
 pub(super) type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
 pub(super) type TextOf = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;

@@ -14,14 +14,16 @@ use ipnet::IpNet;
 use tower_layer::Layer;
 
 use super::{
-    client::Trust,
     config::Config,
     draft::Pool,
-    forwarded::ForwardedHeader,
     service::ActivityService,
     wrap::{OwnBody, SameBody},
 };
-use crate::{pipeline::Recorder, record::Actor};
+use crate::{
+    pipeline::Recorder,
+    privacy::{ForwardedHeader, client::Trust},
+    record::Actor,
+};
 
 /// The header that request ids are taken from.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

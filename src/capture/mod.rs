@@ -35,7 +35,6 @@ mod config;
 mod diff;
 mod draft;
 mod finish;
-mod forwarded;
 mod future;
 #[cfg(feature = "tonic")]
 mod grpc;
@@ -52,11 +51,12 @@ mod trace;
 mod with_axum;
 mod wrap;
 
-pub use crate::pipeline::Unrecorded;
+pub use crate::{
+    pipeline::Unrecorded,
+    privacy::{ForwardedHeader, PeerAddr},
+};
 pub use activity::{Activity, TooLate};
 pub use body::{RequestBody, ResponseBody};
-pub use client::PeerAddr;
-pub use forwarded::ForwardedHeader;
 pub use future::ResponseFuture;
 pub use layer::ActivityLayer;
 pub use service::ActivityService;

@@ -15,6 +15,7 @@ use super::{
     receipts::Receipts,
     settings::{Overflow, StartError},
     tally::{CATEGORIES, Counters, category_index},
+    watch::Watched,
     writer::{Setup, Writer},
 };
 use crate::{
@@ -296,14 +297,18 @@ impl<S: Append> PipelineBuilder<S> {
             ids: self.ids,
             origins,
             overflow: self.overflow,
+            call_deadline: self.call_deadline,
+            delivery: self.delivery,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
             receipts: Receipts::default(),
             folds: Folds::default(),
+            watched: Watched::default(),
             runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
+            hung_up: tokio::sync::watch::Sender::new(false),
         });
         let setup = Setup {
             batch: self.batch,

@@ -13,11 +13,12 @@ use super::{
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
+    watch::Watched,
 };
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Record, Text},
-    rules::CompiledRules,
+    rules::{CompiledRules, Delivery},
     time::{Clock, IdSource},
 };
 
@@ -47,16 +48,23 @@ pub(super) struct Core {
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
     pub(super) overflow: Overflow,
+    /// How long a call to the store may take.
+    pub(super) call_deadline: Duration,
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    pub(super) delivery: Delivery,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
     pub(super) receipts: Receipts,
     pub(super) folds: Folds,
+    pub(super) watched: Watched,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
+    /// Becomes true when whoever listens has to go.
+    pub(super) hung_up: watch::Sender<bool>,
 }
 
 impl Core {
@@ -110,6 +118,7 @@ impl Core {
     /// Asks the writer to drain and end by `deadline`; of several deadlines the earliest holds.
     pub(super) fn ask_to_stop(&self, deadline: Instant) {
         self.queue.close();
+        self.hung_up.send_replace(true);
         self.stop.send_modify(|stop| *stop = Some(stop.map_or(deadline, |at| at.min(deadline))));
     }
 }

@@ -49,6 +49,7 @@
 mod admit;
 mod batcher;
 mod builder;
+mod commit;
 mod core;
 mod feed;
 mod fold;
@@ -72,12 +73,15 @@ mod settle;
 mod sink;
 mod tally;
 mod unrecorded;
+mod watch;
 mod writer;
 
 pub use builder::{
     DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
     DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
+#[cfg(feature = "api")]
+pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
 pub(crate) use intake::{Intake, Turned};
@@ -91,3 +95,5 @@ pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
+#[cfg(feature = "api")]
+pub(crate) use watch::Use;

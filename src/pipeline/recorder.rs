@@ -18,12 +18,19 @@ use super::{
     settings::Overflow,
     tally::{DropReason, category_index},
 };
+#[cfg(feature = "api")]
+use super::{
+    tally::Tally,
+    watch::{Seen, Use},
+};
 use crate::{
     privacy::{AddressPolicy, Keys, Redactor},
     record::{ActorType, Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
     time::Clock,
 };
+#[cfg(feature = "api")]
+use crate::{rules::Delivery, time::Timestamp};
 
 /// What became of a record that was offered to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,6 +225,51 @@ impl Recorder {
         &self.core
     }
 
+    /// Records a use of the log: the first of somebody at once, what he repeats within a minute as a count.
+    ///
+    /// The one door through which a record keeps [`Origin::System`]: nobody outside can pass off a record of
+    /// his own as one of who looked. Never waits.
+    #[cfg(feature = "api")]
+    pub(crate) fn watch(&self, seen: Use) -> Admission {
+        let core = &*self.core;
+        let (at, now) = (core.clock.now(), core.clock.monotonic());
+        // A count that nobody would take any more is no count: behind the closed door each is dropped, and
+        // counted as that.
+        let seen = if core.queue.is_closed() {
+            Seen::Singly(seen.once(at))
+        } else {
+            core.watched.count(seen, at, now)
+        };
+        match seen {
+            Seen::Singly(mut record) => {
+                record.origin = Origin::System;
+                let bytes = admit::prepare(core, &mut record);
+                let lane = Lane::of(&record);
+                core.offer(record, bytes, lane)
+            }
+            Seen::Counted { first } => {
+                core.counters.fold();
+                if first {
+                    core.queue.nudge();
+                }
+                Admission::Folded
+            }
+        }
+    }
+
+    /// Returns how things stand between recorders and store.
+    #[cfg(feature = "api")]
+    pub(crate) fn pressure(&self) -> Pressure {
+        let core = &*self.core;
+        Pressure {
+            tally: core.counters.snapshot(),
+            queue: core.queue.share(),
+            closed: core.queue.is_closed(),
+            last_loss: core.counters.last_loss(),
+            delivery: core.delivery,
+        }
+    }
+
     /// Returns the rules, compiled.
     pub(crate) fn rules(&self) -> &CompiledRules {
         &self.core.rules
@@ -236,6 +288,12 @@ impl Recorder {
     /// Returns how much of a client's address records of this category keep.
     pub(crate) fn address_policy(&self, category: Category) -> AddressPolicy {
         self.core.privacy.addresses[category_index(category)]
+    }
+
+    /// Returns how long a call to the store may take.
+    #[cfg(feature = "api")]
+    pub(crate) fn call_deadline(&self) -> std::time::Duration {
+        self.core.call_deadline
     }
 
     /// Returns the clock.
@@ -298,6 +356,20 @@ impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Recorder").field(&self.core).finish()
     }
+}
+
+/// How things stand between recorders and store.
+#[cfg(feature = "api")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pressure {
+    pub(crate) tally: Tally,
+    /// How full the queue is, by count or by bytes, whichever is worse: 0 to 1.
+    pub(crate) queue: f64,
+    /// Whether the door is closed: the pipeline was shut down, or its writer has ended.
+    pub(crate) closed: bool,
+    /// When a record was last dropped.
+    pub(crate) last_loss: Option<Timestamp>,
+    pub(crate) delivery: Delivery,
 }
 
 /// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.

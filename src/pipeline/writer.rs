@@ -29,7 +29,7 @@ use super::{
     settle::{Link, Stopped},
     tally::DropReason,
 };
-use crate::{record::Record, store::Append};
+use crate::{ledger::Entry, record::Record, store::Append};
 
 /// While there is work, the writer looks into the queue this often instead of being woken.
 const TICK: Duration = Duration::from_millis(1);
@@ -181,7 +181,7 @@ impl<S: Append> Writer<S> {
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
         // Windows are measured by the clock, since requests count into them.
-        let fold_due = self.core.folds.due_at();
+        let fold_due = self.fold_due();
         let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
         let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
         let mut until = dues.into_iter().flatten().min();
@@ -194,7 +194,7 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
-                || self.core.folds.due_at() != fold_due
+                || self.fold_due() != fold_due
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -261,7 +261,7 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    /// Adds a record of the pipeline about itself. It cannot be refused: it takes no place in the queue.
+    /// Adds a record that the pipeline made itself. It cannot be refused: it takes no place in the queue.
     pub(super) fn add_own(&mut self, record: Box<Record>) {
         let record = self.prepared(record);
         let (bytes, now) = (record.text_bytes(), self.now());
@@ -284,6 +284,15 @@ impl<S: Append> Writer<S> {
         for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }
+        for record in self.core.watched.take(self.core.clock.monotonic(), all) {
+            // Somebody's doing and not the pipeline's: counted like every other record.
+            self.core.counters.receive();
+            self.add_own(record);
+        }
+    }
+
+    fn fold_due(&self) -> Option<Duration> {
+        [self.core.folds.due_at(), self.core.watched.due_at()].into_iter().flatten().min()
     }
 
     /// Closes the batch, numbers it, and sees it into the store.
@@ -307,8 +316,9 @@ impl<S: Append> Writer<S> {
         Ok(())
     }
 
-    /// Counts `count` records at the front of the batch as stored, and hands them on.
-    pub(super) fn settled(&mut self, count: usize) {
+    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
+    /// that they have in the ledger.
+    pub(super) fn settled(&mut self, count: usize, entries: &[Entry]) {
         let (mut stored, mut own, mut gaps) = (0, 0, 0);
         for record in &self.batch[..count.min(self.batch.len())] {
             if own::is_own(record) {
@@ -325,7 +335,8 @@ impl<S: Append> Writer<S> {
         self.unsure = self.unsure.saturating_sub(count);
         let left = self.batch.split_off(count.min(self.batch.len()));
         let settled = std::mem::replace(&mut self.batch, left);
-        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put_settled(record));
+        let emptied =
+            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
         if self.batch.is_empty() {
             // The larger buffer stays in use.
             self.batch = emptied;

@@ -37,6 +37,7 @@
 
 mod address;
 mod builder;
+pub(crate) mod client;
 mod defaults;
 mod detect;
 mod form;
@@ -51,6 +52,7 @@ mod words;
 
 pub use address::{AddressPolicy, KeptAddress, UnknownAddressPolicy, truncate};
 pub use builder::{RedactorBuilder, RedactorError};
+pub use client::{ForwardedHeader, PeerAddr};
 pub use json::JsonShape;
 pub use keys::{Keys, KeysError, KeysErrorKind};
 pub use log::{FieldLog, Method, Redaction, Redactions};

@@ -158,6 +158,12 @@ impl Cursor {
 }
 
 impl LiveCursor {
+    /// Makes the cursor that stands behind the whole of the ledger's entry at `position`.
+    #[must_use]
+    pub const fn behind(position: i64, now: Timestamp) -> Self {
+        Self { position, k: u32::MAX, now }
+    }
+
     /// Writes the cursor for whoever may use it with what it is bound to.
     #[must_use]
     pub fn seal(&self, key: &[u8; 32], binding: Binding) -> String {

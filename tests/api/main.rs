@@ -6,6 +6,7 @@
 mod support;
 
 mod records;
+mod watch;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]

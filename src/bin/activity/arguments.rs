@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tower_activity::access::Permission;
@@ -21,21 +21,30 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// The store: `sqlite:activity.db`, `postgres://user@host/database`
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "ACTIVITY_STORE",
-        default_value = "sqlite:activity.db",
-        hide_env_values = true
-    )]
-    pub(crate) store: String,
+    ///
+    /// [default: sqlite:activity.db]
+    #[arg(long, global = true, value_name = "URL", env = "ACTIVITY_STORE", hide_env_values = true)]
+    store: Option<String>,
     /// The key file; beside a SQLite store by default
     #[arg(long, global = true, value_name = "FILE", env = "ACTIVITY_KEYS")]
     pub(crate) keys: Option<PathBuf>,
     /// How to print: a table on a terminal, JSON otherwise
     #[arg(long, global = true, value_enum)]
     pub(crate) output: Option<Output>,
+}
+
+impl Common {
+    /// Returns the URL of the store.
+    pub(crate) fn store(&self) -> &str {
+        self.store.as_deref().unwrap_or("sqlite:activity.db")
+    }
+
+    /// Names the store, unless the command line or the environment did.
+    pub(crate) fn store_or(&mut self, url: Option<String>) {
+        if self.store.is_none() {
+            self.store = url;
+        }
+    }
 }
 
 /// How to print.
@@ -49,6 +58,8 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     /// Brings the store's schema up to date
     Migrate(Migrate),
+    /// Runs a collector and API of its own, for services in any language
+    Serve(Serve),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
     Key(Key),
     /// Checks a rules file, or explains what it makes of a request
@@ -67,6 +78,26 @@ pub(crate) struct Migrate {
     /// Indexes that cost something with every record: `text`, `metadata`
     #[arg(long, value_delimiter = ',', value_name = "INDEX")]
     pub(crate) index: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Settings in TOML: listen, port, store, keys, rules, service, grace_seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The address to listen on; any but loopback takes an API key
+    ///
+    /// [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<IpAddr>,
+    /// The port; 0 takes a free one
+    ///
+    /// [default: 3000]
+    #[arg(long, env = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// The rules file, before the convention
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+    pub(crate) rules: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use rand::RngExt as _;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use tower_activity::{
     access::Permission,
     store::{AnyStore, ApiKey, Register as _},
@@ -14,6 +12,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Key, KeyCommand},
     out,
+    secret::Shown,
     store::Store,
     trouble::Trouble,
 };
@@ -36,25 +35,22 @@ async fn new(
     permissions: &[Permission],
     tenant: Option<String>,
 ) -> Result<ExitCode, Trouble> {
-    let mut rng = rand::rng();
-    let (id, secret): ([u8; 6], [u8; 32]) = (rng.random(), rng.random());
-    let (id, secret) = (hex(&id), hex(&secret));
+    let shown = Shown::generate();
     let key = ApiKey {
-        id: id.clone(),
+        id: shown.id().to_owned(),
         name: name.to_owned(),
-        hash: Sha256::digest(&secret).into(),
+        hash: shown.hash(),
         permissions: permissions.iter().map(ToString::to_string).collect(),
         tenant,
         created_at: SystemClock::default().now(),
         revoked_at: None,
     };
     store.add_api_key(&key).await?;
-    let shown = format!("ak_{id}_{secret}");
     if out::is_table(common) {
         println!("{shown}");
         eprintln!("This is the only time that it is shown; the store keeps its hash.");
     } else {
-        out::json(&json!({ "id": id, "key": shown }))?;
+        out::json(&json!({ "id": shown.id(), "key": shown.to_string() }))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,12 +88,4 @@ async fn revoke(store: &AnyStore, id: &str) -> Result<ExitCode, Trouble> {
     Err(Trouble::new(format!(
         "no key {id:?} that is not revoked yet; `activity key list` shows them"
     )))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,10 +4,13 @@
 //! line is wrong; 3 it could not run.
 
 mod arguments;
+mod diagnostics;
 mod key;
 mod migrate;
 mod out;
 mod rules;
+mod secret;
+mod serve;
 mod store;
 mod trouble;
 
@@ -32,6 +35,7 @@ async fn main() -> ExitCode {
 async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Trouble> {
     match command {
         Command::Migrate(arguments) => migrate::run(&common, &arguments).await,
+        Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),
         Command::Completions { shell } => Ok(arguments::completions(shell)),

@@ -15,7 +15,7 @@ pub(crate) enum Store {
 impl Store {
     /// Opens the store and brings its schema up to date.
     pub(crate) async fn open(common: &Common) -> Result<Self, Trouble> {
-        let url = &common.store;
+        let url = common.store();
         if is_postgres(url) {
             return Ok(Self::Postgres(PostgresStore::open(url).await?));
         }
@@ -39,10 +39,10 @@ impl Store {
 
 /// Returns where the keys lie: where `--keys` says, or beside a SQLite file.
 pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
-    if common.keys.is_some() || is_postgres(&common.store) {
+    if common.keys.is_some() || is_postgres(common.store()) {
         return common.keys.clone();
     }
-    let path = common.store.strip_prefix("sqlite:").unwrap_or(&common.store);
+    let path = common.store().strip_prefix("sqlite:").unwrap_or(common.store());
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
     let in_memory = path.is_empty() || path.contains(":memory:");
@@ -52,6 +52,16 @@ pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
 /// Reads the keys, where there are any to be found.
 pub(crate) fn keys(common: &Common) -> Result<Option<Keys>, Trouble> {
     Ok(keys_path(common).map(Keys::open).transpose()?)
+}
+
+/// Returns a store's URL without the password that it may hold.
+pub(crate) fn shown(url: &str) -> String {
+    match url.split('?').next().unwrap_or_default().split_once("://") {
+        Some((scheme, rest)) if is_postgres(url) => {
+            format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
+        }
+        _ => url.to_owned(),
+    }
 }
 
 fn is_postgres(url: &str) -> bool {

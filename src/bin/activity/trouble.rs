@@ -12,6 +12,10 @@ impl Trouble {
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
+
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        Self(with_causes(error))
+    }
 }
 
 impl fmt::Display for Trouble {

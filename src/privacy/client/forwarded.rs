@@ -22,7 +22,7 @@ pub enum ForwardedHeader {
     Single(HeaderName),
 }
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// One hop as a proxy wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 /// Returns the lines of a header, the last first: repeated lines are one list (RFC 9110, 5.3).
-pub(super) fn lines<'h>(
+pub(crate) fn lines<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'h [u8]> + 'h {
