@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod ingest;
 mod records;
 mod watch;
 

@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower_activity::{
     ActivityLayer, MemoryStore, Pipeline, SqliteStore,
     access::{self, Access, Denial, Grant, Permission, Permissions},
+    pipeline::PipelineBuilder,
     record::{Actor, Record},
     store::{Append, Batch, Maintain, Read, Register},
 };
@@ -129,9 +130,25 @@ impl<F: Fixture> Service<F> {
 
     /// Starts it with an app of one's own; the layer goes around it.
     pub(crate) async fn with(app: impl FnOnce(&Pipeline) -> Router) -> Self {
+        Self::made(|builder| builder, app).await
+    }
+
+    /// Starts it with a pipeline of one's own, open to whoever sends `x-test-caller`.
+    pub(crate) async fn set(
+        set: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,
+    ) -> Self {
+        let app =
+            |pipeline: &Pipeline| Router::new().nest("/activity", pipeline.router(by_header()));
+        Self::made(set, app).await
+    }
+
+    async fn made(
+        set: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,
+        app: impl FnOnce(&Pipeline) -> Router,
+    ) -> Self {
         let fixture = F::new().await;
         let store = fixture.open().await;
-        let pipeline = Arc::new(Pipeline::builder(store.clone()).start().await.unwrap());
+        let pipeline = Arc::new(set(Pipeline::builder(store.clone())).start().await.unwrap());
         let app = app(&pipeline).layer(ActivityLayer::new(pipeline.recorder()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
