@@ -70,7 +70,7 @@ async fn no_secret_reaches_the_store_in_any_field<F: Fixture>() {
         );
         assert!(refused["detail"].as_str().unwrap().len() < 250);
     }
-    assert!(answer["accepted"].as_u64().unwrap() > 250, "{}", answer["accepted"]);
+    assert!(answer["accepted"].as_u64().unwrap() > 220, "{}", answer["accepted"]);
     let stored = handed_in(&service.store).await;
     for record in &stored {
         let all = serde_json::to_string(record).unwrap();
