@@ -9,6 +9,7 @@ mod endless;
 mod errors;
 mod export;
 mod hostile;
+mod ingest;
 mod list;
 mod live;
 mod parameters;
