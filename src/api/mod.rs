@@ -17,13 +17,19 @@
 //! ```
 
 pub mod access;
+mod answer;
 mod builder;
 mod endpoint;
+mod fallback;
+mod index;
+mod list;
 mod origin;
+mod parameters;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod trails;
 mod watch;
 
 pub use builder::ApiBuilder;

@@ -1,11 +1,17 @@
 //! What goes wrong, as `application/problem+json` (RFC 9457).
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::rejection::PathRejection,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::access::Denial;
-use crate::store::StoreError;
+use crate::{query::CursorError, store::StoreError};
+
+/// The media type of problems.
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +64,22 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// A cursor of an order that the store answered in before, and does not any more.
+    pub(super) fn outdated_cursor() -> Self {
+        let detail =
+            "the list is in another order since the cursor was made; please begin again without it";
+        Self {
+            parameter: Some("cursor".to_owned()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail)
+        }
+    }
+
+    /// The store takes too long.
+    pub(super) fn out_of_time() -> Self {
+        let detail = "the store did not answer in time; please try again, or ask for less";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)
+    }
+
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
@@ -95,6 +117,20 @@ impl From<Denial> for Problem {
     }
 }
 
+impl From<CursorError> for Problem {
+    fn from(error: CursorError) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
+        Self { parameter: Some("cursor".to_owned()), ..problem }
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        let detail = "the path's percent-encoding is broken: decoded, all of it is UTF-8";
+        Self::new(StatusCode::BAD_REQUEST, "invalid-path", detail)
+    }
+}
+
 impl From<StoreError> for Problem {
     /// Says nothing of the database: its words go to the diagnostics.
     fn from(error: StoreError) -> Self {
@@ -107,7 +143,7 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_string(&self).unwrap_or_default();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(CONTENT_TYPE);
         let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
         let headers = response.headers_mut();
         if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {

@@ -2,14 +2,19 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, Request, State},
+    extract::{Path, State, rejection::PathRejection},
     routing::get,
 };
-use serde::Serialize;
+use http::request::Parts;
 
-use super::{problem::Problem, state::Api};
+use super::{
+    list::{self, Envelope},
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
+};
 use crate::{
-    query::{Filter, PageRequest},
+    query::Filter,
     record::{Record, RecordId},
     store::Read as _,
 };
@@ -18,47 +23,26 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route("/records", get(list)).route("/records/{id}", get(one))
 }
 
-/// The envelope of every list.
-#[derive(Debug, Serialize)]
-struct List {
-    records: Vec<Record>,
-}
-
-async fn list(
-    State(api): State<Api>,
-    Query(parameters): Query<Vec<(String, String)>>,
-    request: Request,
-) -> Result<Json<List>, Problem> {
-    let grant = api.grant(&request.into_parts().0).await?;
-    let mut filter = Filter::new();
-    let mut limit = 50;
-    for (name, value) in parameters {
-        if name == "limit" {
-            limit =
-                value.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(
-                    || Problem::parameter("limit", "`limit` is a number from 1 to 1000"),
-                )?;
-        } else {
-            filter = filter
-                .any_of(&name, value.split(','))
-                .map_err(|error| Problem::parameter(&name, error.to_string()))?;
-        }
-    }
-    let filter = filter.and(api.scope(&grant)?);
-    let page = api.store()?.records(&filter, &PageRequest::newest(limit)).await?;
-    Ok(Json(List { records: page.records }))
+async fn list(State(api): State<Api>, parts: Parts) -> Result<Json<Envelope>, Problem> {
+    let caller = api.caller(&parts).await?;
+    list::answer(&api, &caller, Parameters::of(&parts)?, Filter::new()).await
 }
 
 async fn one(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    request: Request,
+    id: Result<Path<String>, PathRejection>,
+    parts: Parts,
 ) -> Result<Json<Record>, Problem> {
-    let grant = api.grant(&request.into_parts().0).await?;
-    let scope = api.scope(&grant)?;
+    let caller = api.caller(&parts).await?;
+    let scope = caller.scope()?;
+    Parameters::of(&parts)?.none()?;
     // Whatever the caller may not see is not there.
     let missing = || Problem::not_found("there is no such record");
+    let Path(id) = id?;
     let id: RecordId = id.parse().map_err(|_| missing())?;
-    let record = api.store()?.record(id).await?;
-    record.filter(|record| scope.matches(record)).map(Json).ok_or_else(missing)
+    let store = api.store()?;
+    let record = api.in_time(async { Ok(store.record(id).await?) }).await?;
+    let record = record.filter(|record| scope.matches(record)).ok_or_else(missing)?;
+    caller.showed(1);
+    Ok(Json(record))
 }

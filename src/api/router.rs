@@ -1,27 +1,30 @@
 //! The routes, put together.
 
-use axum::{Router, middleware, response::Response};
+use axum::{Router, middleware};
 
-use super::{records, state::Api, watch};
-use crate::pipeline::Unrecorded;
+use super::{answer, fallback, index, records, state::Api, trails, watch};
 
 /// Returns the routes and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
-    guarded(&api).layer(middleware::map_response(unrecorded)).with_state(api)
+    finished(guarded(&api, index::routes()).fallback(fallback::nothing), api)
 }
 
 /// Returns the routes alone.
 pub(super) fn routes(api: Api) -> Router {
-    guarded(&api).layer(middleware::map_response(unrecorded)).with_state(api)
+    finished(guarded(&api, Router::new()), api)
 }
 
-fn guarded(api: &Api) -> Router<Api> {
-    let guard = middleware::from_fn_with_state(api.clone(), watch::guard);
-    Router::new().merge(records::routes()).route_layer(guard)
+/// Every route is behind the guard, which goes by the table in [`endpoint`](super::endpoint).
+fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
+    Router::new()
+        .merge(index)
+        .merge(records::routes())
+        .merge(trails::routes())
+        // These two go on last: they cover the routes that are there.
+        .method_not_allowed_fallback(fallback::wrong_method)
+        .route_layer(middleware::from_fn_with_state(api.clone(), watch::guard))
 }
 
-/// Marks an answer: the log watches itself, and is not recorded a second time.
-async fn unrecorded<B>(mut response: Response<B>) -> Response<B> {
-    response.extensions_mut().insert(Unrecorded);
-    response
+fn finished(router: Router<Api>, api: Api) -> Router {
+    router.layer(middleware::from_fn(answer::finish)).with_state(api)
 }

@@ -297,6 +297,7 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             overflow: self.overflow,
             delivery: self.delivery,
+            call_deadline: self.call_deadline,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
@@ -305,6 +306,7 @@ impl<S: Append> PipelineBuilder<S> {
             watched: Watched::default(),
             runtime: runtime.clone(),
             stop: tokio::sync::watch::Sender::new(None),
+            hung_up: tokio::sync::watch::Sender::new(false),
         });
         let setup = Setup {
             batch: self.batch,

@@ -49,6 +49,8 @@ pub(super) struct Core {
     pub(super) overflow: Overflow,
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
     pub(super) delivery: Delivery,
+    /// How long a call to the store may take.
+    pub(super) call_deadline: Duration,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
@@ -59,6 +61,8 @@ pub(super) struct Core {
     pub(super) runtime: Handle,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
+    /// Becomes true when whoever listens has to go.
+    pub(super) hung_up: watch::Sender<bool>,
 }
 
 impl Core {
@@ -111,6 +115,7 @@ impl Core {
     /// Asks the writer to drain and end by `deadline`; of several deadlines the earliest holds.
     pub(super) fn ask_to_stop(&self, deadline: Instant) {
         self.queue.close();
+        self.hung_up.send_replace(true);
         self.stop.send_modify(|stop| *stop = Some(stop.map_or(deadline, |at| at.min(deadline))));
     }
 }

@@ -17,7 +17,8 @@ use std::{
 
 use futures_core::Stream;
 
-use crate::{query::Filter, record::Record};
+use super::commit::{Commit, CommitQueue, Commits};
+use crate::{ledger::Entry, query::Filter, record::Record};
 
 /// A subscriber that is further behind than this has lagged: about a second of a busy service.
 pub const DEFAULT_SUBSCRIPTION_CAPACITY: usize = 4_096;
@@ -27,9 +28,27 @@ const SUBSCRIPTION_BYTES: usize = 16 * 1024 * 1024;
 /// The subscribers, and the place where the writer publishes.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    subscribers: Mutex<Vec<Weak<Shared>>>,
-    /// Asked for each record, without a lock: mostly there are none.
+    listeners: Mutex<Listeners>,
+    /// Asked for each append, without a lock: mostly there are none.
     count: AtomicUsize,
+}
+
+/// Whoever listens, for as long as he keeps his end.
+#[derive(Debug, Default)]
+struct Listeners {
+    /// To single records.
+    records: Vec<Weak<Shared>>,
+    /// To whole commits.
+    commits: Vec<Weak<CommitQueue>>,
+}
+
+impl Listeners {
+    /// Forgets those who have gone, and returns how many are left.
+    fn tidy(&mut self) -> usize {
+        self.records.retain(|listener| listener.strong_count() > 0);
+        self.commits.retain(|listener| listener.strong_count() > 0);
+        self.records.len() + self.commits.len()
+    }
 }
 
 #[derive(Debug)]
@@ -57,29 +76,55 @@ enum Item {
 impl Feed {
     pub(super) fn subscribe(&self, filter: Filter, capacity: usize) -> Subscription {
         let shared = Arc::new(Shared { filter, capacity, inner: Mutex::default() });
-        let mut subscribers = lock(&self.subscribers);
-        subscribers.retain(|subscriber| subscriber.strong_count() > 0);
-        subscribers.push(Arc::downgrade(&shared));
-        self.count.store(subscribers.len(), Ordering::Release);
+        let mut listeners = lock(&self.listeners);
+        listeners.records.push(Arc::downgrade(&shared));
+        self.count.store(listeners.tidy(), Ordering::Release);
         Subscription { shared }
     }
 
+    /// Returns whole commits from now on, with their places in the ledger.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the live stream"))]
+    pub(super) fn commits(&self) -> Commits {
+        let queue = Arc::new(CommitQueue::default());
+        let mut listeners = lock(&self.listeners);
+        listeners.commits.push(Arc::downgrade(&queue));
+        self.count.store(listeners.tidy(), Ordering::Release);
+        Commits::new(queue)
+    }
+
     /// Hands on what one append has committed, and gives back what nobody keeps.
+    ///
+    /// `entries` are what the append left in the ledger; none when that is not known.
     pub(super) fn publish(
         &self,
         mut committed: Vec<Box<Record>>,
+        entries: &[Entry],
         give_back: impl Fn(Box<Record>),
     ) -> Vec<Box<Record>> {
         if self.count.load(Ordering::Acquire) == 0 {
             committed.drain(..).for_each(give_back);
             return committed;
         }
-        let subscribers: Vec<_> = {
-            let mut subscribers = lock(&self.subscribers);
-            subscribers.retain(|subscriber| subscriber.strong_count() > 0);
-            self.count.store(subscribers.len(), Ordering::Release);
-            subscribers.iter().filter_map(Weak::upgrade).collect()
+        let (subscribers, queues): (Vec<_>, Vec<_>) = {
+            let mut listeners = lock(&self.listeners);
+            self.count.store(listeners.tidy(), Ordering::Release);
+            (
+                listeners.records.iter().filter_map(Weak::upgrade).collect(),
+                listeners.commits.iter().filter_map(Weak::upgrade).collect(),
+            )
         };
+        if !queues.is_empty() {
+            let mut records: Vec<_> = committed.drain(..).map(|record| Arc::new(*record)).collect();
+            if let Some(commit) = Commit::new(&records, entries) {
+                queues.iter().for_each(|queue| queue.push(&commit));
+            }
+            records.sort_by_key(|record| record.occurred_at);
+            for record in &records {
+                let wanted = subscribers.iter().filter(|s| s.filter.matches(record));
+                wanted.for_each(|subscriber| subscriber.push(record));
+            }
+            return committed;
+        }
         // Stable: what occurred in the same microsecond stays in the order of its numbers.
         committed.sort_by_key(|record| record.occurred_at);
         for record in committed.drain(..) {
@@ -97,7 +142,9 @@ impl Feed {
 
     /// Ends every subscription once it has been read to its end.
     pub(super) fn end(&self) {
-        for subscriber in lock(&self.subscribers).drain(..).filter_map(|s| s.upgrade()) {
+        let listeners = std::mem::take(&mut *lock(&self.listeners));
+        listeners.commits.iter().filter_map(Weak::upgrade).for_each(|queue| queue.end());
+        for subscriber in listeners.records.iter().filter_map(Weak::upgrade) {
             let waker = {
                 let mut inner = lock(&subscriber.inner);
                 inner.ended = true;
@@ -202,7 +249,7 @@ impl Stream for Subscription {
 }
 
 /// Takes a lock that guards plain data: whatever a panic elsewhere left is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -219,7 +266,7 @@ mod tests {
     fn publish(feed: &Feed, actions: &[&str]) -> usize {
         let back = std::cell::Cell::new(0);
         let records = actions.iter().map(|action| record(action)).collect();
-        let emptied = feed.publish(records, |_| back.set(back.get() + 1));
+        let emptied = feed.publish(records, &[], |_| back.set(back.get() + 1));
         assert!(emptied.is_empty());
         back.get()
     }
@@ -273,8 +320,12 @@ mod tests {
             record.occurred_at = crate::time::Timestamp::from_micros(micros);
             record
         };
-        feed.publish(vec![at("order", 2), at("pay", 3), at("login", 1), at("ship", 3)], |_| {});
-        feed.publish(vec![at("late", 0)], |_| {});
+        feed.publish(
+            vec![at("order", 2), at("pay", 3), at("login", 1), at("ship", 3)],
+            &[],
+            |_| {},
+        );
+        feed.publish(vec![at("late", 0)], &[], |_| {});
         feed.end();
         assert_eq!(texts(&mut all).await, ["login", "order", "pay", "ship", "late"]);
     }
@@ -289,7 +340,7 @@ mod tests {
             record
         };
         for _ in 0..2 {
-            feed.publish((0..10).map(|_| large()).collect(), |_| {});
+            feed.publish((0..10).map(|_| large()).collect(), &[], |_| {});
             let mut kept = 0;
             while kept < 3 {
                 assert!(slow.next().await.unwrap().is_ok());

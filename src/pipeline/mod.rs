@@ -49,6 +49,7 @@
 mod admit;
 mod batcher;
 mod builder;
+mod commit;
 mod core;
 mod feed;
 mod fold;
@@ -76,6 +77,8 @@ pub use builder::{
     DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
     DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
+#[cfg(feature = "api")]
+pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use recorder::AdmitWait;

@@ -9,6 +9,8 @@ use tokio::{
     time::timeout_at,
 };
 
+#[cfg(feature = "api")]
+use super::commit::CommitSource;
 use super::{
     builder::PipelineBuilder,
     core::{Core, deadline_in},
@@ -93,6 +95,32 @@ impl Pipeline {
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Subscription {
         self.core.feed.subscribe(filter, DEFAULT_SUBSCRIPTION_CAPACITY)
+    }
+
+    /// Returns where whole commits come from, for those who follow the ledger.
+    #[cfg(feature = "api")]
+    pub(crate) fn commits(&self) -> CommitSource {
+        CommitSource::new(Arc::clone(&self.core))
+    }
+
+    /// Ends whatever goes on for as long as somebody listens: the live sessions of the API. Whoever comes
+    /// afterwards is turned away.
+    ///
+    /// [`shutdown`](Self::shutdown) does it too; but a server that stops in good order waits for its answers
+    /// to end, and a stream of events does not end by itself. Call it as soon as the server is to stop:
+    ///
+    /// ```
+    /// # use tower_activity::Pipeline;
+    /// # async fn signal() {}
+    /// # async fn stopping(activity: &Pipeline) {
+    /// // axum::serve(listener, app).with_graceful_shutdown(async move {
+    /// signal().await;
+    /// activity.hang_up();
+    /// // })
+    /// # }
+    /// ```
+    pub fn hang_up(&self) {
+        self.core.hung_up.send_replace(true);
     }
 
     /// Waits until all that was accepted before the call is stored, or counted as lost.

@@ -283,6 +283,12 @@ impl Recorder {
         self.core.privacy.addresses[category_index(category)]
     }
 
+    /// Returns how long a call to the store may take.
+    #[cfg(feature = "api")]
+    pub(crate) fn call_deadline(&self) -> std::time::Duration {
+        self.core.call_deadline
+    }
+
     /// Returns the clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.core.clock

@@ -160,10 +160,10 @@ impl<S: Append> Writer<S> {
             match bounded(call, "append a batch", self.link.call_deadline, &mut self.link.stop)
                 .await
             {
-                Ok(_appended) => {
+                Ok(appended) => {
                     self.link.appender = Some(appender);
                     self.link.succeeded();
-                    self.settled(count);
+                    self.settled(count, &appended.entries);
                 }
                 Err(Cut::Stopped) => return Err(Stopped),
                 Err(Cut::Store(error)) => {
@@ -220,7 +220,8 @@ impl<S: Append> Writer<S> {
         }
         self.link.appender = Some(appender);
         if (first..=last).contains(&position) {
-            self.settled(usize::try_from(position - first + 1).unwrap_or(0));
+            // The answer that named its entries never came.
+            self.settled(usize::try_from(position - first + 1).unwrap_or(0), &[]);
         } else {
             self.begin_anew(first - 1, position);
         }

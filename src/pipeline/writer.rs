@@ -28,7 +28,7 @@ use super::{
     settle::{Link, Stopped},
     tally::DropReason,
 };
-use crate::{record::Record, store::Append};
+use crate::{ledger::Entry, record::Record, store::Append};
 
 /// While there is work, the writer looks into the queue this often instead of being woken.
 const TICK: Duration = Duration::from_millis(1);
@@ -315,8 +315,9 @@ impl<S: Append> Writer<S> {
         Ok(())
     }
 
-    /// Counts `count` records at the front of the batch as stored, and hands them on.
-    pub(super) fn settled(&mut self, count: usize) {
+    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
+    /// that they have in the ledger.
+    pub(super) fn settled(&mut self, count: usize, entries: &[Entry]) {
         let (mut stored, mut own, mut gaps) = (0, 0, 0);
         for record in &self.batch[..count.min(self.batch.len())] {
             if own::is_own(record) {
@@ -331,7 +332,8 @@ impl<S: Append> Writer<S> {
         self.unsure = self.unsure.saturating_sub(count);
         let left = self.batch.split_off(count.min(self.batch.len()));
         let settled = std::mem::replace(&mut self.batch, left);
-        let emptied = self.core.feed.publish(settled, |record| self.core.pool.put_settled(record));
+        let emptied =
+            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
         if self.batch.is_empty() {
             // The larger buffer stays in use.
             self.batch = emptied;

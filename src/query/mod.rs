@@ -2,6 +2,8 @@
 //! same meaning.
 
 mod aggregate;
+mod cursor;
+mod digest;
 mod evaluate;
 mod expr;
 mod filter;
@@ -10,6 +12,8 @@ mod pattern;
 mod text;
 
 pub use aggregate::{Aggregate, Aggregated, ByOutcome, Counter};
+pub use cursor::{Cursor, CursorError, LiveCursor, Sealed};
+pub use digest::Binding;
 pub use expr::{Expr, Side, Test, Wanted, folds_case};
 pub use filter::{Filter, UnknownField};
 pub use page::{Count, Direction, Keyset, Page, PageRequest, Place, Relation, TextSearch, Total};

@@ -35,6 +35,38 @@ pub enum Place {
     Committed(i64),
 }
 
+impl Place {
+    /// Returns the next place in a direction: what lies strictly beyond *that*, going back, begins with what
+    /// is here.
+    #[must_use]
+    pub fn step(self, direction: Direction) -> Self {
+        match (self, direction) {
+            (Self::Committed(number), Direction::Older) => {
+                Self::Committed(number.saturating_sub(1))
+            }
+            (Self::Committed(number), Direction::Newer) => {
+                Self::Committed(number.saturating_add(1))
+            }
+            (Self::Occurred(Keyset { occurred_at, id }), direction) => {
+                let id = u128::from_be_bytes(*id.as_bytes());
+                let micros = occurred_at.as_micros();
+                let (id, micros) = match direction {
+                    Direction::Older => match id.checked_sub(1) {
+                        Some(id) => (id, micros),
+                        None => (u128::MAX, micros.saturating_sub(1)),
+                    },
+                    Direction::Newer => match id.checked_add(1) {
+                        Some(id) => (id, micros),
+                        None => (0, micros.saturating_add(1)),
+                    },
+                };
+                let occurred_at = Timestamp::from_micros(micros);
+                Self::Occurred(Keyset { occurred_at, id: RecordId::from_bytes(id.to_be_bytes()) })
+            }
+        }
+    }
+}
+
 /// Which way pages go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Direction {
@@ -161,4 +193,23 @@ pub enum Count {
 impl Count {
     /// An exact count stops here: counting on would read the whole log.
     pub const CAP: u64 = 10_000;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_to_the_very_next_place() {
+        let place = |micros, id: u128| {
+            let id = RecordId::from_bytes(id.to_be_bytes());
+            Place::Occurred(Keyset { occurred_at: Timestamp::from_micros(micros), id })
+        };
+        assert_eq!(place(5, 7).step(Direction::Older), place(5, 6));
+        assert_eq!(place(5, 0).step(Direction::Older), place(4, u128::MAX));
+        assert_eq!(place(5, u128::MAX).step(Direction::Newer), place(6, 0));
+        for place in [place(i64::MIN, 0), place(5, 7), Place::Committed(9)] {
+            assert_eq!(place.step(Direction::Newer).step(Direction::Older), place);
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod suite;
 mod canonical;
 mod memory;
 mod records;
+mod register;
 
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -3,6 +3,7 @@
 mod bouncer;
 mod faults;
 mod leaves;
+mod register;
 mod schema;
 mod settings;
 

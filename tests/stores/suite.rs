@@ -13,7 +13,9 @@ use tower_activity::{
     pipeline::Pipeline,
     query::{Filter, Keyset, PageRequest},
     record::{Actor, Canonical, Record, RecordId, WriterId},
-    store::{Append, Appended, Appender, Batch, Maintain, Read, StoreError, StoreErrorKind},
+    store::{
+        Append, Appended, Appender, Batch, Maintain, Read, Register, StoreError, StoreErrorKind,
+    },
     time::Timestamp,
 };
 
@@ -21,7 +23,7 @@ use crate::records::{self, NOON, full, hostile, ordinary, stream};
 
 /// A place for a store, empty at first, and cleaned up when dropped.
 pub(crate) trait Fixture: Send + Sync + Sized + 'static {
-    type Store: Append + Read + Maintain + Clone;
+    type Store: Append + Read + Maintain + Register + Clone;
 
     fn new() -> impl Future<Output = Self> + Send;
 
@@ -55,7 +57,23 @@ macro_rules! suite {
             a_record_that_is_recorded_twice_holds_up_nothing,
             whatever_time_a_record_claims_it_is_found_by_its_id,
         );
+        suite!(@register $fixture:
+            a_key_is_claimed_once_and_done_when_it_is_settled,
+            a_key_that_is_released_can_be_claimed_again_at_once,
+            a_claim_of_the_dead_is_taken_over_under_its_id,
+            a_key_twice_in_one_call_is_busy_the_second_time,
+            as_many_keys_as_anybody_hands_in_are_claimed_in_their_order,
+            of_many_claimants_exactly_one_gets_the_key,
+            old_keys_are_forgotten,
+            api_keys_are_kept_listed_and_revoked_once,
+        );
     };
+    (@register $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::register::$fact::<$fixture>().await;
+        }
+    )*};
     (@facts $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {

@@ -3,16 +3,18 @@
 use std::{
     error,
     fmt::{self, Write as _},
+    future::poll_fn,
     str::FromStr,
 };
 
-use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, raw_sql};
+use sqlx::{AssertSqlSafe, Either, PgConnection, Row as _, postgres::PgRow, raw_sql};
 
 use super::{
     column::COLUMNS,
     encode,
     error::is_duplicate,
-    leaf::{leaf_name, text_literal},
+    leaf::leaf_name,
+    literal::text_literal,
     store::{Access, Failure, Limits, PostgresStore},
 };
 use crate::{
@@ -234,7 +236,12 @@ async fn commit(
          from activity.ledger_entries where writer_id = {writer_id} \
          and first_seq between {first_seq} and {last_seq} order by first_seq",
     );
-    let rows = raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    let rows = committed(connection, sql).await?;
+    // The rows are there, whatever is wrong with the reply: never bad data, but an outcome to ask for.
+    let unread = |source: Failure| match source {
+        Failure::Database(source) => Failure::new(StoreErrorKind::Transient, source),
+        Failure::Kind(_, source) => Failure::Kind(StoreErrorKind::Transient, source),
+    };
     if rows.len() != entries.len() {
         return Err(Failure::new(
             StoreErrorKind::Transient,
@@ -249,7 +256,27 @@ async fn commit(
             committed_at: parsed(row, 2)?,
         })
     });
-    Ok(Appended { entries: sealed.collect::<Result<_, _>>()? })
+    Ok(Appended { entries: sealed.collect::<Result<_, _>>().map_err(unread)? })
+}
+
+/// Runs INSERT, COMMIT and a SELECT, and returns the rows of the last.
+///
+/// An error after the COMMIT says nothing about the batch, of whatever class it is.
+async fn committed(connection: &mut PgConnection, sql: String) -> Result<Vec<PgRow>, Failure> {
+    const INSERT_AND_COMMIT: usize = 2;
+    let mut replies = raw_sql(AssertSqlSafe(sql)).fetch_many(connection);
+    let (mut rows, mut done) = (Vec::new(), 0);
+    while let Some(reply) = poll_fn(|context| replies.as_mut().poll_next(context)).await {
+        match reply {
+            Ok(Either::Left(_)) => done += 1,
+            Ok(Either::Right(row)) => rows.push(row),
+            Err(source) if done >= INSERT_AND_COMMIT => {
+                return Err(Failure::new(StoreErrorKind::Transient, source));
+            }
+            Err(source) => return Err(source.into()),
+        }
+    }
+    Ok(rows)
 }
 
 fn push_values(sql: &mut String, index: usize, entry: &NewEntry) {

@@ -72,6 +72,39 @@ pub(super) fn integer(row: &PgRow, index: usize) -> Result<i64, sqlx::Error> {
     bigint(bytes).ok_or_else(|| malformed(index, "not a bigint"))
 }
 
+/// Reads the cells of a row that is not a record.
+pub(super) trait Cells {
+    /// Reads text that may be absent.
+    fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error>;
+    /// Reads an array of text.
+    fn texts(&self, index: usize) -> Result<Vec<String>, sqlx::Error>;
+    /// Reads exactly so many bytes: a digest, or a UUID.
+    fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], sqlx::Error>;
+    /// Reads a moment that may be absent.
+    fn moment(&self, index: usize) -> Result<Option<Timestamp>, sqlx::Error>;
+}
+
+impl Cells for PgRow {
+    fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error> {
+        let bytes = raw(self, index)?;
+        bytes
+            .map(|bytes| std::str::from_utf8(bytes).map_err(|source| malformed(index, source)))
+            .transpose()
+    }
+
+    fn texts(&self, index: usize) -> Result<Vec<String>, sqlx::Error> {
+        self.try_get_unchecked(index)
+    }
+
+    fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], sqlx::Error> {
+        exactly(index, raw(self, index)?.unwrap_or_default())
+    }
+
+    fn moment(&self, index: usize) -> Result<Option<Timestamp>, sqlx::Error> {
+        moment(self, index)
+    }
+}
+
 /// Reads a moment that may be absent.
 pub(super) fn moment(row: &PgRow, index: usize) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(raw(row, index)?.and_then(bigint).map(from_postgres))

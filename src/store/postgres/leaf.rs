@@ -24,15 +24,6 @@ pub(super) fn leaf_name(month: Month, class: &str) -> String {
     name
 }
 
-/// Returns an SQL expression for any text, which no setting of the server can read otherwise.
-pub(super) fn text_literal(text: &str) -> String {
-    // A constant where it can be, so that leaves are left out when a statement is planned.
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte)) {
-        return format!("'{text}'");
-    }
-    format!("convert_from(decode('{}', 'hex'), 'UTF8')", hex(text.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,12 +36,5 @@ mod tests {
             let name = leaf_name(month, class);
             assert!(name.starts_with("records_2026_01_x_") && name.len() == 50, "{name}");
         }
-    }
-
-    #[test]
-    fn a_literal_holds_no_quote_of_the_text() {
-        assert_eq!(text_literal("activity"), "'activity'");
-        assert_eq!(text_literal("a'b"), "convert_from(decode('612762', 'hex'), 'UTF8')");
-        assert_eq!(text_literal(""), "''");
     }
 }

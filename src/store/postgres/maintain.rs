@@ -105,7 +105,7 @@ impl Maintain for PostgresStore {
     }
 
     async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
-        Err(super::register::unready())
+        Err(StoreError::new(crate::store::StoreErrorKind::Configuration, "make an index"))
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../../migrations/postgres/0002_ledger.sql")),
     (3, include_str!("../../../migrations/postgres/0003_leaves.sql")),
     (4, include_str!("../../../migrations/postgres/0004_views.sql")),
+    (5, include_str!("../../../migrations/postgres/0005_register.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -30,6 +30,7 @@ mod decode;
 mod encode;
 mod error;
 mod leaf;
+mod literal;
 mod maintain;
 mod migrations;
 mod read;

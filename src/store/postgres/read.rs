@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, query};
 use super::{
     column::COLUMNS,
     decode::{self, ENTRY_COLUMNS},
-    leaf::text_literal,
+    literal::{text_literal, time_literal},
     store::{Failure, PostgresStore},
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
         Maintain as _, Read, Snapshot, StoreError, StoreErrorKind,
         scan::{self, Candidates},
     },
-    time::Timestamp,
 };
 
 impl PostgresStore {
@@ -232,19 +231,6 @@ fn bounded(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Returns an SQL literal: a constant, so that leaves are left out when the statement is planned.
-fn time_literal(at: Timestamp) -> String {
-    /// 0001-01-01 and 9999-12-30: between them, what we write is what Postgres reads.
-    const RANGE: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_128_000_000_000;
-    if at.as_micros() < RANGE.start {
-        "'-infinity'::timestamptz".to_owned()
-    } else if at.as_micros() >= RANGE.end {
-        "'infinity'::timestamptz".to_owned()
-    } else {
-        format!("'{at}'::timestamptz")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,13 +255,5 @@ mod tests {
         let filter = Filter::new().any_of("action", ["\0"]).unwrap();
         let (sql, values, _) = page(&filter, Direction::Older, None, 1);
         assert!(sql.contains("and false") && values.is_empty());
-    }
-
-    #[test]
-    fn the_ends_of_time_are_literals_too() {
-        assert_eq!(time_literal(Timestamp::from_micros(i64::MIN)), "'-infinity'::timestamptz");
-        assert_eq!(time_literal(Timestamp::from_micros(i64::MAX)), "'infinity'::timestamptz");
-        let last = Timestamp::from_micros(253_402_128_000_000_000 - 1);
-        assert_eq!(time_literal(last), "'9999-12-29T23:59:59.999999Z'::timestamptz");
     }
 }

@@ -98,6 +98,12 @@ impl PostgresStore {
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
+    /// Begins a transaction that changes something beside the log, under the limits.
+    pub(super) async fn writing(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let begin = self.limits().begin(Access::AsAllowed);
+        self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+
     /// Runs `call` under the deadline, and sorts its error; `doing` as in "append a batch".
     pub(super) async fn bounded<T>(
         &self,

@@ -17,8 +17,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../../../migrations/sqlite/0001_records.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../../../migrations/sqlite/0001_records.sql") },
+    Migration { version: 2, sql: include_str!("../../../migrations/sqlite/0002_register.sql") },
+];
 
 /// Between these two stands what the runner executes inside a transaction of its own.
 const BEGIN: &str = "\nBEGIN IMMEDIATE;\n";

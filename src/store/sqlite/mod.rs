@@ -39,6 +39,7 @@ mod read;
 mod register;
 mod rows;
 mod store;
+mod write;
 
 pub use append::SqliteAppender;
 pub use store::SqliteStore;

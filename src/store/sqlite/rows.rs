@@ -215,7 +215,7 @@ fn month(text: &str) -> Option<Month> {
     Some(Month::from_index(year.checked_mul(12)?.checked_add(month - 1)?))
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
+pub(super) fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
     bytes.try_into().map_err(decode)
 }
 

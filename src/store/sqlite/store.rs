@@ -12,6 +12,7 @@ use super::{
     error::store_error,
     location::{self, open_error},
     migrations,
+    write::Writers,
 };
 use crate::{
     record::WriterId,
@@ -46,6 +47,7 @@ pub(super) const STREAMS: &str = "\
 pub struct SqliteStore {
     options: Arc<SqliteConnectOptions>,
     pool: SqlitePool,
+    writers: Writers,
     clock: Arc<dyn Clock>,
 }
 
@@ -102,7 +104,12 @@ impl SqliteStore {
     }
 
     fn over(options: SqliteConnectOptions, pool: SqlitePool) -> Self {
-        Self { options: Arc::new(options), pool, clock: Arc::new(SystemClock::default()) }
+        Self {
+            options: Arc::new(options),
+            pool,
+            writers: Writers::default(),
+            clock: Arc::new(SystemClock::default()),
+        }
     }
 
     /// Takes the times of commits from `clock`. Defaults to the system's.
@@ -112,11 +119,20 @@ impl SqliteStore {
         self
     }
 
-    /// Closes the connections that read, and waits for them.
+    /// Closes every connection but those of the appenders, and waits for them.
     ///
     /// Whoever wants the file to be whole without the files beside it closes the appenders first.
     pub async fn close(&self) {
+        self.writers.close().await;
         self.pool.close().await;
+    }
+
+    pub(super) fn options(&self) -> &SqliteConnectOptions {
+        &self.options
+    }
+
+    pub(super) const fn writers(&self) -> &Writers {
+        &self.writers
     }
 
     pub(super) const fn pool(&self) -> &SqlitePool {

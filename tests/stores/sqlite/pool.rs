@@ -8,6 +8,7 @@ use tower_activity::store::sqlite::SqliteStore;
 use super::InFile;
 use crate::{
     records::stream,
+    register,
     suite::{self, Fixture, all, append},
 };
 
@@ -59,6 +60,8 @@ async fn keeps_the_promises_of_a_store<F: Fixture>() {
     suite::migrating_again_changes_nothing::<F>().await;
     suite::storage_and_streams_add_up::<F>().await;
     suite::a_record_that_is_recorded_twice_holds_up_nothing::<F>().await;
+    register::a_key_is_claimed_once_and_done_when_it_is_settled::<F>().await;
+    register::api_keys_are_kept_listed_and_revoked_once::<F>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

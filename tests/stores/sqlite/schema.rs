@@ -1,5 +1,7 @@
 //! The schema: its migrations, its triggers and its views.
 
+use std::fs;
+
 use rusqlite::{Connection, params};
 use tower_activity::{
     record::{Canonical, Group, Kind, Record, Seal},
@@ -12,7 +14,14 @@ use crate::{
     suite::{Fixture as _, all, append},
 };
 
-const FIRST: &str = include_str!("../../../migrations/sqlite/0001_records.sql");
+/// The files in `migrations/sqlite`, in their order.
+fn migrations() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort_unstable();
+    files.into_iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+}
 
 /// Everything that the schema consists of, and the migrations but for their time.
 fn state(connection: &Connection) -> Vec<[String; 4]> {
@@ -37,7 +46,9 @@ fn state(connection: &Connection) -> Vec<[String; 4]> {
 async fn migrations_by_hand_leave_the_same_state() {
     let (by_store, by_hand) = (InFile::new().await, InFile::new().await);
     drop(by_store.open().await);
-    by_hand.by_hand().execute_batch(FIRST).unwrap();
+    for migration in migrations() {
+        by_hand.by_hand().execute_batch(&migration).unwrap();
+    }
     let state_by_hand = state(&by_hand.by_hand());
     assert!(state_by_hand.len() > 15);
     assert_eq!(state(&by_store.by_hand()), state_by_hand);
@@ -48,13 +59,29 @@ async fn migrations_by_hand_leave_the_same_state() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_older_build_is_brought_up_to_date_with_what_is_in_it() {
+    let fixture = InFile::new().await;
+    fixture.by_hand().execute_batch(&migrations()[0]).unwrap();
+    let insert = "INSERT INTO activity_ledger VALUES \
+         (1, 1, 42, 1, 7, 7, '2026-05', 'activity', 0, 0, zeroblob(32), 1)";
+    fixture.by_hand().execute(insert, []).unwrap();
+    let store = fixture.open().await;
+    assert_eq!(store.head().await.unwrap(), 1);
+    let new = InFile::new().await;
+    drop(new.open().await);
+    assert_eq!(state(&fixture.by_hand()), state(&new.by_hand()));
+}
+
+#[tokio::test]
 async fn a_migration_applied_twice_by_hand_is_refused_whole() {
     let fixture = InFile::new().await;
     let store = fixture.open().await;
     append(&store, &stream(1, 1..=3)).await.unwrap();
     let before = state(&fixture.by_hand());
-    fixture.by_hand().execute_batch(FIRST).unwrap_err();
-    assert_eq!(state(&fixture.by_hand()), before);
+    for migration in migrations() {
+        fixture.by_hand().execute_batch(&migration).unwrap_err();
+        assert_eq!(state(&fixture.by_hand()), before);
+    }
     assert_eq!(all(&store).await.len(), 3);
 }
 
@@ -74,15 +101,17 @@ async fn processes_that_start_at_once_migrate_once() {
         .by_hand()
         .query_row("SELECT count(*) FROM activity_migrations", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(migrations, 1);
+    assert_eq!(migrations as usize, self::migrations().len());
 }
 
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_refused_in_one_sentence() {
     let fixture = InFile::new().await;
     drop(fixture.open().await);
-    let newer = "INSERT INTO activity_migrations VALUES (2, 'later', 'cafe', 0)";
-    fixture.by_hand().execute(newer, []).unwrap();
+    let known = migrations().len();
+    let newer =
+        format!("INSERT INTO activity_migrations VALUES ({}, 'later', 'cafe', 0)", known + 1);
+    fixture.by_hand().execute(&newer, []).unwrap();
     let before = state(&fixture.by_hand());
 
     let refused = SqliteStore::open(&fixture.path()).await.unwrap_err();
@@ -90,9 +119,10 @@ async fn a_store_of_a_newer_version_is_refused_in_one_sentence() {
     assert_eq!(
         refused.to_string(),
         format!(
-            "could not open the store `{}`: it has schema version 2, and this build knows versions \
-             up to 1; use a newer build, or another file",
-            fixture.path()
+            "could not open the store `{}`: it has schema version {}, and this build knows versions \
+             up to {known}; use a newer build, or another file",
+            fixture.path(),
+            known + 1
         )
     );
     assert_eq!(state(&fixture.by_hand()), before);

@@ -1,0 +1,207 @@
+//! Questions to a full log: ours against the naive one (one table, an index on each column, OFFSET,
+//! COUNT(*)), which holds the same records in a database of the same kind.
+//!
+//! `scripts/bench reading --store sqlite --rows 2000000`, `scripts/bench reading --store postgres --rows 10000000`
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod naive;
+mod ours;
+mod skewed;
+
+use std::time::{Duration, Instant};
+
+use common::{argument, is_test, quantile};
+use ours::Ours;
+use tower_activity::{
+    PostgresStore, SqliteStore,
+    store::{Appender as _, Batch},
+};
+
+/// Rows of a page.
+const PAGE: usize = 50;
+
+/// What is asked, of both. The number picks other values each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Newest,
+    ByActor,
+    ByEntity,
+    ActionInDay,
+    ByTenant,
+    ByAddress,
+    Deep,
+    RareWord,
+    CommonWord,
+    CountOfAction,
+    StatsDay,
+    StatsAll,
+    Facets,
+}
+
+impl Question {
+    const ALL: [Self; 13] = [
+        Self::Newest,
+        Self::ByActor,
+        Self::ByEntity,
+        Self::ActionInDay,
+        Self::ByTenant,
+        Self::ByAddress,
+        Self::Deep,
+        Self::RareWord,
+        Self::CommonWord,
+        Self::CountOfAction,
+        Self::StatsDay,
+        Self::StatsAll,
+        Self::Facets,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "newest page",
+            Self::ByActor => "page by actor",
+            Self::ByEntity => "page by entity",
+            Self::ActionInDay => "page by action and day",
+            Self::ByTenant => "page by tenant",
+            Self::ByAddress => "page by address",
+            Self::Deep => "page in the middle of the log",
+            Self::RareWord => "page by a rare word",
+            Self::CommonWord => "page by a common word",
+            Self::CountOfAction => "count of an action",
+            Self::StatsDay => "stats, last day",
+            Self::StatsAll => "stats, all time",
+            Self::Facets => "facets, all time",
+        }
+    }
+
+    /// Reading the whole log takes seconds: fewer rounds tell as much.
+    const fn is_slow_naively(self) -> bool {
+        matches!(
+            self,
+            Self::Deep
+                | Self::RareWord
+                | Self::CommonWord
+                | Self::CountOfAction
+                | Self::StatsAll
+                | Self::Facets
+        )
+    }
+}
+
+fn main() {
+    let rows = argument("--rows", if is_test() { 3_000 } else { 200_000 }) as u64;
+    let rounds = argument("--rounds", if is_test() { 1 } else { 21 });
+    let stores: Vec<String> = {
+        let mut args = std::env::args().skip_while(|arg| arg != "--store");
+        args.nth(1).map_or_else(|| vec!["sqlite".into(), "postgres".into()], |one| vec![one])
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for store in &stores {
+        match store.as_str() {
+            "sqlite" => runtime.block_on(sqlite(rows, rounds)),
+            "postgres" => match std::env::var("TEST_POSTGRES_URL") {
+                Ok(url) => runtime.block_on(postgres(&url, rows, rounds)),
+                Err(_) if is_test() => {
+                    println!("reading: Postgres is not run, TEST_POSTGRES_URL names no server");
+                }
+                Err(_) => {
+                    eprintln!(
+                        "reading: TEST_POSTGRES_URL names no server; `scripts/bench` starts one"
+                    );
+                    std::process::exit(1);
+                }
+            },
+            other => {
+                eprintln!("reading: --store {other} is unknown; there are sqlite and postgres");
+                std::process::exit(1);
+            }
+        }
+    }
+}
+
+async fn sqlite(rows: u64, rounds: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("activity.db");
+    let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+    fill(&store, rows).await;
+    let naive = naive::Sqlite::copy(&path, &folder.path().join("naive.db"));
+    ask(&mut Ours::new(store, rows), &mut naive::Naive::Sqlite(naive), rounds).await;
+}
+
+async fn postgres(url: &str, rows: u64, rounds: usize) {
+    let database = naive::Database::create(url).await;
+    let store =
+        PostgresStore::open(database.url()).await.unwrap().with_deadline(Duration::from_secs(600));
+    fill(&store, rows).await;
+    let naive = naive::Postgres::copy(database.url()).await;
+    let store = store.with_deadline(PostgresStore::DEFAULT_DEADLINE);
+    ask(&mut Ours::new(store, rows), &mut naive::Naive::Postgres(naive), rounds).await;
+    database.drop().await;
+}
+
+/// Appends the records, makes the text index, and folds everything.
+async fn fill<S>(store: &S, rows: u64)
+where
+    S: tower_activity::store::Append + tower_activity::store::Maintain,
+{
+    let begun = Instant::now();
+    let mut skewed = skewed::Skewed::new(rows);
+    let mut appender = store.connect().await.unwrap();
+    let (mut done, mut told) = (0_u64, Instant::now());
+    loop {
+        let batch = skewed.batch(5_000);
+        let Some(batch) = Batch::new(&batch) else { break };
+        appender.append(batch).await.unwrap();
+        done += batch.records().len() as u64;
+        if told.elapsed() > Duration::from_secs(20) {
+            println!("  {done} of {rows} rows, {} s", begun.elapsed().as_secs());
+            told = Instant::now();
+        }
+    }
+    println!("  {rows} rows in {:.0} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    store.make_index(tower_activity::store::Index::Text).await.unwrap();
+    println!("  text index in {:.0} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    println!("  rollups in {:.0} s", begun.elapsed().as_secs_f64());
+    let storage = store.storage().await.unwrap();
+    println!("  {} MiB", storage.bytes / 1024 / 1024);
+}
+
+/// Asks every question of both, interleaved, and prints medians with quartiles.
+async fn ask(ours: &mut Ours, naive: &mut naive::Naive, rounds: usize) {
+    println!("  {:34} {:>26} {:>30} {:>8}", "", "ours, ms", "naive, ms", "ratio");
+    for question in Question::ALL {
+        let rounds = if question.is_slow_naively() { rounds.min(5) } else { rounds };
+        let (mut us, mut them) = (Vec::new(), Vec::new());
+        let (mut found, mut found_naively) = (0, 0);
+        for round in 0..=rounds as u64 {
+            let begun = Instant::now();
+            found = ours.ask(question, round).await;
+            let took = begun.elapsed();
+            let begun = Instant::now();
+            found_naively = naive.ask(question, round).await;
+            let naively = begun.elapsed();
+            // The first warms both.
+            if round > 0 {
+                us.push(took.as_secs_f64() * 1e3);
+                them.push(naively.as_secs_f64() * 1e3);
+            }
+        }
+        let line = |samples: &[f64]| {
+            let q = |q| quantile(samples, q);
+            format!("{:>9.2} ({:.2}–{:.2})", q(0.5), q(0.25), q(0.75))
+        };
+        println!(
+            "  {:34} {:>26} {:>30} {:>7.0}x   found {found} and {found_naively}",
+            question.name(),
+            line(&us),
+            line(&them),
+            quantile(&them, 0.5) / quantile(&us, 0.5),
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The log that one writes in an afternoon: one table, an index on each column, OFFSET and COUNT(*). It holds
+//! the same records, copied out of ours.
+
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+use super::{
+    PAGE, Question,
+    ours::{actor, address, day, entity, tenant},
+    skewed::{COMMON, RARE},
+};
+
+const COLUMNS: [&str; 16] = [
+    "created_at",
+    "actor_id",
+    "actor_name",
+    "action",
+    "entity_type",
+    "entity_id",
+    "tenant_id",
+    "outcome",
+    "category",
+    "status",
+    "method",
+    "path",
+    "ip",
+    "user_agent",
+    "request_id",
+    "metadata",
+];
+
+/// Those that a hurried author puts an index on: each one that is filtered by.
+const INDEXED: [&str; 10] = [
+    "created_at",
+    "actor_id",
+    "action",
+    "entity_type",
+    "entity_id",
+    "tenant_id",
+    "outcome",
+    "category",
+    "ip",
+    "status",
+];
+
+pub enum Naive {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Naive {
+    pub async fn ask(&mut self, question: Question, n: u64) -> u64 {
+        let statements = statements(question, n, matches!(self, Self::Postgres(_)));
+        let mut found = 0;
+        for sql in statements {
+            found = match self {
+                Self::Sqlite(sqlite) => sqlite.ask(&sql),
+                Self::Postgres(postgres) => postgres.ask(sql).await,
+            };
+        }
+        found
+    }
+}
+
+/// Values are written out: they are our own.
+fn statements(question: Question, n: u64, postgres: bool) -> Vec<String> {
+    let time = |at: tower_activity::time::Timestamp| {
+        if postgres { format!("'{at}'") } else { at.as_micros().to_string() }
+    };
+    let page = |condition: String| {
+        vec![format!(
+            "select * from log where {condition} order by created_at desc limit {PAGE} offset 0"
+        )]
+    };
+    let like = if postgres { "metadata::text ilike" } else { "metadata like" };
+    let counts = |condition: &str, names: &[&str]| {
+        names
+            .iter()
+            .map(|name| {
+                format!(
+                    "select {name}, count(*) from log where {condition} group by 1 \
+                     order by 2 desc limit 20"
+                )
+            })
+            .chain([format!("select count(*) from log where {condition}")])
+            .collect()
+    };
+    match question {
+        Question::Newest => page("true".into()),
+        Question::ByActor => page(format!("actor_id = '{}'", actor(n))),
+        Question::ByEntity => {
+            page(format!("entity_type = 'order' and entity_id = '{}'", entity(n)))
+        }
+        Question::ActionInDay => {
+            let (from, to) = day(n);
+            page(format!(
+                "action = 'cancel' and created_at >= {} and created_at < {}",
+                time(from),
+                time(to)
+            ))
+        }
+        Question::ByTenant => page(format!("tenant_id = '{}'", tenant(n))),
+        Question::ByAddress => page(format!("ip = '{}'", address(n))),
+        Question::Deep => vec![format!(
+            "select * from log order by created_at desc limit {PAGE} \
+             offset (select count(*) / 2 - {} from log)",
+            n * 1_000
+        )],
+        Question::RareWord => page(format!("{like} '%{RARE}%'")),
+        Question::CommonWord => page(format!("{like} '%{COMMON}%'")),
+        Question::CountOfAction => vec!["select count(*) from log where action = 'cancel'".into()],
+        Question::StatsDay => {
+            let (from, to) = day(n);
+            let range = format!("created_at >= {} and created_at < {}", time(from), time(to));
+            counts(&range, &["action", "entity_type", "outcome", "category"])
+        }
+        Question::StatsAll => counts("true", &["action", "entity_type", "outcome", "category"]),
+        Question::Facets => counts("true", &["action", "entity_type", "outcome", "tenant_id"]),
+    }
+}
+
+pub struct Sqlite(rusqlite::Connection);
+
+impl Sqlite {
+    /// Copies the records of the store at `ours` into a log of its own.
+    pub fn copy(ours: &Path, naive: &Path) -> Self {
+        let db = rusqlite::Connection::open(naive).unwrap();
+        let columns = COLUMNS.join(", ");
+        let theirs = columns.replace("created_at", "occurred_at");
+        db.execute_batch(&format!(
+            "pragma journal_mode = wal; attach '{}' as ours; \
+             create table log (id integer primary key, {columns}); \
+             insert into log ({columns}) select {theirs} from ours.activity_records \
+                 order by occurred_at; \
+             detach ours;",
+            ours.display()
+        ))
+        .unwrap();
+        for column in INDEXED {
+            db.execute_batch(&format!("create index log_{column} on log ({column})")).unwrap();
+        }
+        Self(db)
+    }
+
+    fn ask(&self, sql: &str) -> u64 {
+        let mut statement = self.0.prepare_cached(sql).unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        let (mut found, mut only) = (0, 0);
+        while let Some(row) = rows.next().unwrap() {
+            found += 1;
+            // Everything that a page shows is read.
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).unwrap();
+                if let rusqlite::types::Value::Integer(number) = value {
+                    only = number;
+                }
+            }
+        }
+        if columns == 1 { only as u64 } else { found }
+    }
+}
+
+pub struct Postgres(PgConnection);
+
+impl Postgres {
+    pub async fn copy(url: &str) -> Self {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let columns = COLUMNS.join(", ");
+        let theirs = columns
+            .replace("created_at", "occurred_at as created_at")
+            .replace("metadata", "metadata::text as metadata")
+            .replace(" ip,", " host(ip) as ip,");
+        connection
+            .execute(AssertSqlSafe(format!(
+                "create table log (id bigserial primary key, created_at timestamptz, \
+                     {}); \
+                 insert into log ({columns}) select {theirs} from activity.records \
+                     order by occurred_at",
+                COLUMNS[1..]
+                    .iter()
+                    .map(|name| format!(
+                        "{name} {}",
+                        if *name == "status" { "int" } else { "text" }
+                    ))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )))
+            .await
+            .unwrap();
+        for column in INDEXED {
+            let sql = format!("create index on log ({column})");
+            connection.execute(AssertSqlSafe(sql)).await.unwrap();
+        }
+        connection.execute("vacuum analyze").await.unwrap();
+        Self(connection)
+    }
+
+    async fn ask(&mut self, sql: String) -> u64 {
+        let rows = self.0.fetch_all(AssertSqlSafe(sql)).await.unwrap();
+        match rows.first() {
+            Some(row) if row.columns_are_one() => row.get::<i64, _>(0) as u64,
+            _ => rows.len() as u64,
+        }
+    }
+}
+
+trait Columns {
+    fn columns_are_one(&self) -> bool;
+}
+
+impl Columns for sqlx::postgres::PgRow {
+    fn columns_are_one(&self) -> bool {
+        self.len() == 1
+    }
+}
+
+/// A database of its own, dropped at the end.
+pub struct Database {
+    server: String,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    pub async fn create(server: &str) -> Self {
+        let name = format!("bench_reading_{}", std::process::id());
+        let mut connection = PgConnection::connect(server).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+        let (head, query) = server.split_once('?').map_or((server, ""), |(h, q)| (h, q));
+        let base = head.rsplit_once('/').map_or(head, |(base, _)| base);
+        let url = format!("{base}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
+        Self { server: server.to_owned(), name, url }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub async fn drop(self) {
+        let mut connection = PgConnection::connect(&self.server).await.unwrap();
+        let sql = format!("drop database {} with (force)", self.name);
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+}

@@ -1,0 +1,281 @@
+//! Lists: what `/records` and the trails have in common.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use serde::{Serialize, Serializer};
+
+use super::{parameters::Parameters, problem::Problem, state::Api, watch::Caller};
+use crate::{
+    query::{
+        Binding, Count, Cursor, Direction, Filter, LiveCursor, Page, PageRequest, Place, Relation,
+        Sealed, TextSearch, Total,
+    },
+    record::Record,
+    store::{AnyStore, Index, Maintain as _, Read as _, StoreErrorKind},
+    time::Timestamp,
+};
+
+/// Enough for a screen.
+const DEFAULT_LIMIT: usize = 50;
+/// A page is made in memory as a whole.
+const MAX_LIMIT: usize = 1_000;
+/// Beyond so many rows, counting from the top takes longer than anybody waits; cursors do not count.
+const MAX_OFFSET: usize = 10_000;
+/// How far back words are looked for when nobody says how far, and no index finds them.
+const TEXT_WINDOW: Duration = Duration::from_hours(7 * 24);
+
+/// The envelope of every list.
+#[derive(Debug, Serialize)]
+pub(super) struct Envelope {
+    records: Vec<Record>,
+    next: Option<String>,
+    prev: Option<String>,
+    live: String,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "total")]
+    total: Option<Total>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Search>,
+    /// `committed`, where a text index answers in that order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'static str>,
+    /// Said only when the time was up before the page was full.
+    #[serde(skip_serializing_if = "is_true")]
+    complete: bool,
+    /// Rows that somebody edited by hand until they were no records any more.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreadable: u64,
+}
+
+/// How words were looked for.
+#[derive(Debug, Serialize)]
+struct Search {
+    indexed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+const HINT: &str = "without a text index, words are looked for in every record of the range, and in the \
+                    last 7 days when no `from` is given; to add the index: activity migrate --index text";
+
+/// What is asked of a list, besides its filter.
+struct Ask {
+    cursor: Option<Sealed<Cursor>>,
+    order: Option<Direction>,
+    limit: usize,
+    skip: usize,
+    count: Option<Count>,
+}
+
+impl Ask {
+    fn take(parameters: &mut Parameters, api: &Api) -> Result<Self, Problem> {
+        let cursor = parameters.take("cursor")?;
+        let cursor = cursor.map(|text| Cursor::open(api.cursor_key(), &text)).transpose()?;
+        let order = [("desc", Direction::Older), ("asc", Direction::Newer)];
+        let order = parameters.word("order", &order)?;
+        let limit = parameters.number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
+        let page = parameters.number("page", 1..=usize::MAX)?;
+        let offset = parameters.number("offset", 0..=usize::MAX)?;
+        let count = [("estimate", Count::Estimate), ("exact", Count::UpTo(Count::CAP))];
+        let count = parameters.word("count", &count)?;
+        let (name, skip) = match (page, offset) {
+            (Some(_), Some(_)) => {
+                let detail = "`page` and `offset` say the same thing; give one of them";
+                return Err(Problem::parameter("page", detail));
+            }
+            (Some(page), None) => ("page", (page - 1).saturating_mul(limit)),
+            (None, Some(offset)) => ("offset", offset),
+            (None, None) => return Ok(Self { cursor, order, limit, skip: 0, count }),
+        };
+        if cursor.is_some() {
+            let detail = format!("a cursor knows its place; leave out `{name}`");
+            return Err(Problem::parameter(name, detail));
+        }
+        if skip.saturating_add(limit) > MAX_OFFSET {
+            let detail = format!(
+                "`{name}` reaches the first {MAX_OFFSET} records only; go on with `cursor`, which takes \
+                 the `next` of the page before and is as fast at any depth"
+            );
+            return Err(Problem::parameter(name, detail));
+        }
+        Ok(Self { cursor, order, limit, skip, count })
+    }
+}
+
+/// Answers a list of what passes `trail` and the filter of the parameters.
+pub(super) async fn answer(
+    api: &Api,
+    caller: &Caller,
+    mut parameters: Parameters,
+    trail: Filter,
+) -> Result<Json<Envelope>, Problem> {
+    let scope = caller.scope()?;
+    let ask = Ask::take(&mut parameters, api)?;
+    let now = ask.cursor.as_ref().map_or_else(|| api.now(), Sealed::now);
+    let asked = trail.and(parameters.filter(now)?);
+    let binding = Binding::new(&asked, &scope);
+    let cursor = ask.cursor.map(|cursor| cursor.bound_to(binding)).transpose()?;
+    if let (Some(cursor), Some(order)) = (&cursor, ask.order)
+        && cursor.order != order
+    {
+        return Err(Problem::parameter("order", "the cursor goes the other way; keep the order"));
+    }
+    let order = cursor.map_or_else(|| ask.order.unwrap_or_default(), |cursor| cursor.order);
+    let store = api.store()?;
+
+    api.in_time(async {
+        let (asked, window) = text_window(store, asked, now).await?;
+        let filter = asked.and(scope);
+        // Before the page is read, so that whoever goes on live from here misses nothing.
+        let position = store.head().await?;
+        let mut request = PageRequest { direction: order, ..PageRequest::newest(ask.limit) };
+        if let Some(cursor) = cursor {
+            request.after = Some(cursor.place);
+            if cursor.back {
+                request.direction = opposite(order);
+            }
+        }
+        let page = match skip(store, &filter, &mut request, ask.skip).await? {
+            Skipped::To => store.records(&filter, &request).await.map_err(|error| {
+                // The cursor is of an order that the store no longer answers in.
+                let outdated = cursor.is_some() && error.kind() == StoreErrorKind::Data;
+                if outdated { Problem::outdated_cursor() } else { error.into() }
+            })?,
+            Skipped::All => Page { complete: true, ..Page::default() },
+            Skipped::OutOfTime => Page::default(),
+        };
+        let total = match ask.count {
+            Some(how) => Some(store.count(&filter, how).await?),
+            None => None,
+        };
+        let seal = |cursor: Cursor| cursor.seal(api.cursor_key(), binding);
+        let (next, prev) = ends(&page, cursor, order, now, ask.skip > 0);
+        let live = LiveCursor::behind(position, now).seal(api.cursor_key(), binding);
+        let Page { mut records, first, complete, text, unreadable, .. } = page;
+        if cursor.is_some_and(|cursor| cursor.back) {
+            records.reverse();
+        }
+        let search = window.map(|from| {
+            let indexed = text == TextSearch::Indexed;
+            Search { indexed, from, complete, hint: (!indexed).then_some(HINT) }
+        });
+        caller.showed(records.len());
+        let committed = matches!(first, Some(Place::Committed(_)));
+        Ok(Json(Envelope {
+            records,
+            next: next.map(seal),
+            prev: prev.map(seal),
+            live,
+            total,
+            search,
+            order: committed.then_some("committed"),
+            complete,
+            unreadable,
+        }))
+    })
+    .await
+}
+
+/// Bounds a search for words that no index answers. Returns where it begins, if words are looked for.
+async fn text_window(
+    store: &AnyStore,
+    asked: Filter,
+    now: Timestamp,
+) -> Result<(Filter, Option<Option<Timestamp>>), Problem> {
+    if !asked.asks_for_text() {
+        return Ok((asked, None));
+    }
+    let (from, to) = asked.range();
+    if from.is_some() || store.indexes().await?.contains(&Index::Text) {
+        return Ok((asked, Some(from)));
+    }
+    let from = to.unwrap_or(now).saturating_sub(TEXT_WINDOW);
+    Ok((asked.from(from), Some(Some(from))))
+}
+
+/// How far a reader got who has to leave out the first rows.
+enum Skipped {
+    /// To where the page begins.
+    To,
+    /// Past the last record.
+    All,
+    /// Not far enough before the time was up.
+    OutOfTime,
+}
+
+/// Moves the beginning of the page behind so many records.
+async fn skip(
+    store: &AnyStore,
+    filter: &Filter,
+    request: &mut PageRequest,
+    mut left: usize,
+) -> Result<Skipped, Problem> {
+    let begun = Instant::now();
+    while left > 0 {
+        let limit = left.min(MAX_LIMIT);
+        let page = store.records(filter, &PageRequest { limit, ..*request }).await?;
+        left -= page.records.len();
+        match page.next {
+            None => return Ok(Skipped::All),
+            next => request.after = next,
+        }
+        if left > 0 && begun.elapsed() >= request.patience {
+            return Ok(Skipped::OutOfTime);
+        }
+    }
+    Ok(Skipped::To)
+}
+
+/// Returns where the lists goes on in both directions, in the order of the list.
+fn ends(
+    page: &Page,
+    cursor: Option<Cursor>,
+    order: Direction,
+    now: Timestamp,
+    skipped: bool,
+) -> (Option<Cursor>, Option<Cursor>) {
+    let at = |place: Place, back: bool| Cursor { place, order, back, now };
+    let Some(cursor) = cursor else {
+        // Nothing stands before the first page.
+        let prev = page.first.filter(|_| skipped).map(|place| at(place, true));
+        return (page.next.map(|place| at(place, false)), prev);
+    };
+    let onward = page.next.map(|place| at(place, cursor.back));
+    // Back to where the cursor came from: if nothing is here, the record at its place itself is the first
+    // on the way back.
+    let direction = if cursor.back { opposite(order) } else { order };
+    let whence = page.first.unwrap_or_else(|| cursor.place.step(direction));
+    let return_to = Some(at(whence, !cursor.back));
+    if cursor.back { (return_to, onward) } else { (onward, return_to) }
+}
+
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Older => Direction::Newer,
+        Direction::Newer => Direction::Older,
+    }
+}
+
+fn total<S: Serializer>(total: &Option<Total>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Shown {
+        value: u64,
+        relation: &'static str,
+    }
+    total
+        .map(|Total { value, relation }| Shown { value, relation: Relation::as_str(relation) })
+        .serialize(serializer)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

@@ -1,0 +1,175 @@
+//! The command line.
+
+use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use tower_activity::access::Permission;
+
+use crate::trouble::Trouble;
+
+/// Asks an audit trail, runs one for services in any language, and looks after it.
+#[derive(Debug, Parser)]
+#[command(name = "activity", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The store: `sqlite:activity.db`, `postgres://user@host/database`
+    ///
+    /// [default: sqlite:activity.db]
+    #[arg(long, global = true, value_name = "URL", env = "ACTIVITY_STORE", hide_env_values = true)]
+    store: Option<String>,
+    /// The key file; beside a SQLite store by default
+    #[arg(long, global = true, value_name = "FILE", env = "ACTIVITY_KEYS")]
+    pub(crate) keys: Option<PathBuf>,
+    /// How to print: a table on a terminal, JSON otherwise
+    #[arg(long, global = true, value_enum)]
+    pub(crate) output: Option<Output>,
+}
+
+impl Common {
+    /// Returns the URL of the store.
+    pub(crate) fn store(&self) -> &str {
+        self.store.as_deref().unwrap_or("sqlite:activity.db")
+    }
+
+    /// Names the store, unless the command line or the environment did.
+    pub(crate) fn store_or(&mut self, url: Option<String>) {
+        if self.store.is_none() {
+            self.store = url;
+        }
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Brings the store's schema up to date
+    Migrate(Migrate),
+    /// Runs a collector and API of its own, for services in any language
+    Serve(Serve),
+    /// Makes, lists and revokes the keys with which programs call `activity serve`
+    Key(Key),
+    /// Checks a rules file, or explains what it makes of a request
+    Rules(Rules),
+    /// Prints a script that completes this command in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Indexes that cost something with every record: `text`, `metadata`
+    #[arg(long, value_delimiter = ',', value_name = "INDEX")]
+    pub(crate) index: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Settings in TOML: listen, port, store, keys, rules, service, grace_seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The address to listen on; any but loopback takes an API key
+    ///
+    /// [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<IpAddr>,
+    /// The port; 0 takes a free one
+    ///
+    /// [default: 3000]
+    #[arg(long, env = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// The rules file, before the convention
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+    pub(crate) rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Makes a key and shows it, once
+    New {
+        /// What to call it; the `service` of what is handed in with it
+        name: String,
+        /// What it may do
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "logs.ingest",
+            value_name = "PERMISSION"
+        )]
+        permissions: Vec<Permission>,
+        /// The only tenant that it may see and write for
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Lists the keys, without their secrets
+    List,
+    /// Revokes a key, at once and for good
+    Revoke {
+        /// The key's id, as `key list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    #[command(subcommand)]
+    pub(crate) command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Reads a rules file and says what is wrong with it
+    Check {
+        /// The file, TOML or JSON
+        #[arg(env = "ACTIVITY_RULES")]
+        file: PathBuf,
+    },
+    /// Says what a request would mean, which rule says so, and why no other
+    Explain {
+        /// The method
+        method: String,
+        /// The route template or path
+        route: String,
+        /// The status of the answer
+        #[arg(default_value_t = 200)]
+        status: u16,
+        /// The rules file, before the convention
+        #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+        rules: Option<PathBuf>,
+    },
+}
+
+/// Prints a shell's script.
+pub(crate) fn completions(shell: clap_complete::Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut Arguments::command(), "activity", &mut io::stdout());
+    ExitCode::SUCCESS
+}
+
+/// Prints the manual page.
+pub(crate) fn man() -> Result<ExitCode, Trouble> {
+    clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,63 @@
+//! `activity rules`
+
+use std::{path::Path, process::ExitCode};
+
+use tower_activity::{rules::Rules, rules::RulesError};
+
+use crate::{
+    arguments::{self, Common, RulesCommand},
+    out,
+    trouble::{Trouble, with_causes},
+};
+
+pub(crate) fn run(common: &Common, arguments: &arguments::Rules) -> Result<ExitCode, Trouble> {
+    match &arguments.command {
+        RulesCommand::Check { file } => Ok(check(file)),
+        RulesCommand::Explain { method, route, status, rules } => {
+            explain(common, method, route, *status, rules.as_deref())
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Rules, RulesError> {
+    let rules = Rules::rest().with_file(file)?;
+    rules.check()?;
+    Ok(rules)
+}
+
+fn check(file: &Path) -> ExitCode {
+    match read(file) {
+        Ok(_) => {
+            println!("{}: nothing is wrong", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explain(
+    common: &Common,
+    method: &str,
+    route: &str,
+    status: u16,
+    file: Option<&Path>,
+) -> Result<ExitCode, Trouble> {
+    let rules = match file {
+        Some(file) => read(file)?,
+        None => Rules::rest(),
+    };
+    let method: http::Method = method
+        .to_ascii_uppercase()
+        .parse()
+        .map_err(|_| Trouble::new(format!("{method:?} is no HTTP method")))?;
+    let explanation = rules.explain(method.as_str(), route, status)?;
+    if out::is_table(common) {
+        println!("{explanation}");
+    } else {
+        out::json(&explanation)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,69 @@
+//! The store that `--store` names.
+
+use std::path::PathBuf;
+
+use tower_activity::{Keys, PostgresStore, SqliteStore, store::AnyStore};
+
+use crate::{arguments::Common, trouble::Trouble};
+
+/// A store by its scheme, for those that need more of it than reading.
+pub(crate) enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Store {
+    /// Opens the store and brings its schema up to date.
+    pub(crate) async fn open(common: &Common) -> Result<Self, Trouble> {
+        let url = common.store();
+        if is_postgres(url) {
+            return Ok(Self::Postgres(PostgresStore::open(url).await?));
+        }
+        match url.split_once("://") {
+            Some((scheme, _)) if scheme != "sqlite" => Err(Trouble::new(format!(
+                "--store begins with `{scheme}://`: name a store as in sqlite:activity.db or \
+                 postgres://user:password@localhost/log"
+            ))),
+            _ => Ok(Self::Sqlite(SqliteStore::open(url).await?)),
+        }
+    }
+
+    /// Returns it as one that can be read.
+    pub(crate) fn reader(self) -> AnyStore {
+        match self {
+            Self::Sqlite(store) => AnyStore::new(store),
+            Self::Postgres(store) => AnyStore::new(store),
+        }
+    }
+}
+
+/// Returns where the keys lie: where `--keys` says, or beside a SQLite file.
+pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
+    if common.keys.is_some() || is_postgres(common.store()) {
+        return common.keys.clone();
+    }
+    let path = common.store().strip_prefix("sqlite:").unwrap_or(common.store());
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    let in_memory = path.is_empty() || path.contains(":memory:");
+    (!in_memory).then(|| PathBuf::from(path).with_extension("keys"))
+}
+
+/// Reads the keys, where there are any to be found.
+pub(crate) fn keys(common: &Common) -> Result<Option<Keys>, Trouble> {
+    Ok(keys_path(common).map(Keys::open).transpose()?)
+}
+
+/// Returns a store's URL without the password that it may hold.
+pub(crate) fn shown(url: &str) -> String {
+    match url.split('?').next().unwrap_or_default().split_once("://") {
+        Some((scheme, rest)) if is_postgres(url) => {
+            format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
+        }
+        _ => url.to_owned(),
+    }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}

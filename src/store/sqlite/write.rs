@@ -1,0 +1,99 @@
+//! Writing beside the appender: short transactions on connections that are kept for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{
+    error::store_error,
+    location::{self, open_error},
+    store::SqliteStore,
+};
+use crate::store::StoreError;
+
+/// Connections that wait for the next transaction. One is taken out while it works, and put back only when
+/// its transaction is over: what is left in the middle closes its connection, which rolls it back.
+#[derive(Clone, Default)]
+pub(super) struct Writers(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    idle: Vec<SqliteConnection>,
+    closed: bool,
+}
+
+/// More than this at once would wait for the same lock.
+const KEPT: usize = 2;
+
+impl Writers {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn take(
+        &self,
+        options: &SqliteConnectOptions,
+    ) -> Result<SqliteConnection, StoreError> {
+        let idle = {
+            let mut kept = self.lock();
+            if kept.closed {
+                return Err(store_error("write to the store", sqlx::Error::PoolClosed));
+            }
+            kept.idle.pop()
+        };
+        match idle {
+            Some(connection) => Ok(connection),
+            None => {
+                let options = location::writing(options).create_if_missing(false);
+                options.connect().await.map_err(|error| open_error(&options, error))
+            }
+        }
+    }
+
+    pub(super) async fn put_back(&self, connection: SqliteConnection) {
+        let beyond = {
+            let mut kept = self.lock();
+            if kept.closed || kept.idle.len() >= KEPT {
+                Some(connection)
+            } else {
+                kept.idle.push(connection);
+                None
+            }
+        };
+        if let Some(connection) = beyond {
+            // What was written is committed; closing can only fail to tidy up.
+            let _closed = connection.close().await;
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let idle = {
+            let mut kept = self.lock();
+            kept.closed = true;
+            std::mem::take(&mut kept.idle)
+        };
+        for connection in idle {
+            let _closed = connection.close().await;
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Does `work` in one transaction under the write lock.
+    pub(super) async fn write<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.writers().take(self.options()).await?;
+        let done = async {
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
+            let done = work(&mut connection).await?;
+            sqlx::query("COMMIT").execute(&mut connection).await?;
+            Ok(done)
+        };
+        let done = done.await.map_err(|error| store_error(doing, error))?;
+        self.writers().put_back(connection).await;
+        Ok(done)
+    }
+}
