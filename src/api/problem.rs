@@ -113,6 +113,10 @@ impl From<Denial> for Problem {
                 Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+            Denial::Later { seconds, detail } => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                Self::new(status, "too-many-requests", detail).retry_after(seconds)
+            }
         }
     }
 }
