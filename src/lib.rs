@@ -43,6 +43,7 @@
 //! | [`pipeline`] | from a record to a stored one: [`Pipeline`], [`Recorder`], the tally, the feed |
 //! | [`store`] | where records live: in memory, in SQLite, in Postgres, or in a store of your own |
 //! | [`query`] | what may be asked of a store: [`Filter`], pages |
+//! | [`encode`] | records as CSV, JSON, JSON Lines, OCSF and CloudEvents |
 //! | [`ledger`] | the Merkle log over what was committed |
 //! | [`time`] | the clock, for those who bring their own |
 //!
@@ -72,6 +73,7 @@
 #[cfg(feature = "api")]
 pub mod api;
 pub mod capture;
+pub mod encode;
 pub mod ledger;
 pub mod pipeline;
 pub mod privacy;
@@ -79,6 +81,7 @@ pub mod query;
 pub mod record;
 pub mod rules;
 pub mod store;
+mod suggest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

@@ -2,7 +2,7 @@
 
 use axum::{Router, middleware};
 
-use super::{answer, fallback, index, records, state::Api, trails, watch};
+use super::{answer, export, fallback, index, ingest, live, records, state::Api, trails, watch};
 
 /// Returns the routes and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
@@ -20,6 +20,9 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(index)
         .merge(records::routes())
         .merge(trails::routes())
+        .merge(export::routes())
+        .merge(live::routes())
+        .merge(ingest::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)
         .route_layer(middleware::from_fn_with_state(api.clone(), watch::guard))

@@ -218,7 +218,7 @@ fn push_member(out: &mut Vec<u8>, member: &Member, record: &Record) {
 }
 
 /// Writes an integer in decimal.
-fn push_integer(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn push_integer(out: &mut Vec<u8>, number: i64) {
     // 20 digits hold any 64-bit integer.
     let mut digits = [0; 20];
     let mut start = digits.len();

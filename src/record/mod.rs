@@ -23,7 +23,7 @@ mod words;
 
 pub use actor::Actor;
 pub use canonical::Canonical;
-pub(crate) use canonical::{hex, push_hex, push_string};
+pub(crate) use canonical::{hex, push_hex, push_integer, push_string};
 pub(crate) use field::Slot;
 pub use field::{Field, Group, Kind, Value, WrongKind};
 pub use fields::Record;

@@ -6,9 +6,16 @@
 mod support;
 
 mod access;
+mod errors;
+mod list;
 mod mount;
 mod records;
+mod scope;
 mod watch;
+
+#[path = "../stores/records.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod sample;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]
