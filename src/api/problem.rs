@@ -89,11 +89,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// A page of another origin.
-    pub(super) fn foreign_origin(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
-    }
-
     pub(super) fn unreadable_store() -> Self {
         let detail = "the store of this service takes records and cannot be asked";
         Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::request::Parts;
 use tokio::{
-    sync::watch,
+    sync::watch::Receiver,
     time::{Instant, sleep_until},
 };
 
 use super::{message::Message, tail::Tail};
-use crate::api::{access::Grant, state::Api};
+use crate::api::{access::Grant, state::Api, watch};
 
 /// A session goes on for so long: whoever wants more comes back with his cursor, and is asked anew.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(12 * 60 * 60);
@@ -20,6 +20,8 @@ pub(super) const RECHECK: Duration = Duration::from_secs(5 * 60);
 pub(super) struct Session {
     tail: Tail,
     bounds: Bounds,
+    /// Its own record.
+    watch: watch::Session,
 }
 
 /// Why a session ends.
@@ -48,8 +50,8 @@ impl Ending {
 }
 
 impl Session {
-    pub(super) const fn new(tail: Tail, bounds: Bounds) -> Self {
-        Self { tail, bounds }
+    pub(super) const fn new(tail: Tail, bounds: Bounds, watch: watch::Session) -> Self {
+        Self { tail, bounds, watch }
     }
 
     /// Returns the next message, or why there is none.
@@ -58,22 +60,30 @@ impl Session {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Result<Message, Ending> {
-        tokio::select! {
+        let next = tokio::select! {
             biased;
             ending = self.bounds.over() => Err(ending),
             message = self.tail.next() => message.map_err(|_| Ending::Lost),
+        };
+        match &next {
+            Ok(message) => self.watch.showed(message.records),
+            // Not the client's doing.
+            Err(_) => self.watch.complete(),
         }
+        next
     }
 
     /// Waits until the session has to end, while it is busy with something else.
     pub(super) async fn over(&mut self) -> Ending {
-        self.bounds.over().await
+        let ending = self.bounds.over().await;
+        self.watch.complete();
+        ending
     }
 }
 
 /// What a session ends by.
 pub(super) struct Bounds {
-    hung_up: watch::Receiver<bool>,
+    hung_up: Receiver<bool>,
     ends_at: Instant,
     recheck_at: Instant,
     api: Api,
@@ -100,7 +110,7 @@ impl Bounds {
                 () = sleep_until(self.recheck_at) => {}
             }
             // If this is given up halfway, it is asked again.
-            let still = self.api.grant(&self.head).await;
+            let still = self.api.access().grant(&self.head).await;
             if !still.is_ok_and(|grant| same(&grant, &self.grant)) {
                 return Ending::Revoked;
             }

@@ -1,7 +1,5 @@
 //! Reading parameters.
 
-use std::fmt::Write as _;
-
 use super::{Extra, PARAMETERS, ParamError, Parameter, Params, values::values};
 use crate::{
     query::{
@@ -112,7 +110,6 @@ pub(super) fn read(
         ticket: find("ticket").map(|given| given.value.to_owned()),
         tz: context.tz,
         now,
-        asked: asked(&fields, &single),
     })
 }
 
@@ -303,24 +300,4 @@ fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
         }
     }
     Ok(fields)
-}
-
-/// The filters as they were asked for, in the order of the tables.
-fn asked(
-    fields: &[(&'static QueryField, Given<'_>)],
-    single: &[(&'static Parameter, Given<'_>)],
-) -> String {
-    let mut asked: Vec<(&str, &str)> =
-        fields.iter().map(|(field, given)| (field.name(), given.value)).collect();
-    let filters = single
-        .iter()
-        .filter(|(parameter, _)| matches!(parameter.extra, Extra::Filters | Extra::Order));
-    asked.extend(filters.map(|(parameter, given)| (parameter.name, given.value)));
-    asked.sort_unstable();
-    let mut text = String::new();
-    for (name, value) in asked {
-        // Quoted, so that no value can pass for another parameter.
-        let _infallible = write!(text, "{name}={value:?}&");
-    }
-    text
 }
