@@ -17,10 +17,14 @@
 //! ```
 
 pub mod access;
+mod answer;
 mod builder;
+mod counts;
 mod endpoint;
 mod export;
+mod facets;
 mod fallback;
+mod index;
 mod ingest;
 mod list;
 mod live;
@@ -30,6 +34,7 @@ mod problem;
 mod records;
 mod router;
 mod state;
+mod stats;
 mod trails;
 mod watch;
 

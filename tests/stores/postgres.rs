@@ -5,6 +5,7 @@ mod faults;
 mod filters;
 mod leaves;
 mod register;
+mod rollups;
 mod schema;
 mod settings;
 

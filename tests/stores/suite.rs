@@ -62,6 +62,10 @@ macro_rules! suite {
         suite!(@answers $fixture:
             any_filter_means_what_it_means_in_memory,
             pages_lead_through_everything_both_ways,
+            counts_are_right_however_far_the_fold_has_come,
+            any_filter_counts_what_passes,
+            two_that_fold_at_once_count_each_record_once,
+            a_fold_that_dies_in_the_middle_is_done_again_by_the_next,
         );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,

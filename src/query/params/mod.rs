@@ -37,6 +37,8 @@ pub struct Params {
     pub fields: Vec<&'static Field>,
     /// `top`.
     pub top: Option<usize>,
+    /// `prefix`: what the values that are counted begin with.
+    pub prefix: Option<String>,
     /// `format`, in lower case.
     pub format: Option<String>,
     /// `bom`.

@@ -99,6 +99,7 @@ pub(super) fn read(
             .unwrap_or_default(),
         fields: find("fields").map(countable).transpose()?.unwrap_or_default(),
         top: find("top").map(|given| number(given, 1, Params::MAX_TOP)).transpose()?,
+        prefix: find("prefix").map(|given| given.value.to_owned()),
         format: find("format").map(|given| given.value.to_ascii_lowercase()),
         bom: find("bom")
             .map(|given| {

@@ -31,6 +31,7 @@
 //!   shows what was done.
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
+mod aggregate;
 mod append;
 mod asking;
 mod error;
@@ -40,7 +41,9 @@ mod migrations;
 mod page;
 mod read;
 mod register;
+mod rollup;
 mod rows;
+mod spans;
 mod sql;
 mod store;
 mod write;
