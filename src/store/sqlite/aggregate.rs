@@ -311,8 +311,7 @@ impl<'a> Counting<'a> {
             series,
         };
         let columns = self.columns(&asked);
-        let (table, order) =
-            if persons { ("activity_rollup_persons", "") } else { ("activity_rollup", "") };
+        let table = if persons { "activity_rollup_persons" } else { "activity_rollup" };
         let bucket = if series { "bucket, " } else { "" };
         let list = if columns.is_empty() { String::new() } else { format!(", {columns}") };
         let mut sql = Sql::new(format!(

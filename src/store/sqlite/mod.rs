@@ -46,6 +46,7 @@ mod rows;
 mod spans;
 mod sql;
 mod store;
+mod words;
 mod write;
 
 pub use append::SqliteAppender;
