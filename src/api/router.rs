@@ -1,28 +1,38 @@
 //! The routes, put together.
 
-use axum::{Router, response::Response};
-use http::{HeaderValue, header};
+use axum::{Router, middleware};
 
-use super::{access::Access, export, fallback, records, state::Api, trails};
-use crate::pipeline::{Pipeline, Unrecorded};
+use super::{
+    answer, export, facets, fallback, index, ingest, live, records, state::Api, stats, trails,
+    watch,
+};
 
-impl Pipeline {
-    /// Returns the API over the pipeline's store, to be mounted anywhere; `access` says who may do what.
-    ///
-    /// A store that cannot be read (a [`Sink`](crate::pipeline::Sink)) answers every question with 501.
-    pub fn router(&self, access: impl Access) -> Router {
-        let api = Api::new(self, access);
-        let routes =
-            Router::new().merge(records::routes()).merge(trails::routes()).merge(export::routes());
-        fallback::closed(routes).layer(axum::middleware::map_response(unrecorded)).with_state(api)
-    }
+/// Returns the routes and an answer for everything else.
+pub(super) fn whole(api: Api) -> Router {
+    finished(guarded(&api, index::routes()).fallback(fallback::nothing), api)
 }
 
-/// Marks an answer: the log watches itself, and is not recorded a second time. What it tells is personal, and
-/// old as soon as the next record is there: no cache keeps it.
-async fn unrecorded<B>(mut response: Response<B>) -> Response<B> {
-    response.extensions_mut().insert(Unrecorded);
-    let kept = response.headers_mut().entry(header::CACHE_CONTROL);
-    kept.or_insert(HeaderValue::from_static("no-store"));
-    response
+/// Returns the routes alone.
+pub(super) fn routes(api: Api) -> Router {
+    finished(guarded(&api, Router::new()), api)
+}
+
+/// Every route is behind the guard, which goes by the table in [`endpoint`](super::endpoint).
+fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
+    Router::new()
+        .merge(index)
+        .merge(records::routes())
+        .merge(trails::routes())
+        .merge(stats::routes())
+        .merge(facets::routes())
+        .merge(export::routes())
+        .merge(live::routes())
+        .merge(ingest::routes())
+        // These two go on last: they cover the routes that are there.
+        .method_not_allowed_fallback(fallback::wrong_method)
+        .route_layer(middleware::from_fn_with_state(api.clone(), watch::guard))
+}
+
+fn finished(router: Router<Api>, api: Api) -> Router {
+    router.layer(middleware::from_fn(answer::finish)).with_state(api)
 }

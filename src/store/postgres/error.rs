@@ -12,6 +12,9 @@ const STREAM_POSITION: &str = "AC001";
 /// A key is there already.
 const UNIQUE_VIOLATION: &str = "23505";
 
+/// A statement was ended: its time was up.
+const QUERY_CANCELED: &str = "57014";
+
 /// Sorts an error; `doing` says what was being tried.
 pub(super) fn classify(source: Error, doing: &'static str) -> StoreError {
     StoreError::new(kind_of(&source), doing).with_source(source)
@@ -26,6 +29,11 @@ pub(super) fn timed_out(doing: &'static str, after: Duration) -> StoreError {
 /// records have one id.
 pub(super) fn is_duplicate(source: &Error) -> bool {
     code(source) == Some(UNIQUE_VIOLATION)
+}
+
+/// Tells whether the server ended a statement because its time was up.
+pub(super) fn is_canceled(source: &Error) -> bool {
+    code(source) == Some(QUERY_CANCELED)
 }
 
 fn database(source: &Error) -> Option<&PgDatabaseError> {

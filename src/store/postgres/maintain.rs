@@ -1,6 +1,6 @@
 //! Looking after the schema and its leaves.
 
-use sqlx::{AssertSqlSafe, query, raw_sql};
+use sqlx::{AssertSqlSafe, postgres::PgRow, query, raw_sql};
 
 use super::{
     decode::{integer, moment},
@@ -14,7 +14,7 @@ use crate::{
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
 /// it would take longer from day to day.
-const STREAMS: &str = "\
+pub(super) const STREAMS: &str = "\
     with recursive writers as ( \
         select min(writer_id) as writer_id from activity.ledger_entries \
         union all \
@@ -88,20 +88,27 @@ impl Maintain for PostgresStore {
             .fetch_all(&mut *transaction)
             .await?;
             transaction.commit().await?;
-            let position = |row| {
-                Ok(StreamPosition {
-                    writer_id: WriterId::new(integer(row, 0)?),
-                    last_seq: integer(row, 1)?,
-                })
-            };
-            rows.iter().map(position).collect()
+            Ok(rows.iter().map(stream).collect::<Result<_, _>>()?)
         })
         .await
     }
 
-    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
-        let head = self.head().await?;
-        Ok(Folded { position: head, head, led: true })
+    async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
+        self.bounded("fold entries into the rollups", async {
+            let mut transaction = self.writing().await?;
+            let row = query("select folded, head, led::int::bigint from activity.fold($1)")
+                .bind(i32::try_from(entries).unwrap_or(i32::MAX))
+                .persistent(false)
+                .fetch_one(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(Folded {
+                position: integer(&row, 0)?,
+                head: integer(&row, 1)?,
+                led: integer(&row, 2)? != 0,
+            })
+        })
+        .await
     }
 
     async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
@@ -111,4 +118,9 @@ impl Maintain for PostgresStore {
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+/// Reads a stream's name and last number.
+pub(super) fn stream(row: &PgRow) -> Result<StreamPosition, sqlx::Error> {
+    Ok(StreamPosition { writer_id: WriterId::new(integer(row, 0)?), last_seq: integer(row, 1)? })
 }

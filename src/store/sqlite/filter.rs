@@ -153,7 +153,9 @@ fn test_of(test: &Test, absent: Absent) -> Rendered {
         },
         Test::OneOf(field, values) if is_text(field) => one_of(field, values),
         Test::Like(field, pattern) if is_text(field) => like(field, pattern, absent),
-        Test::Number(field, least, most) if field.kind() == Kind::Integer => {
+        Test::Number(field, least, most)
+            if matches!(field.kind(), Kind::Integer | Kind::Stream) =>
+        {
             between(field, *least, *most, " <= ")
         }
         Test::Time(field, from, to) if field.kind() == Kind::Time => {

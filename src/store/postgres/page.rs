@@ -1,0 +1,289 @@
+//! Pages: candidates in the order of time, by keyset over the leaves.
+//!
+//! Month by month and index by index the server reads in the order of the page and stops at its limit, so
+//! that a page costs the same at any depth. What no index finds it may look for through the whole log: so
+//! such a question is tried for a moment, and then asked in windows of so many rows, each of which says how
+//! far it came.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, PgConnection, query, raw_sql};
+
+use super::{
+    column::COLUMNS,
+    decode::{self, Cells as _},
+    error::is_canceled,
+    filter::{Condition, bind_all, push_and},
+    literal::time_literal,
+    store::{Failure, PostgresStore},
+};
+use crate::{
+    query::{Direction, Filter, Keyset, Page, PageRequest, Place, TextSearch},
+    record::{Record, RecordId},
+    store::{
+        StoreError, StoreErrorKind,
+        scan::{self, Candidates},
+    },
+};
+
+/// How long a question is tried as it is.
+const TRIAL: Duration = Duration::from_millis(250);
+
+/// How long a window should take, so that the time that somebody gave is kept to.
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// The rows of the first window, and the bounds of further ones.
+const FIRST_ROWS: usize = 5_000;
+const ROWS: std::ops::RangeInclusive<usize> = 1_000..=500_000;
+
+/// How a page is read, from fetch to fetch.
+struct Pace {
+    /// Whether the question is asked in windows.
+    windows: bool,
+    rows: usize,
+    ends: Instant,
+}
+
+/// A part of the log, in a direction: strictly after, and up to, inclusive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch {
+    pub(super) direction: Direction,
+    pub(super) after: Option<Keyset>,
+    pub(super) up_to: Option<Keyset>,
+}
+
+impl PostgresStore {
+    pub(super) async fn page(
+        &self,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Page, StoreError> {
+        let condition = Condition::of(filter);
+        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        let pace = tokio::sync::Mutex::new(Pace {
+            windows: false,
+            rows: FIRST_ROWS,
+            ends: Instant::now() + request.patience,
+        });
+        let page = scan::page(filter, request, condition.exact, text, async |after, limit| {
+            let after = match after {
+                None => None,
+                Some(Place::Occurred(place)) => Some(place),
+                Some(Place::Committed(_)) => {
+                    let doing = "read a page: the place is of another order";
+                    return Err(StoreError::new(StoreErrorKind::Data, doing));
+                }
+            };
+            let stretch = Stretch { direction: request.direction, after, up_to: None };
+            let mut pace = pace.lock().await;
+            let read = self.candidates(&condition, stretch, limit, &mut pace);
+            self.bounded("read a page", read).await
+        })
+        .await?;
+        if page.unreadable > 0 {
+            tracing::error!(
+                rows = page.unreadable,
+                "rows of the log cannot be read as records and are left out: somebody edited them"
+            );
+        }
+        Ok(page)
+    }
+
+    /// Reads candidates as the pace says.
+    async fn candidates(
+        &self,
+        condition: &Condition,
+        stretch: Stretch,
+        limit: usize,
+        pace: &mut Pace,
+    ) -> Result<Candidates, Failure> {
+        let mut transaction = self.reading().await?;
+        if !pace.windows && !condition.rest.is_empty() {
+            let left = pace.ends.saturating_duration_since(Instant::now());
+            within(&mut transaction, TRIAL.min(left)).await?;
+            match read(&mut transaction, condition, stretch, limit).await {
+                Ok(found) => {
+                    transaction.commit().await?;
+                    return Ok(found);
+                }
+                Err(source) if is_canceled(&source) => {
+                    transaction.rollback().await?;
+                    transaction = self.reading().await?;
+                    pace.windows = true;
+                }
+                Err(source) => return Err(source.into()),
+            }
+        }
+        if !pace.windows {
+            let found = read(&mut transaction, condition, stretch, limit).await?;
+            transaction.commit().await?;
+            return Ok(found);
+        }
+        let begun = Instant::now();
+        let end = end_of_window(&mut transaction, condition, stretch, pace.rows).await?;
+        let window = Stretch { up_to: end, ..stretch };
+        let mut found = read(&mut transaction, condition, window, limit).await?;
+        transaction.commit().await?;
+        if found.next.is_none() {
+            found.next = end.map(Place::Occurred);
+        }
+        let taken = begun.elapsed();
+        if taken < WINDOW / 2 {
+            pace.rows = (pace.rows * 2).min(*ROWS.end());
+        } else if taken > WINDOW * 2 {
+            pace.rows = (pace.rows / 2).max(*ROWS.start());
+        }
+        Ok(found)
+    }
+}
+
+/// Sets how long the statements that follow in this transaction may take.
+pub(super) async fn within(
+    connection: &mut PgConnection,
+    limit: Duration,
+) -> Result<(), sqlx::Error> {
+    let sql = format!("set local statement_timeout = {}", limit.as_millis().max(1));
+    raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+    Ok(())
+}
+
+/// Reads the rows of a stretch that meet the condition, at most so many.
+async fn read(
+    connection: &mut PgConnection,
+    condition: &Condition,
+    stretch: Stretch,
+    limit: usize,
+) -> Result<Candidates, sqlx::Error> {
+    let sql = page_sql(condition, stretch, limit);
+    let rows = bind_all(query(AssertSqlSafe(sql)), &condition.values)
+        .persistent(false)
+        .fetch_all(connection)
+        .await?;
+    let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
+    for row in &rows {
+        match decode::record(row) {
+            Ok(record) => found.records.push(scan::placed(record)),
+            Err(_) => found.unreadable += 1,
+        }
+    }
+    if let Some(last) = rows.last().filter(|_| rows.len() >= limit) {
+        let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap_or(0);
+        let keyset = place(last, at("occurred_at"), at("id"))?;
+        found.next = Some(Place::Occurred(keyset));
+    }
+    Ok(found)
+}
+
+/// Returns the place of the last of so many rows, whether or not they meet what no index finds; `None`
+/// where there are fewer.
+async fn end_of_window(
+    connection: &mut PgConnection,
+    condition: &Condition,
+    stretch: Stretch,
+    rows: usize,
+) -> Result<Option<Keyset>, sqlx::Error> {
+    let sql = window_sql(condition, stretch, rows);
+    let row = bind_all(query(AssertSqlSafe(sql)), &condition.values[..condition.indexed_values])
+        .persistent(false)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| place(&row, 0, 1)).transpose()
+}
+
+fn place(row: &sqlx::postgres::PgRow, at: usize, id: usize) -> Result<Keyset, sqlx::Error> {
+    Ok(Keyset {
+        occurred_at: row.moment(at)?.unwrap_or_default(),
+        id: RecordId::from_bytes(row.array(id)?),
+    })
+}
+
+/// Returns the statement for the candidates of a page.
+pub(super) fn page_sql(condition: &Condition, stretch: Stretch, limit: usize) -> String {
+    let mut sql = format!("select {} from activity.records where true", COLUMNS.as_str());
+    condition.push(&mut sql);
+    stretch.push(&mut sql);
+    put(&mut sql, format_args!(" order by {} limit {}", stretch.order(), bounded(limit)));
+    sql
+}
+
+/// Returns the statement for the end of a window.
+fn window_sql(condition: &Condition, stretch: Stretch, rows: usize) -> String {
+    let mut sql = "select occurred_at, id from activity.records where true".to_owned();
+    condition.push_indexed(&mut sql);
+    stretch.push(&mut sql);
+    let skipped = bounded(rows.saturating_sub(1));
+    put(&mut sql, format_args!(" order by {} offset {skipped} limit 1", stretch.order()));
+    sql
+}
+
+impl Stretch {
+    fn order(self) -> &'static str {
+        match self.direction {
+            Direction::Older => "occurred_at desc, id desc",
+            Direction::Newer => "occurred_at, id",
+        }
+    }
+
+    /// Appends its bounds as conditions.
+    fn push(self, sql: &mut String) {
+        let (beyond, within) = match self.direction {
+            Direction::Older => ("<", ">"),
+            Direction::Newer => (">", "<"),
+        };
+        for (place, operator, inclusive) in [(self.after, beyond, ""), (self.up_to, within, "=")] {
+            let Some(Keyset { occurred_at, id }) = place else { continue };
+            let at = time_literal(occurred_at);
+            // The first condition says nothing new, but by it other months are left out.
+            push_and(
+                sql,
+                &format!(
+                    "occurred_at {operator}= {at} \
+                     and (occurred_at, id) {operator}{inclusive} ({at}, '{id}'::uuid)"
+                ),
+            );
+        }
+    }
+}
+
+fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
+    let _infallible = sql.write_fmt(text);
+}
+
+pub(super) fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::postgres::filter::Bound;
+
+    const NEWEST: Stretch = Stretch { direction: Direction::Older, after: None, up_to: None };
+
+    #[test]
+    fn values_are_bound_and_never_part_of_the_statement() {
+        let hostile = "x'; drop table activity.records; --";
+        let filter = Filter::new()
+            .any_of("entity_id", [hostile])
+            .unwrap()
+            .any_of("action", ["Create", "UPDATE"])
+            .unwrap();
+        let condition = Condition::of(&filter);
+        let sql = page_sql(&condition, NEWEST, 51);
+        assert!(!sql.contains("drop"));
+        assert!(sql.contains("entity_id = $1 and lower(action) = any($2)"), "{sql}");
+        let any = vec!["create".to_owned(), "update".to_owned()];
+        assert_eq!(condition.values, [Bound::Text(hostile.to_owned()), Bound::Texts(any)]);
+    }
+
+    #[test]
+    fn a_condition_that_nothing_can_meet_selects_nothing() {
+        let filter = Filter::new().any_of("action", ["\0"]).unwrap();
+        let condition = Condition::of(&filter);
+        assert!(page_sql(&condition, NEWEST, 1).contains("and false"));
+        assert!(condition.values.is_empty());
+    }
+}
