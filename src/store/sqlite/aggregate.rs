@@ -236,7 +236,7 @@ impl<'a> Counting<'a> {
             return Ok(());
         }
         if part.source == Source::Records {
-            return self.from_records(part).await;
+            return self.count_all(part).await;
         }
         let grains = match part.source {
             Source::Persons => &Grain::ALL[..2],
@@ -249,10 +249,10 @@ impl<'a> Counting<'a> {
             slots.add(slot, grains);
         }
         for &(grain, span) in &whole.whole {
-            self.from_rollup(part, grain, span, false).await?;
+            self.count_buckets(part, grain, span, false).await?;
         }
         for &(grain, span) in &slots.whole {
-            self.from_rollup(part, grain, span, true).await?;
+            self.count_buckets(part, grain, span, true).await?;
         }
         let values = Part { dimensions: part.dimensions.clone(), series: false, ..*part };
         for &span in whole.rest.iter().rev() {
@@ -290,7 +290,7 @@ impl<'a> Counting<'a> {
         columns.join(", ")
     }
 
-    async fn from_rollup(
+    async fn count_buckets(
         &mut self,
         part: &Part,
         grain: Grain,
@@ -311,8 +311,7 @@ impl<'a> Counting<'a> {
             series,
         };
         let columns = self.columns(&asked);
-        let (table, order) =
-            if persons { ("activity_rollup_persons", "") } else { ("activity_rollup", "") };
+        let table = if persons { "activity_rollup_persons" } else { "activity_rollup" };
         let bucket = if series { "bucket, " } else { "" };
         let list = if columns.is_empty() { String::new() } else { format!(", {columns}") };
         let mut sql = Sql::new(format!(
@@ -325,10 +324,9 @@ impl<'a> Counting<'a> {
             None => drop(sql.push("tenant_id = '' AND ")),
             Some(tenants) => {
                 sql.push("tenant_id IN (");
-                let mut n = 0;
-                for tenant in tenants.iter().filter(|tenant| !tenant.is_empty()) {
+                let tenants = tenants.iter().filter(|tenant| !tenant.is_empty());
+                for (n, tenant) in tenants.enumerate() {
                     sql.push(if n == 0 { "" } else { ", " }).bind(tenant.as_str());
-                    n += 1;
                 }
                 sql.push(") AND ");
             }
@@ -379,7 +377,7 @@ impl<'a> Counting<'a> {
     }
 
     /// Counts from the records in the range alone.
-    async fn from_records(&mut self, part: &Part) -> Result<(), sqlx::Error> {
+    async fn count_all(&mut self, part: &Part) -> Result<(), sqlx::Error> {
         // Newest first, so that what is left out when the time is up is the oldest.
         let slots = self.slots(part);
         let mut to = self.range.to;

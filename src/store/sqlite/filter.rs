@@ -360,7 +360,7 @@ fn beginnings_v6(segments: [u16; 8], prefix: u8) -> (Vec<String>, bool) {
     for segment in &segments[..told] {
         begins.push_str(&format!("{segment:x}:"));
     }
-    let exact = told == whole && prefix % 16 == 0 && told > 0;
+    let exact = told == whole && prefix.is_multiple_of(16) && told > 0;
     if begins.is_empty() {
         begins.push_str("*:");
     }

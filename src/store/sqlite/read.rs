@@ -70,7 +70,10 @@ fn of_another_order() -> StoreError {
 
 impl Read for SqliteStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        self.page(filter, request).await
+        match self.page_of_words(filter, request).await? {
+            Some(page) => Ok(page),
+            None => self.page(filter, request).await,
+        }
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
