@@ -92,6 +92,38 @@ impl PostgresStore {
         Ok(page)
     }
 
+    /// Returns the plan by which a page would be read, for tests of what it costs.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    #[doc(hidden)]
+    pub async fn explain(
+        &self,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<String, StoreError> {
+        let condition = Condition::of(filter);
+        let after = match request.after {
+            Some(Place::Occurred(place)) => Some(place),
+            _ => None,
+        };
+        let stretch = Stretch { direction: request.direction, after, up_to: None };
+        let page = page_sql(&condition, stretch, request.limit.saturating_add(1));
+        let sql = format!("explain (analyze, costs off, timing off, summary off) {page}");
+        self.bounded("explain a page", async {
+            let mut transaction = self.reading().await?;
+            let rows = bind_all(query(AssertSqlSafe(sql)), &condition.values)
+                .persistent(false)
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            let lines = rows.iter().map(|row| Ok(row.text(0)?.unwrap_or_default().to_owned()));
+            Ok(lines.collect::<Result<Vec<_>, sqlx::Error>>()?.join("\n"))
+        })
+        .await
+    }
+
     /// Reads candidates as the pace says.
     async fn candidates(
         &self,
