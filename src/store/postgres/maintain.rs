@@ -134,12 +134,12 @@ impl Maintain for PostgresStore {
         .await
     }
 
-    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
-        Err(StoreError::new(crate::store::StoreErrorKind::Configuration, "make an index"))
+    async fn make_index(&self, index: Index) -> Result<(), StoreError> {
+        self.add_index(index).await
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(Vec::new())
+        self.made().await
     }
 }
 

@@ -16,15 +16,15 @@ use super::{
     column::COLUMNS,
     decode::{self, Cells as _},
     error::is_canceled,
-    filter::{Condition, bind_all, push_and},
+    filter::{Condition, bind_all, push_and, words_are_indexed},
     literal::time_literal,
     store::{Failure, PostgresStore},
 };
 use crate::{
-    query::{Direction, Filter, Keyset, Page, PageRequest, Place, TextSearch},
+    query::{Direction, Filter, Keyset, Page, PageRequest, Place, Test, TextSearch},
     record::{Record, RecordId},
     store::{
-        StoreError, StoreErrorKind,
+        Index, StoreError, StoreErrorKind,
         scan::{self, Candidates},
     },
 };
@@ -61,8 +61,15 @@ impl PostgresStore {
         filter: &Filter,
         request: &PageRequest,
     ) -> Result<Page, StoreError> {
-        let condition = Condition::of(filter);
-        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        let made = self.serving(filter).await?;
+        let condition = Condition::with(filter, &made);
+        let text = if !filter.asks_for_text() {
+            TextSearch::None
+        } else if words_are_indexed(filter, &made) {
+            TextSearch::Indexed
+        } else {
+            TextSearch::Scanned
+        };
         let pace = tokio::sync::Mutex::new(Pace {
             windows: false,
             rows: FIRST_ROWS,
@@ -92,6 +99,12 @@ impl PostgresStore {
         Ok(page)
     }
 
+    /// Returns the indexes that were asked for, where the filter has a use for them.
+    async fn serving(&self, filter: &Filter) -> Result<Vec<Index>, StoreError> {
+        let served = |test: &Test| matches!(test, Test::Text(_) | Test::Json(..));
+        if filter.expr().any_test(&served) { self.made().await } else { Ok(Vec::new()) }
+    }
+
     /// Returns the plan by which a page would be read, for tests of what it costs.
     ///
     /// # Errors
@@ -103,7 +116,7 @@ impl PostgresStore {
         filter: &Filter,
         request: &PageRequest,
     ) -> Result<String, StoreError> {
-        let condition = Condition::of(filter);
+        let condition = Condition::with(filter, &self.serving(filter).await?);
         let after = match request.after {
             Some(Place::Occurred(place)) => Some(place),
             _ => None,
