@@ -8,7 +8,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::access::Denial;
-use crate::{query::CursorError, store::StoreError};
+use crate::{
+    query::{CursorError, ParamError},
+    store::StoreError,
+};
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +33,7 @@ pub struct Problem {
 
 impl Problem {
     /// Types are names and no addresses: nobody has to keep a site alive for them.
-    const PREFIX: &'static str = "urn:tower-activity:problem:";
+    pub(super) const PREFIX: &'static str = "urn:tower-activity:problem:";
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -118,6 +121,16 @@ impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
         Self { parameter: Some("cursor".to_owned()), ..problem }
+    }
+}
+
+impl From<ParamError> for Problem {
+    fn from(error: ParamError) -> Self {
+        let problem = Self::parameter(error.parameter(), error.detail());
+        match error.column() {
+            Some(column) => problem.at_column(column),
+            None => problem,
+        }
     }
 }
 

@@ -1,21 +1,37 @@
 //! The routes, put together.
 
-use axum::{Router, response::Response};
+use axum::{Router, middleware, response::Response};
 use http::{HeaderValue, header};
 
-use super::{access::Access, export, fallback, records, state::Api, trails};
-use crate::pipeline::{Pipeline, Unrecorded};
+use super::{export, facets, fallback, ingest, live, records, state::Api, stats, trails, watch};
+use crate::pipeline::Unrecorded;
 
-impl Pipeline {
-    /// Returns the API over the pipeline's store, to be mounted anywhere; `access` says who may do what.
-    ///
-    /// A store that cannot be read (a [`Sink`](crate::pipeline::Sink)) answers every question with 501.
-    pub fn router(&self, access: impl Access) -> Router {
-        let api = Api::new(self, access);
-        let routes =
-            Router::new().merge(records::routes()).merge(trails::routes()).merge(export::routes());
-        fallback::closed(routes).layer(axum::middleware::map_response(unrecorded)).with_state(api)
-    }
+/// Returns the routes and an answer for everything else.
+pub(super) fn whole(api: Api) -> Router {
+    finished(fallback::closed(guarded(&api)), api)
+}
+
+/// Returns the routes alone.
+pub(super) fn routes(api: Api) -> Router {
+    finished(guarded(&api), api)
+}
+
+/// Every endpoint, behind the guard that asks who is calling.
+fn guarded(api: &Api) -> Router<Api> {
+    let guard = middleware::from_fn_with_state(api.clone(), watch::guard);
+    Router::new()
+        .merge(records::routes())
+        .merge(trails::routes())
+        .merge(stats::routes())
+        .merge(facets::routes())
+        .merge(export::routes())
+        .merge(live::routes())
+        .merge(ingest::routes())
+        .route_layer(guard)
+}
+
+fn finished(routes: Router<Api>, api: Api) -> Router {
+    routes.layer(middleware::map_response(unrecorded)).with_state(api)
 }
 
 /// Marks an answer: the log watches itself, and is not recorded a second time. What it tells is personal, and

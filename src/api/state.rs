@@ -7,15 +7,21 @@ use std::{
 };
 
 use super::{
-    access::{Access, AnyAccess, Grant},
+    access::{AnyAccess, Grant},
+    builder::Settings,
+    ingest::Ingest,
+    live::{Hub, Tickets},
+    origin::Origins,
     problem::Problem,
+    watch::Door,
 };
 use crate::{
-    pipeline::{Pipeline, Recorder},
+    pipeline::{Intake, Pipeline, Recorder},
     privacy::Keys,
+    privacy::client::Trust,
     query::Filter,
     record::Category,
-    store::AnyStore,
+    store::{AnyStore, Maintain as _},
     time::Timestamp,
 };
 
@@ -31,20 +37,39 @@ struct Inner {
     store: Option<AnyStore>,
     recorder: Recorder,
     access: AnyAccess,
+    settings: Settings,
+    hub: Arc<Hub>,
+    tickets: Tickets,
+    ingest: Ingest,
 }
 
 impl Api {
-    pub(super) fn new(pipeline: &Pipeline, access: impl Access) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
+        pipeline.keep_rollups();
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
-            access: AnyAccess::new(access),
+            access,
+            settings,
+            hub: Hub::new(pipeline.commits()),
+            tickets: Tickets::default(),
+            ingest: Ingest::new(pipeline),
         }))
     }
 
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns what requests that hand records in share.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.0.ingest
+    }
+
+    /// Returns the door for records of others.
+    pub(super) fn intake(&self) -> &Intake {
+        self.0.ingest.intake()
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
@@ -65,6 +90,26 @@ impl Api {
         })
     }
 
+    /// Brings the rollups up to date if little is missing, so that a quiet log counts its last record too.
+    /// The rest is the background's, and the answer says how far it has come.
+    pub(super) async fn fold_a_little(&self, store: &AnyStore) {
+        const ENTRIES: usize = 32;
+        if let Err(error) = store.fold(ENTRIES).await {
+            // Counting goes on where it stands.
+            tracing::debug!(error = &error as &dyn std::error::Error, "could not fold");
+        }
+    }
+
+    /// Returns what live sessions listen to.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Returns the tickets that are out.
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
+    }
+
     /// Returns the key that cursors are made under.
     ///
     /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
@@ -78,9 +123,31 @@ impl Api {
         self.recorder().clock().now()
     }
 
-    /// Asks who is calling and what he may do.
+    pub(super) fn access(&self) -> &AnyAccess {
+        &self.0.access
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Returns whom to believe about the client's address.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.settings().trust
+    }
+
+    /// Returns whose pages may act.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.settings().origins
+    }
+
+    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
+    /// [`Caller`](super::watch::Caller) instead.
     pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
-        self.0.access.grant(parts).await.map_err(Problem::from)
+        match parts.extensions.get::<Door>() {
+            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
+            None => self.access().grant(parts).await.map_err(Problem::from),
+        }
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he

@@ -5,14 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::{json, with_axum};
-use crate::privacy::client::{MOST_HOPS, X_FORWARDED_FOR, lines};
-
-/// The peer of a connection, for services that are not run by axum or tonic.
-///
-/// Put it (or a plain [`SocketAddr`]) into the request's extensions where the connection is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)]
-pub struct PeerAddr(pub SocketAddr);
+use crate::privacy::client::{MOST_HOPS, PeerAddr, X_FORWARDED_FOR, lines};
 
 /// Of longer chains the right end is kept: the left end is whatever the client wrote.
 const LONGEST_CHAIN: usize = 2 * 1024;

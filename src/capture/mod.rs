@@ -51,10 +51,12 @@ mod trace;
 mod with_axum;
 mod wrap;
 
-pub use crate::{pipeline::Unrecorded, privacy::ForwardedHeader};
+pub use crate::{
+    pipeline::Unrecorded,
+    privacy::{ForwardedHeader, PeerAddr},
+};
 pub use activity::{Activity, TooLate};
 pub use body::{RequestBody, ResponseBody};
-pub use client::PeerAddr;
 pub use future::ResponseFuture;
 pub use layer::ActivityLayer;
 pub use service::ActivityService;

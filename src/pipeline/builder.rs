@@ -12,8 +12,10 @@ use super::{
     pool::{self, Pool},
     quarantine,
     queue::{MAX_BYTES, MAX_COUNT, Queue},
+    receipts::Receipts,
     settings::{Overflow, StartError},
     tally::{CATEGORIES, Counters, category_index},
+    watch::Watched,
     writer::{Setup, Writer},
 };
 use crate::{
@@ -296,12 +298,17 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             overflow: self.overflow,
             call_deadline: self.call_deadline,
+            delivery: self.delivery,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
+            receipts: Receipts::default(),
             folds: Folds::default(),
+            watched: Watched::default(),
             runtime: runtime.clone(),
+            committed: tokio::sync::watch::Sender::new(()),
+            folding: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });

@@ -193,7 +193,7 @@ impl Table {
     }
 }
 
-fn network(address: Address) -> Address {
+pub(super) fn network(address: Address) -> Address {
     let prefix = if address.ip().is_ipv4() { 24 } else { 48 };
     Address::truncated(address.ip(), prefix.min(address.prefix()))
 }

@@ -177,6 +177,30 @@ impl Queue {
             Lane::General => self.general_limit,
             Lane::Security => self.limit,
         };
+        self.push_within(limit, lane, record, bytes)
+    }
+
+    /// As [`push`](Self::push), for what can wait outside: takes it only while the general lane would be
+    /// half empty, whatever its own lane is. One record of any size is taken when there is nothing else.
+    #[cfg(feature = "api")]
+    pub(super) fn push_politely(
+        &self,
+        lane: Lane,
+        record: Box<Record>,
+        bytes: u32,
+    ) -> Result<(), Refused> {
+        let Limit { count, bytes: most } = self.general_limit;
+        let half = Limit { count: (count / 2).max(1), bytes: (most / 2).max(u64::from(bytes)) };
+        self.push_within(half, lane, record, bytes)
+    }
+
+    fn push_within(
+        &self,
+        limit: Limit,
+        lane: Lane,
+        record: Box<Record>,
+        bytes: u32,
+    ) -> Result<(), Refused> {
         let size = u64::from(bytes);
         let mut held = self.held.load(Ordering::Relaxed);
         let before = loop {
@@ -255,9 +279,20 @@ impl Queue {
     }
 
     /// Returns the bytes of everything that has not been settled.
-    #[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "for metrics"))]
+    #[cfg_attr(not(any(test, feature = "metrics")), allow(dead_code, reason = "for metrics"))]
     pub(super) fn bytes(&self) -> u64 {
         self.held.load(Ordering::SeqCst) & BYTES
+    }
+
+    /// Returns how full it is for ordinary records, by count or by bytes, whichever is worse: 0 to 1.
+    #[cfg(feature = "api")]
+    // Both are far below 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn share(&self) -> f64 {
+        let held = self.held.load(Ordering::SeqCst) & !CLOSED;
+        let count = (held / ONE) as f64 / self.general_limit.count.max(1) as f64;
+        let bytes = (held & BYTES) as f64 / self.general_limit.bytes.max(1) as f64;
+        count.max(bytes).min(1.0)
     }
 
     /// Tells whether `bytes` are so much of the budget that what they belong to should not go on

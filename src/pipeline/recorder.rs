@@ -18,12 +18,19 @@ use super::{
     settings::Overflow,
     tally::{DropReason, category_index},
 };
+#[cfg(feature = "api")]
+use super::{
+    tally::Tally,
+    watch::{Seen, Use},
+};
 use crate::{
     privacy::{AddressPolicy, Keys, Redactor},
     record::{ActorType, Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
     time::Clock,
 };
+#[cfg(feature = "api")]
+use crate::{rules::Delivery, time::Timestamp};
 
 /// What became of a record that was offered to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,36 +134,38 @@ impl Recorder {
     }
 
     fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
-        for text in [
-            &mut record.action,
-            &mut record.entity_type,
-            &mut record.entity_id,
-            &mut record.actor_id,
-        ] {
-            let trimmed = text.as_str().trim();
-            if trimmed.len() < text.as_str().len() {
-                *text = trimmed.into();
-            }
-        }
-        let missing = if record.action.is_absent() {
-            Some("action")
-        } else if record.actor_id.is_absent() && record.actor_type != ActorType::Anonymous {
-            Some("actor_id")
-        } else if record.entity_type.is_absent() && !record.entity_id.is_absent() {
-            Some("entity_type")
-        } else {
-            None
-        };
-        if let Some(field) = missing {
+        if let Err(field) = complete(&mut record) {
             self.core.counters.refuse(field);
             return Err(Admission::Refused(field));
         }
         record.origin = Origin::Manual;
-        // Seals are the writer's; a group that claims to be erased would be left without one.
-        record.seals = Seals::default();
-        record.schema_version = Record::SCHEMA_VERSION;
         Ok(Box::new(record))
     }
+}
+
+/// Trims what has to be there, and names the first field that is required and empty.
+pub(super) fn complete(record: &mut Record) -> Result<(), &'static str> {
+    for text in
+        [&mut record.action, &mut record.entity_type, &mut record.entity_id, &mut record.actor_id]
+    {
+        let trimmed = text.as_str().trim();
+        if trimmed.len() < text.as_str().len() {
+            *text = trimmed.into();
+        }
+    }
+    if record.action.is_absent() {
+        return Err("action");
+    }
+    if record.actor_id.is_absent() && record.actor_type != ActorType::Anonymous {
+        return Err("actor_id");
+    }
+    if record.entity_type.is_absent() && !record.entity_id.is_absent() {
+        return Err("entity_type");
+    }
+    // Seals are the writer's; a group that claims to be erased would be left without one.
+    record.seals = Seals::default();
+    record.schema_version = Record::SCHEMA_VERSION;
+    Ok(())
 }
 
 /// For capture and the HTTP interface.
@@ -209,6 +218,56 @@ impl Recorder {
         let admission = std::task::ready!(self.poll_offer(draft, wait, cx));
         self.core.counters.close_draft();
         Poll::Ready(admission)
+    }
+
+    /// Records a use of the log: the first of somebody at once, what he repeats within a minute as a count.
+    ///
+    /// The one door through which a record keeps [`Origin::System`]: nobody outside can pass off a record of
+    /// his own as one of who looked. Never waits.
+    #[cfg(feature = "api")]
+    pub(crate) fn watch(&self, seen: Use) -> Admission {
+        let core = &*self.core;
+        let (at, now) = (core.clock.now(), core.clock.monotonic());
+        // A count that nobody would take any more is no count: behind the closed door each is dropped, and
+        // counted as that.
+        let seen = if core.queue.is_closed() {
+            Seen::Singly(seen.once(at))
+        } else {
+            core.watched.count(seen, at, now)
+        };
+        match seen {
+            Seen::Singly(mut record) => {
+                record.origin = Origin::System;
+                let bytes = admit::prepare(core, &mut record);
+                let lane = Lane::of(&record);
+                core.offer(record, bytes, lane)
+            }
+            Seen::Counted { first } => {
+                core.counters.fold();
+                if first {
+                    core.queue.nudge();
+                }
+                Admission::Folded
+            }
+        }
+    }
+
+    /// Returns how things stand between recorders and store.
+    #[cfg(feature = "api")]
+    pub(crate) fn pressure(&self) -> Pressure {
+        let core = &*self.core;
+        Pressure {
+            tally: core.counters.snapshot(),
+            queue: core.queue.share(),
+            closed: core.queue.is_closed(),
+            last_loss: core.counters.last_loss(),
+            delivery: core.delivery,
+        }
+    }
+
+    #[cfg(feature = "api")]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Returns the rules, compiled.
@@ -297,6 +356,20 @@ impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Recorder").field(&self.core).finish()
     }
+}
+
+/// How things stand between recorders and store.
+#[cfg(feature = "api")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pressure {
+    pub(crate) tally: Tally,
+    /// How full the queue is, by count or by bytes, whichever is worse: 0 to 1.
+    pub(crate) queue: f64,
+    /// Whether the door is closed: the pipeline was shut down, or its writer has ended.
+    pub(crate) closed: bool,
+    /// When a record was last dropped.
+    pub(crate) last_loss: Option<Timestamp>,
+    pub(crate) delivery: Delivery,
 }
 
 /// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.

@@ -95,7 +95,8 @@ pub struct Tally {
     pub dropped: Dropped,
     /// Records of which the store holds only a stub.
     pub quarantined: u64,
-    /// Refusals that were folded into records with a count instead of being recorded singly.
+    /// Refusals, and repeated looks at the log, that were folded into records with a count instead of
+    /// being recorded singly.
     pub folded: u64,
     /// Gap records that the store holds.
     pub gaps: u64,
@@ -247,6 +248,13 @@ impl Counters {
     pub(super) fn losses_in(&self, reason: DropReason, lane: Lane) -> ByCategory {
         let counts = &self.dropped[reason.index()][lane.index()];
         std::array::from_fn(|category| counts[category].load(Ordering::Acquire))
+    }
+
+    /// Returns when a record was last lost.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    pub(super) fn last_loss(&self) -> Option<Timestamp> {
+        let last = self.last_loss.iter().map(|at| at.load(Ordering::Relaxed)).max();
+        last.filter(|at| *at > 0).map(Timestamp::from_micros)
     }
 
     /// Takes the times of the first and the last loss since the last call.

@@ -25,6 +25,7 @@ use super::{
     own,
     pipeline::Handle,
     queue::Lane,
+    receipts::Fate,
     settle::{Link, Stopped},
     tally::DropReason,
 };
@@ -180,7 +181,7 @@ impl<S: Append> Writer<S> {
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
         // Windows are measured by the clock, since requests count into them.
-        let fold_due = self.core.folds.due_at();
+        let fold_due = self.fold_due();
         let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
         let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
         let mut until = dues.into_iter().flatten().min();
@@ -193,7 +194,7 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
-                || self.core.folds.due_at() != fold_due
+                || self.fold_due() != fold_due
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -260,7 +261,7 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    /// Adds a record of the pipeline about itself. It cannot be refused: it takes no place in the queue.
+    /// Adds a record that the pipeline made itself. It cannot be refused: it takes no place in the queue.
     pub(super) fn add_own(&mut self, record: Box<Record>) {
         let record = self.prepared(record);
         let (bytes, now) = (record.text_bytes(), self.now());
@@ -283,6 +284,15 @@ impl<S: Append> Writer<S> {
         for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }
+        for record in self.core.watched.take(self.core.clock.monotonic(), all) {
+            // Somebody's doing and not the pipeline's: counted like every other record.
+            self.core.counters.receive();
+            self.add_own(record);
+        }
+    }
+
+    fn fold_due(&self) -> Option<Duration> {
+        [self.core.folds.due_at(), self.core.watched.due_at()].into_iter().flatten().min()
     }
 
     /// Closes the batch, numbers it, and sees it into the store.
@@ -318,6 +328,8 @@ impl<S: Append> Writer<S> {
                 stored += 1;
             }
         }
+        let records = self.batch.iter().take(count).map(|record| &**record);
+        self.core.receipts.tell(records, Fate::Stored);
         self.core.counters.store(stored);
         self.core.counters.store_own(own, gaps);
         self.unsure = self.unsure.saturating_sub(count);
@@ -329,6 +341,7 @@ impl<S: Append> Writer<S> {
             // The larger buffer stays in use.
             self.batch = emptied;
         }
+        self.core.committed.send_replace(());
     }
 
     fn flush_is_reached(&self) -> bool {
@@ -381,6 +394,7 @@ impl<S: Append> Drop for Writer<S> {
             }
         }
         core.queue.release(0);
+        core.receipts.end();
         core.feed.end();
         meters::publish(&core);
         self.ended.send_replace(true);

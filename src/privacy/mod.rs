@@ -52,7 +52,7 @@ mod words;
 
 pub use address::{AddressPolicy, KeptAddress, UnknownAddressPolicy, truncate};
 pub use builder::{RedactorBuilder, RedactorError};
-pub use client::ForwardedHeader;
+pub use client::{ForwardedHeader, PeerAddr};
 pub use json::JsonShape;
 pub use keys::{Keys, KeysError, KeysErrorKind};
 pub use log::{FieldLog, Method, Redaction, Redactions};

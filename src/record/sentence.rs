@@ -222,7 +222,40 @@ fn write_system(f: &mut fmt::Formatter<'_>, record: &Record) -> Result<bool, fmt
         "started" => f.write_str("recording started")?,
         "stopped" => f.write_str("recording stopped")?,
         "restored" => f.write_str("the store was found behind what it had held before")?,
+        action @ ("log_viewed" | "log_exported" | "log_ingested") => {
+            return write_use(f, record, action, &metadata, count);
+        }
         _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Writes what somebody did with the log itself.
+fn write_use(
+    f: &mut fmt::Formatter<'_>,
+    record: &Record,
+    action: &str,
+    metadata: &Value,
+    count: i64,
+) -> Result<bool, fmt::Error> {
+    let denied = record.outcome == Outcome::Denied;
+    let did = match (action, denied) {
+        ("log_exported", false) => "exported the log",
+        ("log_exported", true) => "was refused an export of the log",
+        ("log_ingested", false) => "handed in records",
+        ("log_ingested", true) => "was refused when handing in records",
+        (_, false) => "viewed the log",
+        (_, true) => "was refused a view of the log",
+    };
+    let name = [&record.actor_name, &record.actor_id].into_iter().find_map(|name| name.as_option());
+    write!(f, "{} {did}", visible(name.unwrap_or("someone")))?;
+    if let Some(endpoint) = metadata["endpoint"].as_str() {
+        write!(f, " ({})", visible(endpoint))?;
+    }
+    if count > 1 {
+        write!(f, ", {count} more times")?;
+    } else if metadata["first_at"].is_string() {
+        f.write_str(", once more")?;
     }
     Ok(true)
 }

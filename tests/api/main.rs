@@ -5,7 +5,27 @@
 #[macro_use]
 mod support;
 
+mod endless;
+mod errors;
+mod export;
+mod hostile;
+mod ingest;
+mod list;
+mod live;
+mod parameters;
 mod records;
+mod scope;
+mod stats;
+mod watch;
+
+#[path = "../stores/records.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod sample;
+
+#[cfg(feature = "postgres")]
+#[path = "../stores/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod proxy;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]

@@ -2,7 +2,10 @@
 
 mod forwarded;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -10,6 +13,13 @@ use ipnet::IpNet;
 pub use forwarded::ForwardedHeader;
 use forwarded::Hop;
 pub(crate) use forwarded::{X_FORWARDED_FOR, lines};
+
+/// The peer of a connection, for services that are not run by axum or tonic.
+///
+/// Put it (or a plain [`SocketAddr`]) into the request's extensions where the connection is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct PeerAddr(pub SocketAddr);
 
 /// No chain of real proxies is longer; hops further left are not looked at.
 pub(crate) const MOST_HOPS: usize = 64;

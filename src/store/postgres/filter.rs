@@ -296,7 +296,7 @@ impl Renderer<'_> {
     }
 
     fn number(&mut self, field: &Field, least: Option<i64>, most: Option<i64>) -> Sql {
-        if field.kind() != Kind::Integer {
+        if !matches!(field.kind(), Kind::Integer | Kind::Stream) {
             return Sql::False;
         }
         let name = field.name();

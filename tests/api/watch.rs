@@ -1,0 +1,123 @@
+//! The log watches itself.
+
+use hyper::Method;
+use serde_json::Value;
+use tower_activity::{
+    Filter,
+    query::PageRequest,
+    record::{Actor, Origin, Outcome, Record},
+    store::Read as _,
+};
+
+use crate::support::{Fixture, Service};
+
+on_every_store! {
+    who_looks_is_recorded_once_and_his_repetitions_are_counted,
+    what_an_export_or_a_view_was_refused_is_recorded_with_who_asked,
+    nobodies_are_counted_and_do_not_fill_the_log,
+}
+
+/// What the log holds about its own use, oldest first.
+async fn uses<F: Fixture>(service: &Service<F>) -> Vec<Record> {
+    service.pipeline.flush().await;
+    let actions = ["log_viewed", "log_exported", "log_ingested"];
+    let filter = Filter::new().any_of("action", actions).unwrap();
+    let mut page = service.store.records(&filter, &PageRequest::newest(1_000)).await.unwrap();
+    page.records.reverse();
+    page.records
+}
+
+fn metadata(record: &Record) -> Value {
+    serde_json::from_str(record.metadata.as_str()).unwrap()
+}
+
+async fn who_looks_is_recorded_once_and_his_repetitions_are_counted<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    service.pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", "55"));
+    service.pipeline.flush().await;
+
+    let path = "/activity/records?action=cancel&token=hunter2";
+    let headers =
+        [("x-test-caller", "eve"), ("user-agent", "curl/8"), ("x-request-id", "request-1")];
+    service.send(Method::GET, "/activity/records?action=cancel", &headers, "").await.json();
+    let first = uses(&service).await.pop().expect("at once");
+    assert_eq!((first.action.as_str(), first.actor_id.as_str()), ("log_viewed", "eve"));
+    assert_eq!((first.origin, first.outcome), (Origin::System, Outcome::Success));
+    assert_eq!((first.route.as_str(), first.status), ("/activity/records", Some(200)));
+    assert_eq!((first.user_agent.as_str(), first.request_id.as_str()), ("curl/8", "request-1"));
+    assert_eq!(first.ip.map(|ip| ip.to_string()).as_deref(), Some("127.0.0.1"));
+    assert_eq!(metadata(&first)["endpoint"], "records");
+    assert_eq!(metadata(&first)["asked"], "/records?action=cancel");
+
+    // Also looking at who looked, page after page, makes one record more and no others.
+    service.get_as("eve", path).await;
+    for n in 0..20 {
+        let path = format!("/activity/records?action=log_viewed&limit={}", 1 + n % 2);
+        service.get_as("eve", &path).await.json();
+    }
+    let uses = uses(&service).await;
+    assert_eq!(uses.len(), 2, "{uses:?}");
+    let second = metadata(&uses[1]);
+    assert_eq!(second["count"], 20);
+    assert_eq!(second["asked"].as_array().unwrap().len(), 2, "{second}");
+    assert!(!uses[1].metadata.as_str().contains("hunter2"));
+    assert!(uses[1].sentence().to_string().contains("viewed the log"));
+    service.stop().await;
+}
+
+async fn what_an_export_or_a_view_was_refused_is_recorded_with_who_asked<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    service.get_as("ana logs.export t1", "/activity/records?action=cancel").await.problem(403);
+    let uses = uses(&service).await;
+    assert_eq!(uses.len(), 1, "{uses:?}");
+    let refused = &uses[0];
+    assert_eq!((refused.outcome, refused.status), (Outcome::Denied, Some(403)));
+    assert_eq!((refused.actor_id.as_str(), refused.tenant_id.as_str()), ("ana", "t1"));
+    assert_eq!(metadata(refused)["asked"], "/records?action=cancel");
+    service.stop().await;
+}
+
+async fn nobodies_are_counted_and_do_not_fill_the_log<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    for n in 0..50 {
+        let path = format!("/activity/records?actor_id={n}");
+        service.send(Method::GET, &path, &[], "").await.problem(401);
+    }
+    let uses = uses(&service).await;
+    assert_eq!(uses.len(), 2, "{uses:?}");
+    assert!(uses.iter().all(|record| record.outcome == Outcome::Denied));
+    assert_eq!(uses[0].ip.map(|ip| ip.to_string()).as_deref(), Some("127.0.0.1"));
+    let rest = metadata(&uses[1]);
+    assert_eq!((&rest["count"], &rest["prefix"]), (&Value::from(49), &Value::from("127.0.0.0/24")));
+    let tally = service.pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.folded), (2, 2, 49));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_still_being_counted_is_not_lost_at_the_end() {
+    let service = Service::<crate::support::InMemory>::start().await;
+    for _ in 0..5 {
+        service.get_as("eve", "/activity/records").await.json();
+    }
+    let store = service.store.clone();
+    let pipeline = std::sync::Arc::clone(&service.pipeline);
+    service.stop().await;
+    let count = |record: &Record| {
+        (record.action == "log_viewed").then(|| metadata(record)["count"].as_u64().unwrap())
+    };
+    assert_eq!(store.all().iter().filter_map(|record| count(record)).sum::<u64>(), 5);
+    let tally = pipeline.tally();
+    assert_eq!((tally.queued, tally.stored, tally.dropped.total()), (0, 2, 0));
+}
+
+#[tokio::test]
+async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
+    let service = Service::<crate::support::InMemory>::start().await;
+    let mut record = Record::by(Actor::user("mallory")).cancelled("order", "55");
+    record.action.set("log_viewed");
+    record.origin = Origin::System;
+    service.pipeline.recorder().record(record);
+    assert_eq!(uses(&service).await[0].origin, Origin::Manual);
+    service.stop().await;
+}
