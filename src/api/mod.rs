@@ -17,12 +17,14 @@
 //! ```
 
 pub mod access;
+mod answer;
 mod builder;
 mod counts;
 mod endpoint;
 mod export;
 mod facets;
 mod fallback;
+mod index;
 mod ingest;
 mod list;
 mod live;

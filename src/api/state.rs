@@ -13,7 +13,7 @@ use super::{
     live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
-    watch::Door,
+    watch::{Caller, Door},
 };
 use crate::{
     pipeline::{Intake, Pipeline, Recorder},
@@ -141,13 +141,18 @@ impl Api {
         &self.settings().origins
     }
 
-    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
-    /// [`Caller`](super::watch::Caller) instead.
-    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
+    /// Returns who is calling, as the guard has found out: for handlers that take the whole head.
+    pub(super) async fn caller(&self, parts: &http::request::Parts) -> Result<Caller, Problem> {
         match parts.extensions.get::<Door>() {
-            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
-            None => self.access().grant(parts).await.map_err(Problem::from),
+            Some(door) => door.knock(parts).await,
+            None => Door::new(self, parts).knock(parts).await,
         }
+    }
+
+    /// Returns what the caller may do. Whoever shows something takes the [`Caller`] instead.
+    #[allow(dead_code, reason = "for what shows nothing")]
+    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
+        self.caller(parts).await.map(|caller| caller.grant().clone())
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he

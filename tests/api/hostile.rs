@@ -116,8 +116,8 @@ async fn injection_means_what_it_says<F: Fixture>() {
         }
     }
     // As they are, they may be read as something of the language, but never by a database.
-    for text in strings.iter().step_by(7) {
-        let text = spelt(text);
+    for sent in strings.iter().step_by(7) {
+        let text = spelt(sent);
         for name in ["q", "search", "entity_id", "ip", "status", "from", "tz", "event"] {
             let answer = service.get(&format!("/activity/records?limit=1&{name}={text}")).await;
             assert!(
@@ -133,9 +133,9 @@ async fn injection_means_what_it_says<F: Fixture>() {
             let answer = service.get(&format!("/activity/{path}{text}")).await;
             assert!(answer.status.is_client_error(), "{path}{text}: {}", answer.text());
             let detail = answer.problem(400)["detail"].as_str().unwrap().to_lowercase();
-            assert!(
-                !["sqlite", "postgres", "syntax error at"].iter().any(|word| detail.contains(word))
-            );
+            for word in ["sqlite", "postgres", "syntax error at"] {
+                assert!(!detail.contains(word) || sent.contains(word), "{detail}");
+            }
         }
         let facets = format!("/activity/facets?fields=entity_id&prefix={text}");
         service.get(&facets).await.json();

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod access;
 mod endless;
 mod errors;
 mod export;
@@ -12,6 +13,7 @@ mod hostile;
 mod ingest;
 mod list;
 mod live;
+mod mount;
 mod parameters;
 mod records;
 mod scope;

@@ -48,7 +48,7 @@ const FILTERS: [(&[&str], &str, &str); 29] = [
     (&["origin"], "ingest", "manual"),
     (&["service"], "ledger", "shop"),
     (&["rule"], "approve invoice", "x"),
-    (&["search"], "generously refunded", "refunded generously"),
+    (&["search"], "generously refunded", "generously returned"),
     (&["from", "start_date", "from_date", "since"], "2026-05-11", "2026-05-12"),
     (&["to", "end_date", "to_date", "until"], "2026-05-11", "2026-05-10"),
     (&["tz"], "Europe/Lisbon", ""),

@@ -29,7 +29,7 @@ use crate::{
         state::Api,
         watch::{Caller, Door},
     },
-    query::{Binding, LiveCursor, Sealed},
+    query::{Binding, Extra, LiveCursor, Sealed},
     store::Read as _,
 };
 
@@ -109,7 +109,7 @@ async fn fetch_ticket(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    Parameters::of(&head)?.none()?;
+    Parameters::of(&head)?.read(&[], api.now())?;
     // Who may read nothing needs no ticket.
     caller.scope()?;
     let fetched = Fetched { grant: caller.grant().clone(), head: for_later(head) };
@@ -118,28 +118,22 @@ async fn fetch_ticket(
     Ok((StatusCode::CREATED, ticket).into_response())
 }
 
-/// What was asked for.
+/// What was asked for. A live session goes on, in the order of the commits: it takes no limit and no order.
 #[derive(Debug)]
 struct Asked {
     ticket: Option<String>,
     cursor: Option<String>,
-    filters: Parameters,
+    parameters: Parameters,
 }
+
+/// What a session takes beside the names of the query fields.
+const EXTRAS: [Extra; 3] = [Extra::Filters, Extra::Cursor, Extra::Ticket];
 
 impl Asked {
     fn read(head: &Parts) -> Result<Self, Problem> {
-        let mut filters = Parameters::of(head)?;
-        let (ticket, cursor) = (filters.take("ticket")?, filters.take("cursor")?);
-        for name in ["limit", "order", "page", "offset", "count"] {
-            if filters.take(name)?.is_some() {
-                let detail = format!(
-                    "a live session goes on, in the order of the commits, and takes no `{name}`; for a page \
-                     ask `records`"
-                );
-                return Err(Problem::parameter(name, detail));
-            }
-        }
-        Ok(Self { ticket, cursor, filters })
+        let parameters = Parameters::of(head)?;
+        let raw = |name| parameters.raw(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        Ok(Self { ticket: raw("ticket"), cursor: raw("cursor"), parameters })
     }
 }
 
@@ -169,14 +163,14 @@ fn for_later(mut head: Parts) -> Parts {
 }
 
 async fn open(api: &Api, door: &Door, head: Parts, asked: Asked) -> Result<Session, Problem> {
-    let Asked { ticket, cursor, filters } = asked;
+    let Asked { ticket, cursor, parameters } = asked;
     let (head, caller) = listener(api, door, head, ticket.as_deref()).await?;
     let scope = caller.scope()?;
     let store = api.store()?;
     let key = *api.cursor_key();
     let sealed = cursor.map(|cursor| LiveCursor::open(&key, &cursor)).transpose()?;
     let now = sealed.as_ref().map_or_else(|| api.now(), Sealed::now);
-    let filter = filters.filter(now)?;
+    let filter = parameters.read(&EXTRAS, now)?.filter;
     let binding = Binding::new(&filter, &scope);
     let cursor = sealed.map(|sealed| sealed.bound_to(binding)).transpose()?;
     let end = api.in_time(async { Ok(store.head().await?) }).await?;

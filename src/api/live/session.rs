@@ -18,10 +18,10 @@ pub(super) const RECHECK: Duration = Duration::from_secs(5 * 60);
 
 /// Somebody who listens, whatever he listens through.
 pub(super) struct Session {
+    /// Its own record, which is made before the rest is dropped: a shutdown waits for that.
+    watch: watch::Session,
     tail: Tail,
     bounds: Bounds,
-    /// Its own record.
-    watch: watch::Session,
 }
 
 /// Why a session ends.
@@ -50,8 +50,10 @@ impl Ending {
 }
 
 impl Session {
-    pub(super) const fn new(tail: Tail, bounds: Bounds, watch: watch::Session) -> Self {
-        Self { tail, bounds, watch }
+    pub(super) fn new(tail: Tail, bounds: Bounds, watch: watch::Session) -> Self {
+        // It has no end that one could miss: whoever leaves has had what he came for.
+        watch.complete();
+        Self { watch, tail, bounds }
     }
 
     /// Returns the next message, or why there is none.
@@ -65,19 +67,15 @@ impl Session {
             ending = self.bounds.over() => Err(ending),
             message = self.tail.next() => message.map_err(|_| Ending::Lost),
         };
-        match &next {
-            Ok(message) => self.watch.showed(message.records),
-            // Not the client's doing.
-            Err(_) => self.watch.complete(),
+        if let Ok(message) = &next {
+            self.watch.showed(message.records);
         }
         next
     }
 
     /// Waits until the session has to end, while it is busy with something else.
     pub(super) async fn over(&mut self) -> Ending {
-        let ending = self.bounds.over().await;
-        self.watch.complete();
-        ending
+        self.bounds.over().await
     }
 }
 

@@ -181,7 +181,8 @@ async fn a_session_is_a_record_itself<F: Fixture>() {
         }
         tokio::task::yield_now().await;
     };
+    assert_eq!(uses[0]["outcome"], Value::from("success"), "{uses:?}");
     assert_eq!(uses[1]["route"], Value::from("/activity/live"), "{uses:?}");
-    assert_eq!(uses[0]["metadata"]["records"], Value::from(1), "{uses:?}");
+    assert_eq!(uses[0]["metadata"]["shown"], Value::from(1), "{uses:?}");
     service.stop().await;
 }

@@ -158,7 +158,7 @@ async fn events_go_on_behind_the_last_id<F: Fixture>() {
     events.next().await.unwrap();
     let both = events.next().await.unwrap();
     assert_eq!(both.actors(), ["ana", "bob"]);
-    drop(events);
+    service.pipeline.hang_up();
     service.stop().await;
 }
 
