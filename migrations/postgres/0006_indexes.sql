@@ -1,5 +1,11 @@
 -- Indexes for the questions of the API, beside the keys and the four that every leaf has.
 
+-- Indexes that were asked for (`migrate --index text,metadata`): every leaf has them, new ones too.
+create table activity.indexes (
+    name text collate "C" primary key check (name in ('text', 'metadata')),
+    made_at timestamptz not null default clock_timestamp()
+);
+
 -- Sparse: a record without the field costs nothing.
 create function activity.index_leaf(leaf text) returns void
     language plpgsql
@@ -19,7 +25,18 @@ begin
 end $$;
 revoke all on function activity.index_leaf(text) from public;
 
--- As before, and with these indexes.
+-- What a new leaf gets beside that: see the files after this one.
+create function activity.finish_leaf(leaf text) returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+as $$
+begin
+    perform activity.index_leaf(leaf);
+end $$;
+revoke all on function activity.finish_leaf(text) from public;
+
+-- As before, and finished.
 create or replace function activity.make_leaf(month text, class text) returns boolean
     language plpgsql
     security definer
@@ -82,7 +99,7 @@ begin
             where tenant_id is not null', leaf);
     -- When was this done last?
     execute format('create index on activity.%I (lower(action), occurred_at, id)', leaf);
-    perform activity.index_leaf(leaf);
+    perform activity.finish_leaf(leaf);
     execute format(
         'create trigger guard before update or delete on activity.%I
             for each row execute function activity.guard_record()', leaf);

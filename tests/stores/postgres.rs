@@ -5,6 +5,7 @@ mod faults;
 mod filters;
 mod leaves;
 mod register;
+mod roles;
 mod rollups;
 mod schema;
 mod settings;

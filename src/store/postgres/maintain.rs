@@ -27,6 +27,29 @@ pub(super) const STREAMS: &str = "\
         from writers w where w.writer_id is not null \
     )";
 
+impl PostgresStore {
+    /// Makes the roles `activity_writer`, `activity_reader`, `activity_auditor`, `activity_privacy` and
+    /// `activity_retention`, and gives each the least that it needs: `migrate --roles`.
+    ///
+    /// They cannot log in; the operator grants them to the logins that he makes. Leaves that are made later
+    /// get the grants too. Safe to repeat. Without it one role does everything, as before.
+    ///
+    /// # Errors
+    ///
+    /// When this store's role does not own the schema, or may not create roles and they are missing.
+    pub async fn make_roles(&self) -> Result<(), StoreError> {
+        let limits = Limits::MIGRATION;
+        let making = limits.bounded("make the roles", async {
+            let mut connection = self.dial().await?;
+            let begin = limits.begin(Access::AsAllowed);
+            let sql = format!("{begin}; select activity.make_roles(); commit");
+            raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+            Ok(())
+        });
+        making.await
+    }
+}
+
 impl Maintain for PostgresStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let limits = Limits::MIGRATION;
@@ -111,12 +134,12 @@ impl Maintain for PostgresStore {
         .await
     }
 
-    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
-        Err(StoreError::new(crate::store::StoreErrorKind::Configuration, "make an index"))
+    async fn make_index(&self, index: Index) -> Result<(), StoreError> {
+        self.add_index(index).await
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(Vec::new())
+        self.made().await
     }
 }
 

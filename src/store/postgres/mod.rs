@@ -32,6 +32,7 @@ mod decode;
 mod encode;
 mod error;
 mod filter;
+mod index;
 mod leaf;
 mod literal;
 mod maintain;

@@ -159,6 +159,9 @@ impl Limits {
     /// that does the same.
     pub(super) const MIGRATION: Self = Self(Duration::from_secs(300));
 
+    /// For making an index over leaves that are full.
+    pub(super) const INDEX: Self = Self(Duration::from_secs(6 * 3_600));
+
     /// Returns limits that leave a call at least so much time.
     pub(super) fn at_least(self, time: Duration) -> Self {
         Self(self.0.max(time))
