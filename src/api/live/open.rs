@@ -29,7 +29,7 @@ use crate::{
         state::Api,
         watch::{Caller, Door},
     },
-    query::{Binding, LiveCursor, Sealed},
+    query::{Binding, Extra, LiveCursor, Sealed},
     store::Read as _,
 };
 
@@ -109,7 +109,7 @@ async fn fetch_ticket(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    Parameters::of(&head)?.none()?;
+    Parameters::of(&head)?.read(&[], api.now())?;
     // Who may read nothing needs no ticket.
     caller.scope()?;
     let fetched = Fetched { grant: caller.grant().clone(), head: for_later(head) };
@@ -128,10 +128,11 @@ struct Asked {
 
 impl Asked {
     fn read(head: &Parts) -> Result<Self, Problem> {
-        let mut filters = Parameters::of(head)?;
-        let (ticket, cursor) = (filters.take("ticket")?, filters.take("cursor")?);
+        let filters = Parameters::of(head)?;
+        let own = |name| filters.raw(name).filter(|text| !text.is_empty()).map(str::to_owned);
+        let (ticket, cursor) = (own("ticket"), own("cursor"));
         for name in ["limit", "order", "page", "offset", "count"] {
-            if filters.take(name)?.is_some() {
+            if filters.raw(name).is_some() {
                 let detail = format!(
                     "a live session goes on, in the order of the commits, and takes no `{name}`; for a page \
                      ask `records`"
@@ -176,7 +177,8 @@ async fn open(api: &Api, door: &Door, head: Parts, asked: Asked) -> Result<Sessi
     let key = *api.cursor_key();
     let sealed = cursor.map(|cursor| LiveCursor::open(&key, &cursor)).transpose()?;
     let now = sealed.as_ref().map_or_else(|| api.now(), Sealed::now);
-    let filter = filters.filter(now)?;
+    let extras = [Extra::Filters, Extra::Cursor, Extra::Ticket];
+    let filter = filters.read(&extras, now)?.filter;
     let binding = Binding::new(&filter, &scope);
     let cursor = sealed.map(|sealed| sealed.bound_to(binding)).transpose()?;
     let end = api.in_time(async { Ok(store.head().await?) }).await?;
