@@ -13,7 +13,6 @@ use super::{
     live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
-    watch::Door,
 };
 use crate::{
     pipeline::{Intake, Pipeline, Recorder},
@@ -92,7 +91,7 @@ impl Api {
 
     /// Brings the rollups up to date if little is missing, so that a quiet log counts its last record too.
     /// The rest is the background's, and the answer says how far it has come.
-    pub(super) async fn fold_a_little(&self, store: &AnyStore) {
+    pub(super) async fn fold_a_little(store: &AnyStore) {
         const ENTRIES: usize = 32;
         if let Err(error) = store.fold(ENTRIES).await {
             // Counting goes on where it stands.
@@ -139,15 +138,6 @@ impl Api {
     /// Returns whose pages may act.
     pub(super) fn origins(&self) -> &Origins {
         &self.settings().origins
-    }
-
-    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
-    /// [`Caller`](super::watch::Caller) instead.
-    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
-        match parts.extensions.get::<Door>() {
-            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
-            None => self.access().grant(parts).await.map_err(Problem::from),
-        }
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he
