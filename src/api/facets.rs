@@ -98,7 +98,7 @@ async fn facets(
     };
     let Aggregated { by, exact, complete, as_of, .. } = api
         .in_time(async {
-            api.fold_a_little(store).await;
+            Api::fold_a_little(store).await;
             match prefix {
                 None => Ok(store.aggregate(&filter, &ask).await?),
                 Some((field, prefix)) => beginning(store, filter, &ask, field, &prefix).await,

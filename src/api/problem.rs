@@ -25,13 +25,13 @@ pub struct Problem {
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<String>,
+    parameter: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
+    column: Option<u32>,
     #[serde(skip)]
-    challenge: Option<String>,
+    challenge: Option<Box<str>>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -54,17 +54,17 @@ impl Problem {
     /// A parameter that cannot be understood.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail);
-        Self { parameter: Some(name.to_owned()), ..problem }
+        Self { parameter: Some(name.into()), ..problem }
     }
 
     /// The column in the parameter, from 1 on, where it stops making sense.
     pub(super) fn at_column(self, column: usize) -> Self {
-        Self { column: Some(column), ..self }
+        Self { column: u32::try_from(column).ok(), ..self }
     }
 
     /// When to come back.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+        Self { retry_after: u32::try_from(seconds).ok(), ..self }
     }
 
     /// A cursor of an order that the store answered in before, and does not any more.
@@ -72,7 +72,7 @@ impl Problem {
         let detail =
             "the list is in another order since the cursor was made; please begin again without it";
         Self {
-            parameter: Some("cursor".to_owned()),
+            parameter: Some("cursor".into()),
             ..Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail)
         }
     }
@@ -113,6 +113,7 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Unauthenticated { challenge, detail } => {
+                let challenge = challenge.map(String::into_boxed_str);
                 Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
@@ -127,7 +128,7 @@ impl From<Denial> for Problem {
 impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
-        Self { parameter: Some("cursor".to_owned()), ..problem }
+        Self { parameter: Some("cursor".into()), ..problem }
     }
 }
 
@@ -163,7 +164,8 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static(CONTENT_TYPE);
         let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
         let headers = response.headers_mut();
-        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(&*text).ok())
+        {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = self.retry_after {

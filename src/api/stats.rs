@@ -78,7 +78,7 @@ async fn stats(
     let today = filter.clone().from(now.saturating_sub(DAY));
     let (counted, last_24h) = api
         .in_time(async {
-            api.fold_a_little(store).await;
+            Api::fold_a_little(store).await;
             let both = tokio::try_join!(
                 store.aggregate(&filter, &all),
                 store.aggregate(&today, &of_today)

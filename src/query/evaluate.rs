@@ -182,7 +182,7 @@ mod tests {
         .map(filter)
         .into();
         // What is made once is made before.
-        filters.iter().for_each(|filter| drop(filter.matches(&record)));
+        assert!(filters.iter().filter(|filter| filter.matches(&record)).count() <= filters.len());
         let counted = allocation_counter::measure(|| {
             for filter in &filters {
                 std::hint::black_box(filter.matches(&record));

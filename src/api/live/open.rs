@@ -133,6 +133,15 @@ impl Asked {
     fn read(head: &Parts) -> Result<Self, Problem> {
         let parameters = Parameters::of(head)?;
         let raw = |name| parameters.raw(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        for name in ["limit", "order", "page", "offset", "count"] {
+            if parameters.raw(name).is_some() {
+                let detail = format!(
+                    "a live session goes on, in the order of the commits, and takes no `{name}`; for a page \
+                     ask `records`"
+                );
+                return Err(Problem::parameter(name, detail));
+            }
+        }
         Ok(Self { ticket: raw("ticket"), cursor: raw("cursor"), parameters })
     }
 }
