@@ -81,6 +81,7 @@ pub mod query;
 pub mod record;
 pub mod rules;
 pub mod store;
+mod suggest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

@@ -30,7 +30,7 @@ pub struct Problem {
 
 impl Problem {
     /// Types are names and no addresses: nobody has to keep a site alive for them.
-    const PREFIX: &'static str = "urn:tower-activity:problem:";
+    pub(super) const PREFIX: &'static str = "urn:tower-activity:problem:";
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -84,6 +84,11 @@ impl Problem {
     pub(super) fn forbidden(permission: &str) -> Self {
         let detail = format!("this takes the permission `{permission}`");
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// A page of another origin.
+    pub(super) fn foreign_origin(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
     }
 
     pub(super) fn unreadable_store() -> Self {

@@ -3,7 +3,7 @@
 use axum::{Router, middleware, response::Response};
 use http::{HeaderValue, header};
 
-use super::{export, fallback, records, state::Api, trails, watch};
+use super::{export, fallback, ingest, live, records, state::Api, trails, watch};
 use crate::pipeline::Unrecorded;
 
 /// Returns the routes and an answer for everything else.
@@ -23,6 +23,8 @@ fn guarded(api: &Api) -> Router<Api> {
         .merge(records::routes())
         .merge(trails::routes())
         .merge(export::routes())
+        .merge(live::routes())
+        .merge(ingest::routes())
         .route_layer(guard)
 }
 

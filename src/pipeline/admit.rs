@@ -12,6 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
+mod by_hand;
 mod json;
 mod redact;
 

@@ -1,6 +1,10 @@
 //! What recorders, writer and pipeline share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 
@@ -9,6 +13,7 @@ use super::{
     fold::{self, Fold, Folds},
     pool::Pool,
     queue::{Lane, Queue, Refused},
+    receipts::{Fate, Receipts},
     recorder::Admission,
     settings::Overflow,
     tally::{CATEGORIES, Counters, DropReason},
@@ -55,10 +60,15 @@ pub(super) struct Core {
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
+    pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
+    /// Changes with each commit.
+    pub(super) committed: watch::Sender<()>,
+    /// Whether somebody folds rollups already.
+    pub(super) folding: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.
@@ -99,6 +109,7 @@ impl Core {
 
     /// Counts a received record as lost.
     pub(super) fn lose(&self, record: Box<Record>, reason: DropReason) -> Admission {
+        self.receipts.tell([&*record], Fate::Lost);
         self.counters.drop_record(
             reason,
             Lane::of(&record),

@@ -54,6 +54,8 @@ mod core;
 mod feed;
 mod fold;
 mod gap;
+#[cfg(feature = "api")]
+mod intake;
 mod meters;
 mod number;
 mod own;
@@ -62,8 +64,11 @@ mod pipeline;
 mod pool;
 mod quarantine;
 mod queue;
+mod receipts;
 mod recorder;
 mod retry;
+#[cfg(feature = "api")]
+mod rollups;
 mod scope;
 mod settings;
 mod settle;
@@ -80,7 +85,11 @@ pub use builder::{
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
+#[cfg(feature = "api")]
+pub(crate) use intake::{Intake, Turned};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
+#[cfg(feature = "api")]
+pub(crate) use receipts::Fate;
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
 pub use scope::{Context, Scoped};

@@ -76,6 +76,12 @@ impl Pipeline {
         self.store.as_ref()
     }
 
+    /// Returns what asks the writer to store at once what it was given.
+    #[cfg(feature = "api")]
+    pub(super) fn flushes(&self) -> mpsc::UnboundedSender<oneshot::Sender<()>> {
+        self.handle.flushes.clone()
+    }
+
     /// Returns a recorder.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
@@ -101,6 +107,14 @@ impl Pipeline {
     #[cfg(feature = "api")]
     pub(crate) fn commits(&self) -> CommitSource {
         CommitSource::new(Arc::clone(&self.core))
+    }
+
+    /// Keeps the store's rollups up to date in the background, until the pipeline has ended.
+    #[cfg(feature = "api")]
+    pub(crate) fn keep_rollups(&self) {
+        if let Some(store) = &self.store {
+            super::rollups::keep(&self.core, store, &self.handle.ended);
+        }
     }
 
     /// Ends whatever goes on for as long as somebody listens: the live sessions of the API. Whoever comes

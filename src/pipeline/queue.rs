@@ -177,6 +177,30 @@ impl Queue {
             Lane::General => self.general_limit,
             Lane::Security => self.limit,
         };
+        self.push_within(limit, lane, record, bytes)
+    }
+
+    /// As [`push`](Self::push), for what can wait outside: takes it only while the general lane would be
+    /// half empty, whatever its own lane is. One record of any size is taken when there is nothing else.
+    #[cfg(feature = "api")]
+    pub(super) fn push_politely(
+        &self,
+        lane: Lane,
+        record: Box<Record>,
+        bytes: u32,
+    ) -> Result<(), Refused> {
+        let Limit { count, bytes: most } = self.general_limit;
+        let half = Limit { count: (count / 2).max(1), bytes: (most / 2).max(u64::from(bytes)) };
+        self.push_within(half, lane, record, bytes)
+    }
+
+    fn push_within(
+        &self,
+        limit: Limit,
+        lane: Lane,
+        record: Box<Record>,
+        bytes: u32,
+    ) -> Result<(), Refused> {
         let size = u64::from(bytes);
         let mut held = self.held.load(Ordering::Relaxed);
         let before = loop {

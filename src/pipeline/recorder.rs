@@ -134,36 +134,38 @@ impl Recorder {
     }
 
     fn manual(&self, mut record: Record) -> Result<Box<Record>, Admission> {
-        for text in [
-            &mut record.action,
-            &mut record.entity_type,
-            &mut record.entity_id,
-            &mut record.actor_id,
-        ] {
-            let trimmed = text.as_str().trim();
-            if trimmed.len() < text.as_str().len() {
-                *text = trimmed.into();
-            }
-        }
-        let missing = if record.action.is_absent() {
-            Some("action")
-        } else if record.actor_id.is_absent() && record.actor_type != ActorType::Anonymous {
-            Some("actor_id")
-        } else if record.entity_type.is_absent() && !record.entity_id.is_absent() {
-            Some("entity_type")
-        } else {
-            None
-        };
-        if let Some(field) = missing {
+        if let Err(field) = complete(&mut record) {
             self.core.counters.refuse(field);
             return Err(Admission::Refused(field));
         }
         record.origin = Origin::Manual;
-        // Seals are the writer's; a group that claims to be erased would be left without one.
-        record.seals = Seals::default();
-        record.schema_version = Record::SCHEMA_VERSION;
         Ok(Box::new(record))
     }
+}
+
+/// Trims what has to be there, and names the first field that is required and empty.
+pub(super) fn complete(record: &mut Record) -> Result<(), &'static str> {
+    for text in
+        [&mut record.action, &mut record.entity_type, &mut record.entity_id, &mut record.actor_id]
+    {
+        let trimmed = text.as_str().trim();
+        if trimmed.len() < text.as_str().len() {
+            *text = trimmed.into();
+        }
+    }
+    if record.action.is_absent() {
+        return Err("action");
+    }
+    if record.actor_id.is_absent() && record.actor_type != ActorType::Anonymous {
+        return Err("actor_id");
+    }
+    if record.entity_type.is_absent() && !record.entity_id.is_absent() {
+        return Err("entity_type");
+    }
+    // Seals are the writer's; a group that claims to be erased would be left without one.
+    record.seals = Seals::default();
+    record.schema_version = Record::SCHEMA_VERSION;
+    Ok(())
 }
 
 /// For capture and the HTTP interface.
@@ -261,6 +263,11 @@ impl Recorder {
             last_loss: core.counters.last_loss(),
             delivery: core.delivery,
         }
+    }
+
+    #[cfg(feature = "api")]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Returns the rules, compiled.

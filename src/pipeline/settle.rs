@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     meters, number, own, quarantine,
+    receipts::Fate,
     retry::{Backoff, Complaints},
     writer::Writer,
 };
@@ -309,6 +310,7 @@ impl<S: Append> Writer<S> {
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
     async fn put_stub(&mut self, error: &StoreError) {
         let Some(front) = self.batch.first_mut() else { return };
+        self.core.receipts.tell([&**front], Fate::Unstorable);
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
         self.stubbed = stub.seq;

@@ -25,6 +25,7 @@ use super::{
     own,
     pipeline::Handle,
     queue::Lane,
+    receipts::Fate,
     settle::{Link, Stopped},
     tally::DropReason,
 };
@@ -327,6 +328,8 @@ impl<S: Append> Writer<S> {
                 stored += 1;
             }
         }
+        let records = self.batch.iter().take(count).map(|record| &**record);
+        self.core.receipts.tell(records, Fate::Stored);
         self.core.counters.store(stored);
         self.core.counters.store_own(own, gaps);
         self.unsure = self.unsure.saturating_sub(count);
@@ -338,6 +341,7 @@ impl<S: Append> Writer<S> {
             // The larger buffer stays in use.
             self.batch = emptied;
         }
+        self.core.committed.send_replace(());
     }
 
     fn flush_is_reached(&self) -> bool {
@@ -390,6 +394,7 @@ impl<S: Append> Drop for Writer<S> {
             }
         }
         core.queue.release(0);
+        core.receipts.end();
         core.feed.end();
         meters::publish(&core);
         self.ended.send_replace(true);

@@ -48,6 +48,10 @@ impl Filter {
         Self::default()
     }
 
+    pub(super) const fn from_expr(expr: Expr) -> Self {
+        Self { expr }
+    }
+
     /// Adds the condition that a text field is one of `values`.
     ///
     /// # Errors

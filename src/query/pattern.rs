@@ -29,6 +29,17 @@ impl Pattern {
         Self::new(self.pieces.iter().map(|piece| piece.to_ascii_lowercase()))
     }
 
+    /// Returns the same pattern with neighbouring stars as one.
+    #[must_use]
+    pub(super) fn normal(self) -> Self {
+        let last = self.pieces.len().saturating_sub(1);
+        let mut at = 0..;
+        let inner = |at: usize| at > 0 && at < last;
+        let mut pieces = self.pieces;
+        pieces.retain(|piece| !(at.next().is_some_and(inner) && piece.is_empty()));
+        Self { pieces }
+    }
+
     /// Tells whether `text` matches as it is.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

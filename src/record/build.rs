@@ -43,9 +43,14 @@ impl Record {
     /// Sets what was done: a verb in snake case, such as `ship`. Required.
     #[must_use]
     pub fn verb(mut self, action: &str) -> Self {
+        self.set_verb(action);
+        self
+    }
+
+    /// As [`verb`](Self::verb), in place.
+    pub(crate) fn set_verb(&mut self, action: &str) {
         self.action.set(action.trim());
         self.operation = operation_of(self.action.as_str());
-        self
     }
 
     /// Sets the thing that it was done to.

@@ -13,8 +13,8 @@ use super::{
     pattern::Pattern,
     ready::{Ready, bad_bound},
     status::StatusSet,
-    suggest::did_you_mean,
 };
+use crate::suggest::did_you_mean;
 
 /// The names that conventions write into records, so that a rule cannot pass for one.
 const RESERVED: &[&str] = &["rest", "grpc"];
@@ -128,7 +128,7 @@ impl Check<'_> {
             if !USUAL.contains(&word.as_str()) {
                 // Methods are case-sensitive: `post` is another method than `POST`, and nobody
                 // means it.
-                let near = super::suggest::nearest(&upper, USUAL.iter().copied());
+                let near = crate::suggest::nearest(&upper, USUAL.iter().copied());
                 if let Some(near) = near {
                     let what = format!("`{word}` is not a known method; did you mean `{near}`?");
                     self.wrong("methods", what);

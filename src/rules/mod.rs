@@ -79,7 +79,6 @@ mod rest;
 mod rule;
 mod set;
 mod status;
-mod suggest;
 mod words;
 
 pub use compile::{CompiledRules, Route, UNMATCHED};

@@ -13,9 +13,11 @@ use super::{
     meaning::{Pointer, RelatedThing},
     pattern::{Fit, Pattern},
     status::StatusSet,
+};
+use crate::{
+    record::{Category, Operation},
     suggest::did_you_mean,
 };
-use crate::record::{Category, Operation};
 
 /// A sound rule.
 #[derive(Debug)]

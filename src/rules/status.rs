@@ -1,7 +1,7 @@
 //! Which endings of a request a rule is about.
 
-use super::suggest::did_you_mean;
 use crate::record::Outcome;
+use crate::suggest::did_you_mean;
 
 /// How a request ended, as far as rules ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

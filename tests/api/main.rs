@@ -6,9 +6,16 @@
 mod support;
 
 mod endless;
+mod errors;
 mod export;
+mod list;
 mod records;
+mod scope;
 mod watch;
+
+#[path = "../stores/records.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod sample;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]

@@ -16,7 +16,7 @@ use source::{Scan, module_of};
 /// The rooms by level. A room imports from levels further up in this list, never from
 /// its own level and never from below.
 const LEVELS: &[&[&str]] = &[
-    &["error"],
+    &["error", "suggest"],
     &["time"],
     &["record"],
     &["rules", "privacy", "query", "ledger", "encode"],

@@ -5,6 +5,7 @@
 #[macro_use]
 mod suite;
 
+mod answers;
 mod canonical;
 mod memory;
 mod records;

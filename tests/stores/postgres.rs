@@ -2,6 +2,7 @@
 
 mod bouncer;
 mod faults;
+mod filters;
 mod leaves;
 mod register;
 mod schema;

@@ -57,6 +57,10 @@ macro_rules! suite {
             a_record_that_is_recorded_twice_holds_up_nothing,
             whatever_time_a_record_claims_it_is_found_by_its_id,
         );
+        suite!(@answers $fixture:
+            any_filter_means_what_it_means_in_memory,
+            pages_lead_through_everything_both_ways,
+        );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
             a_key_that_is_released_can_be_claimed_again_at_once,
@@ -68,6 +72,12 @@ macro_rules! suite {
             api_keys_are_kept_listed_and_revoked_once,
         );
     };
+    (@answers $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::answers::$fact::<$fixture>().await;
+        }
+    )*};
     (@register $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {

@@ -13,7 +13,7 @@ use crate::{
     record::{Json, Origin, Record, Text},
 };
 
-use super::append_list;
+use super::{append_list, by_hand};
 
 pub(super) fn redact(privacy: &Privacy, record: &mut Record) {
     let mut log = Redactions::new();
@@ -60,8 +60,13 @@ pub(super) fn redact(privacy: &Privacy, record: &mut Record) {
             redact_json(privacy, name, json, &mut log);
         }
     }
-    if record.origin == Origin::Manual {
+    if record.origin == Origin::Ingest {
+        redact_words(privacy, record, &mut log);
+    }
+    // What capture did to the records of requests, at the one place where all others come by.
+    if record.origin != Origin::Request {
         redact_by_hand(privacy, record, &mut log);
+        by_hand::hide(privacy, record);
     }
     if let Some(list) = log.to_json() {
         append_list(record.redactions.buffer(), &list);
@@ -88,6 +93,32 @@ fn redact_json(privacy: &Privacy, name: &'static str, json: &mut Json, log: &mut
     let (input, keys) = (json.as_str().as_bytes(), &privacy.extra_keys);
     privacy.redactor.json(input, Extent::Whole, keys, &mut kept, &mut log.field(name));
     *json = Json::from_stored(kept);
+}
+
+/// What the application and its rules fill in where a record is its own, and strangers where it is not.
+fn redact_words(privacy: &Privacy, record: &mut Record, log: &mut Redactions) {
+    let redactor = &privacy.redactor;
+    for (name, text) in [
+        ("action", &mut record.action),
+        ("outcome_reason", &mut record.outcome_reason),
+        ("tenant_id", &mut record.tenant_id),
+        ("org_id", &mut record.org_id),
+        ("channel", &mut record.channel),
+        ("entity_type", &mut record.entity_type),
+        ("auth_method", &mut record.auth_method),
+        ("method", &mut record.method),
+        ("route", &mut record.route),
+        ("http_version", &mut record.http_version),
+        ("instance", &mut record.instance),
+        ("environment", &mut record.environment),
+    ] {
+        if text.len() > 12 && !is_long_number(text) {
+            redact_text(redactor, name, text, log);
+        }
+    }
+    if !record.location.is_absent() && redactor.masked(record.location.as_str()).is_some() {
+        redact_json(privacy, "location", &mut record.location, log);
+    }
 }
 
 /// What a request's record has had taken out at its capture.
@@ -221,15 +252,21 @@ mod tests {
             "skewed",
         ];
         let captured = ["path", "query", "request_body", "response_body"];
-        for (secret, origin) in
-            secrets.iter().flat_map(|s| [(s, Origin::Request), (s, Origin::Manual)])
-        {
+        // Of strangers only what is checked before it comes here: hashes, hex digits, and our own lists.
+        let checked = ["retention_class", "trace_id", "span_id", "service", "rule"];
+        let lists = ["redactions", "truncated", "skewed"];
+        let origins = [Origin::Request, Origin::Manual, Origin::Ingest];
+        for (secret, origin) in secrets.iter().flat_map(|s| origins.map(|origin| (s, origin))) {
             let hidden = if secret.contains("s3cretpw") { "s3cretpw" } else { secret };
             let quoted = format!("[\"{secret}\"]");
             for field in Record::FIELDS {
                 let name = field.name();
-                if spared.contains(&name) || (origin == Origin::Request && captured.contains(&name))
-                {
+                let is_spared = match origin {
+                    Origin::Ingest => checked.contains(&name) || lists.contains(&name),
+                    Origin::Request => spared.contains(&name) || captured.contains(&name),
+                    _ => spared.contains(&name),
+                };
+                if is_spared {
                     continue;
                 }
                 let mut record = Record { origin, ..Record::default() };

@@ -51,6 +51,8 @@ fn key_id(key: &Secret) -> String {
 impl Keys {
     /// The purpose of pseudonyms of sessions.
     pub const SESSION: &'static str = "session";
+    /// The purpose of pseudonyms of credentials: tokens, keys, certificates.
+    pub const CREDENTIAL: &'static str = "credential";
     /// The purpose of pseudonyms of accounts, such as the one a failed login tried.
     pub const ACCOUNT: &'static str = "account";
     /// The purpose of pseudonyms of addresses.
@@ -102,6 +104,20 @@ impl Keys {
     #[must_use]
     pub fn pseudonym(&self, purpose: &str, tenant: Option<&str>, value: &str) -> String {
         under(&self.0.current, purpose, tenant, value)
+    }
+
+    /// Tells whether a text has the form of a pseudonym, made under whatever keys.
+    #[must_use]
+    pub fn is_pseudonym(text: &str) -> bool {
+        let parts: Option<(&str, &str)> =
+            text.strip_prefix("p1.").and_then(|rest| rest.split_once('.'));
+        parts.is_some_and(|(id, digest)| {
+            let base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            id.len() == 8
+                && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                && digest.len() == 43
+                && digest.bytes().all(base64url)
+        })
     }
 
     /// Returns the pseudonyms of a value under every epoch, the one in use first: a search for it

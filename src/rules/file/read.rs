@@ -8,8 +8,9 @@ use super::{
     Parsed,
     tree::{Node, Value},
 };
-use crate::rules::{
-    Rule, condition::Entry, error::Origin, rule::TargetSpec, suggest::did_you_mean,
+use crate::{
+    rules::{Rule, condition::Entry, error::Origin, rule::TargetSpec},
+    suggest::did_you_mean,
 };
 
 const TOP: &[&str] = &["defaults", "rule"];

@@ -32,12 +32,16 @@
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
 mod append;
+mod asking;
 mod error;
+mod filter;
 mod location;
 mod migrations;
+mod page;
 mod read;
 mod register;
 mod rows;
+mod sql;
 mod store;
 mod write;
 

@@ -1,7 +1,7 @@
 //! Did you mean …?
 
 /// Returns `; did you mean `x`?` with the nearest known word, or nothing when none is near.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(word, known) {
         Some(known) => format!("; did you mean `{known}`?"),
         None => String::new(),
@@ -9,7 +9,7 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
 }
 
 /// Returns the known word at the smallest edit distance, if it is small for its length.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A longer text is no misspelling, and its distance would cost time for nothing.
     if word.len() > 64 {
         return None;
