@@ -12,6 +12,8 @@ pub(super) struct Endpoint {
     /// The word that the records of its use have.
     pub(super) name: &'static str,
     pub(super) guard: Guard,
+    /// What it is for, in a few words.
+    pub(super) about: &'static str,
 }
 
 /// Who may come in, and what is recorded about it.
@@ -29,42 +31,55 @@ pub(super) enum Guard {
     Asked,
 }
 
-const fn get(path: &'static str, name: &'static str, guard: Guard) -> Endpoint {
-    Endpoint { method: "GET", path, name, guard }
+type Text = &'static str;
+
+const fn get(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
+    Endpoint { method: "GET", path, name, guard, about }
 }
 
-const fn post(path: &'static str, name: &'static str, guard: Guard) -> Endpoint {
-    Endpoint { method: "POST", path, name, guard }
+const fn post(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
+    Endpoint { method: "POST", path, name, guard, about }
 }
 
 /// Everything that is answered. A route that is not here is guarded like one that shows records.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    get("/", "index", Guard::Open),
-    get("/records", "records", Guard::Viewed),
-    get("/records/{id}", "record", Guard::Viewed),
-    post("/records", "ingest", Guard::HandedIn),
-    get("/entities/{type}/{id}", "entity", Guard::Viewed),
-    get("/actors/{id}", "actor", Guard::Viewed),
-    get("/sessions/{id}", "session", Guard::Viewed),
-    get("/stats", "stats", Guard::Viewed),
-    get("/facets", "facets", Guard::Viewed),
-    get("/export", "export", Guard::Exported),
-    get("/live", "live", Guard::Viewed),
-    get("/live/sse", "live", Guard::Viewed),
-    post("/tickets", "ticket", Guard::Asked),
-    get("/health", "health", Guard::Open),
-    get("/openapi.json", "openapi", Guard::Open),
+    get("/", "index", Guard::Open, "this overview"),
+    get("/records", "records", Guard::Viewed, "records, newest first"),
+    get("/records/{id}", "record", Guard::Viewed, "one record"),
+    post("/records", "ingest", Guard::HandedIn, "hand in records"),
+    get("/entities/{type}/{id}", "entity", Guard::Viewed, "what happened to one thing"),
+    get("/actors/{id}", "actor", Guard::Viewed, "what one party did"),
+    get("/sessions/{id}", "session", Guard::Viewed, "what was done in one session"),
+    get(
+        "/stats",
+        "stats",
+        Guard::Viewed,
+        "numbers by action, entity, actor, outcome and over time",
+    ),
+    get("/facets", "facets", Guard::Viewed, "the most frequent values of fields"),
+    get(
+        "/export",
+        "export",
+        Guard::Exported,
+        "the whole result as CSV, JSON, JSON Lines, OCSF or CloudEvents",
+    ),
+    get("/live", "live", Guard::Viewed, "records as they come, by WebSocket"),
+    get("/live/sse", "live", Guard::Viewed, "records as they come, by server-sent events"),
+    post("/tickets", "ticket", Guard::Asked, "a one-use ticket for a browser's live session"),
+    get("/health", "health", Guard::Open, "how the log is doing"),
+    get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 
 impl Endpoint {
-    const UNKNOWN: Self = get("", "other", Guard::Viewed);
+    const UNKNOWN: Self = get("", "other", Guard::Viewed, "");
 
     /// Returns the endpoint of a request that was routed.
     pub(super) fn of(parts: &Parts) -> Self {
         let matched = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         let mount = parts.extensions.get::<NestedPath>().map_or("", NestedPath::as_str);
         let path = matched.strip_prefix(mount.trim_end_matches('/')).unwrap_or(matched);
-        let path = if path.is_empty() && !matched.is_empty() { "/" } else { path };
+        let is_root = !matched.is_empty() && path.bytes().all(|byte| byte == b'/');
+        let path = if is_root { "/" } else { path };
         Self::named(&parts.method, path)
     }
 

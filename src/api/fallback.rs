@@ -1,21 +1,37 @@
 //! What is answered where there is nothing.
 
-use axum::Router;
+use axum::{
+    extract::{NestedPath, Request},
+    response::{IntoResponse as _, Response},
+};
 use http::{Method, StatusCode};
 
-use super::{problem::Problem, state::Api};
+use super::{answer::NotOurs, index, problem::Problem};
 
-/// Answers whatever no route of `router` takes. Goes on last: it covers the routes that are there.
-pub(super) fn closed(router: Router<Api>) -> Router<Api> {
-    router.method_not_allowed_fallback(wrong_method).fallback(nothing)
+/// Answers what no route takes.
+pub(super) async fn nothing(request: Request) -> Response {
+    let path = request.uri().path();
+    // `/activity/` is the same place as `/activity`, whatever the router around takes it for.
+    if matches!(path, "" | "/") && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return index::index(request).await;
+    }
+    let without = path.trim_end_matches('/');
+    let detail = if without.len() < path.len() && !without.is_empty() {
+        "there is nothing at this address; without the slash at its end there may be"
+    } else {
+        "there is nothing at this address; `GET openapi.json` lists what there is"
+    };
+    let nested = request.extensions().get::<NestedPath>().is_some();
+    let mut response = Problem::not_found(detail).into_response();
+    if !nested {
+        // Beside the application's own routes, an unknown path is the application's.
+        response.extensions_mut().insert(NotOurs);
+    }
+    response
 }
 
-async fn nothing() -> Problem {
-    Problem::not_found("there is nothing at this address; `GET openapi.json` lists what there is")
-}
-
-/// The router adds `Allow`.
-async fn wrong_method(method: Method) -> Problem {
+/// Answers a method that the address does not take. The router adds `Allow`.
+pub(super) async fn wrong_method(method: Method) -> Problem {
     let detail = format!("this address does not take {method}; `Allow` says what it takes");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }

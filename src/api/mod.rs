@@ -17,18 +17,24 @@
 //! ```
 
 pub mod access;
+mod answer;
 mod builder;
+mod counts;
 mod endpoint;
 mod export;
+mod facets;
 mod fallback;
+mod index;
 mod ingest;
 mod list;
+mod live;
 mod origin;
 mod parameters;
 mod problem;
 mod records;
 mod router;
 mod state;
+mod stats;
 mod trails;
 mod watch;
 

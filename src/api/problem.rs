@@ -8,7 +8,13 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::access::Denial;
-use crate::{query::CursorError, store::StoreError};
+use crate::{
+    query::{CursorError, ParamError},
+    store::StoreError,
+};
+
+/// The media type of problems.
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
 #[derive(Debug, Clone, Serialize)]
@@ -110,6 +116,10 @@ impl From<Denial> for Problem {
                 Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+            Denial::Later { seconds, detail } => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                Self::new(status, "too-many-requests", detail).retry_after(seconds)
+            }
         }
     }
 }
@@ -118,6 +128,16 @@ impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
         Self { parameter: Some("cursor".to_owned()), ..problem }
+    }
+}
+
+impl From<ParamError> for Problem {
+    fn from(error: ParamError) -> Self {
+        let problem = Self::parameter(error.parameter(), error.detail());
+        match error.column() {
+            Some(column) => problem.at_column(column),
+            None => problem,
+        }
     }
 }
 
@@ -140,7 +160,7 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_string(&self).unwrap_or_default();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(CONTENT_TYPE);
         let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
         let headers = response.headers_mut();
         if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {

@@ -12,6 +12,7 @@ use super::{
     parameters::Parameters,
     problem::Problem,
     state::Api,
+    watch::Caller,
 };
 use crate::{
     query::Filter,
@@ -23,24 +24,29 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route("/records", get(list)).route("/records/{id}", get(one))
 }
 
-async fn list(State(api): State<Api>, parts: Parts) -> Result<Json<Envelope>, Problem> {
-    let grant = api.grant(&parts).await?;
-    list::answer(&api, &grant, Parameters::of(&parts)?, Filter::new()).await
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    parts: Parts,
+) -> Result<Json<Envelope>, Problem> {
+    list::answer(&api, &caller, &Parameters::of(&parts)?, Filter::new()).await
 }
 
 async fn one(
     State(api): State<Api>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Record>, Problem> {
-    let grant = api.grant(&parts).await?;
-    let scope = api.scope(&grant)?;
-    Parameters::of(&parts)?.none()?;
+    let scope = caller.scope()?;
+    Parameters::of(&parts)?.read(&[], api.now())?;
     // Whatever the caller may not see is not there.
     let missing = || Problem::not_found("there is no such record");
     let Path(id) = id?;
     let id: RecordId = id.parse().map_err(|_| missing())?;
     let store = api.store()?;
     let record = api.in_time(async { Ok(store.record(id).await?) }).await?;
-    record.filter(|record| scope.matches(record)).map(Json).ok_or_else(missing)
+    let record = record.filter(|record| scope.matches(record)).ok_or_else(missing)?;
+    caller.showed(1);
+    Ok(Json(record))
 }

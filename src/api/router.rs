@@ -1,41 +1,38 @@
 //! The routes, put together.
 
-use axum::{Router, middleware, response::Response};
-use http::{HeaderValue, header};
+use axum::{Router, middleware};
 
-use super::{export, fallback, ingest, records, state::Api, trails, watch};
-use crate::pipeline::Unrecorded;
+use super::{
+    answer, export, facets, fallback, index, ingest, live, records, state::Api, stats, trails,
+    watch,
+};
 
 /// Returns the routes and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
-    finished(fallback::closed(guarded(&api)), api)
+    finished(guarded(&api, index::routes()).fallback(fallback::nothing), api)
 }
 
 /// Returns the routes alone.
 pub(super) fn routes(api: Api) -> Router {
-    finished(guarded(&api), api)
+    finished(guarded(&api, Router::new()), api)
 }
 
-/// Every endpoint, behind the guard that asks who is calling.
-fn guarded(api: &Api) -> Router<Api> {
-    let guard = middleware::from_fn_with_state(api.clone(), watch::guard);
+/// Every route is behind the guard, which goes by the table in [`endpoint`](super::endpoint).
+fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
     Router::new()
+        .merge(index)
         .merge(records::routes())
-        .merge(ingest::routes())
         .merge(trails::routes())
+        .merge(stats::routes())
+        .merge(facets::routes())
         .merge(export::routes())
-        .route_layer(guard)
+        .merge(live::routes())
+        .merge(ingest::routes())
+        // These two go on last: they cover the routes that are there.
+        .method_not_allowed_fallback(fallback::wrong_method)
+        .route_layer(middleware::from_fn_with_state(api.clone(), watch::guard))
 }
 
-fn finished(routes: Router<Api>, api: Api) -> Router {
-    routes.layer(middleware::map_response(unrecorded)).with_state(api)
-}
-
-/// Marks an answer: the log watches itself, and is not recorded a second time. What it tells is personal, and
-/// old as soon as the next record is there: no cache keeps it.
-async fn unrecorded<B>(mut response: Response<B>) -> Response<B> {
-    response.extensions_mut().insert(Unrecorded);
-    let kept = response.headers_mut().entry(header::CACHE_CONTROL);
-    kept.or_insert(HeaderValue::from_static("no-store"));
-    response
+fn finished(router: Router<Api>, api: Api) -> Router {
+    router.layer(middleware::from_fn(answer::finish)).with_state(api)
 }

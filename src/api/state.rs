@@ -10,9 +10,10 @@ use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
     ingest::Ingest,
+    live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
-    watch::Door,
+    watch::{Caller, Door},
 };
 use crate::{
     pipeline::{Intake, Pipeline, Recorder},
@@ -20,7 +21,7 @@ use crate::{
     privacy::client::Trust,
     query::Filter,
     record::Category,
-    store::AnyStore,
+    store::{AnyStore, Maintain as _},
     time::Timestamp,
 };
 
@@ -37,16 +38,21 @@ struct Inner {
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
+    hub: Arc<Hub>,
+    tickets: Tickets,
     ingest: Ingest,
 }
 
 impl Api {
     pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
+        pipeline.keep_rollups();
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),
             access,
             settings,
+            hub: Hub::new(pipeline.commits()),
+            tickets: Tickets::default(),
             ingest: Ingest::new(pipeline),
         }))
     }
@@ -84,6 +90,26 @@ impl Api {
         })
     }
 
+    /// Brings the rollups up to date if little is missing, so that a quiet log counts its last record too.
+    /// The rest is the background's, and the answer says how far it has come.
+    pub(super) async fn fold_a_little(&self, store: &AnyStore) {
+        const ENTRIES: usize = 32;
+        if let Err(error) = store.fold(ENTRIES).await {
+            // Counting goes on where it stands.
+            tracing::debug!(error = &error as &dyn std::error::Error, "could not fold");
+        }
+    }
+
+    /// Returns what live sessions listen to.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Returns the tickets that are out.
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
+    }
+
     /// Returns the key that cursors are made under.
     ///
     /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
@@ -115,13 +141,18 @@ impl Api {
         &self.settings().origins
     }
 
-    /// Returns who is calling and what he may do, as the guard has found out. New handlers take a
-    /// [`Caller`](super::watch::Caller) instead.
-    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
+    /// Returns who is calling, as the guard has found out: for handlers that take the whole head.
+    pub(super) async fn caller(&self, parts: &http::request::Parts) -> Result<Caller, Problem> {
         match parts.extensions.get::<Door>() {
-            Some(door) => door.knock(parts).await.map(|caller| caller.grant().clone()),
-            None => self.access().grant(parts).await.map_err(Problem::from),
+            Some(door) => door.knock(parts).await,
+            None => Door::new(self, parts).knock(parts).await,
         }
+    }
+
+    /// Returns what the caller may do. Whoever shows something takes the [`Caller`] instead.
+    #[allow(dead_code, reason = "for what shows nothing")]
+    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
+        self.caller(parts).await.map(|caller| caller.grant().clone())
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he

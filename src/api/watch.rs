@@ -31,7 +31,7 @@ pub(super) use session::Session;
 pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let endpoint = Endpoint::of(&parts);
-    let door = Door::new(&api, &parts, endpoint);
+    let door = Door::new(&api, &parts);
     if let Err(problem) = api.origins().check(&parts) {
         door.refused(problem.status());
         return problem.into_response();
@@ -77,10 +77,10 @@ struct Told {
 }
 
 impl Door {
-    fn new(api: &Api, parts: &Parts, endpoint: Endpoint) -> Self {
+    pub(in crate::api) fn new(api: &Api, parts: &Parts) -> Self {
         Self(Arc::new(Visit {
             api: api.clone(),
-            endpoint,
+            endpoint: Endpoint::of(parts),
             asked: Asked::of(parts, api),
             grant: OnceLock::new(),
             told: Mutex::default(),
@@ -224,6 +224,6 @@ impl FromRequestParts<Api> for Door {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         // Behind the guard there always is one.
         let door = parts.extensions.get::<Self>().cloned();
-        Ok(door.unwrap_or_else(|| Self::new(api, parts, Endpoint::of(parts))))
+        Ok(door.unwrap_or_else(|| Self::new(api, parts)))
     }
 }

@@ -307,6 +307,8 @@ impl<S: Append> PipelineBuilder<S> {
             folds: Folds::default(),
             watched: Watched::default(),
             runtime: runtime.clone(),
+            committed: tokio::sync::watch::Sender::new(()),
+            folding: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });

@@ -1,6 +1,10 @@
 //! What recorders, writer and pipeline share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 
@@ -61,6 +65,10 @@ pub(super) struct Core {
     pub(super) watched: Watched,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
+    /// Changes with each commit.
+    pub(super) committed: watch::Sender<()>,
+    /// Whether somebody folds rollups already.
+    pub(super) folding: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.

@@ -67,6 +67,8 @@ mod queue;
 mod receipts;
 mod recorder;
 mod retry;
+#[cfg(feature = "api")]
+mod rollups;
 mod scope;
 mod settings;
 mod settle;

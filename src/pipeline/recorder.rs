@@ -220,11 +220,6 @@ impl Recorder {
         Poll::Ready(admission)
     }
 
-    #[cfg(feature = "api")]
-    pub(super) fn core(&self) -> &Core {
-        &self.core
-    }
-
     /// Records a use of the log: the first of somebody at once, what he repeats within a minute as a count.
     ///
     /// The one door through which a record keeps [`Origin::System`]: nobody outside can pass off a record of
@@ -268,6 +263,11 @@ impl Recorder {
             last_loss: core.counters.last_loss(),
             delivery: core.delivery,
         }
+    }
+
+    #[cfg(feature = "api")]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Returns the rules, compiled.

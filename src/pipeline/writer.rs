@@ -341,6 +341,7 @@ impl<S: Append> Writer<S> {
             // The larger buffer stays in use.
             self.batch = emptied;
         }
+        self.core.committed.send_replace(());
     }
 
     fn flush_is_reached(&self) -> bool {

@@ -18,6 +18,7 @@ use tower_activity::{
     pipeline::PipelineBuilder,
     record::{Actor, Record},
     store::{Append, Batch, Maintain, Read, Register},
+    time::{ManualClock, Timestamp},
 };
 
 /// A place for a store, cleaned up when dropped.
@@ -130,7 +131,15 @@ impl<F: Fixture> Service<F> {
 
     /// Starts it with an app of one's own; the layer goes around it.
     pub(crate) async fn with(app: impl FnOnce(&Pipeline) -> Router) -> Self {
-        Self::made(|builder| builder, app).await
+        Self::set_up(|builder| builder, app).await
+    }
+
+    /// Starts it by a clock that stands still until the test moves it.
+    pub(crate) async fn at(now: Timestamp) -> (Self, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(now));
+        let app =
+            |pipeline: &Pipeline| Router::new().nest("/activity", pipeline.router(by_header()));
+        (Self::set_up(|builder| builder.clock(Arc::clone(&clock)), app).await, clock)
     }
 
     /// Starts it with a pipeline of one's own, open to whoever sends `x-test-caller`.
@@ -139,16 +148,18 @@ impl<F: Fixture> Service<F> {
     ) -> Self {
         let app =
             |pipeline: &Pipeline| Router::new().nest("/activity", pipeline.router(by_header()));
-        Self::made(set, app).await
+        Self::set_up(set, app).await
     }
 
-    async fn made(
-        set: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,
+    /// Starts it with a pipeline and an app of one's own.
+    pub(crate) async fn set_up(
+        pipeline: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,
         app: impl FnOnce(&Pipeline) -> Router,
     ) -> Self {
         let fixture = F::new().await;
         let store = fixture.open().await;
-        let pipeline = Arc::new(set(Pipeline::builder(store.clone())).start().await.unwrap());
+        let builder = pipeline(Pipeline::builder(store.clone()));
+        let pipeline = Arc::new(builder.start().await.unwrap());
         let app = app(&pipeline).layer(ActivityLayer::new(pipeline.recorder()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -207,6 +218,11 @@ impl<F: Fixture> Service<F> {
         }
         self.pipeline.shutdown(Duration::from_secs(5)).await;
     }
+}
+
+/// Spells a value so that it can stand in an address.
+pub(crate) fn spelt(value: &str) -> String {
+    percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// What came back.

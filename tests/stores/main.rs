@@ -5,8 +5,10 @@
 #[macro_use]
 mod suite;
 
+mod answers;
 mod canonical;
 mod memory;
+mod questions;
 mod records;
 mod register;
 

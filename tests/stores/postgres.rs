@@ -2,8 +2,10 @@
 
 mod bouncer;
 mod faults;
+mod filters;
 mod leaves;
 mod register;
+mod rollups;
 mod schema;
 mod settings;
 

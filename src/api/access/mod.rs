@@ -2,16 +2,20 @@
 //!
 //! Closed by default: `()` refuses everybody and says how to let somebody in.
 
+mod basic;
 mod development;
 mod from_fn;
+mod or;
 mod permissions;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::request::Parts;
 
+pub use basic::{BadLogin, BadPassword, Basic, BasicWith, Login, Password, basic, basic_with};
 pub use development::{Development, development};
 pub use from_fn::{FromFn, from_fn};
+pub use or::Or;
 pub use permissions::{Permission, Permissions};
 
 use crate::record::{Actor, Category};
@@ -27,6 +31,17 @@ pub trait Access: Send + Sync + 'static {
     ///
     /// When the caller is nobody who may come in.
     fn grant(&self, parts: &Parts) -> impl Future<Output = Result<Grant, Denial>> + Send;
+
+    /// Asks `other` where this one says that nobody has said who he is.
+    ///
+    /// Whoever is known here and may not come in stays outside.
+    #[must_use]
+    fn or<B: Access>(self, other: B) -> Or<Self, B>
+    where
+        Self: Sized,
+    {
+        Or { first: self, second: other }
+    }
 }
 
 /// Who is calling, and what he may do.
@@ -113,6 +128,13 @@ pub enum Denial {
     },
     /// He is known, and may not: 403.
     Forbidden {
+        /// What to do, in a sentence.
+        detail: String,
+    },
+    /// It cannot be told now: 429, with this many seconds to wait.
+    Later {
+        /// When to come back.
+        seconds: u64,
         /// What to do, in a sentence.
         detail: String,
     },

@@ -1,9 +1,10 @@
 //! What is to be exported, and how.
 
-use super::super::problem::Problem;
+use super::super::{parameters::Parameters, problem::Problem};
 use crate::{
-    encode::Format,
-    query::{Direction, Filter},
+    encode::{Format, UnknownFormat},
+    query::{Direction, Extra, Filter},
+    time::Timestamp,
 };
 
 /// The parameters of an export.
@@ -16,54 +17,26 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    pub(super) fn of(parameters: Vec<(String, String)>) -> Result<Self, Problem> {
-        let mut ask = Self {
-            format: Format::Csv,
-            bom: false,
-            direction: Direction::Older,
-            filter: Filter::new(),
-        };
-        for (name, value) in parameters {
-            let wrong = |detail: String| Problem::parameter(&name, detail);
-            match name.as_str() {
-                "format" => {
-                    ask.format = value
-                        .parse()
-                        .map_err(|error: crate::encode::UnknownFormat| wrong(error.to_string()))?;
-                }
-                "bom" => {
-                    ask.bom = match value.as_str() {
-                        "true" => true,
-                        "false" => false,
-                        _ => return Err(wrong("`bom` is `true` or `false`".to_owned())),
-                    };
-                }
-                "order" => {
-                    ask.direction = match value.as_str() {
-                        "desc" => Direction::Older,
-                        "asc" => Direction::Newer,
-                        _ => return Err(wrong("`order` is `desc` or `asc`".to_owned())),
-                    };
-                }
-                "limit" | "cursor" | "page" | "offset" | "count" => {
-                    let detail = format!(
-                        "an export is the whole result of its filter and takes no `{name}`; for a \
-                         page of it ask `/records`"
-                    );
-                    return Err(wrong(detail));
-                }
-                _ => {
-                    ask.filter = ask
-                        .filter
-                        .any_of(&name, value.split(','))
-                        .map_err(|error| wrong(error.to_string()))?;
-                }
+    pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
+        for name in ["limit", "cursor", "page", "offset", "count"] {
+            if parameters.raw(name).is_some() {
+                let detail = format!(
+                    "an export is the whole result of its filter and takes no `{name}`; for a page of \
+                     it ask `/records`"
+                );
+                return Err(Problem::parameter(name, detail));
             }
         }
-        if ask.bom && ask.format != Format::Csv {
-            let detail = "a byte order mark goes before CSV alone: leave `bom` out";
+        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom];
+        let params = parameters.read(&extras, now)?;
+        let format = params.format.as_deref().map(str::parse).transpose();
+        let format = format
+            .map_err(|error: UnknownFormat| Problem::parameter("format", error.to_string()))?
+            .unwrap_or(Format::Csv);
+        if params.bom && format != Format::Csv {
+            let detail = "a byte order mark goes before CSV alone; leave out `bom`";
             return Err(Problem::parameter("bom", detail));
         }
-        Ok(ask)
+        Ok(Self { format, bom: params.bom, direction: params.order, filter: params.filter })
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /export`: the whole result of a filter, streamed.
 //!
+//! Words are looked for in all of the log here, however long it takes: an export is whole, or it breaks off.
+//!
 //! An export covers what the store held when it began, and nothing of what comes later: where the ledger
 //! stood is the header `activity-position`. It is read in pages, each a short transaction of its own, one
 //! page ahead of the client; so it takes the same memory whatever its length, holds up nobody else, and
@@ -11,7 +13,6 @@
 //! `activity-records`, the number of records, and `activity-unreadable`, the number of rows that were left
 //! out because somebody edited them by hand until they were no records any more.
 
-mod account;
 mod ask;
 mod body;
 mod produce;
@@ -19,14 +20,16 @@ mod produce;
 use axum::{
     Router,
     body::Body,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use http::{HeaderName, HeaderValue, Method, header};
 
-use self::{account::Account, ask::Ask, produce::Producer};
-use super::{access::Permission, problem::Problem, state::Api};
+use self::{ask::Ask, produce::Producer};
+use super::{
+    access::Permission, parameters::Parameters, problem::Problem, state::Api, watch::Caller,
+};
 use crate::store::Read as _;
 
 /// The position of the ledger's last entry that the export covers.
@@ -42,27 +45,22 @@ pub(super) fn routes() -> Router<Api> {
 
 async fn export(
     State(api): State<Api>,
-    Query(parameters): Query<Vec<(String, String)>>,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let grant = api.grant(&parts).await?;
-    if !grant.may(Permission::Export) {
-        return Err(Problem::forbidden(Permission::Export.as_str()));
-    }
-    let scope = api.scope(&grant)?;
-    let ask = Ask::of(parameters)?;
+    caller.must(Permission::Export)?;
+    let scope = caller.scope()?;
+    let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
     let filter = ask.filter.clone().and(scope);
     let store = api.store()?.clone();
-    let snapshot = store.snapshot().await?;
+    let snapshot = api.in_time(async { Ok(store.snapshot().await?) }).await?;
 
     let position = snapshot.position;
     let body = if parts.method == Method::HEAD {
         Body::empty()
     } else {
-        let query = parts.uri.query().unwrap_or_default();
-        let account = Account::new(&api, &grant, ask.format, query, position);
-        Body::new(Producer::new(store, filter, snapshot, &ask, account).start())
+        Body::new(Producer::new(store, filter, snapshot, &ask, caller.begin()).start())
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -77,8 +75,6 @@ async fn export(
     headers.insert(POSITION, position.into());
     headers
         .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
-    // The log of today is not the log of tomorrow, and none of it belongs into a cache.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // The file is data; no browser should look for a page in it.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)

@@ -5,8 +5,8 @@ use http::HeaderMap;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
+    super::watch::Session,
     RECORDS, UNREADABLE,
-    account::Account,
     ask::Ask,
     body::{ExportBody, Piece},
 };
@@ -34,7 +34,9 @@ pub(super) struct Producer {
     source: Source,
     snapshot: Snapshot,
     encoder: Encoder,
-    account: Account,
+    session: Session,
+    records: u64,
+    unreadable: u64,
 }
 
 impl Producer {
@@ -43,13 +45,15 @@ impl Producer {
         filter: Filter,
         snapshot: Snapshot,
         ask: &Ask,
-        account: Account,
+        session: Session,
     ) -> Self {
         Self {
             source: Source { store, filter, direction: ask.direction },
             snapshot,
             encoder: Encoder::new(ask.format).bom(ask.bom),
-            account,
+            session,
+            records: 0,
+            unreadable: 0,
         }
     }
 
@@ -64,25 +68,25 @@ impl Producer {
     async fn run(mut self, sender: mpsc::Sender<Piece>) {
         let piece = match self.pages(&sender).await {
             Ok(()) => {
-                self.account.complete();
+                self.session.complete();
                 let mut trailers = HeaderMap::with_capacity(2);
-                trailers.insert(RECORDS, self.account.records.into());
-                trailers.insert(UNREADABLE, self.account.unreadable.into());
+                trailers.insert(RECORDS, self.records.into());
+                trailers.insert(UNREADABLE, self.unreadable.into());
                 Piece::End(trailers)
             }
             Err(Stopped::Left) => return,
             Err(Stopped::Broken(error)) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    records = self.account.records,
+                    records = self.records,
                     "an export broke off"
                 );
-                self.account.failed();
+                self.session.broken();
                 Piece::Broken(error)
             }
         };
         // Recorded before the client sees the end: whoever has the whole file is in the log.
-        drop(self.account);
+        drop(self.session);
         // Nobody is left to be told.
         let _left = sender.send(piece).await;
     }
@@ -97,10 +101,11 @@ impl Producer {
             rows = next_rows(&page, rows);
             // The next page is read while this one is encoded and on its way.
             reading = page.next.map(|next| self.source.read(Some(next), rows));
-            self.account.unreadable += page.unreadable;
+            self.unreadable += page.unreadable;
             for record in page.records.iter().filter(|record| self.snapshot.holds(record)) {
                 self.encoder.record(record, &mut out);
-                self.account.records += 1;
+                self.session.showed(1);
+                self.records += 1;
                 if out.len() >= PIECE {
                     send(sender, &mut out).await?;
                 }

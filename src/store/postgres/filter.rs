@@ -283,7 +283,7 @@ impl Renderer<'_> {
     }
 
     fn number(&mut self, field: &Field, least: Option<i64>, most: Option<i64>) -> Sql {
-        if field.kind() != Kind::Integer {
+        if !matches!(field.kind(), Kind::Integer | Kind::Stream) {
             return Sql::False;
         }
         let name = field.name();
@@ -309,6 +309,10 @@ impl Renderer<'_> {
     }
 
     fn json(&mut self, field: &Field, path: &[String], wanted: &Wanted) -> Sql {
+        if path.is_empty() {
+            // JSON that cannot be read, such as a number beyond all bounds, counts as `null`.
+            return self.sieve_all(field, vec![vec![Some(Needle(Vec::new()))]]);
+        }
         // An outer key stands before an inner one, and a key before its value.
         let mut before = Some(Vec::new());
         for key in path {

@@ -93,9 +93,22 @@ impl Maintain for PostgresStore {
         .await
     }
 
-    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
-        let head = self.head().await?;
-        Ok(Folded { position: head, head, led: true })
+    async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
+        self.bounded("fold entries into the rollups", async {
+            let mut transaction = self.writing().await?;
+            let row = query("select folded, head, led::int::bigint from activity.fold($1)")
+                .bind(i32::try_from(entries).unwrap_or(i32::MAX))
+                .persistent(false)
+                .fetch_one(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(Folded {
+                position: integer(&row, 0)?,
+                head: integer(&row, 1)?,
+                led: integer(&row, 2)? != 0,
+            })
+        })
+        .await
     }
 
     async fn make_index(&self, _index: Index) -> Result<(), StoreError> {

@@ -35,6 +35,12 @@ pub(super) fn primary_code(error: &dyn DatabaseError) -> u8 {
     code(error).to_le_bytes()[0]
 }
 
+/// Tells whether a statement was ended by the connection's progress handler.
+pub(super) fn is_interrupted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if primary_code(error.as_ref()) == INTERRUPT)
+}
+
+const INTERRUPT: u8 = 9;
 pub(super) const BUSY: u8 = 5;
 pub(super) const CANTOPEN: u8 = 14;
 pub(super) const READONLY: u8 = 8;

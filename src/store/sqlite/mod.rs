@@ -31,13 +31,20 @@
 //!   shows what was done.
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
+mod aggregate;
 mod append;
+mod asking;
 mod error;
+mod filter;
 mod location;
 mod migrations;
+mod page;
 mod read;
 mod register;
+mod rollup;
 mod rows;
+mod spans;
+mod sql;
 mod store;
 mod write;
 

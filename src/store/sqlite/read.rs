@@ -1,123 +1,140 @@
 //! Answering questions.
 
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
 
 use super::{
+    aggregate::{self, Counting},
+    asking::Asking,
     error::store_error,
+    filter::{Absent, Rendered, render},
+    page::Question,
     rows::{self, SELECT, SELECT_ENTRIES},
-    store::SqliteStore,
+    sql::Sql,
+    store::{STREAMS, SqliteStore},
 };
 use crate::{
     ledger::Entry,
     query::{
-        Aggregate, Aggregated, Count, Direction, Expr, Filter, Keyset, Page, PageRequest, Place,
-        Test, TextSearch, Total,
+        Aggregate, Aggregated, Count, Filter, Page, PageRequest, Place, Relation, TextSearch, Total,
     },
-    record::{Record, RecordId},
-    store::{
-        Maintain as _, Read, Snapshot, StoreError, StoreErrorKind,
-        scan::{self, Candidates},
-    },
+    record::{Record, RecordId, WriterId},
+    store::{Read, Snapshot, StoreError, StoreErrorKind, StreamPosition, scan},
+    time::Timestamp,
 };
 
-/// Asks for candidates of a page, and tells whether every one of them passes the filter.
-pub(super) fn page_query(
-    filter: &Filter,
-    direction: Direction,
-    after: Option<Keyset>,
-    limit: usize,
-) -> (QueryBuilder<Sqlite>, bool) {
-    let mut query = QueryBuilder::new(SELECT.as_str());
-    let mut joint = " WHERE ";
-    let mut exact = true;
-    let (from, to) = filter.range();
-    for (comparison, bound) in [("occurred_at >= ", from), ("occurred_at < ", to)] {
-        if let Some(bound) = bound {
-            query.push(joint).push(comparison).push_bind(bound.as_micros());
-            joint = " AND ";
-        }
+impl SqliteStore {
+    /// Reads a page in the order of time.
+    async fn page(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
+        let question = Question::new(filter, request.direction, request.patience);
+        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        scan::page(filter, request, question.is_exact(), text, async |after, limit| {
+            let after = match after {
+                None => None,
+                Some(Place::Occurred(place)) => Some(place),
+                Some(Place::Committed(_)) => return Err(of_another_order()),
+            };
+            let candidates = question.candidates(self.pool(), filter, after, limit).await;
+            candidates.map_err(|error| store_error("read records", error))
+        })
+        .await
     }
-    let (beyond, order) = match direction {
-        Direction::Older => (" < (", " ORDER BY occurred_at DESC, id DESC LIMIT "),
-        Direction::Newer => (" > (", " ORDER BY occurred_at, id LIMIT "),
-    };
-    if let Some(Keyset { occurred_at, id }) = after {
-        query.push(joint).push("(occurred_at, id)").push(beyond);
-        query.push_bind(occurred_at.as_micros());
-        query.push(", ").push_bind(id.as_bytes().to_vec()).push(")");
-        joint = " AND ";
-    }
-    for part in filter.expr().conjuncts() {
-        match part {
-            Expr::Test(Test::Time(field, ..)) if field.name() == "occurred_at" => {}
-            Expr::Test(Test::OneOf(field, values)) => {
-                // Where case does not count, the column itself compares so (NOCASE), or holds lower case only.
-                query.push(joint).push(field.name()).push(" IN (");
-                let mut list = query.separated(", ");
-                for value in values {
-                    list.push_bind(value.as_str());
-                }
-                query.push(")");
-                joint = " AND ";
-            }
-            _ => exact = false,
-        }
-    }
-    query.push(order).push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    (query, exact)
 }
 
 impl SqliteStore {
-    async fn candidates(
-        &self,
-        filter: &Filter,
-        direction: Direction,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Candidates, StoreError> {
-        let failed = |error| store_error("read records", error);
-        let after = match after {
-            None => None,
-            Some(Place::Occurred(place)) => Some(place),
-            Some(Place::Committed(_)) => {
-                let doing = "read a page: the place is of another order";
-                return Err(StoreError::new(StoreErrorKind::Data, doing));
-            }
-        };
-        let (mut query, _) = page_query(filter, direction, after, limit);
-        let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
-        let more = rows.len() >= limit;
-        let records: Vec<_> = rows
-            .iter()
-            .map(|row| rows::record(row).map(scan::placed))
-            .collect::<Result<_, _>>()
-            .map_err(failed)?;
-        let next = records.last().filter(|_| more).map(|(place, _)| *place);
-        Ok(Candidates { records, unreadable: 0, next })
+    /// Counts rows up to one more than a cap; `None` when that takes too long.
+    async fn count_rows(&self, condition: &Rendered, cap: u64) -> Result<Option<u64>, sqlx::Error> {
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM activity_records WHERE ");
+        sql.append(&condition.sql).push(" LIMIT ");
+        sql.bind(i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1)).push(")");
+        let mut asking = Asking::begin(self.pool()).await?;
+        asking.patience(PageRequest::DEFAULT_PATIENCE / 2).await?;
+        let answer = asking.rows(sql).await?;
+        asking.release();
+        let row = answer.rows.first().filter(|_| answer.whole);
+        row.map(|row| row.try_get::<i64, _>(0).map(i64::unsigned_abs)).transpose()
     }
+
+    async fn newest_commit(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT committed_at FROM activity_ledger ORDER BY position DESC LIMIT 1";
+        let at: Option<i64> = sqlx::query_scalar(sql)
+            .fetch_optional(self.pool())
+            .await
+            .map_err(|error| store_error("read the ledger", error))?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+}
+
+fn of_another_order() -> StoreError {
+    StoreError::new(StoreErrorKind::Data, "read a page: the place is of another order")
 }
 
 impl Read for SqliteStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        let (_, exact) = page_query(filter, request.direction, None, 1);
-        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
-        scan::page(filter, request, exact, text, |after, limit| {
-            self.candidates(filter, request.direction, after, limit)
-        })
-        .await
+        self.page(filter, request).await
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
-        scan::count(how, async |request| self.records(filter, &request).await).await
+        let condition = render(filter.expr().conjuncts(), Absent::Null);
+        if how == Count::Estimate && aggregate::is_covered(filter) {
+            let ask = Aggregate {
+                dimensions: Vec::new(),
+                top: 0,
+                edges: Vec::new(),
+                patience: PageRequest::DEFAULT_PATIENCE,
+            };
+            let counted = self.aggregate(filter, &ask).await?;
+            let relation = if counted.exact { Relation::Equal } else { Relation::Estimate };
+            return Ok(Total { value: counted.total, relation });
+        }
+        if !condition.exact {
+            return scan::count(how, async |request| self.records(filter, &request).await).await;
+        }
+        let cap = match how {
+            Count::Estimate => Count::CAP,
+            Count::UpTo(cap) => cap,
+        };
+        let failed = |error| store_error("count records", error);
+        match self.count_rows(&condition, cap).await.map_err(failed)? {
+            Some(value) if value > cap => Ok(Total { value: cap, relation: Relation::AtLeast }),
+            Some(value) => Ok(Total { value, relation: Relation::Equal }),
+            // Page by page, it is known how far it came.
+            None => scan::count(how, async |request| self.records(filter, &request).await).await,
+        }
     }
 
     async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
-        scan::aggregate(ask, async |request| self.records(filter, &request).await).await
+        let failed = |error| store_error("count records", error);
+        if render(filter.expr().conjuncts(), Absent::Null).exact {
+            let counting = Counting::begin(self, filter, ask).await.map_err(failed)?;
+            return counting.run().await.map_err(failed);
+        }
+        let as_of = self.newest_commit().await?;
+        let counted =
+            scan::aggregate(ask, async |request| self.records(filter, &request).await).await?;
+        Ok(Aggregated { as_of, ..counted })
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let position = self.head().await?;
-        Ok(Snapshot { position, streams: self.streams().await? })
+        let failed = |error| store_error("read where the ledger stands", error);
+        // One statement sees one moment.
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "{STREAMS} SELECT (SELECT coalesce(max(position), 0) FROM activity_ledger), \
+             writer_id, last_seq FROM (SELECT 1) LEFT JOIN streams ORDER BY writer_id"
+        )))
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        let mut snapshot = Snapshot::default();
+        for row in &rows {
+            snapshot.position = row.try_get(0).map_err(failed)?;
+            if let Some(writer_id) = row.try_get::<Option<i64>, _>(1).map_err(failed)? {
+                snapshot.streams.push(StreamPosition {
+                    writer_id: WriterId::new(writer_id),
+                    last_seq: row.try_get(2).map_err(failed)?,
+                });
+            }
+        }
+        Ok(snapshot)
     }
 
     async fn head(&self) -> Result<i64, StoreError> {
@@ -156,76 +173,5 @@ impl Read for SqliteStore {
         query.push(" AND ").push_bind(entry.new.last_seq).push(" ORDER BY seq");
         let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(rows::record).collect::<Result<_, _>>().map_err(failed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sqlx::{AssertSqlSafe, Row as _};
-
-    use super::{super::store::STREAMS, *};
-    use crate::time::Timestamp;
-
-    /// Returns how SQLite would answer, step by step.
-    async fn plan(store: &SqliteStore, sql: &str) -> String {
-        // Values have no influence on the plan: they are bound, and there are no statistics.
-        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
-            .fetch_all(store.pool())
-            .await
-            .unwrap();
-        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join(" \n") + " "
-    }
-
-    #[tokio::test]
-    async fn every_ordinary_question_has_its_index() {
-        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-        let any = |field: &str| Filter::new().any_of(field, ["x"]).unwrap();
-        let after = Some(Keyset { occurred_at: Timestamp::default(), id: RecordId::NIL });
-        let entity = any("entity_type").any_of("entity_id", ["55"]).unwrap();
-        for (filter, index, step) in [
-            (Filter::new(), "time", "activity_records"),
-            (Filter::new().from(Timestamp::default()), "time", "(occurred_at>?)"),
-            (entity.clone(), "entity", "(entity_type=? AND entity_id=?"),
-            (entity.to(Timestamp::default()), "entity", "entity_id=? AND occurred_at<?)"),
-            (any("actor_id"), "actor", "(actor_id=?"),
-            (any("action"), "action", "(action=?"),
-            (any("action").from(Timestamp::default()), "action", "(action=? AND occurred_at>?"),
-        ] {
-            for after in [None, after] {
-                let (query, exact) = page_query(&filter, Direction::Older, after, 50);
-                assert!(exact);
-                let plan = plan(&store, query.sql().as_str()).await;
-                assert!(plan.contains(&format!("INDEX activity_records_{index} ")), "{plan}");
-                assert!(after.is_some() || plan.contains(step), "{step} in {plan}");
-                // Ties of one microsecond may be sorted by id, but never the whole result.
-                assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{plan}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn the_ledger_and_its_records_are_found_by_index() {
-        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-        for (sql, step) in [
-            (
-                "SELECT max(last_seq) FROM activity_ledger WHERE writer_id = ?",
-                "USING COVERING INDEX activity_ledger_stream (writer_id=?)",
-            ),
-            ("SELECT * FROM activity_ledger WHERE position > ? ORDER BY position", "PRIMARY KEY"),
-            (
-                "SELECT * FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-                "INDEX activity_records_stream (writer_id=? AND seq>? AND seq<?)",
-            ),
-            (
-                "SELECT * FROM activity_records WHERE occurred_at BETWEEN ? AND ? AND id = ?",
-                "INDEX activity_records_time (occurred_at>? AND occurred_at<?)",
-            ),
-        ] {
-            let plan = plan(&store, sql).await;
-            assert!(plan.contains(step) && !plan.contains("TEMP B-TREE"), "{plan}");
-        }
-        let plan = plan(&store, &format!("{STREAMS} SELECT sum(last_seq) FROM streams")).await;
-        assert_eq!(plan.matches("SEARCH ").count(), 3, "{plan}");
-        assert!(!plan.contains("SCAN activity_ledger") && !plan.contains("SCAN e"), "{plan}");
     }
 }

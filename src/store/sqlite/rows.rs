@@ -27,7 +27,7 @@ pub(super) const MAX_ROWS: usize = 128;
 const _: () = assert!(MAX_ROWS * COLUMNS <= 32_766);
 
 /// The columns, as they stand in statements.
-static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
+pub(super) static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
     let mut list = String::new();
     for field in Record::FIELDS {
         list.push_str(field.name());

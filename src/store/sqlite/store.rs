@@ -16,9 +16,7 @@ use super::{
 };
 use crate::{
     record::WriterId,
-    store::{
-        AnyStore, Append, Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition,
-    },
+    store::{AnyStore, Append, Folded, Index, Maintain, Storage, StoreError, StreamPosition},
     time::{Clock, SystemClock, Timestamp},
 };
 
@@ -215,9 +213,8 @@ impl Maintain for SqliteStore {
             .map_err(failed)
     }
 
-    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
-        let head = self.head().await?;
-        Ok(Folded { position: head, head, led: true })
+    async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
+        self.fold_rollups(entries).await
     }
 
     async fn make_index(&self, _index: Index) -> Result<(), StoreError> {

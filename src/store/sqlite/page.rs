@@ -1,0 +1,294 @@
+//! Pages in the order of time.
+//!
+//! What has an index is found by it. What has none is looked for along the index by time, in windows: each
+//! ends after so many rows, so that a rare thing takes many short statements instead of one that nobody can
+//! stop, and a page whose time is up knows where to go on.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+
+use super::{
+    asking::Asking,
+    filter::{Absent, Rendered, render},
+    rows::{self, COLUMN_LIST},
+    sql::{Bind, Sql},
+};
+use crate::{
+    query::{Direction, Expr, Filter, Keyset, Place, Test, folds_case},
+    record::{Field, Record, RecordId, hex},
+    store::scan::Candidates,
+    time::Timestamp,
+};
+
+/// Rows of a window: some tens of milliseconds where every one has to be looked at.
+const WINDOW: i64 = 20_000;
+/// How long a question may try without windows: much longer than one with an index takes.
+const FIRST_TRY: Duration = Duration::from_millis(200);
+/// A window is given so long, however little is left: otherwise a page may never get on.
+const LEAST: Duration = Duration::from_millis(250);
+/// Of so many values each is looked up by itself, and the answers are merged.
+const MAX_ARMS: usize = 32;
+
+/// Fields with an index that goes on by time.
+const INDEXED: [&str; 9] = [
+    "request_id",
+    "trace_id",
+    "correlation_id",
+    "session_id",
+    "actor_id",
+    "ip",
+    "tenant_id",
+    "entity_type",
+    "action",
+];
+
+/// A filter, made ready to be asked for page by page.
+pub(super) struct Question {
+    whole: Rendered,
+    /// One condition for each value of a list, where merging them beats sorting all of it.
+    arms: Vec<Sql>,
+    direction: Direction,
+    windowed: AtomicBool,
+    /// Whether it was said that rows are unreadable.
+    said: AtomicBool,
+    begun: Instant,
+    patience: Duration,
+}
+
+impl Question {
+    pub(super) fn new(filter: &Filter, direction: Direction, patience: Duration) -> Self {
+        let whole = render(filter.expr().conjuncts(), Absent::Null);
+        Self {
+            whole,
+            arms: arms(filter),
+            direction,
+            windowed: AtomicBool::new(false),
+            said: AtomicBool::new(false),
+            begun: Instant::now(),
+            patience,
+        }
+    }
+
+    /// Tells whether every candidate passes the filter.
+    pub(super) const fn is_exact(&self) -> bool {
+        self.whole.exact
+    }
+
+    fn left(&self) -> Duration {
+        self.patience.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Asks for candidates after a place, up to another, inclusive.
+    pub(super) fn page(&self, after: Option<Keyset>, up_to: Option<Keyset>, limit: usize) -> Sql {
+        let (beyond, within, order) = match self.direction {
+            Direction::Older => (" < (", " >= (", "DESC"),
+            Direction::Newer => (" > (", " <= (", "ASC"),
+        };
+        let mut bounds = Sql::default();
+        for (comparison, place) in [(beyond, after), (within, up_to)] {
+            if let Some(Keyset { occurred_at, id }) = place {
+                bounds.push(" AND (occurred_at, id)").push(comparison);
+                bounds.bind(occurred_at.as_micros()).push(", ");
+                bounds.bind(Bind::Bytes(id.as_bytes().to_vec())).push(")");
+            }
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        if self.arms.is_empty() {
+            let mut sql = Sql::new(format!("SELECT {} FROM activity_records WHERE ", *COLUMN_LIST));
+            sql.append(&self.whole.sql).append(&bounds);
+            sql.push(&format!(" ORDER BY occurred_at {order}, id {order} LIMIT ")).bind(limit);
+            return sql;
+        }
+        let mut sql = Sql::new(format!("SELECT {} FROM (", *COLUMN_LIST));
+        for (n, arm) in self.arms.iter().enumerate() {
+            sql.push(if n == 0 { "" } else { " UNION ALL " });
+            sql.push("SELECT rowid AS r, occurred_at AS o, id AS i FROM activity_records WHERE ");
+            sql.append(arm).append(&bounds);
+        }
+        sql.push(&format!(" ORDER BY o {order}, i {order} LIMIT ")).bind(limit);
+        sql.push(") AS found CROSS JOIN activity_records AS kept ON kept.rowid = found.r");
+        sql.push(&format!(" ORDER BY found.o {order}, found.i {order}"));
+        sql
+    }
+
+    /// Asks for the place at which a window ends.
+    fn window(&self, filter: &Filter, after: Option<Keyset>) -> Sql {
+        let mut sql = Sql::new(
+            "SELECT occurred_at, id FROM activity_records INDEXED BY activity_records_time WHERE 1",
+        );
+        let (from, to) = filter.range();
+        for (comparison, bound) in [(" AND occurred_at >= ", from), (" AND occurred_at < ", to)] {
+            if let Some(bound) = bound {
+                sql.push(comparison).bind(bound.as_micros());
+            }
+        }
+        let (beyond, order) = match self.direction {
+            Direction::Older => (" < (", "DESC"),
+            Direction::Newer => (" > (", "ASC"),
+        };
+        if let Some(Keyset { occurred_at, id }) = after {
+            sql.push(" AND (occurred_at, id)").push(beyond).bind(occurred_at.as_micros());
+            sql.push(", ").bind(Bind::Bytes(id.as_bytes().to_vec())).push(")");
+        }
+        sql.push(&format!(" ORDER BY occurred_at {order}, id {order} LIMIT 1 OFFSET "));
+        sql.bind(WINDOW - 1);
+        sql
+    }
+
+    pub(super) async fn candidates(
+        &self,
+        pool: &SqlitePool,
+        filter: &Filter,
+        after: Option<Keyset>,
+        limit: usize,
+    ) -> Result<Candidates, sqlx::Error> {
+        let mut asking = Asking::begin(pool).await?;
+        if !self.windowed.load(Ordering::Relaxed) {
+            asking.patience(FIRST_TRY.min(self.left().max(LEAST))).await?;
+            let answer = asking.rows(self.page(after, None, limit)).await?;
+            let read = self.read(&answer.rows);
+            if answer.whole {
+                asking.release();
+                let next = read.last.filter(|_| answer.rows.len() >= limit);
+                return Ok(read.up_to(next));
+            }
+            self.windowed.store(true, Ordering::Relaxed);
+            if read.last.is_some() {
+                asking.release();
+                let next = read.last;
+                return Ok(read.up_to(next));
+            }
+        }
+        asking.patience(self.left().max(LEAST)).await?;
+        let end = asking.rows(self.window(filter, after)).await?;
+        let up_to = end.rows.first().map(place).transpose()?;
+        let answer = match end.whole {
+            true => asking.rows(self.page(after, up_to, limit)).await?,
+            false => end,
+        };
+        asking.release();
+        let read = self.read(&answer.rows);
+        let next = if !answer.whole {
+            // Where nothing came in all that time, it goes on from where it began.
+            Some(read.last.or(after).unwrap_or(self.outermost()))
+        } else if answer.rows.len() >= limit {
+            read.last
+        } else {
+            up_to
+        };
+        Ok(read.up_to(next))
+    }
+
+    /// Reads rows, and leaves out those that somebody edited into something else than records.
+    fn read(&self, rows: &[SqliteRow]) -> Rows {
+        let mut read = Rows { records: Vec::with_capacity(rows.len()), unreadable: 0, last: None };
+        for row in rows {
+            match rows::record(row) {
+                Ok(record) => {
+                    let place = Keyset::of(&record);
+                    read.records.push((Place::Occurred(place), record));
+                    read.last = Some(place);
+                }
+                Err(error) => {
+                    if !self.said.swap(true, Ordering::Relaxed) {
+                        let id = row.try_get::<&[u8], _>("id").map(hex).unwrap_or_default();
+                        tracing::error!(
+                            id,
+                            %error,
+                            "a row of activity_records does not read as a record and is left out"
+                        );
+                    }
+                    read.unreadable += 1;
+                    let place = place(row).ok().or_else(|| beside(row, self.direction));
+                    read.last = place.or(read.last);
+                }
+            }
+        }
+        read
+    }
+
+    /// Returns a place that the first page begins at.
+    fn outermost(&self) -> Keyset {
+        match self.direction {
+            Direction::Older => Keyset { occurred_at: Timestamp::from_micros(i64::MAX), id: LAST },
+            Direction::Newer => {
+                Keyset { occurred_at: Timestamp::from_micros(i64::MIN), id: RecordId::NIL }
+            }
+        }
+    }
+}
+
+const LAST: RecordId = RecordId::from_bytes([0xff; 16]);
+
+/// Rows as records.
+struct Rows {
+    records: Vec<(Place, Record)>,
+    unreadable: u64,
+    last: Option<Keyset>,
+}
+
+impl Rows {
+    fn up_to(self, next: Option<Keyset>) -> Candidates {
+        let Self { records, unreadable, .. } = self;
+        Candidates { records, unreadable, next: next.map(Place::Occurred) }
+    }
+}
+
+fn place(row: &SqliteRow) -> Result<Keyset, sqlx::Error> {
+    Ok(Keyset {
+        occurred_at: Timestamp::from_micros(row.try_get("occurred_at")?),
+        id: RecordId::from_bytes(rows::array(row.try_get("id")?)?),
+    })
+}
+
+/// Returns a place after a row whose very id is no id: the end of its microsecond.
+fn beside(row: &SqliteRow, direction: Direction) -> Option<Keyset> {
+    let occurred_at = Timestamp::from_micros(row.try_get("occurred_at").ok()?);
+    let id = match direction {
+        Direction::Older => RecordId::NIL,
+        Direction::Newer => LAST,
+    };
+    Some(Keyset { occurred_at, id })
+}
+
+/// Splits a filter by the values of one list, where the list is what its index would be entered by: SQLite
+/// would sort all that it finds under the values, newest and oldest alike.
+fn arms(filter: &Filter) -> Vec<Sql> {
+    let parts: Vec<_> = filter.expr().conjuncts().collect();
+    let list = |name: &str, part: &&Expr| match part {
+        Expr::Test(Test::OneOf(field, values)) if field.name() == name => values.len(),
+        _ => 0,
+    };
+    let one_of = |name: &str, len: std::ops::RangeInclusive<usize>| {
+        parts.iter().position(|part| len.contains(&list(name, part)))
+    };
+    let entity = one_of("entity_type", 1..=1).and_then(|_| one_of("entity_id", 2..=MAX_ARMS));
+    let single = INDEXED.iter().any(|name| one_of(name, 1..=1).is_some());
+    let split = match entity {
+        Some(ids) => ids,
+        None if single => return Vec::new(),
+        None => match INDEXED.iter().find_map(|name| one_of(name, 2..=MAX_ARMS)) {
+            Some(list) => list,
+            None => return Vec::new(),
+        },
+    };
+    let Expr::Test(Test::OneOf(field, values)) = parts[split] else { return Vec::new() };
+    let mut values: Vec<String> = if folds_case(field) {
+        values.iter().map(|value| value.to_ascii_lowercase()).collect()
+    } else {
+        values.clone()
+    };
+    values.sort_unstable();
+    values.dedup();
+    values.into_iter().map(|value| arm(&parts, split, field, value)).collect()
+}
+
+fn arm(parts: &[&Expr], split: usize, field: &'static Field, value: String) -> Sql {
+    let one = Expr::Test(Test::OneOf(field, vec![value]));
+    let of_arm = parts.iter().enumerate().map(|(n, part)| if n == split { &one } else { *part });
+    render(of_arm, Absent::Null).sql
+}
