@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     record::{Category, WriterId},
-    store::{Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition},
+    store::{Folded, Index, Maintain, Storage, StoreError, StreamPosition},
 };
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
