@@ -22,6 +22,7 @@ mod builder;
 mod endpoint;
 mod export;
 mod fallback;
+mod health;
 mod index;
 mod ingest;
 mod list;

@@ -2,7 +2,9 @@
 
 use axum::{Router, middleware};
 
-use super::{answer, export, fallback, index, ingest, live, records, state::Api, trails, watch};
+use super::{
+    answer, export, fallback, health, index, ingest, live, records, state::Api, trails, watch,
+};
 
 /// Returns the routes and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
@@ -23,6 +25,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(export::routes())
         .merge(live::routes())
         .merge(ingest::routes())
+        .merge(health::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)
         .route_layer(middleware::from_fn_with_state(api.clone(), watch::guard))

@@ -9,6 +9,7 @@ use std::{
 use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
+    health::Checked,
     ingest::Ingest,
     live::{Hub, Tickets},
     origin::Origins,
@@ -38,6 +39,7 @@ struct Inner {
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
+    checked: Checked,
     hub: Arc<Hub>,
     tickets: Tickets,
     ingest: Ingest,
@@ -51,6 +53,7 @@ impl Api {
             recorder: pipeline.recorder(),
             access,
             settings,
+            checked: Checked::default(),
             hub: Hub::new(pipeline.commits()),
             tickets: Tickets::default(),
             ingest: Ingest::new(pipeline),
@@ -126,6 +129,11 @@ impl Api {
 
     pub(super) fn access(&self) -> &AnyAccess {
         &self.0.access
+    }
+
+    /// Returns what was last found out about the health of the log.
+    pub(super) fn checked(&self) -> &Checked {
+        &self.0.checked
     }
 
     pub(super) fn settings(&self) -> &Settings {

@@ -109,7 +109,7 @@ impl Door {
     }
 
     /// Records that somebody was refused, unless that has been recorded.
-    fn refused(&self, status: StatusCode) {
+    pub(super) fn refused(&self, status: StatusCode) {
         if self.0.settle() {
             self.0.record(Ended::Refused(status));
         }

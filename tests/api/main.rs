@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod errors;
+mod health;
 mod list;
 mod mount;
 mod records;
