@@ -16,7 +16,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use crate::pipeline::Unrecorded;
 
 /// A refusal in plain text is read so far.
@@ -122,6 +122,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::api::problem;
 
     async fn ask(path: &str) -> Response {
         let app: Router = Router::new()

@@ -166,6 +166,7 @@ impl Api {
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he
     /// may read.
+    #[allow(clippy::unused_self, reason = "the rule belongs to the API")]
     pub(super) fn scope(&self, grant: &Grant) -> Result<Filter, Problem> {
         let mut filter = Filter::new();
         let readable: Vec<_> =
