@@ -16,7 +16,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use crate::pipeline::Unrecorded;
 
 /// A refusal in plain text is read so far.
@@ -65,12 +65,12 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     response
 }
 
-/// Tells whether a refusal is none of ours: those of the framework are plain text.
+/// Tells whether a refusal is none of ours: those of the framework are plain text, or nothing.
 fn is_unexplained(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let status = response.status();
     (status.is_client_error() || status.is_server_error())
-        && kind.is_none_or(|kind| kind != problem::CONTENT_TYPE)
+        && kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
 async fn explained(response: Response) -> Response {
@@ -122,6 +122,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::api::problem;
 
     async fn ask(path: &str) -> Response {
         let app: Router = Router::new()

@@ -24,6 +24,7 @@ mod endpoint;
 mod export;
 mod facets;
 mod fallback;
+mod health;
 mod index;
 mod ingest;
 mod list;

@@ -17,21 +17,27 @@ use crate::{
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
+///
+/// In a box: it is the rare end of every handler's result.
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Said>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Said {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<Box<str>>,
+    parameter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<u32>,
+    column: Option<usize>,
     #[serde(skip)]
-    challenge: Option<Box<str>>,
+    challenge: Option<String>,
     #[serde(skip)]
-    retry_after: Option<u32>,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -39,7 +45,7 @@ impl Problem {
     pub(super) const PREFIX: &'static str = "urn:tower-activity:problem:";
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Said {
             kind: format!("{}{kind}", Self::PREFIX),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -48,33 +54,36 @@ impl Problem {
             column: None,
             challenge: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// A parameter that cannot be understood.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail);
-        Self { parameter: Some(name.into()), ..problem }
+        Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail).of(name)
     }
 
     /// The column in the parameter, from 1 on, where it stops making sense.
-    pub(super) fn at_column(self, column: usize) -> Self {
-        Self { column: u32::try_from(column).ok(), ..self }
+    pub(super) fn at_column(mut self, column: usize) -> Self {
+        self.0.column = Some(column);
+        self
     }
 
     /// When to come back.
-    pub(super) fn retry_after(self, seconds: u64) -> Self {
-        Self { retry_after: u32::try_from(seconds).ok(), ..self }
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    fn of(mut self, parameter: &str) -> Self {
+        self.0.parameter = Some(parameter.to_owned());
+        self
     }
 
     /// A cursor of an order that the store answered in before, and does not any more.
     pub(super) fn outdated_cursor() -> Self {
         let detail =
             "the list is in another order since the cursor was made; please begin again without it";
-        Self {
-            parameter: Some("cursor".into()),
-            ..Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail)
-        }
+        Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail).of("cursor")
     }
 
     /// The store takes too long.
@@ -105,7 +114,7 @@ impl Problem {
     /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -113,8 +122,9 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Unauthenticated { challenge, detail } => {
-                let challenge = challenge.map(String::into_boxed_str);
-                Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
+                let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
+                problem.0.challenge = challenge;
+                problem
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Denial::Later { seconds, detail } => {
@@ -127,8 +137,7 @@ impl From<Denial> for Problem {
 
 impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
-        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
-        Self { parameter: Some("cursor".into()), ..problem }
+        Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string()).of("cursor")
     }
 }
 
@@ -164,11 +173,11 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static(CONTENT_TYPE);
         let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
         let headers = response.headers_mut();
-        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(&*text).ok())
+        if let Some(challenge) = self.0.challenge.and_then(|text| HeaderValue::try_from(text).ok())
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response

@@ -9,6 +9,7 @@ use std::{
 use super::{
     access::{AnyAccess, Grant},
     builder::Settings,
+    health::Checked,
     ingest::Ingest,
     live::{Hub, Tickets},
     origin::Origins,
@@ -37,6 +38,7 @@ struct Inner {
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
+    checked: Checked,
     hub: Arc<Hub>,
     tickets: Tickets,
     ingest: Ingest,
@@ -50,6 +52,7 @@ impl Api {
             recorder: pipeline.recorder(),
             access,
             settings,
+            checked: Checked::default(),
             hub: Hub::new(pipeline.commits()),
             tickets: Tickets::default(),
             ingest: Ingest::new(pipeline),
@@ -126,6 +129,11 @@ impl Api {
         &self.0.access
     }
 
+    /// Returns what was last found out about the health of the log.
+    pub(super) fn checked(&self) -> &Checked {
+        &self.0.checked
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -142,6 +150,7 @@ impl Api {
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he
     /// may read.
+    #[allow(clippy::unused_self, reason = "the rule belongs to the API")]
     pub(super) fn scope(&self, grant: &Grant) -> Result<Filter, Problem> {
         let mut filter = Filter::new();
         let readable: Vec<_> =

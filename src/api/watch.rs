@@ -38,10 +38,11 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     }
     // Asking what one may ask is no use of the log.
     let open = endpoint.guard == Guard::Open || parts.method == Method::OPTIONS;
-    if !open && !brings_ticket(&parts, endpoint) {
-        if let Err(problem) = door.knock(&parts).await {
-            return problem.into_response();
-        }
+    if !open
+        && !brings_ticket(&parts, endpoint)
+        && let Err(problem) = door.knock(&parts).await
+    {
+        return problem.into_response();
     }
     parts.extensions.insert(door.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
@@ -109,7 +110,7 @@ impl Door {
     }
 
     /// Records that somebody was refused, unless that has been recorded.
-    fn refused(&self, status: StatusCode) {
+    pub(super) fn refused(&self, status: StatusCode) {
         if self.0.settle() {
             self.0.record(Ended::Refused(status));
         }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time:
 
 use super::{
     batcher::Limits,
-    core::{Core, Origins, Privacy},
+    core::{Core, Origins, Privacy, Waiting},
     feed::Feed,
     fold::Folds,
     own,
@@ -306,6 +306,7 @@ impl<S: Append> PipelineBuilder<S> {
             receipts: Receipts::default(),
             folds: Folds::default(),
             watched: Watched::default(),
+            waiting: Waiting::default(),
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
             folding: std::sync::Once::new(),

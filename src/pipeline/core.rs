@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Once},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use super::{
 };
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
-    record::{Record, Text},
+    record::{Record, Text, WriterId},
     rules::{CompiledRules, Delivery},
     time::{Clock, IdSource},
 };
@@ -63,6 +66,7 @@ pub(super) struct Core {
     pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,
+    pub(super) waiting: Waiting,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// Changes with each commit.
@@ -73,6 +77,45 @@ pub(super) struct Core {
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.
     pub(super) hung_up: watch::Sender<bool>,
+}
+
+/// Which stream the writer numbers, and since when something waits for the store.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// 0 before the first batch.
+    stream: AtomicI64,
+    /// Monotonic microseconds; `MAX` while nothing waits.
+    since: AtomicU64,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { stream: AtomicI64::new(0), since: AtomicU64::new(u64::MAX) }
+    }
+}
+
+#[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+impl Waiting {
+    /// Notes that something waits; of several calls the first counts.
+    pub(super) fn begin(&self, stream: WriterId, now: Duration) {
+        self.stream.store(stream.get(), Ordering::Relaxed);
+        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX - 1);
+        self.since.fetch_min(now, Ordering::Relaxed);
+    }
+
+    /// Notes that all of it is stored.
+    pub(super) fn end(&self) {
+        self.since.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    pub(super) fn lag(&self, now: Duration) -> Option<(WriterId, Duration)> {
+        let stream = self.stream.load(Ordering::Relaxed);
+        let lag = match self.since.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            since => now.saturating_sub(Duration::from_micros(since)),
+        };
+        (stream != 0).then(|| (WriterId::new(stream), lag))
+    }
 }
 
 impl Core {

@@ -98,4 +98,4 @@ pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
-pub(crate) use watch::Use;
+pub(crate) use {recorder::Pressure, watch::Use};

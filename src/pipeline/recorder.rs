@@ -30,7 +30,7 @@ use crate::{
     time::Clock,
 };
 #[cfg(feature = "api")]
-use crate::{rules::Delivery, time::Timestamp};
+use crate::{record::WriterId, rules::Delivery, time::Timestamp};
 
 /// What became of a record that was offered to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,6 +262,7 @@ impl Recorder {
             closed: core.queue.is_closed(),
             last_loss: core.counters.last_loss(),
             delivery: core.delivery,
+            waiting: core.waiting.lag(core.clock.monotonic()),
         }
     }
 
@@ -370,6 +371,8 @@ pub(crate) struct Pressure {
     /// When a record was last dropped.
     pub(crate) last_loss: Option<Timestamp>,
     pub(crate) delivery: Delivery,
+    /// The stream of this process, and how long the oldest record has waited that is not stored.
+    pub(crate) waiting: Option<(WriterId, std::time::Duration)>,
 }
 
 /// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.

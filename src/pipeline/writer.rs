@@ -258,6 +258,7 @@ impl<S: Append> Writer<S> {
         if taken {
             // Of bytes there may be none yet, but of places.
             self.core.queue.release(0);
+            self.begin_waiting();
         }
     }
 
@@ -266,6 +267,11 @@ impl<S: Append> Writer<S> {
         let record = self.prepared(record);
         let (bytes, now) = (record.text_bytes(), self.now());
         self.batcher.push(record, bytes, now);
+        self.begin_waiting();
+    }
+
+    fn begin_waiting(&self) {
+        self.core.waiting.begin(self.numbering.writer_id(), self.core.clock.monotonic());
     }
 
     pub(super) fn prepared(&self, mut record: Box<Record>) -> Box<Record> {
@@ -310,6 +316,7 @@ impl<S: Append> Writer<S> {
         }
         let begun = Instant::now();
         self.settle().await?;
+        self.core.waiting.end();
         meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
         meters::publish(&self.core);

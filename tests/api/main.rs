@@ -9,6 +9,7 @@ mod access;
 mod endless;
 mod errors;
 mod export;
+mod health;
 mod hostile;
 mod ingest;
 mod list;

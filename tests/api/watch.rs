@@ -106,7 +106,7 @@ async fn what_is_still_being_counted_is_not_lost_at_the_end() {
     let count = |record: &Record| {
         (record.action == "log_viewed").then(|| metadata(record)["count"].as_u64().unwrap())
     };
-    assert_eq!(store.all().iter().filter_map(|record| count(record)).sum::<u64>(), 5);
+    assert_eq!(store.all().iter().filter_map(count).sum::<u64>(), 5);
     let tally = pipeline.tally();
     assert_eq!((tally.queued, tally.stored, tally.dropped.total()), (0, 2, 0));
 }
