@@ -6,7 +6,6 @@
 mod auth;
 mod demo;
 mod page;
-mod records;
 mod settings;
 mod shop;
 mod terminal;
@@ -16,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, middleware::from_fn_with_state, serve};
 use settings::{Settings, Store, Trouble};
 use tokio::net::TcpListener;
-use tower_activity::{ActivityLayer, Keys, Pipeline, Rules, SqliteStore};
+use tower_activity::{ActivityLayer, Keys, Pipeline, Rules, SqliteStore, access};
 use tower_http::catch_panic::CatchPanicLayer;
 
 #[tokio::main]
@@ -36,7 +35,7 @@ async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> R
     let held = demo::fill_if_asked(settings, &store, &keys).await?;
     let rules = Rules::rest().with_file(&settings.rules)?;
     let activity =
-        Arc::new(Pipeline::builder(store.clone()).rules(rules).keys(keys).start().await?);
+        Arc::new(Pipeline::builder(store).rules(rules).keys(keys).start().await?);
     let terminal = terminal::open(settings, &listener, held, &activity)?;
     let stop = terminal.stop.clone();
 
@@ -46,13 +45,18 @@ async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> R
         .layer(from_fn_with_state(sessions.clone(), auth::members))
         .merge(auth::router(&sessions))
         .merge(shop::public(&shop))
-        .merge(page::router(&activity, store.clone(), stop.clone()))
-        .merge(records::router(store))
+        .merge(page::router())
+        .nest_service("/activity", activity.router(access::development())) // on this machine only
         .layer(ActivityLayer::new(activity.recorder())) // last, outside authentication
         .layer(CatchPanicLayer::new()); // but inside this, so that panics are seen
 
     let server = serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
-    stop.within(Duration::from_secs(5), server.with_graceful_shutdown(stop.clone().wait())).await?;
+    let (asked, log) = (stop.clone().wait(), Arc::clone(&activity));
+    let server = server.with_graceful_shutdown(async move {
+        asked.await;
+        log.hang_up(); // whoever follows the log live holds the server no longer
+    });
+    stop.within(Duration::from_secs(5), server).await?;
     terminal.close(activity.shutdown(Duration::from_secs(5)).await).await;
     Ok(())
 }

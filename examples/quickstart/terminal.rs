@@ -62,7 +62,12 @@ Open the shop in a browser, or try in another terminal:
   TOKEN=$(curl -s -H 'Content-Type: application/json' -d '{{\"user\":\"ana\",\"password\":\"secret\"}}' {shop}/login | cut -d'\"' -f4)
   curl -X POST -H \"Authorization: Bearer $TOKEN\" {shop}/api/orders/55/cancel
   curl -X DELETE -H \"Authorization: Bearer $TOKEN\" {shop}/api/products/3
-  curl '{shop}/activity/records?entity_type=order&entity_id=55'
+
+  curl '{shop}/activity/records?q=action:cancel'
+  curl {shop}/activity/entities/order/55
+  curl {shop}/activity/stats
+  curl -O -J '{shop}/activity/export?format=csv&outcome=denied'
+  curl -N {shop}/activity/live/sse
 
 Each record as it is committed (times in {zone}), Ctrl-C to stop:
 "
