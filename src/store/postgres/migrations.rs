@@ -49,6 +49,26 @@ pub(super) async fn run(connection: &mut PgConnection) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a log whose schema is not of this build's version, and changes nothing.
+pub(super) async fn expect_current(connection: &mut PgConnection) -> Result<(), Failure> {
+    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    let applied = applied(connection).await?;
+    let why = match applied {
+        applied if applied == known => return Ok(()),
+        0 => "the database holds no log; `activity migrate` makes one, and so does the service that \
+              writes it"
+            .to_owned(),
+        newer if newer > known => format!(
+            "the schema is of version {newer}, and this build reads version {known}; use a newer build"
+        ),
+        older => format!(
+            "the schema is of version {older}, and this build reads version {known}; `activity migrate` \
+             brings it up to date, and so does a service of this version"
+        ),
+    };
+    Err(Failure::new(StoreErrorKind::Configuration, why))
+}
+
 async fn encoding(connection: &mut PgConnection) -> Result<String, Failure> {
     let row = raw_sql("select current_setting('server_encoding')").fetch_one(connection).await?;
     Ok(row.try_get_unchecked(0)?)

@@ -31,6 +31,7 @@ mod count;
 mod decode;
 mod encode;
 mod error;
+mod facts;
 mod filter;
 mod index;
 mod leaf;
@@ -44,4 +45,5 @@ mod rollup;
 mod store;
 
 pub use append::PostgresAppender;
+pub use facts::PostgresFacts;
 pub use store::PostgresStore;

@@ -8,7 +8,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::error::{classify, timed_out};
+use super::{
+    error::{classify, timed_out},
+    migrations,
+};
 use crate::store::{Maintain as _, StoreError, StoreErrorKind};
 
 /// Connections that a store opened from a URL keeps for reading.
@@ -49,6 +52,31 @@ impl PostgresStore {
     ///
     /// When the URL is malformed, the database cannot be reached, or its schema is newer than this build.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let store = Self::at(url)?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Connects to a log that is there already, for reading: migrates nothing, and needs no more than the
+    /// rights of `activity_reader`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is malformed, the database cannot be reached or holds no log, or the log's schema is of
+    /// another version than this build. The message says what to do.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let store = Self::at(url)?;
+        // Not through the pool, which says of a server that is away only that its time was up.
+        let opening = store.bounded("open the log", async {
+            let mut connection = store.dial().await?;
+            migrations::expect_current(&mut connection).await?;
+            Ok(connection.close().await?)
+        });
+        opening.await?;
+        Ok(store)
+    }
+
+    fn at(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|source| classify(source, "read the address of the database"))?
             .application_name("tower-activity");
@@ -56,9 +84,7 @@ impl PostgresStore {
             .max_connections(READ_CONNECTIONS)
             .acquire_timeout(Self::DEFAULT_DEADLINE)
             .connect_lazy_with(writable(&options));
-        let store = Self::from_pool(pool);
-        store.migrate().await?;
-        Ok(store)
+        Ok(Self::from_pool(pool))
     }
 
     /// Uses the application's own pool for reading, and its options for the writer's connection.

@@ -70,6 +70,29 @@ pub(super) async fn migrate(
     transaction.commit().await.map_err(|error| store_error(DOING, error))
 }
 
+/// Refuses a database whose schema is not of this build's version, and changes nothing.
+pub(super) async fn expect_current(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len();
+    match applied(connection, name).await? {
+        applied if applied == known => Ok(()),
+        0 => Err(refused(
+            name,
+            "it holds no log; `activity migrate` makes one, and so does the service that writes it"
+                .to_owned(),
+        )),
+        applied => Err(refused(
+            name,
+            format!(
+                "it has schema version {applied}, and this build reads version {known}; `activity \
+                 migrate` brings it up to date, and so does a service of this version"
+            ),
+        )),
+    }
+}
+
 /// Returns how many of the migrations the database has seen.
 async fn applied(connection: &mut SqliteConnection, name: &str) -> Result<usize, StoreError> {
     let failed = |error| store_error("read the store's version", error);

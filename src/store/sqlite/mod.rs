@@ -37,6 +37,7 @@ mod aggregate;
 mod append;
 mod asking;
 mod error;
+mod facts;
 mod filter;
 mod location;
 mod migrations;
@@ -52,4 +53,5 @@ mod words;
 mod write;
 
 pub use append::SqliteAppender;
+pub use facts::SqliteFacts;
 pub use store::SqliteStore;

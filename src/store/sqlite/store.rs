@@ -86,6 +86,30 @@ impl SqliteStore {
         Ok(Self::over(options, pool))
     }
 
+    /// Opens a log that is there already, for reading: makes nothing and migrates nothing.
+    ///
+    /// It needs no right to write the file, as long as the folder lets SQLite keep its shared memory beside
+    /// it. Whatever writes is refused by the database.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, it cannot be read, it holds no log, or the log's schema is of another
+    /// version than this build. The message says what to do.
+    pub async fn open_existing(location: &str) -> Result<Self, StoreError> {
+        let options = location::parse(location)?.create_if_missing(false);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(location::reading(&options))
+            .await
+            .map_err(|error| open_error(&options, error))?;
+        let mut connection = pool.acquire().await.map_err(|error| open_error(&options, error))?;
+        migrations::expect_current(&mut connection, &name(&options)).await?;
+        drop(connection);
+        Ok(Self::over(options, pool))
+    }
+
     /// Uses a database that the application has opened, and brings our tables in it up to date.
     ///
     /// Reads go through `pool`. Each writer opens a connection of its own with the pool's options, so the
