@@ -127,7 +127,7 @@ pub(super) fn says_the_same(stored: &Record, prepared: &Record, dated: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::Permissions, record::Actor};
+    use crate::{api::access::Permissions, record::Actor};
 
     #[test]
     fn keys_differ_by_caller_tenant_and_name() {
