@@ -29,6 +29,7 @@ mod index;
 mod ingest;
 mod list;
 mod live;
+mod openapi;
 mod origin;
 mod parameters;
 mod problem;
