@@ -19,7 +19,7 @@ pub(super) async fn nothing(request: Request) -> Response {
     let detail = if without.len() < path.len() && !without.is_empty() {
         "there is nothing at this address; without the slash at its end there may be"
     } else {
-        "there is nothing at this address; `GET openapi.json` lists what there is"
+        "there is nothing at this address; the root of the log lists what there is"
     };
     let nested = request.extensions().get::<NestedPath>().is_some();
     let mut response = Problem::not_found(detail).into_response();

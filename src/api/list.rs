@@ -8,20 +8,14 @@ use serde::{Serialize, Serializer};
 use super::{parameters::Parameters, problem::Problem, state::Api, watch::Caller};
 use crate::{
     query::{
-        Binding, Count, Cursor, Direction, Filter, LiveCursor, Page, PageRequest, Place, Relation,
-        Sealed, TextSearch, Total,
+        Binding, Cursor, Direction, Extra, Filter, LiveCursor, Page, PageRequest, Params, Place,
+        Relation, Sealed, TextSearch, Total,
     },
     record::Record,
     store::{AnyStore, Index, Maintain as _, Read as _, StoreErrorKind},
     time::Timestamp,
 };
 
-/// Enough for a screen.
-const DEFAULT_LIMIT: usize = 50;
-/// A page is made in memory as a whole.
-const MAX_LIMIT: usize = 1_000;
-/// Beyond so many rows, counting from the top takes longer than anybody waits; cursors do not count.
-const MAX_OFFSET: usize = 10_000;
 /// How far back words are looked for when nobody says how far, and no index finds them.
 const TEXT_WINDOW: Duration = Duration::from_hours(7 * 24);
 
@@ -61,69 +55,33 @@ struct Search {
 const HINT: &str = "without a text index, words are looked for in every record of the range, and in the \
                     last 7 days when no `from` is given; to add the index: activity migrate --index text";
 
-/// What is asked of a list, besides its filter.
-struct Ask {
-    cursor: Option<Sealed<Cursor>>,
-    order: Option<Direction>,
-    limit: usize,
-    skip: usize,
-    count: Option<Count>,
-}
-
-impl Ask {
-    fn take(parameters: &mut Parameters, api: &Api) -> Result<Self, Problem> {
-        let cursor = parameters.take("cursor")?;
-        let cursor = cursor.map(|text| Cursor::open(api.cursor_key(), &text)).transpose()?;
-        let order = [("desc", Direction::Older), ("asc", Direction::Newer)];
-        let order = parameters.word("order", &order)?;
-        let limit = parameters.number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
-        let page = parameters.number("page", 1..=usize::MAX)?;
-        let offset = parameters.number("offset", 0..=usize::MAX)?;
-        let count = [("estimate", Count::Estimate), ("exact", Count::UpTo(Count::CAP))];
-        let count = parameters.word("count", &count)?;
-        let (name, skip) = match (page, offset) {
-            (Some(_), Some(_)) => {
-                let detail = "`page` and `offset` say the same thing; give one of them";
-                return Err(Problem::parameter("page", detail));
-            }
-            (Some(page), None) => ("page", (page - 1).saturating_mul(limit)),
-            (None, Some(offset)) => ("offset", offset),
-            (None, None) => return Ok(Self { cursor, order, limit, skip: 0, count }),
-        };
-        if cursor.is_some() {
-            let detail = format!("a cursor knows its place; leave out `{name}`");
-            return Err(Problem::parameter(name, detail));
-        }
-        if skip.saturating_add(limit) > MAX_OFFSET {
-            let detail = format!(
-                "`{name}` reaches the first {MAX_OFFSET} records only; go on with `cursor`, which takes \
-                 the `next` of the page before and is as fast at any depth"
-            );
-            return Err(Problem::parameter(name, detail));
-        }
-        Ok(Self { cursor, order, limit, skip, count })
-    }
-}
+/// What a list takes.
+const EXTRAS: [Extra; 6] =
+    [Extra::Filters, Extra::Order, Extra::Limit, Extra::Cursor, Extra::Offset, Extra::Count];
 
 /// Answers a list of what passes `trail` and the filter of the parameters.
 pub(super) async fn answer(
     api: &Api,
     caller: &Caller,
-    mut parameters: Parameters,
+    parameters: &Parameters,
     trail: Filter,
 ) -> Result<Json<Envelope>, Problem> {
     let scope = caller.scope()?;
-    let ask = Ask::take(&mut parameters, api)?;
-    let now = ask.cursor.as_ref().map_or_else(|| api.now(), Sealed::now);
-    let asked = trail.and(parameters.filter(now)?);
+    let cursor = parameters.raw("cursor").map(|text| Cursor::open(api.cursor_key(), text));
+    // One that cannot be read is told about after what else is wrong, such as a misspelt name.
+    let opened = cursor.as_ref().and_then(|cursor| cursor.as_ref().ok());
+    let now = opened.map_or_else(|| api.now(), Sealed::now);
+    let params = parameters.read(&EXTRAS, now)?;
+    let asked = trail.and(params.filter);
     let binding = Binding::new(&asked, &scope);
-    let cursor = ask.cursor.map(|cursor| cursor.bound_to(binding)).transpose()?;
-    if let (Some(cursor), Some(order)) = (&cursor, ask.order)
-        && cursor.order != order
+    let cursor = cursor.transpose()?.map(|cursor| cursor.bound_to(binding)).transpose()?;
+    if let Some(cursor) = &cursor
+        && parameters.raw("order").is_some()
+        && cursor.order != params.order
     {
         return Err(Problem::parameter("order", "the cursor goes the other way; keep the order"));
     }
-    let order = cursor.map_or_else(|| ask.order.unwrap_or_default(), |cursor| cursor.order);
+    let order = cursor.map_or(params.order, |cursor| cursor.order);
     let store = api.store()?;
 
     api.in_time(async {
@@ -131,14 +89,14 @@ pub(super) async fn answer(
         let filter = asked.and(scope);
         // Before the page is read, so that whoever goes on live from here misses nothing.
         let position = store.head().await?;
-        let mut request = PageRequest { direction: order, ..PageRequest::newest(ask.limit) };
+        let mut request = PageRequest { direction: order, ..PageRequest::newest(params.limit) };
         if let Some(cursor) = cursor {
             request.after = Some(cursor.place);
             if cursor.back {
                 request.direction = opposite(order);
             }
         }
-        let page = match skip(store, &filter, &mut request, ask.skip).await? {
+        let page = match skip(store, &filter, &mut request, params.offset).await? {
             Skipped::To => store.records(&filter, &request).await.map_err(|error| {
                 // The cursor is of an order that the store no longer answers in.
                 let outdated = cursor.is_some() && error.kind() == StoreErrorKind::Data;
@@ -147,22 +105,22 @@ pub(super) async fn answer(
             Skipped::All => Page { complete: true, ..Page::default() },
             Skipped::OutOfTime => Page::default(),
         };
-        let total = match ask.count {
+        let total = match params.count {
             Some(how) => Some(store.count(&filter, how).await?),
             None => None,
         };
         let seal = |cursor: Cursor| cursor.seal(api.cursor_key(), binding);
-        let (next, prev) = ends(&page, cursor, order, now, ask.skip > 0);
+        let (next, prev) = ends(&page, cursor, order, now, params.offset > 0);
         let live = LiveCursor::behind(position, now).seal(api.cursor_key(), binding);
         let Page { mut records, first, complete, text, unreadable, .. } = page;
         if cursor.is_some_and(|cursor| cursor.back) {
             records.reverse();
         }
+        caller.showed(records.len());
         let search = window.map(|from| {
             let indexed = text == TextSearch::Indexed;
             Search { indexed, from, complete, hint: (!indexed).then_some(HINT) }
         });
-        caller.showed(records.len());
         let committed = matches!(first, Some(Place::Committed(_)));
         Ok(Json(Envelope {
             records,
@@ -215,7 +173,7 @@ async fn skip(
 ) -> Result<Skipped, Problem> {
     let begun = Instant::now();
     while left > 0 {
-        let limit = left.min(MAX_LIMIT);
+        let limit = left.min(Params::MAX_LIMIT);
         let page = store.records(filter, &PageRequest { limit, ..*request }).await?;
         left -= page.records.len();
         match page.next {

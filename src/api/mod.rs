@@ -19,8 +19,10 @@
 pub mod access;
 mod answer;
 mod builder;
+mod counts;
 mod endpoint;
 mod export;
+mod facets;
 mod fallback;
 mod health;
 mod index;
@@ -33,6 +35,7 @@ mod problem;
 mod records;
 mod router;
 mod state;
+mod stats;
 mod trails;
 mod watch;
 

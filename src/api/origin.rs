@@ -36,7 +36,8 @@ impl Origins {
         Ok(())
     }
 
-    fn is_ours(&self, parts: &Parts) -> bool {
+    /// Tells whether a page of the log's own, or one that was allowed, or no page at all sent this.
+    pub(super) fn is_ours(&self, parts: &Parts) -> bool {
         let headers = &parts.headers;
         match single(headers, &header::ORIGIN) {
             Single::One(origin)

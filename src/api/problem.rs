@@ -8,33 +8,30 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::access::Denial;
-use crate::{query::CursorError, store::StoreError};
+use crate::{
+    query::{CursorError, ParamError},
+    store::StoreError,
+};
 
 /// The media type of problems.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An answer that says what was wrong. `type` is stable; `detail` is for people.
-///
-/// In a box: it is the rare end of every handler's result.
 #[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-pub struct Problem(Box<Said>);
-
-#[derive(Debug, Clone, Serialize)]
-struct Said {
+pub struct Problem {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<String>,
+    parameter: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
+    column: Option<u32>,
     #[serde(skip)]
-    challenge: Option<String>,
+    challenge: Option<Box<str>>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -42,7 +39,7 @@ impl Problem {
     pub(super) const PREFIX: &'static str = "urn:tower-activity:problem:";
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Said {
+        Self {
             kind: format!("{}{kind}", Self::PREFIX),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -51,36 +48,33 @@ impl Problem {
             column: None,
             challenge: None,
             retry_after: None,
-        }))
+        }
     }
 
     /// A parameter that cannot be understood.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail).of(name)
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail);
+        Self { parameter: Some(name.into()), ..problem }
     }
 
     /// The column in the parameter, from 1 on, where it stops making sense.
-    pub(super) fn at_column(mut self, column: usize) -> Self {
-        self.0.column = Some(column);
-        self
+    pub(super) fn at_column(self, column: usize) -> Self {
+        Self { column: u32::try_from(column).ok(), ..self }
     }
 
     /// When to come back.
-    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
-        self.0.retry_after = Some(seconds);
-        self
-    }
-
-    fn of(mut self, parameter: &str) -> Self {
-        self.0.parameter = Some(parameter.to_owned());
-        self
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: u32::try_from(seconds).ok(), ..self }
     }
 
     /// A cursor of an order that the store answered in before, and does not any more.
     pub(super) fn outdated_cursor() -> Self {
         let detail =
             "the list is in another order since the cursor was made; please begin again without it";
-        Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail).of("cursor")
+        Self {
+            parameter: Some("cursor".into()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail)
+        }
     }
 
     /// The store takes too long.
@@ -98,11 +92,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// A page of another origin.
-    pub(super) fn foreign_origin(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
-    }
-
     pub(super) fn unreadable_store() -> Self {
         let detail = "the store of this service takes records and cannot be asked";
         Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)
@@ -116,7 +105,7 @@ impl Problem {
     /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -124,9 +113,8 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Unauthenticated { challenge, detail } => {
-                let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
-                problem.0.challenge = challenge;
-                problem
+                let challenge = challenge.map(String::into_boxed_str);
+                Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail) }
             }
             Denial::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Denial::Later { seconds, detail } => {
@@ -139,7 +127,18 @@ impl From<Denial> for Problem {
 
 impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string()).of("cursor")
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-cursor", error.to_string());
+        Self { parameter: Some("cursor".into()), ..problem }
+    }
+}
+
+impl From<ParamError> for Problem {
+    fn from(error: ParamError) -> Self {
+        let problem = Self::parameter(error.parameter(), error.detail());
+        match error.column() {
+            Some(column) => problem.at_column(column),
+            None => problem,
+        }
     }
 }
 
@@ -165,11 +164,11 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static(CONTENT_TYPE);
         let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
         let headers = response.headers_mut();
-        if let Some(challenge) = self.0.challenge.and_then(|text| HeaderValue::try_from(text).ok())
+        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(&*text).ok())
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.0.retry_after {
+        if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response

@@ -3,7 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, export, fallback, health, index, ingest, live, records, state::Api, trails, watch,
+    answer, export, facets, fallback, health, index, ingest, live, records, state::Api, stats,
+    trails, watch,
 };
 
 /// Returns the routes and an answer for everything else.
@@ -22,6 +23,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(index)
         .merge(records::routes())
         .merge(trails::routes())
+        .merge(stats::routes())
+        .merge(facets::routes())
         .merge(export::routes())
         .merge(live::routes())
         .merge(ingest::routes())

@@ -14,7 +14,6 @@ use super::{
     live::{Hub, Tickets},
     origin::Origins,
     problem::Problem,
-    watch::{Caller, Door},
 };
 use crate::{
     pipeline::{Intake, Pipeline, Recorder},
@@ -95,8 +94,7 @@ impl Api {
 
     /// Brings the rollups up to date if little is missing, so that a quiet log counts its last record too.
     /// The rest is the background's, and the answer says how far it has come.
-    #[allow(dead_code, reason = "stats and facets come next")]
-    pub(super) async fn fold_a_little(&self, store: &AnyStore) {
+    pub(super) async fn fold_a_little(store: &AnyStore) {
         const ENTRIES: usize = 32;
         if let Err(error) = store.fold(ENTRIES).await {
             // Counting goes on where it stands.
@@ -148,20 +146,6 @@ impl Api {
     /// Returns whose pages may act.
     pub(super) fn origins(&self) -> &Origins {
         &self.settings().origins
-    }
-
-    /// Returns who is calling, as the guard has found out: for handlers that take the whole head.
-    pub(super) async fn caller(&self, parts: &http::request::Parts) -> Result<Caller, Problem> {
-        match parts.extensions.get::<Door>() {
-            Some(door) => door.knock(parts).await,
-            None => Door::new(self, parts).knock(parts).await,
-        }
-    }
-
-    /// Returns what the caller may do. Whoever shows something takes the [`Caller`] instead.
-    #[allow(dead_code, reason = "for what shows nothing")]
-    pub(super) async fn grant(&self, parts: &http::request::Parts) -> Result<Grant, Problem> {
-        self.caller(parts).await.map(|caller| caller.grant().clone())
     }
 
     /// Returns the filter that everything a caller sees passes: his tenant, and the categories that he

@@ -13,6 +13,7 @@ use super::{
     parameters::Parameters,
     problem::Problem,
     state::Api,
+    watch::Caller,
 };
 use crate::query::Filter;
 
@@ -25,38 +26,41 @@ pub(super) fn routes() -> Router<Api> {
 
 async fn entity(
     State(api): State<Api>,
+    caller: Caller,
     path: Result<Path<(String, String)>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Envelope>, Problem> {
     let path = path.map(|Path((kind, id))| [("entity_type", kind), ("entity_id", id)]);
-    trail(&api, &parts, path).await
+    trail(&api, &caller, &parts, path).await
 }
 
 async fn actor(
     State(api): State<Api>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Envelope>, Problem> {
-    trail(&api, &parts, path.map(|Path(id)| [("actor_id", id)])).await
+    trail(&api, &caller, &parts, path.map(|Path(id)| [("actor_id", id)])).await
 }
 
 async fn session(
     State(api): State<Api>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Envelope>, Problem> {
-    trail(&api, &parts, path.map(|Path(id)| [("session_id", id)])).await
+    trail(&api, &caller, &parts, path.map(|Path(id)| [("session_id", id)])).await
 }
 
 async fn trail<const N: usize>(
     api: &Api,
+    caller: &Caller,
     parts: &Parts,
     of: Result<[(&'static str, String); N], PathRejection>,
 ) -> Result<Json<Envelope>, Problem> {
-    let caller = api.caller(parts).await?;
     let mut filter = Filter::new();
     for (field, value) in of? {
         filter = filter.any_of(field, [value]).map_err(|_| Problem::internal())?;
     }
-    list::answer(api, &caller, Parameters::of(parts)?, filter).await
+    list::answer(api, caller, &Parameters::of(parts)?, filter).await
 }

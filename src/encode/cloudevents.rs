@@ -1,20 +1,4 @@
-//! CloudEvents 1.0 in their JSON format.
-//!
-//! | attribute | from |
-//! | --- | --- |
-//! | `specversion` | `1.0` |
-//! | `id` | `id` |
-//! | `source` | `/service/instance`, percent-encoded; `/` where neither is known |
-//! | `type` | `entity_type.action`, or what there is of it |
-//! | `subject` | `entity_type/entity_id`, where there is an id |
-//! | `time` | `occurred_at` |
-//! | `recordedtime` | `recorded_at` (extension *recorded time*) |
-//! | `traceparent` | `trace_id` and `span_id` (extension *distributed tracing*), where both are as W3C has them |
-//! | `authtype`, `authid` | `actor_type` in the words of the extension *auth context*, `actor_id` |
-//! | `data` | every other field that is there, under its own name |
-//!
-//! An attribute holds no control characters. Where a field has some, the attribute is left out and the field
-//! stands in `data`; in `type`, which there must be, they are escaped.
+//! CloudEvents 1.0 in their JSON format. Which field goes where is told in the chapter of [`encode`](super).
 
 use std::{fmt::Write as _, io::Write as _};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinHandle},
-    time::timeout_at,
+    time::{Instant, timeout_at},
 };
 
 #[cfg(feature = "api")]
@@ -162,13 +162,30 @@ impl Pipeline {
     /// Dropping the future gives up the waiting; the shutdown goes on.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let deadline = deadline_in(deadline);
-        self.core.ask_to_stop(deadline);
+        let stop = Stop { core: &self.core, deadline };
+        // That somebody listened until now is still a record, for which the door has to be open.
+        self.hang_up();
+        let _gone_or_stuck =
+            timeout_at(deadline.min(deadline_in(GRACE)), self.core.hung_up.closed()).await;
+        drop(stop);
         let mut ended = self.handle.ended.clone();
         // An error means that the writer is gone, and has counted what it left behind.
         if timeout_at(deadline + GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
             self.task.abort();
         }
         ShutdownReport::of(&self.core.counters.snapshot())
+    }
+}
+
+/// Asks the writer to stop when dropped: also when nobody waits for the shutdown any longer.
+struct Stop<'c> {
+    core: &'c Core,
+    deadline: Instant,
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.core.ask_to_stop(self.deadline);
     }
 }
 

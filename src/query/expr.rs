@@ -79,7 +79,7 @@ pub enum Test {
     OneOf(&'static Field, Vec<String>),
     /// A field of text matches a pattern; folded as in `OneOf`.
     Like(&'static Field, Pattern),
-    /// An integer lies between these bounds, both inclusive.
+    /// An integer, or the number of a stream, lies between these bounds, both inclusive.
     Number(&'static Field, Option<i64>, Option<i64>),
     /// A moment lies between these bounds: from, inclusive, and to, exclusive.
     Time(&'static Field, Option<Timestamp>, Option<Timestamp>),

@@ -9,6 +9,7 @@ mod expr;
 mod fields;
 mod filter;
 mod interval;
+mod json;
 mod normal;
 mod page;
 mod params;

@@ -43,17 +43,38 @@ impl Pattern {
     /// Tells whether `text` matches as it is.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let (Some(first), Some(last)) = (self.pieces.first(), self.pieces.last()) else {
+        self.matches_by(text.as_bytes(), |piece, text| text.starts_with(piece))
+    }
+
+    /// Tells whether `text` matches without regard to case (ASCII).
+    #[must_use]
+    pub fn matches_in_any_case(&self, text: &str) -> bool {
+        self.matches_by(text.as_bytes(), |piece, text| {
+            text.get(..piece.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(piece))
+        })
+    }
+
+    /// Works on bytes: no piece of UTF-8 begins in the middle of a character.
+    fn matches_by(&self, text: &[u8], begins: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        let Some((first, rest)) = self.pieces.split_first() else { return false };
+        let first = first.as_bytes();
+        if !begins(first, text) {
             return false;
-        };
-        let Some(rest) = text.strip_prefix(first.as_str()) else { return false };
-        if self.pieces.len() == 1 {
-            return rest.is_empty();
         }
-        let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
-        for piece in &self.pieces[1..self.pieces.len() - 1] {
-            let Some(at) = rest.find(piece.as_str()) else { return false };
-            rest = &rest[at + piece.len()..];
+        let mut text = &text[first.len()..];
+        let Some((last, middle)) = rest.split_last() else { return text.is_empty() };
+        let last = last.as_bytes();
+        let Some(end) = text.len().checked_sub(last.len()) else { return false };
+        if !begins(last, &text[end..]) {
+            return false;
+        }
+        text = &text[..end];
+        for piece in middle {
+            let piece = piece.as_bytes();
+            let Some(at) = (0..=text.len()).find(|at| begins(piece, &text[*at..])) else {
+                return false;
+            };
+            text = &text[at + piece.len()..];
         }
         true
     }
@@ -73,5 +94,8 @@ mod tests {
         assert!(!middle.matches("ab") && !middle.matches("ba"));
         // The beginning and the end may not share a character.
         assert!(!Pattern::new(["aa", "aa"]).matches("aaa"));
+        let folded = Pattern::new(["lo", "ö", "x"]);
+        assert!(folded.matches_in_any_case("LOgin öX") && !folded.matches_in_any_case("LOgin ÖX"));
+        assert!(Pattern::new(["", ""]).matches("") && !Pattern::new(["", "é"]).matches("\u{a9}"));
     }
 }

@@ -222,7 +222,7 @@ fn pattern(f: &mut fmt::Formatter<'_>, pattern: &Pattern) -> fmt::Result {
             f.write_char('*')?;
         }
         if !piece.is_empty() {
-            value(f, piece, piece.starts_with('/'))?;
+            value(f, piece, false)?;
         }
     }
     Ok(())

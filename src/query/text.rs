@@ -1,6 +1,8 @@
 //! Full text: what a word is, the same for every store.
 
-use crate::record::{Record, Value};
+use std::sync::LazyLock;
+
+use crate::record::{Field, Record, Value};
 
 /// The fields that bare words are looked for in.
 pub const TEXT_FIELDS: [&str; 8] = [
@@ -16,7 +18,7 @@ pub const TEXT_FIELDS: [&str; 8] = [
 
 /// Words that follow on one another.
 ///
-/// A word is a run of letters and digits (Unicode), in lower case. `order_55` is the two words `order` and
+/// A word is a run of letters and digits (Unicode), in lower case; `ς` is `σ`. `order_55` is the two words `order` and
 /// `55`, in the text as in the question, so that it is found as a phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phrase {
@@ -54,13 +56,23 @@ impl Phrase {
     /// Tells whether the words follow on one another in `text`.
     #[must_use]
     pub fn occurs_in(&self, text: &str) -> bool {
-        let there: Vec<_> = words(text).collect();
-        let last = self.words.len() - 1;
-        there.windows(self.words.len()).any(|run| {
-            run.iter().zip(&self.words).enumerate().all(|(n, (there, wanted))| {
-                if n == last && self.prefix { there.starts_with(wanted) } else { there == wanted }
-            })
-        })
+        let Some((first, rest)) = self.words.split_first() else { return false };
+        let mut there = runs(text);
+        // From each place where the first word stands, without writing any of the text down.
+        while let Some(word) = there.next() {
+            if !same(word, first, self.prefix && rest.is_empty()) {
+                continue;
+            }
+            let mut following = there.clone();
+            let last = rest.len().saturating_sub(1);
+            let all = rest.iter().enumerate().all(|(n, wanted)| {
+                following.next().is_some_and(|word| same(word, wanted, self.prefix && n == last))
+            });
+            if all {
+                return true;
+            }
+        }
+        false
     }
 
     /// Tells whether one of the record's [text fields](TEXT_FIELDS) holds the phrase. Of JSON, keys and
@@ -73,7 +85,9 @@ impl Phrase {
 
 /// Returns what is searched of a record.
 pub fn texts(record: &Record) -> impl Iterator<Item = &str> {
-    TEXT_FIELDS.iter().filter_map(|name| match crate::record::Field::named(name)?.value(record) {
+    static FIELDS: LazyLock<Vec<&'static Field>> =
+        LazyLock::new(|| TEXT_FIELDS.iter().filter_map(|name| Field::named(name)).collect());
+    FIELDS.iter().filter_map(|field| match field.value(record) {
         Value::Text(text) | Value::Json(text) => Some(text),
         _ => None,
     })
@@ -81,9 +95,34 @@ pub fn texts(record: &Record) -> impl Iterator<Item = &str> {
 
 /// Returns the words of a text in lower case.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+    runs(text).map(|word| word.chars().flat_map(lower).collect())
+}
+
+/// The words of a text as they are written.
+fn runs(text: &str) -> impl Iterator<Item = &str> + Clone {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Letter by letter, so that no word depends on what stands beside it: `ς` is `σ` wherever it stands, and
+/// the dot that `İ` leaves behind is no letter.
+fn lower(c: char) -> impl Iterator<Item = char> {
+    let c = if c == 'ς' { 'σ' } else { c };
+    c.to_lowercase().filter(|c| c.is_alphanumeric())
+}
+
+/// Tells whether a word as it is written is the wanted one, or begins with it.
+fn same(word: &str, wanted: &str, prefix: bool) -> bool {
+    if word.is_ascii() {
+        let (word, wanted) = (word.as_bytes(), wanted.as_bytes());
+        return match word.get(..wanted.len()) {
+            Some(begins) => {
+                begins.eq_ignore_ascii_case(wanted) && (prefix || word.len() == wanted.len())
+            }
+            None => false,
+        };
+    }
+    let mut there = word.chars().flat_map(lower);
+    wanted.chars().all(|wanted| there.next() == Some(wanted)) && (prefix || there.next().is_none())
 }
 
 #[cfg(test)]
@@ -97,5 +136,23 @@ mod tests {
         assert!(!phrase.occurs_in("order 5 5") && !phrase.occurs_in("order 555"));
         assert!(Phrase::new("ord").unwrap().prefix().occurs_in("the order"));
         assert!(Phrase::new("--").is_none());
+    }
+
+    #[test]
+    fn words_fold_in_unicode_letter_by_letter() {
+        for (question, text, holds) in [
+            ("ärger", "ÄRGER", true),
+            ("σας", "ΣΑΣ", true),
+            ("ΣΑΣ", "σας", true),
+            ("ix", "İx", true),
+            ("İX", "ix", true),
+            ("kelvin", "\u{212a}elvin", true),
+            ("strasse", "straße", false),
+            ("naive", "naïve", false),
+        ] {
+            assert_eq!(Phrase::new(question).unwrap().occurs_in(text), holds, "{question} {text}");
+        }
+        let again: Vec<_> = words("İx ΣΑΣ Ⅷ").collect();
+        assert!(words(&again.join(" ")).eq(again.iter().cloned()), "{again:?}");
     }
 }

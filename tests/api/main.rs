@@ -6,17 +6,29 @@
 mod support;
 
 mod access;
+mod endless;
 mod errors;
+mod export;
 mod health;
+mod hostile;
+mod ingest;
 mod list;
+mod live;
 mod mount;
+mod parameters;
 mod records;
 mod scope;
+mod stats;
 mod watch;
 
 #[path = "../stores/records.rs"]
 #[allow(dead_code, reason = "shared with the tests of the stores")]
 mod sample;
+
+#[cfg(feature = "postgres")]
+#[path = "../stores/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+mod proxy;
 
 #[cfg(feature = "postgres")]
 #[path = "../stores/server.rs"]

@@ -142,6 +142,15 @@ impl<F: Fixture> Service<F> {
         (Self::set_up(|builder| builder.clock(Arc::clone(&clock)), app).await, clock)
     }
 
+    /// Starts it with a pipeline of one's own, open to whoever sends `x-test-caller`.
+    pub(crate) async fn set(
+        set: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,
+    ) -> Self {
+        let app =
+            |pipeline: &Pipeline| Router::new().nest("/activity", pipeline.router(by_header()));
+        Self::set_up(set, app).await
+    }
+
     /// Starts it with a pipeline and an app of one's own.
     pub(crate) async fn set_up(
         pipeline: impl FnOnce(PipelineBuilder<F::Store>) -> PipelineBuilder<F::Store>,

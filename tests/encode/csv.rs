@@ -100,3 +100,17 @@ fn lines_end_in_cr_lf_and_a_mark_comes_first_where_it_is_asked_for() {
         assert_eq!(out.starts_with("\u{feff}".as_bytes()), marked);
     }
 }
+
+#[test]
+fn the_columns_are_documented_in_their_order() {
+    let document = include_str!("../../docs/export.md");
+    let begin = document.find("The columns, in this order:").expect("a list of columns");
+    let end = document[begin..].find("\n## ").expect("a next chapter") + begin;
+    let documented: Vec<&str> = document[begin..end]
+        .lines()
+        .filter_map(|line| line.split('|').nth(2)?.trim().strip_prefix('`')?.strip_suffix('`'))
+        .collect();
+    let columns: Vec<&str> =
+        Record::FIELDS.iter().map(tower_activity::record::Field::name).collect();
+    assert_eq!(documented, columns);
+}

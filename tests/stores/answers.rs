@@ -1,6 +1,6 @@
 //! What every store promises of its answers: they are those of a plain walk through the records.
 
-use std::time::Duration;
+use std::{future::Future as _, time::Duration};
 
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
@@ -13,7 +13,7 @@ use tower_activity::{
         Relation, Side, Test, Wanted,
     },
     record::{Address, Field, Json, Kind, Record},
-    store::Read,
+    store::{Maintain as _, Read},
     time::Timestamp,
 };
 
@@ -329,4 +329,177 @@ pub(crate) async fn counted_as_asked<S: Read>(
     assert_eq!(counted.total, expected.total, "{filter:?}");
     assert_eq!(counted.by, expected.by, "{filter:?}");
     assert_eq!(counted.series, expected.series, "{filter:?} {:?}", ask.edges);
+}
+
+/// Ordinary records over some months, a few in each hour that has any, in batches of a stream.
+fn spread(writer_id: i64) -> Vec<Vec<Box<Record>>> {
+    let mut records = stream(writer_id, 1..=400);
+    for record in &mut records {
+        let (hours, micros) = (record.seq / 3 * 17, record.seq % 3 * 1_700_000_001);
+        record.occurred_at = Timestamp::from_micros(NOON + hours * 3_600_000_000 + micros);
+        record.id = crate::records::id(record.occurred_at, writer_id, record.seq);
+        record.tenant_id.set(["acme", "globex", ""][record.seq as usize % 3]);
+        record.actor_id.set(["ana", "bob", "", "o'hara"][record.seq as usize % 4]);
+        record.entity_type.set(["order", "Order", "user", ""][record.seq as usize / 2 % 4]);
+        record.status = (record.seq % 2 == 0).then_some(200);
+        record.seal(crate::records::salts(record.seq));
+    }
+    let mut batches = Vec::new();
+    for (n, size) in [1, 7, 60, 150, 2, 90, 90].into_iter().enumerate() {
+        let rest = records.split_off(std::cmp::min(size, records.len()));
+        assert!(n < 6 || rest.is_empty());
+        batches.push(std::mem::replace(&mut records, rest));
+    }
+    batches
+}
+
+/// Filters that rollups may cover, and some that they must not.
+fn covered() -> Vec<Filter> {
+    let one =
+        |name: &str, values: &[&str]| Filter::new().any_of(name, values.iter().copied()).unwrap();
+    let at = |hours: i64| Timestamp::from_micros(NOON + hours * 3_600_000_000 + 77);
+    let day = |text: &str| text.parse::<Timestamp>().unwrap();
+    let test = |test| Expr::Test(test);
+    let orders = Pattern::new(["ord", ""]);
+    vec![
+        Filter::new(),
+        one("tenant_id", &["acme"]),
+        one("tenant_id", &["acme", "globex", "none"]),
+        one("tenant_id", &["acme"]).any_of("tenant_id", ["globex"]).unwrap(),
+        one("actor_id", &["ana"]),
+        one("actor_id", &["ana", "o'hara"]).any_of("tenant_id", ["acme"]).unwrap(),
+        one("entity_type", &["order"]),
+        one("action", &["create", "cancel"]).from(at(100)).to(at(1_900)),
+        one("actor_id", &["bob"]).from(at(100)),
+        one("outcome", &["denied"]).to(at(1_000)),
+        Filter::new().from(at(1_000)).to(at(1_001)),
+        Filter::new().from(day("2026-06-01T00:00:00Z")).to(day("2026-08-01T00:00:00Z")),
+        Filter::new().from(at(2_000)).to(at(1_000)),
+        Filter::new().and(Expr::Not(Box::new(test(Test::Present(field("entity_type")))))),
+        Filter::new().and(Expr::Not(Box::new(test(Test::Like(field("entity_type"), orders))))),
+        Filter::new().and(Expr::Not(Box::new(test(Test::Present(field("actor_id")))))),
+        Filter::new().and(Expr::Not(Box::new(one("tenant_id", &["acme"]).into()))),
+        Filter::new().and(Expr::Any(vec![
+            one("actor_id", &["ana"]).into(),
+            one("action", &["delete"]).into(),
+        ])),
+        one("entity_id", &["3"]),
+        Filter::new().and(test(Test::Number(field("status"), Some(200), None))),
+        Filter::new().and(test(Test::Text(Phrase::new("order").unwrap()))),
+    ]
+}
+
+fn asks() -> Vec<Aggregate> {
+    let every = |first: i64, hours: i64, slots: i64| {
+        let edges = (0..=slots).map(|n| first + n * hours * 3_600_000_000);
+        ask(edges.map(Timestamp::from_micros).collect())
+    };
+    let midnight = "2026-05-01T00:00:00Z".parse::<Timestamp>().unwrap().as_micros();
+    let uneven = [5, 1_000_000, 90_000_000_000, 5_000_000_000_000, 5_000_000_000_001];
+    vec![
+        ask(Vec::new()),
+        every(midnight, 24, 120),
+        every(midnight + 9 * 60_000_000, 36, 40),
+        every(NOON, 1, 30),
+        ask(uneven.map(|micros| Timestamp::from_micros(NOON + micros)).to_vec()),
+    ]
+}
+
+async fn all_counted_as_asked<S: Read>(store: &S, records: &[Box<Record>]) {
+    for filter in covered() {
+        for ask in asks() {
+            counted_as_asked(store, records, &filter, &ask).await;
+        }
+        let passing = passing(records, &filter).len() as u64;
+        let total = store.count(&filter, Count::Estimate).await.unwrap();
+        assert_ne!(total.relation, Relation::AtLeast);
+        if total.relation == Relation::Equal {
+            assert_eq!(total.value, passing, "{filter:?}");
+        }
+    }
+}
+
+pub(crate) async fn counts_are_right_however_far_the_fold_has_come<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    for filter in covered() {
+        counted_as_asked(&store, &[], &filter, &asks()[1]).await;
+    }
+    let mut records = Vec::new();
+    for batch in spread(3) {
+        append(&store, &batch).await.unwrap();
+        records.extend(batch);
+    }
+    all_counted_as_asked(&store, &records).await;
+    // The batches lie in several leaves, hence in more entries than there are batches.
+    let folded = store.fold(4).await.unwrap();
+    assert!(folded.led && folded.position <= folded.head, "{folded:?}");
+    all_counted_as_asked(&store, &records).await;
+    let folded = store.fold(1_000).await.unwrap();
+    assert_eq!((folded.behind(), folded.led), (0, true));
+    all_counted_as_asked(&store, &records).await;
+    assert_eq!(store.fold(1_000).await.unwrap().behind(), 0, "there is nothing left to do");
+    counted_as_asked(&store, &records, &Filter::new(), &asks()[1]).await;
+}
+
+pub(crate) async fn any_filter_counts_what_passes<F: Fixture>() {
+    let (_fixture, store, records) = filled::<F>().await;
+    store.fold(1).await.unwrap();
+    for filter in drawn(30) {
+        counted_as_asked(&store, &records, &filter, &asks()[3]).await;
+    }
+}
+
+pub(crate) async fn two_that_fold_at_once_count_each_record_once<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut records = Vec::new();
+    for batch in (3..9).flat_map(spread) {
+        append(&store, &batch).await.unwrap();
+        records.extend(batch);
+    }
+    let mut folders = Vec::new();
+    for _ in 0..3 {
+        let store = fixture.open().await;
+        folders.push(tokio::spawn(async move {
+            while store.fold(3).await.unwrap().behind() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    for folder in folders {
+        folder.await.unwrap();
+    }
+    for ask in asks() {
+        counted_as_asked(&store, &records, &Filter::new(), &ask).await;
+    }
+}
+
+pub(crate) async fn a_fold_that_dies_in_the_middle_is_done_again_by_the_next<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut records = Vec::new();
+    for batch in spread(3) {
+        append(&store, &batch).await.unwrap();
+        records.extend(batch);
+    }
+    for polls in 1_usize.. {
+        let mut fold = std::pin::pin!(store.fold(2));
+        let mut left = polls;
+        let ended = std::future::poll_fn(|context| {
+            left -= 1;
+            match fold.as_mut().poll(context) {
+                std::task::Poll::Ready(folded) => std::task::Poll::Ready(Some(folded)),
+                std::task::Poll::Pending if left == 0 => std::task::Poll::Ready(None),
+                std::task::Poll::Pending => std::task::Poll::Pending,
+            }
+        })
+        .await;
+        if ended.is_some_and(|folded| folded.unwrap().behind() == 0) {
+            break;
+        }
+    }
+    for ask in asks() {
+        counted_as_asked(&store, &records, &Filter::new(), &ask).await;
+    }
 }

@@ -8,6 +8,7 @@ mod suite;
 mod answers;
 mod canonical;
 mod memory;
+mod questions;
 mod records;
 mod register;
 

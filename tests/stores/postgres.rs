@@ -5,6 +5,8 @@ mod faults;
 mod filters;
 mod leaves;
 mod register;
+mod roles;
+mod rollups;
 mod schema;
 mod settings;
 

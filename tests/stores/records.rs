@@ -79,7 +79,8 @@ pub(crate) fn full(writer_id: i64, seq: i64) -> Box<Record> {
     finish(record, writer_id, seq)
 }
 
-fn finish(mut record: Record, writer_id: i64, seq: i64) -> Box<Record> {
+/// Gives a record its place, its id and its salts.
+pub(crate) fn finish(mut record: Record, writer_id: i64, seq: i64) -> Box<Record> {
     record.schema_version = Record::SCHEMA_VERSION;
     record.id = id(record.occurred_at, writer_id, seq);
     record.writer_id = WriterId::new(writer_id);
@@ -88,7 +89,8 @@ fn finish(mut record: Record, writer_id: i64, seq: i64) -> Box<Record> {
     Box::new(record)
 }
 
-fn words(field: &Field) -> &'static [&'static str] {
+/// The words that a field may be.
+pub(crate) fn words(field: &Field) -> &'static [&'static str] {
     match field.name() {
         "origin" => Origin::WORDS,
         "category" => Category::WORDS,

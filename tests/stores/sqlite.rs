@@ -3,6 +3,7 @@
 mod faults;
 mod file;
 mod pool;
+mod reading;
 mod schema;
 
 use tempfile::TempDir;

@@ -11,7 +11,7 @@ use std::{
 use tower_activity::{
     ledger::{Entry, leaf_hash, new_entries, root},
     pipeline::Pipeline,
-    query::{Filter, Keyset, PageRequest},
+    query::{Count, Direction, Filter, Keyset, PageRequest, Relation, TextSearch},
     record::{Actor, Canonical, Record, RecordId, WriterId},
     store::{
         Append, Appended, Appender, Batch, Maintain, Read, Register, StoreError, StoreErrorKind,
@@ -19,6 +19,7 @@ use tower_activity::{
     time::Timestamp,
 };
 
+use crate::questions;
 use crate::records::{self, NOON, full, hostile, ordinary, stream};
 
 /// A place for a store, empty at first, and cleaned up when dropped.
@@ -49,6 +50,7 @@ macro_rules! suite {
             entries_are_read_on_from_any_position,
             pages_are_complete_and_stable_while_records_arrive,
             filters_mean_what_they_mean_in_memory,
+            random_questions_find_what_they_mean,
             an_unknown_id_is_no_record,
             a_store_opened_again_goes_on_where_it_was,
             dropping_an_append_leaves_all_of_it_or_nothing,
@@ -60,6 +62,10 @@ macro_rules! suite {
         suite!(@answers $fixture:
             any_filter_means_what_it_means_in_memory,
             pages_lead_through_everything_both_ways,
+            counts_are_right_however_far_the_fold_has_come,
+            any_filter_counts_what_passes,
+            two_that_fold_at_once_count_each_record_once,
+            a_fold_that_dies_in_the_middle_is_done_again_by_the_next,
         );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
@@ -445,6 +451,93 @@ pub(crate) async fn filters_mean_what_they_mean_in_memory<F: Fixture>() {
             "{filter:?}"
         );
     }
+}
+
+/// What a store finds, and what it should have: `None` when it is the same.
+async fn differing<S: Read>(
+    store: &S,
+    sent: &[Box<Record>],
+    filter: &Filter,
+) -> Option<(Vec<Keyset>, Vec<Keyset>)> {
+    let passing = sent.iter().filter(|record| filter.matches(record));
+    let mut expected: Vec<Keyset> = passing.map(|record| Keyset::of(record)).collect();
+    expected.sort_unstable();
+    for request in [PageRequest::oldest(1_000), PageRequest::newest(1_000)] {
+        let page = store.records(filter, &request).await.unwrap_or_else(|error| {
+            panic!("{error:?}: {filter}");
+        });
+        assert_eq!((page.next, page.complete), (None, true), "{filter}");
+        let mut found: Vec<Keyset> = page.records.iter().map(Keyset::of).collect();
+        // A text index has an order of its own.
+        if page.text == TextSearch::Indexed {
+            found.sort_unstable();
+        } else if request.direction == Direction::Older {
+            found.reverse();
+        }
+        if found != expected {
+            return Some((found, expected));
+        }
+    }
+    let total = store.count(filter, Count::UpTo(Count::CAP)).await.unwrap();
+    assert_eq!(
+        (total.value, total.relation),
+        (expected.len() as u64, Relation::Equal),
+        "counted by {filter}"
+    );
+    None
+}
+
+/// The same random questions over the same random records, on the store and in memory. Fails with the
+/// smallest part that differs, and the seed: `QUESTIONS_SEED` draws the same again, `QUESTIONS` asks more.
+pub(crate) async fn random_questions_find_what_they_mean<F: Fixture>() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seed = number("QUESTIONS_SEED").unwrap_or_else(rand_seed);
+    let mut runner = questions::runner(seed);
+    let mut sent = questions::meeting(51, 160, &mut runner);
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &sent).await.unwrap();
+    let strange = hostile(52, 40);
+    append(&store, &strange).await.unwrap();
+    sent.extend(strange);
+
+    let (mut met, asked) = (0, number("QUESTIONS").unwrap_or(150));
+    for _ in 0..asked {
+        let mut filter = questions::ask(&mut runner);
+        let Some(mut differing) = self::differing(&store, &sent, &filter).await else {
+            let passing = sent.iter().filter(|record| filter.matches(record)).count();
+            met += u64::from(passing > 0 && passing < sent.len());
+            continue;
+        };
+        'smaller: loop {
+            for part in questions::parts(&filter) {
+                if let Some(smaller) = self::differing(&store, &sent, &part).await {
+                    (filter, differing) = (part, smaller);
+                    continue 'smaller;
+                }
+            }
+            break;
+        }
+        let (found, expected) = differing;
+        let only = |these: &[Keyset], those: &[Keyset]| -> Vec<String> {
+            let only = sent.iter().filter(|record| {
+                these.contains(&Keyset::of(record)) && !those.contains(&Keyset::of(record))
+            });
+            only.take(1).map(|record| serde_json::to_string(record).unwrap()).collect()
+        };
+        panic!(
+            "seed {seed}: {filter}\n{filter:?}\nonly the store finds {:#?}\nonly memory finds {:#?}",
+            only(&found, &expected),
+            only(&expected, &found)
+        );
+    }
+    assert!(met * 3 > asked, "only {met} of {asked} questions divide the records");
+}
+
+/// A seed of its own for every run.
+fn rand_seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0)
 }
 
 pub(crate) async fn an_unknown_id_is_no_record<F: Fixture>() {

@@ -1,29 +1,25 @@
-//! How it is to be exported.
+//! What is to be exported, and how.
 
 use super::super::{parameters::Parameters, problem::Problem};
-use crate::{encode::Format, query::Direction};
+use crate::{
+    encode::{Format, UnknownFormat},
+    query::{Direction, Extra, Filter},
+    time::Timestamp,
+};
 
-/// The parameters of an export that are not its filter.
+/// The parameters of an export.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) format: Format,
     pub(super) bom: bool,
     pub(super) direction: Direction,
+    pub(super) filter: Filter,
 }
 
 impl Ask {
-    pub(super) fn take(parameters: &mut Parameters) -> Result<Self, Problem> {
-        let formats = Format::ALL.map(|format| (format.as_str(), format));
-        let format = parameters.word("format", &formats)?.unwrap_or(Format::Csv);
-        let bom = parameters.word("bom", &[("true", true), ("false", false)])?.unwrap_or(false);
-        if bom && format != Format::Csv {
-            let detail = "a byte order mark goes before CSV alone; leave out `bom`";
-            return Err(Problem::parameter("bom", detail));
-        }
-        let order = [("desc", Direction::Older), ("asc", Direction::Newer)];
-        let direction = parameters.word("order", &order)?.unwrap_or_default();
+    pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
         for name in ["limit", "cursor", "page", "offset", "count"] {
-            if parameters.take(name)?.is_some() {
+            if parameters.raw(name).is_some() {
                 let detail = format!(
                     "an export is the whole result of its filter and takes no `{name}`; for a page of \
                      it ask `/records`"
@@ -31,6 +27,16 @@ impl Ask {
                 return Err(Problem::parameter(name, detail));
             }
         }
-        Ok(Self { format, bom, direction })
+        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom];
+        let params = parameters.read(&extras, now)?;
+        let format = params.format.as_deref().map(str::parse).transpose();
+        let format = format
+            .map_err(|error: UnknownFormat| Problem::parameter("format", error.to_string()))?
+            .unwrap_or(Format::Csv);
+        if params.bom && format != Format::Csv {
+            let detail = "a byte order mark goes before CSV alone; leave out `bom`";
+            return Err(Problem::parameter("bom", detail));
+        }
+        Ok(Self { format, bom: params.bom, direction: params.order, filter: params.filter })
     }
 }

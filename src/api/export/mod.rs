@@ -51,9 +51,8 @@ async fn export(
     let (parts, _) = request.into_parts();
     caller.must(Permission::Export)?;
     let scope = caller.scope()?;
-    let mut parameters = Parameters::of(&parts)?;
-    let ask = Ask::take(&mut parameters)?;
-    let filter = parameters.filter(api.now())?.and(scope);
+    let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
+    let filter = ask.filter.clone().and(scope);
     let store = api.store()?.clone();
     let snapshot = api.in_time(async { Ok(store.snapshot().await?) }).await?;
 

@@ -81,6 +81,7 @@ impl Producer {
                     records = self.records,
                     "an export broke off"
                 );
+                self.session.broken();
                 Piece::Broken(error)
             }
         };

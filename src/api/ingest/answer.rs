@@ -55,6 +55,10 @@ impl Refusal {
     }
 }
 
+/// The item is for a tenant that the caller may not write for.
+pub(super) const FOREIGN_TENANT: &str = "foreign-tenant";
+/// The item claims to come from a service that the caller does not speak for.
+pub(super) const FOREIGN_SERVICE: &str = "foreign-service";
 const IN_PROGRESS: &str = "in-progress";
 const QUEUE_FULL: &str = "queue-full";
 const STORE_UNAVAILABLE: &str = "store-unavailable";
@@ -104,6 +108,14 @@ fn with_prefix<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::O
 }
 
 impl Answer {
+    /// Returns how many items were for somebody whom the caller may not write for.
+    pub(super) fn foreign(&self) -> usize {
+        let is_foreign = |taken: &&Taken| {
+            matches!(taken, Taken::Refused(Refusal { kind: FOREIGN_TENANT | FOREIGN_SERVICE, .. }))
+        };
+        self.0.iter().filter(is_foreign).count()
+    }
+
     /// Returns the status of the whole where nothing was taken, and for one reason that passes.
     fn turned_away(&self) -> Option<Problem> {
         let mut kinds = self.0.iter().map(|taken| match taken {

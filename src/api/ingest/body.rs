@@ -20,6 +20,8 @@ use crate::api::problem::Problem;
 
 /// The most bytes of one request.
 pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What is larger than this is not even heard out.
+const MAX_HEARD: usize = 4 * MAX_BYTES;
 /// The most items of one request.
 pub(super) const MAX_ITEMS: usize = 10_000;
 /// A body that has not arrived by then does not arrive.
@@ -108,21 +110,27 @@ fn too_large() -> Problem {
 
 /// Reads a body up to the bound.
 pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > MAX_BYTES as u64 {
+    if body.size_hint().lower() > MAX_HEARD as u64 {
         return Err(too_large());
     }
     let all = async {
         let mut body = pin!(body);
-        let mut all = BytesMut::new();
+        let (mut all, mut heard) = (BytesMut::new(), 0_usize);
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             let broken = |_| bad("unreadable-body", "the body broke off");
             let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-            if all.len() + data.len() > MAX_BYTES {
+            heard = heard.saturating_add(data.len());
+            if heard <= MAX_BYTES {
+                all.extend_from_slice(&data);
+            } else if heard <= MAX_HEARD {
+                // Kept no longer, and heard to its end: many clients read no answer before they have sent
+                // everything.
+                all = BytesMut::new();
+            } else {
                 return Err(too_large());
             }
-            all.extend_from_slice(&data);
         }
-        Ok(all.freeze())
+        if heard > MAX_BYTES { Err(too_large()) } else { Ok(all.freeze()) }
     };
     tokio::time::timeout(READ_WITHIN, all).await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {} seconds", READ_WITHIN.as_secs());

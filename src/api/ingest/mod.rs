@@ -42,7 +42,7 @@ use tokio::{
 };
 
 use self::{answer::Answer, keys::Caller};
-use super::{access::Permission, problem::Problem, state::Api};
+use super::{access::Permission, problem::Problem, state::Api, watch};
 use crate::{
     pipeline::{Intake, Pipeline},
     store::Register as _,
@@ -92,12 +92,13 @@ impl Ingest {
     }
 }
 
-async fn ingest(State(api): State<Api>, request: Request) -> Result<Answer, Problem> {
+async fn ingest(
+    State(api): State<Api>,
+    visitor: watch::Caller,
+    request: Request,
+) -> Result<Answer, Problem> {
+    visitor.must(Permission::Ingest)?;
     let (parts, body) = request.into_parts();
-    let grant = api.grant(&parts).await?;
-    if !grant.may(Permission::Ingest) {
-        return Err(Problem::forbidden(Permission::Ingest.as_str()));
-    }
     // A store that keeps no keys cannot tell repeats apart.
     api.store()?;
     let format = body::format(&parts.headers)?;
@@ -106,10 +107,16 @@ async fn ingest(State(api): State<Api>, request: Request) -> Result<Answer, Prob
     let items = body::items(body::read(body).await?, format)?;
     sweep(&api);
     let (answer, answered) = oneshot::channel();
-    let request = take::Request { items, key, caller: Caller::of(&grant), turn };
+    let request = take::Request { items, key, caller: Caller::of(visitor.grant()), turn };
     // A task of its own: whoever claims keys goes on to settle them, also when his client has gone.
     tokio::spawn(take::take(api, request, answer));
-    answered.await.map_err(|_| Problem::internal())
+    let answer = answered.await.map_err(|_| Problem::internal())?;
+    let foreign = answer.foreign();
+    if foreign > 0 {
+        let what = format!("handed in {foreign} items for another tenant or service");
+        visitor.refused(StatusCode::FORBIDDEN, what);
+    }
+    Ok(answer)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

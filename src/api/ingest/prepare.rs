@@ -1,7 +1,7 @@
 //! From an item to a record that is ready for the queue, with the key by which repeats are known.
 
 use super::{
-    answer::Refusal,
+    answer::{FOREIGN_SERVICE, FOREIGN_TENANT, Refusal},
     item::Item,
     keys::{self, Called, Caller},
     meaning,
@@ -97,13 +97,13 @@ impl Context<'_> {
                 "`service` is `{}` for this caller; leave it out",
                 super::json::shown(service)
             );
-            return Err(Refusal::new("foreign-service", detail));
+            return Err(Refusal::new(FOREIGN_SERVICE, detail));
         }
         record.service.set(service);
         if let Some(tenant) = tenant {
             if !record.tenant_id.is_absent() && record.tenant_id != tenant.as_str() {
                 let detail = "`tenant_id`: this caller writes for one tenant only; leave it out";
-                return Err(Refusal::new("foreign-tenant", detail));
+                return Err(Refusal::new(FOREIGN_TENANT, detail));
             }
             record.tenant_id.set(tenant);
         }

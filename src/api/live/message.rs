@@ -1,11 +1,7 @@
 //! What goes over the wire: the three messages of the contract.
 
 use super::place::Place;
-use crate::{
-    query::{Binding, LiveCursor},
-    record::Record,
-    time::Timestamp,
-};
+use crate::{query::Binding, record::Record, time::Timestamp};
 
 /// One message holds at most so many records,
 const MAX_RECORDS: usize = 256;
@@ -16,6 +12,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// A message, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
+    /// How many records it holds.
+    pub(super) records: usize,
     /// Its `type`.
     pub(super) kind: &'static str,
     /// Where to go on behind it.
@@ -35,20 +33,19 @@ pub(super) struct Cursors {
 
 impl Cursors {
     fn at(&self, place: Place) -> String {
-        let (position, k) = place.numbers();
-        LiveCursor { position, k, now: self.now }.seal(&self.key, self.binding)
+        place.cursor(self.now).seal(&self.key, self.binding)
     }
 
     pub(super) fn lagged(&self, missed: u64, place: Place) -> Message {
         let cursor = self.at(place);
         let json = format!(r#"{{"type":"lagged","missed":{missed},"cursor":"{cursor}"}}"#);
-        Message { kind: "lagged", cursor, json }
+        Message { records: 0, kind: "lagged", cursor, json }
     }
 
     pub(super) fn heartbeat(&self, place: Place) -> Message {
         let cursor = self.at(place);
         let json = format!(r#"{{"type":"heartbeat","cursor":"{cursor}"}}"#);
-        Message { kind: "heartbeat", cursor, json }
+        Message { records: 0, kind: "heartbeat", cursor, json }
     }
 }
 
@@ -87,6 +84,6 @@ impl Gathered {
         let cursor = cursors.at(place);
         let json =
             format!(r#"{{"type":"records","data":[{data}],"count":{count},"cursor":"{cursor}"}}"#);
-        Message { kind: "records", cursor, json }
+        Message { records: count, kind: "records", cursor, json }
     }
 }

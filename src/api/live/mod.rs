@@ -29,6 +29,8 @@ mod ring;
 mod session;
 mod socket;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 pub(super) use hub::Hub;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts as _, Query, Request, State, WebSocketUpgrade},
+    extract::{FromRequestParts as _, Request, State, WebSocketUpgrade},
     response::{IntoResponse as _, Response, Sse},
     routing::{any, get, post},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -23,8 +23,13 @@ use super::{
     ticket::{Fetched, LIFETIME},
 };
 use crate::{
-    api::{access::Grant, problem::Problem, state::Api},
-    query::{Binding, Filter, LiveCursor},
+    api::{
+        parameters::Parameters,
+        problem::Problem,
+        state::Api,
+        watch::{Caller, Door},
+    },
+    query::{Binding, Extra, LiveCursor, Sealed},
     store::Read as _,
 };
 
@@ -40,7 +45,7 @@ pub(in crate::api) fn routes() -> Router<Api> {
 
 async fn over_socket(
     State(api): State<Api>,
-    Query(parameters): Query<Vec<(String, String)>>,
+    door: Door,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut head, _) = request.into_parts();
@@ -50,9 +55,10 @@ async fn over_socket(
                 format!("{}; `live/sse` has the same as server-sent events", refused.body_text());
             Problem::new(refused.status(), "websocket-expected", detail)
         })?;
-    let asked = Asked::read(parameters);
-    origin::check(&head, Opening::Socket { by_ticket: asked.ticket.is_some() })?;
-    let session = open(&api, head, asked).await?;
+    let asked = Asked::read(&head)?;
+    let opening = Opening::Socket { by_ticket: asked.ticket.is_some() };
+    origin::check(&head, api.origins(), opening)?;
+    let session = open(&api, &door, head, asked).await?;
     Ok(upgrade
         .max_message_size(socket::MAX_INBOUND)
         .max_frame_size(socket::MAX_INBOUND)
@@ -61,19 +67,27 @@ async fn over_socket(
 
 async fn as_events(
     State(api): State<Api>,
-    Query(parameters): Query<Vec<(String, String)>>,
+    door: Door,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    let mut asked = Asked::read(parameters);
-    origin::check(&head, Opening::Request)?;
+    let mut asked = Asked::read(&head)?;
+    origin::check(&head, api.origins(), Opening::Events)?;
     // A browser that comes back asks for the same address as before: what it has seen since counts.
     let last = head.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     if let Some(last) = last.filter(|last| !last.is_empty()) {
         asked.cursor = Some(last.to_owned());
     }
-    let session = open(&api, head, asked).await?;
-    let mut response = Sse::new(Events::new(session)).into_response();
+    // There is nothing to be had of a stream but the stream.
+    let is_head = head.method == Method::HEAD;
+    let session = open(&api, &door, head, asked).await?;
+    let mut response = if is_head {
+        drop(session);
+        let kind = HeaderValue::from_static("text/event-stream");
+        ([(header::CONTENT_TYPE, kind)], ()).into_response()
+    } else {
+        Sse::new(Events::new(session)).into_response()
+    };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // For proxies that collect an answer before they pass it on.
@@ -89,95 +103,100 @@ struct Ticket {
     expires_in: u64,
 }
 
-async fn fetch_ticket(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+async fn fetch_ticket(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    origin::check(&head, Opening::Request)?;
-    let grant = api.grant(&head).await?;
+    Parameters::of(&head)?.read(&[], api.now())?;
     // Who may read nothing needs no ticket.
-    api.scope(&grant)?;
-    let ticket = api.tickets().issue(Fetched { grant, head }, Instant::now());
+    caller.scope()?;
+    let fetched = Fetched { grant: caller.grant().clone(), head: for_later(head) };
+    let ticket = api.tickets().issue(fetched, Instant::now());
     let ticket = Json(Ticket { ticket, expires_in: LIFETIME.as_secs() });
-    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((StatusCode::CREATED, headers, ticket).into_response())
+    Ok((StatusCode::CREATED, ticket).into_response())
 }
 
-/// What was asked for.
-#[derive(Debug, Default)]
+/// What was asked for. A live session goes on, in the order of the commits: it takes no limit and no order.
+#[derive(Debug)]
 struct Asked {
     ticket: Option<String>,
     cursor: Option<String>,
-    /// The filters.
-    others: Vec<(String, String)>,
+    parameters: Parameters,
 }
+
+/// What a session takes beside the names of the query fields.
+const EXTRAS: [Extra; 3] = [Extra::Filters, Extra::Cursor, Extra::Ticket];
 
 impl Asked {
-    fn read(parameters: Vec<(String, String)>) -> Self {
-        let mut asked = Self::default();
-        for (name, value) in parameters {
-            match name.as_str() {
-                "ticket" => asked.ticket = Some(value),
-                "cursor" => asked.cursor = Some(value).filter(|cursor| !cursor.is_empty()),
-                _ => asked.others.push((name, value)),
+    fn read(head: &Parts) -> Result<Self, Problem> {
+        let parameters = Parameters::of(head)?;
+        let raw = |name| parameters.raw(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        for name in ["limit", "order", "page", "offset", "count"] {
+            if parameters.raw(name).is_some() {
+                let detail = format!(
+                    "a live session goes on, in the order of the commits, and takes no `{name}`; for a page \
+                     ask `records`"
+                );
+                return Err(Problem::parameter(name, detail));
             }
         }
-        asked
-    }
-
-    fn filter(&self) -> Result<Filter, Problem> {
-        let mut filter = Filter::new();
-        for (name, value) in &self.others {
-            filter = filter
-                .any_of(name, value.split(','))
-                .map_err(|error| Problem::parameter(name, error.to_string()))?;
-        }
-        Ok(filter)
+        Ok(Self { ticket: raw("ticket"), cursor: raw("cursor"), parameters })
     }
 }
 
-/// Says who is listening, by his ticket or by himself.
-async fn listener(api: &Api, head: Parts, asked: &Asked) -> Result<(Parts, Grant), Problem> {
-    let Some(ticket) = &asked.ticket else {
-        let grant = api.grant(&head).await?;
-        return Ok((head, grant));
+/// Says who is listening, by his ticket or by himself, and by which head of a request access decided on it.
+async fn listener(
+    api: &Api,
+    door: &Door,
+    head: Parts,
+    ticket: Option<&str>,
+) -> Result<(Parts, Caller), Problem> {
+    let Some(ticket) = ticket else {
+        let caller = door.knock(&head).await?;
+        return Ok((for_later(head), caller));
     };
     let fetched = api.tickets().redeem(ticket, Instant::now()).ok_or_else(|| {
         let detail = "the ticket was used, is older than 30 seconds, or was fetched elsewhere: fetch another \
                       with `POST …/tickets`";
         Problem::new(StatusCode::UNAUTHORIZED, "unknown-ticket", detail)
     })?;
-    Ok((fetched.head, fetched.grant))
+    Ok((fetched.head, door.enter(fetched.grant)))
 }
 
-async fn open(api: &Api, head: Parts, asked: Asked) -> Result<Session, Problem> {
-    let (head, grant) = listener(api, head, &asked).await?;
-    let scope = api.scope(&grant)?;
+/// Leaves the guard's own part out of a head: access is asked with it again, and not what it said before.
+fn for_later(mut head: Parts) -> Parts {
+    head.extensions.remove::<Door>();
+    head
+}
+
+async fn open(api: &Api, door: &Door, head: Parts, asked: Asked) -> Result<Session, Problem> {
+    let Asked { ticket, cursor, parameters } = asked;
+    let (head, caller) = listener(api, door, head, ticket.as_deref()).await?;
+    let scope = caller.scope()?;
     let store = api.store()?;
-    let refused =
-        |error: crate::query::CursorError| Problem::parameter("cursor", error.to_string());
     let key = *api.cursor_key();
-    let cursor = asked.cursor.as_deref();
-    let sealed =
-        cursor.map(|cursor| LiveCursor::open(&key, cursor)).transpose().map_err(refused)?;
-    let now = sealed.as_ref().map_or_else(|| api.now(), |sealed| sealed.now());
-    let filter = asked.filter()?;
+    let sealed = cursor.map(|cursor| LiveCursor::open(&key, &cursor)).transpose()?;
+    let now = sealed.as_ref().map_or_else(|| api.now(), Sealed::now);
+    let filter = parameters.read(&EXTRAS, now)?.filter;
     let binding = Binding::new(&filter, &scope);
-    let head_position = store.head().await?;
-    let place = match sealed {
-        None => Place::behind(head_position),
-        Some(sealed) => Place::of_cursor(&sealed.bound_to(binding).map_err(refused)?),
-    };
-    if place > Place::behind(head_position) {
+    let cursor = sealed.map(|sealed| sealed.bound_to(binding)).transpose()?;
+    let end = api.in_time(async { Ok(store.head().await?) }).await?;
+    let place = cursor.map_or(Place::behind(end), |cursor| Place::of_cursor(&cursor));
+    if place > Place::behind(end) {
         return Err(Problem::parameter(
             "cursor",
-            "the cursor is ahead of the log: it was restored since; begin again without it",
+            "the cursor is ahead of the log, which was restored since; begin again without it",
         ));
     }
-    let bounds = Bounds::new(api.clone(), head, grant);
     let filter = Arc::new(filter.and(scope));
     let seat = api.hub().join(store, Arc::clone(&filter), place).ok_or_else(|| {
         let detail = "too many are listening; please try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-sessions", detail).retry_after(30)
     })?;
     let cursors = Cursors { key, binding, now };
-    Ok(Session::new(Tail::new(seat, store.clone(), filter, cursors, place), bounds))
+    let tail = Tail::new(seat, store.clone(), filter, cursors, place);
+    let bounds = Bounds::new(api.clone(), head, caller.grant().clone());
+    Ok(Session::new(tail, bounds, caller.begin()))
 }

@@ -1,6 +1,6 @@
 //! A place in the ledger, between two records.
 
-use crate::query::LiveCursor;
+use crate::{query::LiveCursor, time::Timestamp};
 
 /// A place between two records of the ledger: behind everything up to and with the entry at `position`,
 /// and behind the records of the next entry up to its `taken`-th number.
@@ -30,28 +30,24 @@ impl Place {
         }
     }
 
-    /// Returns the cursor's two numbers: the entry, and how many of its records are behind.
-    pub(super) fn numbers(self) -> (i64, u32) {
+    pub(super) fn cursor(self, now: Timestamp) -> LiveCursor {
         if self.taken == 0 {
-            return (self.position, u32::MAX);
+            return LiveCursor::behind(self.position, now);
         }
         // An entry is a batch: far smaller than that.
-        let taken = u32::try_from(self.taken).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
-        (self.position + 1, taken)
+        let k = u32::try_from(self.taken).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
+        LiveCursor { position: self.position + 1, k, now }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
 
     #[test]
     fn a_place_survives_its_cursor() {
         for place in [Place::behind(0), Place::behind(9), Place::within(9, 100, 102)] {
-            let (position, k) = place.numbers();
-            let cursor = LiveCursor { position, k, now: Timestamp::default() };
-            assert_eq!(Place::of_cursor(&cursor), place);
+            assert_eq!(Place::of_cursor(&place.cursor(Timestamp::default())), place);
         }
         let nothing_taken = LiveCursor { position: 9, k: 0, now: Timestamp::default() };
         assert_eq!(Place::of_cursor(&nothing_taken), Place::behind(8));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::request::Parts;
 use tokio::{
-    sync::watch,
+    sync::watch::Receiver,
     time::{Instant, sleep_until},
 };
 
 use super::{message::Message, tail::Tail};
-use crate::api::{access::Grant, state::Api};
+use crate::api::{access::Grant, state::Api, watch};
 
 /// A session goes on for so long: whoever wants more comes back with his cursor, and is asked anew.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(12 * 60 * 60);
@@ -18,6 +18,8 @@ pub(super) const RECHECK: Duration = Duration::from_secs(5 * 60);
 
 /// Somebody who listens, whatever he listens through.
 pub(super) struct Session {
+    /// Its own record, which is made before the rest is dropped: a shutdown waits for that.
+    watch: watch::Session,
     tail: Tail,
     bounds: Bounds,
 }
@@ -48,8 +50,10 @@ impl Ending {
 }
 
 impl Session {
-    pub(super) const fn new(tail: Tail, bounds: Bounds) -> Self {
-        Self { tail, bounds }
+    pub(super) fn new(tail: Tail, bounds: Bounds, watch: watch::Session) -> Self {
+        // It has no end that one could miss: whoever leaves has had what he came for.
+        watch.complete();
+        Self { watch, tail, bounds }
     }
 
     /// Returns the next message, or why there is none.
@@ -58,11 +62,15 @@ impl Session {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Result<Message, Ending> {
-        tokio::select! {
+        let next = tokio::select! {
             biased;
             ending = self.bounds.over() => Err(ending),
             message = self.tail.next() => message.map_err(|_| Ending::Lost),
+        };
+        if let Ok(message) = &next {
+            self.watch.showed(message.records);
         }
+        next
     }
 
     /// Waits until the session has to end, while it is busy with something else.
@@ -73,7 +81,7 @@ impl Session {
 
 /// What a session ends by.
 pub(super) struct Bounds {
-    hung_up: watch::Receiver<bool>,
+    hung_up: Receiver<bool>,
     ends_at: Instant,
     recheck_at: Instant,
     api: Api,
@@ -100,7 +108,7 @@ impl Bounds {
                 () = sleep_until(self.recheck_at) => {}
             }
             // If this is given up halfway, it is asked again.
-            let still = self.api.grant(&self.head).await;
+            let still = self.api.access().grant(&self.head).await;
             if !still.is_ok_and(|grant| same(&grant, &self.grant)) {
                 return Ending::Revoked;
             }

@@ -41,6 +41,8 @@ pub(super) enum Ended {
     Refused(StatusCode),
     /// What was begun has ended: whether it came to its end.
     Session(bool),
+    /// What was begun broke off, because the store failed.
+    Broken,
 }
 
 impl Asked {
@@ -92,6 +94,10 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
             record.outcome = Outcome::Aborted;
             record.outcome_reason.set("client_disconnect");
         }
+        Ended::Broken => {
+            record.outcome = Outcome::Failure;
+            record.outcome_reason.set("store_unavailable");
+        }
     }
     match grant.get() {
         Some(grant) => {
@@ -120,8 +126,8 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
 /// The end of a session is told apart from its begin.
 fn place(endpoint: Endpoint, ended: Ended) -> &'static str {
     match (endpoint.name, ended) {
-        ("export", Ended::Session(_)) => "export_end",
-        ("live", Ended::Session(_)) => "live_end",
+        ("export", Ended::Session(_) | Ended::Broken) => "export_end",
+        ("live", Ended::Session(_) | Ended::Broken) => "live_end",
         (name, _) => name,
     }
 }

@@ -21,6 +21,7 @@ pub(in crate::api) struct Session {
     asked: String,
     shown: AtomicU64,
     complete: AtomicBool,
+    broken: AtomicBool,
 }
 
 #[allow(dead_code, reason = "for exports and live sessions")]
@@ -30,7 +31,13 @@ impl Session {
         if visit.settle() {
             visit.record(Ended::Answered(StatusCode::OK));
         }
-        Self { visit, asked, shown: AtomicU64::new(0), complete: AtomicBool::new(false) }
+        Self {
+            visit,
+            asked,
+            shown: AtomicU64::new(0),
+            complete: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        }
     }
 
     /// Counts records that were handed on.
@@ -42,11 +49,19 @@ impl Session {
     pub(in crate::api) fn complete(&self) {
         self.complete.store(true, Ordering::Relaxed);
     }
+
+    /// Says that it broke off, and not by the client's doing.
+    pub(in crate::api) fn broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let ended = Ended::Session(self.complete.load(Ordering::Relaxed));
+        let ended = match self.broken.load(Ordering::Relaxed) {
+            true => Ended::Broken,
+            false => Ended::Session(self.complete.load(Ordering::Relaxed)),
+        };
         let shown = self.shown.load(Ordering::Relaxed);
         record::record(&self.visit, ended, std::mem::take(&mut self.asked), Some(shown));
     }

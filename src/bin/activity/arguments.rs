@@ -3,9 +3,9 @@
 use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tower_activity::access::Permission;
+use tower_activity::{access::Permission, encode::Format, query::TimeZone};
 
-use crate::trouble::Trouble;
+use crate::{question::Question, trouble::Trouble};
 
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
@@ -60,6 +60,18 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Runs a collector and API of its own, for services in any language
     Serve(Serve),
+    /// Prints the records that a query finds, newest first
+    Query(Query),
+    /// Prints the last records, and each further one as it is committed
+    Tail(Tail),
+    /// Counts records by action, entity, actor, outcome and category
+    Stats(Stats),
+    /// Says what happened on a day, in a week or a month
+    Report(Report),
+    /// Writes the whole result of a query in a format for other programs
+    Export(Export),
+    /// Says in words what is wrong with a set-up
+    Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
     Key(Key),
     /// Checks a rules file, or explains what it makes of a request
@@ -78,6 +90,101 @@ pub(crate) struct Migrate {
     /// Indexes that cost something with every record: `text`, `metadata`
     #[arg(long, value_delimiter = ',', value_name = "INDEX")]
     pub(crate) index: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// How many records at most
+    #[arg(long, short = 'n', default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Begin with the oldest
+    #[arg(long)]
+    pub(crate) oldest: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// How many of the last records to begin with
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub(crate) lines: usize,
+    /// End after them
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// How many values of each
+    #[arg(long, default_value_t = 20)]
+    pub(crate) top: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) span: Span,
+    /// The time zone of the days: an IANA name or an offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) tz: TimeZone,
+    /// The form; text on a terminal, JSON otherwise
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+    /// How many lines of each kind
+    #[arg(long, default_value_t = 20)]
+    pub(crate) top: usize,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Span {
+    /// A day, as in 2026-11-20
+    #[arg(long, value_name = "DATE")]
+    pub(crate) day: Option<String>,
+    /// The ISO week that a day is in
+    #[arg(long, value_name = "DATE")]
+    pub(crate) week: Option<String>,
+    /// A month, as in 2026-11
+    #[arg(long, value_name = "MONTH")]
+    pub(crate) month: Option<String>,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Markdown,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// csv, json, jsonl, ocsf or cloudevents
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// The file; standard output when it is left out
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Begin CSV with a byte order mark, for Excel
+    #[arg(long)]
+    pub(crate) bom: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The rules file to look at as well
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+    pub(crate) rules: Option<PathBuf>,
+    /// A running service to ask, as in http://localhost:3000/activity
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Args)]

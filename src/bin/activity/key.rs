@@ -47,7 +47,7 @@ async fn new(
     };
     store.add_api_key(&key).await?;
     if out::is_table(common) {
-        println!("{shown}");
+        out::line(&shown.to_string())?;
         eprintln!("This is the only time that it is shown; the store keeps its hash.");
     } else {
         out::json(&json!({ "id": shown.id(), "key": shown.to_string() }))?;
@@ -82,7 +82,7 @@ async fn list(common: &Common, store: &AnyStore) -> Result<ExitCode, Trouble> {
 
 async fn revoke(store: &AnyStore, id: &str) -> Result<ExitCode, Trouble> {
     if store.revoke_api_key(id, SystemClock::default().now()).await? {
-        println!("{id} is revoked");
+        out::line(&format!("{id} is revoked"))?;
         return Ok(ExitCode::SUCCESS);
     }
     Err(Trouble::new(format!(

@@ -5,13 +5,21 @@
 
 mod arguments;
 mod diagnostics;
+mod doctor;
+mod export;
 mod key;
 mod migrate;
 mod out;
+mod query;
+mod question;
+mod records;
+mod report;
 mod rules;
 mod secret;
 mod serve;
+mod stats;
 mod store;
+mod tail;
 mod trouble;
 
 use std::process::ExitCode;
@@ -25,6 +33,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(code) => code,
+        Err(trouble) if trouble.is_unheard() => ExitCode::SUCCESS,
         Err(trouble) => {
             eprintln!("activity: {trouble}");
             ExitCode::from(3)
@@ -35,6 +44,12 @@ async fn main() -> ExitCode {
 async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Trouble> {
     match command {
         Command::Migrate(arguments) => migrate::run(&common, &arguments).await,
+        Command::Query(arguments) => query::run(&common, &arguments).await,
+        Command::Tail(arguments) => tail::run(&common, &arguments).await,
+        Command::Stats(arguments) => stats::run(&common, &arguments).await,
+        Command::Report(arguments) => report::run(&common, &arguments).await,
+        Command::Export(arguments) => export::run(&common, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),

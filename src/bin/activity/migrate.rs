@@ -6,6 +6,7 @@ use tower_activity::store::{Index, Maintain as _};
 
 use crate::{
     arguments::{Common, Migrate},
+    out,
     store::Store,
     trouble::Trouble,
 };
@@ -13,10 +14,10 @@ use crate::{
 pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode, Trouble> {
     let wanted = arguments.index.iter().map(|name| index(name)).collect::<Result<Vec<_>, _>>()?;
     let store = Store::open(common).await?.reader();
-    println!("the schema is up to date");
+    out::line("the schema is up to date")?;
     for index in wanted {
         store.make_index(index).await?;
-        println!("the index {} is there", index.as_str());
+        out::line(&format!("the index {} is there", index.as_str()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,11 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Trouble> {
     Ok(out.write_all(b"\n")?)
 }
 
+/// Prints a line.
+pub(crate) fn line(text: &str) -> Result<(), Trouble> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
 /// Prints a table; control characters and bidi marks in it are shown, never acted on.
 pub(crate) fn table(
     header: &[&str],

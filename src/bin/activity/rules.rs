@@ -12,7 +12,7 @@ use crate::{
 
 pub(crate) fn run(common: &Common, arguments: &arguments::Rules) -> Result<ExitCode, Trouble> {
     match &arguments.command {
-        RulesCommand::Check { file } => Ok(check(file)),
+        RulesCommand::Check { file } => check(file),
         RulesCommand::Explain { method, route, status, rules } => {
             explain(common, method, route, *status, rules.as_deref())
         }
@@ -25,15 +25,15 @@ fn read(file: &Path) -> Result<Rules, RulesError> {
     Ok(rules)
 }
 
-fn check(file: &Path) -> ExitCode {
+fn check(file: &Path) -> Result<ExitCode, Trouble> {
     match read(file) {
         Ok(_) => {
-            println!("{}: nothing is wrong", file.display());
-            ExitCode::SUCCESS
+            out::line(&format!("{}: nothing is wrong", file.display()))?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             eprintln!("{}", with_causes(&error));
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }
@@ -55,7 +55,7 @@ fn explain(
         .map_err(|_| Trouble::new(format!("{method:?} is no HTTP method")))?;
     let explanation = rules.explain(method.as_str(), route, status)?;
     if out::is_table(common) {
-        println!("{explanation}");
+        out::line(&explanation.to_string())?;
     } else {
         out::json(&explanation)?;
     }

@@ -28,6 +28,14 @@ impl Store {
         }
     }
 
+    /// Opens a store that is there already: one that is merely misspelt is not made.
+    pub(crate) async fn existing(common: &Common) -> Result<Self, Trouble> {
+        if let Some(file) = file(common).filter(|file| !file.exists()) {
+            return Err(Trouble::new(format!("there is no database {}", file.display())));
+        }
+        Self::open(common).await
+    }
+
     /// Returns it as one that can be read.
     pub(crate) fn reader(self) -> AnyStore {
         match self {
@@ -39,14 +47,19 @@ impl Store {
 
 /// Returns where the keys lie: where `--keys` says, or beside a SQLite file.
 pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
-    if common.keys.is_some() || is_postgres(common.store()) {
-        return common.keys.clone();
+    common.keys.clone().or_else(|| Some(file(common)?.with_extension("keys")))
+}
+
+/// Returns the file of a SQLite store.
+pub(crate) fn file(common: &Common) -> Option<PathBuf> {
+    if is_postgres(common.store()) {
+        return None;
     }
     let path = common.store().strip_prefix("sqlite:").unwrap_or(common.store());
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
     let in_memory = path.is_empty() || path.contains(":memory:");
-    (!in_memory).then(|| PathBuf::from(path).with_extension("keys"))
+    (!in_memory).then(|| PathBuf::from(path))
 }
 
 /// Reads the keys, where there are any to be found.

@@ -1,35 +1,7 @@
 //! Events of the Open Cybersecurity Schema Framework, version 1.8.0.
 //!
-//! | a record of category | becomes | `activity_id` |
-//! | --- | --- | --- |
-//! | `authentication` | Authentication (3002) | 1 Logon, 2 Logoff, by the action; 99 for the others |
-//! | `administration` | Entity Management (3004) | 1–4 for create, read, update, delete; 99 for the others |
-//! | any other | API Activity (6003) | likewise |
-//!
-//! | attribute | from |
-//! | --- | --- |
-//! | `metadata.uid`, `.sequence`, `.tenant_uid`, `.correlation_uid` | `id`, `seq`, `tenant_id`, `correlation_id` |
-//! | `time`, `metadata.original_time` | `occurred_at`, in milliseconds and exactly |
-//! | `metadata.logged_time` | `recorded_at` in milliseconds |
-//! | `message` | `description`, else the record's sentence |
-//! | `status_id` | 1 for success; 2 for denied and failure; 99 for aborted; 0 for unknown |
-//! | `status_code`, `status_detail` | `status`, `outcome_reason` |
-//! | `severity_id` | `severity`; 99 beyond 6 |
-//! | `actor.user`, `actor.session` | `actor_*`; `session_id`, `credential_id` |
-//! | `user`, `session` | Authentication: the entity where it is a user or an account, else the actor; `session_id`, `credential_id` |
-//! | `auth_protocol` | Authentication: `auth_method` |
-//! | `service`, `api.service` | `service`: Authentication, API Activity |
-//! | `api.operation`, `api.request.uid` | API Activity: `entity_type.action`, `request_id` |
-//! | `resources[]` | API Activity: `entity_*`, then `targets` with their relation as the role |
-//! | `entity`, `comment` | Entity Management: `entity_*`, `reason` |
-//! | `src_endpoint` | `ip`, `ip_pseudonym` as `uid`, a truncated address as `name`, `location` |
-//! | `dst_endpoint` | `host`: Authentication, API Activity |
-//! | `http_request`, `http_response` | `method`, `path`, `query`, `http_version`, `user_agent`, `request_id`, sizes, `status`, `duration_us` in milliseconds |
-//! | `trace` | API Activity: `trace_id`, `span_id` |
-//! | `unmapped` | every other field, and every one that is told above with less than it says: the words `category`, `action`, `operation`, `outcome`, `actor_type` among them |
-//!
-//! Where the schema requires something that nobody knows, it says `unknown`; an actor without id and name is
-//! called by his type, as in `anonymous`.
+//! Which field goes where is told in the chapter of [`encode`](super). Where the schema requires something that
+//! nobody knows, it says `unknown`.
 
 mod class;
 mod parts;

@@ -54,8 +54,7 @@ fn keep(
     if address.is_whole() {
         return policy.apply(address.ip(), tenant, keys);
     }
-    let mut kept = KeptAddress::default();
-    kept.network = match policy {
+    let network = match policy {
         AddressPolicy::Full => Some((address.ip(), address.prefix())),
         AddressPolicy::Truncate => {
             let (ip, prefix) = truncate(address.ip());
@@ -64,7 +63,7 @@ fn keep(
         // The pseudonym of a network would be compared with those of addresses.
         AddressPolicy::Hmac | AddressPolicy::None => None,
     };
-    kept
+    KeptAddress { network, pseudonym: None }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Everything that can be asked for, in one table: the parser of `q`, the parameters over HTTP, their
 //! descriptions and `docs/query.md` all come from it.
 
+#[cfg(test)]
+mod documented;
 mod table;
 
 pub use table::FIELDS;

@@ -37,6 +37,8 @@ pub struct Params {
     pub fields: Vec<&'static Field>,
     /// `top`.
     pub top: Option<usize>,
+    /// `prefix`: what the values that are counted begin with.
+    pub prefix: Option<String>,
     /// `format`, in lower case.
     pub format: Option<String>,
     /// `bom`.
@@ -45,7 +47,6 @@ pub struct Params {
     pub ticket: Option<String>,
     /// What `now` was.
     pub now: Timestamp,
-    asked: String,
 }
 
 impl Params {
@@ -88,14 +89,5 @@ impl Params {
         now: Timestamp,
     ) -> Result<Self, ParamError> {
         read::read(pairs, extras, now)
-    }
-
-    /// Returns the filters as they were asked for, in one order: what a cursor is bound to.
-    ///
-    /// Other than the [filter](Self::filter) itself it does not change from page to page where somebody
-    /// asks for `from=now-24h`.
-    #[must_use]
-    pub fn asked(&self) -> &str {
-        &self.asked
     }
 }

@@ -1,7 +1,5 @@
 //! Reading parameters.
 
-use std::fmt::Write as _;
-
 use super::{Extra, PARAMETERS, ParamError, Parameter, Params, values::values};
 use crate::{
     query::{
@@ -101,6 +99,7 @@ pub(super) fn read(
             .unwrap_or_default(),
         fields: find("fields").map(countable).transpose()?.unwrap_or_default(),
         top: find("top").map(|given| number(given, 1, Params::MAX_TOP)).transpose()?,
+        prefix: find("prefix").map(|given| given.value.to_owned()),
         format: find("format").map(|given| given.value.to_ascii_lowercase()),
         bom: find("bom")
             .map(|given| {
@@ -111,7 +110,6 @@ pub(super) fn read(
         ticket: find("ticket").map(|given| given.value.to_owned()),
         tz: context.tz,
         now,
-        asked: asked(&fields, &single),
     })
 }
 
@@ -281,7 +279,7 @@ fn offset(
 
 /// The fields that can be counted by.
 fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
-    let countable = |known: &&QueryField| {
+    let countable = |known: &&'static QueryField| {
         !matches!(known.values(), Values::Key(_))
             && known.field().is_some_and(|field| {
                 matches!(field.kind(), Kind::Text | Kind::Word | Kind::Integer)
@@ -289,7 +287,7 @@ fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
     };
     let mut fields: Vec<&'static Field> = Vec::new();
     for name in given.value.split(',').map(str::trim) {
-        let Some(known) = QueryField::named(name).filter(|known| countable(&known)) else {
+        let Some(known) = QueryField::named(name).filter(|known| countable(known)) else {
             let names = FIELDS.iter().filter(countable).map(QueryField::name);
             let near = did_you_mean(name, names);
             let detail = format!("there is nothing to count by `{}`{near}", shown(name));
@@ -302,24 +300,4 @@ fn countable(given: &Given<'_>) -> Result<Vec<&'static Field>, ParamError> {
         }
     }
     Ok(fields)
-}
-
-/// The filters as they were asked for, in the order of the tables.
-fn asked(
-    fields: &[(&'static QueryField, Given<'_>)],
-    single: &[(&'static Parameter, Given<'_>)],
-) -> String {
-    let mut asked: Vec<(&str, &str)> =
-        fields.iter().map(|(field, given)| (field.name(), given.value)).collect();
-    let filters = single
-        .iter()
-        .filter(|(parameter, _)| matches!(parameter.extra, Extra::Filters | Extra::Order));
-    asked.extend(filters.map(|(parameter, given)| (parameter.name, given.value)));
-    asked.sort_unstable();
-    let mut text = String::new();
-    for (name, value) in asked {
-        // Quoted, so that no value can pass for another parameter.
-        let _infallible = write!(text, "{name}={value:?}&");
-    }
-    text
 }

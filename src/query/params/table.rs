@@ -32,6 +32,8 @@ pub enum Extra {
     Fields,
     /// `top`.
     Top,
+    /// `prefix`.
+    Prefix,
     /// `format`.
     Format,
     /// `bom`.
@@ -141,6 +143,7 @@ pub const PARAMETERS: &[Parameter] = &[
     of("interval", &[], Extra::Interval, "`auto`, `minute`, `hour`, `day` or `week`", "day"),
     of("fields", &[], Extra::Fields, "The fields to count by", "action,outcome"),
     of("top", &[], Extra::Top, "How many values of each field: 1 to 1000", "20"),
+    of("prefix", &[], Extra::Prefix, "The beginning of the values of the one field", "can"),
     of("format", &[], Extra::Format, "The format of the export", "csv"),
     of(
         "bom",

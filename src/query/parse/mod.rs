@@ -6,6 +6,8 @@
 mod error;
 mod grammar;
 mod item;
+#[cfg(test)]
+mod laws;
 mod scan;
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
-use super::literal::time_literal;
+use super::{index, literal::time_literal};
 use crate::{
     query::{Expr, Filter, Pattern, Phrase, TEXT_FIELDS, Test, Wanted, folds_case},
     record::{Address, Field, Kind, RecordId},
+    store::Index,
     time::Timestamp,
 };
 
@@ -62,6 +63,11 @@ const INDEXED: [&str; 6] =
 
 impl Condition {
     pub(super) fn of(filter: &Filter) -> Self {
+        Self::with(filter, &[])
+    }
+
+    /// Renders a filter so that these indexes serve it too.
+    pub(super) fn with(filter: &Filter, made: &[Index]) -> Self {
         let mut values = Vec::new();
         let (mut indexed, mut others) = (Vec::new(), Vec::new());
         for part in filter.expr().conjuncts() {
@@ -72,9 +78,9 @@ impl Condition {
             }
         }
         let mut exact = true;
-        let indexed = conjunction(&indexed, &mut values, &mut exact);
+        let indexed = conjunction(&indexed, made, &mut values, &mut exact);
         let indexed_values = values.len();
-        let rest = conjunction(&others, &mut values, &mut exact);
+        let rest = conjunction(&others, made, &mut values, &mut exact);
         Self { indexed, indexed_values, rest, values, exact, range: filter.range() }
     }
 
@@ -113,10 +119,15 @@ fn has_index(test: &Test) -> bool {
     }
 }
 
-fn conjunction(parts: &[&Expr], values: &mut Vec<Bound>, exact: &mut bool) -> String {
+fn conjunction(
+    parts: &[&Expr],
+    made: &[Index],
+    values: &mut Vec<Bound>,
+    exact: &mut bool,
+) -> String {
     let mut rendered = Vec::new();
     for part in parts {
-        match (Renderer { values, exact }).expr(part, false) {
+        match (Renderer { made, values, exact }).expr(part, false) {
             Sql::True => {}
             Sql::False => rendered.push("false".to_owned()),
             Sql::Condition(sql) => rendered.push(sql),
@@ -135,6 +146,8 @@ enum Sql {
 }
 
 struct Renderer<'a> {
+    /// The indexes that were asked for.
+    made: &'a [Index],
     values: &'a mut Vec<Bound>,
     /// Turns false with the first test that is only sieved.
     exact: &'a mut bool,
@@ -283,7 +296,7 @@ impl Renderer<'_> {
     }
 
     fn number(&mut self, field: &Field, least: Option<i64>, most: Option<i64>) -> Sql {
-        if field.kind() != Kind::Integer {
+        if !matches!(field.kind(), Kind::Integer | Kind::Stream) {
             return Sql::False;
         }
         let name = field.name();
@@ -326,8 +339,23 @@ impl Renderer<'_> {
             needle.extend(value?);
             Some(needle)
         });
-        let needles = needles.map(|needle| needle.map(Needle)).collect();
-        self.sieve_all(field, vec![needles])
+        let needles: Vec<_> = needles.map(|needle| needle.map(Needle)).collect();
+        let asked = (field.name() == "metadata" && self.made.contains(&Index::Metadata))
+            .then(|| metadata_question(path, wanted))
+            .flatten();
+        let Some(asked) = asked else { return self.sieve_all(field, vec![needles]) };
+        let number = self.bind(Bound::Text(asked));
+        let indexed = format!(
+            "(metadata is not null and activity.json_lexemes(metadata::text) \
+             @@ {number}::text::tsquery)"
+        );
+        // A pattern is not in the index, so that its keys alone may leave many.
+        if let Wanted::Like(_) = wanted
+            && let Sql::Condition(sieve) = self.sieve_all(field, vec![needles])
+        {
+            return Sql::Condition(format!("({indexed} and {sieve})"));
+        }
+        Sql::Condition(indexed)
     }
 
     fn change(&mut self, path: &str, wanted: &Wanted) -> Sql {
@@ -341,6 +369,15 @@ impl Renderer<'_> {
         let needles: Vec<_> = phrase.words().iter().filter_map(|word| needle_of(word)).collect();
         if needles.is_empty() {
             return Sql::True;
+        }
+        let asked = index::phrase(phrase).filter(|_| self.made.contains(&Index::Text));
+        if let Some(asked) = asked {
+            // Alone: the planner knows how common a word is, and would take LIKE beside it for rare.
+            let columns = TEXT_FIELDS.map(stored_text).join(", ");
+            let number = self.bind(Bound::Text(asked));
+            return Sql::Condition(format!(
+                "activity.text_lexemes({columns}) @@ {number}::text::tsquery"
+            ));
         }
         let mut pieces = vec![String::new()];
         pieces.extend(needles);
@@ -505,6 +542,36 @@ fn spellings(wanted: &Wanted) -> Vec<Option<Vec<String>>> {
             vec![pattern.pieces().iter().map(|piece| plain(piece)).collect()]
         }
     }
+}
+
+/// Returns the question that the index of `metadata` answers; `None` when it holds nothing of the wish.
+fn metadata_question(path: &[String], wanted: &Wanted) -> Option<String> {
+    let keys = || path.iter().map(String::as_str);
+    let plain = match wanted {
+        Wanted::OneOf(values) => {
+            let number = |value: &str| value.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+            let asked = values.iter().map(|value| {
+                index::every(keys().chain((!number(value)).then_some(value.as_str())))
+            });
+            let asked = asked.collect::<Option<Vec<_>>>()?;
+            asked.iter().map(|one| format!("({one})")).collect::<Vec<_>>().join(" | ")
+        }
+        // A pattern may begin or end within a word.
+        Wanted::Any | Wanted::Like(_) => index::every(keys())?,
+    };
+    (!plain.is_empty()).then(|| format!("({plain}) | '_'"))
+}
+
+fn stored_text(name: &str) -> String {
+    let json = Field::named(name).is_some_and(|field| field.kind() == Kind::Json);
+    if json { format!("{name}::text") } else { name.to_owned() }
+}
+
+/// Tells whether the index of words answers every phrase in a filter.
+pub(super) fn words_are_indexed(filter: &Filter, made: &[Index]) -> bool {
+    let unanswered =
+        |test: &Test| matches!(test, Test::Text(phrase) if index::phrase(phrase).is_none());
+    made.contains(&Index::Text) && !filter.expr().any_test(&unanswered)
 }
 
 /// Returns the text that words are looked for in, in lower case.

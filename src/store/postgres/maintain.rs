@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     record::{Category, WriterId},
-    store::{Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition},
+    store::{Folded, Index, Maintain, Storage, StoreError, StreamPosition},
 };
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
@@ -26,6 +26,29 @@ pub(super) const STREAMS: &str = "\
             where e.writer_id = w.writer_id order by e.first_seq desc limit 1) as last_seq \
         from writers w where w.writer_id is not null \
     )";
+
+impl PostgresStore {
+    /// Makes the roles `activity_writer`, `activity_reader`, `activity_auditor`, `activity_privacy` and
+    /// `activity_retention`, and gives each the least that it needs: `migrate --roles`.
+    ///
+    /// They cannot log in; the operator grants them to the logins that he makes. Leaves that are made later
+    /// get the grants too. Safe to repeat. Without it one role does everything, as before.
+    ///
+    /// # Errors
+    ///
+    /// When this store's role does not own the schema, or may not create roles and they are missing.
+    pub async fn make_roles(&self) -> Result<(), StoreError> {
+        let limits = Limits::MIGRATION;
+        let making = limits.bounded("make the roles", async {
+            let mut connection = self.dial().await?;
+            let begin = limits.begin(Access::AsAllowed);
+            let sql = format!("{begin}; select activity.make_roles(); commit");
+            raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+            Ok(())
+        });
+        making.await
+    }
+}
 
 impl Maintain for PostgresStore {
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -93,17 +116,30 @@ impl Maintain for PostgresStore {
         .await
     }
 
-    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
-        let head = self.head().await?;
-        Ok(Folded { position: head, head, led: true })
+    async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
+        self.bounded("fold entries into the rollups", async {
+            let mut transaction = self.writing().await?;
+            let row = query("select folded, head, led::int::bigint from activity.fold($1)")
+                .bind(i32::try_from(entries).unwrap_or(i32::MAX))
+                .persistent(false)
+                .fetch_one(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(Folded {
+                position: integer(&row, 0)?,
+                head: integer(&row, 1)?,
+                led: integer(&row, 2)? != 0,
+            })
+        })
+        .await
     }
 
-    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
-        Err(StoreError::new(crate::store::StoreErrorKind::Configuration, "make an index"))
+    async fn make_index(&self, index: Index) -> Result<(), StoreError> {
+        self.add_index(index).await
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(Vec::new())
+        self.made().await
     }
 }
 

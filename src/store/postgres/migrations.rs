@@ -12,6 +12,10 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../../migrations/postgres/0003_leaves.sql")),
     (4, include_str!("../../../migrations/postgres/0004_views.sql")),
     (5, include_str!("../../../migrations/postgres/0005_register.sql")),
+    (6, include_str!("../../../migrations/postgres/0006_indexes.sql")),
+    (7, include_str!("../../../migrations/postgres/0007_rollups.sql")),
+    (8, include_str!("../../../migrations/postgres/0008_roles.sql")),
+    (9, include_str!("../../../migrations/postgres/0009_search.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

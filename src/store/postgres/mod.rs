@@ -24,12 +24,15 @@
 //! leaves its commitment. They stop mistakes and stolen application passwords; whoever owns the tables
 //! can remove triggers, and is caught by the ledger's proofs.
 
+mod aggregate;
 mod append;
 mod column;
+mod count;
 mod decode;
 mod encode;
 mod error;
 mod filter;
+mod index;
 mod leaf;
 mod literal;
 mod maintain;
@@ -37,6 +40,7 @@ mod migrations;
 mod page;
 mod read;
 mod register;
+mod rollup;
 mod store;
 
 pub use append::PostgresAppender;

@@ -16,15 +16,15 @@ use super::{
     column::COLUMNS,
     decode::{self, Cells as _},
     error::is_canceled,
-    filter::{Condition, bind_all, push_and},
+    filter::{Condition, bind_all, push_and, words_are_indexed},
     literal::time_literal,
     store::{Failure, PostgresStore},
 };
 use crate::{
-    query::{Direction, Filter, Keyset, Page, PageRequest, Place, TextSearch},
+    query::{Direction, Filter, Keyset, Page, PageRequest, Place, Test, TextSearch},
     record::{Record, RecordId},
     store::{
-        StoreError, StoreErrorKind,
+        Index, StoreError, StoreErrorKind,
         scan::{self, Candidates},
     },
 };
@@ -61,8 +61,15 @@ impl PostgresStore {
         filter: &Filter,
         request: &PageRequest,
     ) -> Result<Page, StoreError> {
-        let condition = Condition::of(filter);
-        let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
+        let made = self.serving(filter).await?;
+        let condition = Condition::with(filter, &made);
+        let text = if !filter.asks_for_text() {
+            TextSearch::None
+        } else if words_are_indexed(filter, &made) {
+            TextSearch::Indexed
+        } else {
+            TextSearch::Scanned
+        };
         let pace = tokio::sync::Mutex::new(Pace {
             windows: false,
             rows: FIRST_ROWS,
@@ -90,6 +97,44 @@ impl PostgresStore {
             );
         }
         Ok(page)
+    }
+
+    /// Returns the indexes that were asked for, where the filter has a use for them.
+    async fn serving(&self, filter: &Filter) -> Result<Vec<Index>, StoreError> {
+        let served = |test: &Test| matches!(test, Test::Text(_) | Test::Json(..));
+        if filter.expr().any_test(&served) { self.made().await } else { Ok(Vec::new()) }
+    }
+
+    /// Returns the plan by which a page would be read, for tests of what it costs.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    #[doc(hidden)]
+    pub async fn explain(
+        &self,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<String, StoreError> {
+        let condition = Condition::with(filter, &self.serving(filter).await?);
+        let after = match request.after {
+            Some(Place::Occurred(place)) => Some(place),
+            _ => None,
+        };
+        let stretch = Stretch { direction: request.direction, after, up_to: None };
+        let page = page_sql(&condition, stretch, request.limit.saturating_add(1));
+        let sql = format!("explain (analyze, costs off, timing off, summary off) {page}");
+        self.bounded("explain a page", async {
+            let mut transaction = self.reading().await?;
+            let rows = bind_all(query(AssertSqlSafe(sql)), &condition.values)
+                .persistent(false)
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            let lines = rows.iter().map(|row| Ok(row.text(0)?.unwrap_or_default().to_owned()));
+            Ok(lines.collect::<Result<Vec<_>, sqlx::Error>>()?.join("\n"))
+        })
+        .await
     }
 
     /// Reads candidates as the pace says.

@@ -17,7 +17,7 @@ use crate::{
         Aggregate, Aggregated, Count, Direction, Expr, Filter, Page, PageRequest, Test, Total,
     },
     record::{Record, RecordId},
-    store::{Read, Snapshot, StoreError, scan},
+    store::{Read, Snapshot, StoreError},
 };
 
 /// The position of the ledger's last entry.
@@ -30,11 +30,11 @@ impl Read for PostgresStore {
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
-        scan::count(how, async |request| self.records(filter, &request).await).await
+        self.total(filter, how).await
     }
 
     async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
-        scan::aggregate(ask, async |request| self.records(filter, &request).await).await
+        self.counted(filter, ask).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -84,7 +84,7 @@ impl Register for PostgresStore {
     }
 
     async fn add_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        self.bounded("add an API key", async {
+        let added = self.bounded("add an API key", async {
             let mut transaction = self.writing().await?;
             let done = query(
                 "insert into activity.api_keys \
@@ -102,15 +102,19 @@ impl Register for PostgresStore {
             .execute(&mut *transaction)
             .await;
             match done {
-                Err(source) if is_duplicate(&source) => Err(Failure::new(
-                    StoreErrorKind::Data,
-                    format!("there is an API key {} already", key.id),
-                )),
+                Err(source) if is_duplicate(&source) => Ok(false),
                 Err(source) => Err(source.into()),
-                Ok(_) => Ok(transaction.commit().await?),
+                Ok(_) => {
+                    transaction.commit().await?;
+                    Ok(true)
+                }
             }
-        })
-        .await
+        });
+        if added.await? {
+            return Ok(());
+        }
+        let doing = format!("add the API key {}: there is one of this id", key.id);
+        Err(StoreError::new(StoreErrorKind::Data, doing))
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {

@@ -98,6 +98,14 @@ impl PostgresStore {
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
+    /// Begins a transaction that reads everything as it is at one moment, under the limits.
+    pub(super) async fn at_one_moment(
+        &self,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let begin = self.limits().begin(Access::AtOneMoment);
+        self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+
     /// Begins a transaction that changes something beside the log, under the limits.
     pub(super) async fn writing(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let begin = self.limits().begin(Access::AsAllowed);
@@ -138,6 +146,8 @@ pub(super) enum Access {
     /// one that became a replica says so in the way that we know it by.
     AsAllowed,
     ReadOnly,
+    /// Reading alone, each statement seeing what the first one saw.
+    AtOneMoment,
 }
 
 /// How long the server, and we, wait.
@@ -149,16 +159,25 @@ impl Limits {
     /// that does the same.
     pub(super) const MIGRATION: Self = Self(Duration::from_secs(300));
 
+    /// For making an index over leaves that are full.
+    pub(super) const INDEX: Self = Self(Duration::from_secs(6 * 3_600));
+
+    /// Returns limits that leave a call at least so much time.
+    pub(super) fn at_least(self, time: Duration) -> Self {
+        Self(self.0.max(time))
+    }
+
     /// Returns the statements that begin a transaction under these limits.
     pub(super) fn begin(self, access: Access) -> String {
         let access = match access {
-            Access::AsAllowed => "",
-            Access::ReadOnly => "read only",
+            Access::AsAllowed => "read committed",
+            Access::ReadOnly => "read committed read only",
+            Access::AtOneMoment => "repeatable read read only",
         };
         let whole = self.0.as_millis().max(1);
         let lock = (self.0 / 2).as_millis().max(1);
         format!(
-            "begin isolation level read committed {access}; \
+            "begin isolation level {access}; \
              set local statement_timeout = {whole}; set local lock_timeout = {lock}; \
              set local idle_in_transaction_session_timeout = {whole}"
         )

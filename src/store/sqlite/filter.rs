@@ -153,7 +153,9 @@ fn test_of(test: &Test, absent: Absent) -> Rendered {
         },
         Test::OneOf(field, values) if is_text(field) => one_of(field, values),
         Test::Like(field, pattern) if is_text(field) => like(field, pattern, absent),
-        Test::Number(field, least, most) if field.kind() == Kind::Integer => {
+        Test::Number(field, least, most)
+            if matches!(field.kind(), Kind::Integer | Kind::Stream) =>
+        {
             between(field, *least, *most, " <= ")
         }
         Test::Time(field, from, to) if field.kind() == Kind::Time => {
@@ -358,7 +360,7 @@ fn beginnings_v6(segments: [u16; 8], prefix: u8) -> (Vec<String>, bool) {
     for segment in &segments[..told] {
         begins.push_str(&format!("{segment:x}:"));
     }
-    let exact = told == whole && prefix % 16 == 0 && told > 0;
+    let exact = told == whole && prefix.is_multiple_of(16) && told > 0;
     if begins.is_empty() {
         begins.push_str("*:");
     }

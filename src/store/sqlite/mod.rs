@@ -5,8 +5,10 @@
 //! neither `user_version` nor `application_id`, which many applications use themselves. The version of
 //! the schema stands in the table `activity_migrations`.
 //!
-//! **Goes in:** batches, through a connection that one writer owns. **Comes out:** pages, records and
-//! ledger entries, through a pool of connections that cannot write.
+//! **Goes in:** batches, through a connection that one writer owns. **Comes out:** pages, records, counts
+//! and ledger entries, through a pool of connections that cannot write. What is folded in behind the writers
+//! (rollups, the text index) and the small tables beside the log are written by connections of their own, in
+//! short transactions.
 //!
 //! ```
 //! # async fn run() -> Result<(), tower_activity::store::StoreError> {
@@ -31,6 +33,7 @@
 //!   shows what was done.
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
+mod aggregate;
 mod append;
 mod asking;
 mod error;
@@ -40,9 +43,12 @@ mod migrations;
 mod page;
 mod read;
 mod register;
+mod rollup;
 mod rows;
+mod spans;
 mod sql;
 mod store;
+mod words;
 mod write;
 
 pub use append::SqliteAppender;

@@ -3,16 +3,23 @@
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
 
 use super::{
+    aggregate::{self, Counting},
+    asking::Asking,
     error::store_error,
+    filter::{Absent, Rendered, render},
     page::Question,
     rows::{self, SELECT, SELECT_ENTRIES},
+    sql::Sql,
     store::{STREAMS, SqliteStore},
 };
 use crate::{
     ledger::Entry,
-    query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Place, TextSearch, Total},
+    query::{
+        Aggregate, Aggregated, Count, Filter, Page, PageRequest, Place, Relation, TextSearch, Total,
+    },
     record::{Record, RecordId, WriterId},
     store::{Read, Snapshot, StoreError, StoreErrorKind, StreamPosition, scan},
+    time::Timestamp,
 };
 
 impl SqliteStore {
@@ -33,21 +40,81 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Counts rows up to one more than a cap; `None` when that takes too long.
+    async fn count_rows(&self, condition: &Rendered, cap: u64) -> Result<Option<u64>, sqlx::Error> {
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM activity_records WHERE ");
+        sql.append(&condition.sql).push(" LIMIT ");
+        sql.bind(i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1)).push(")");
+        let mut asking = Asking::begin(self.pool()).await?;
+        asking.patience(PageRequest::DEFAULT_PATIENCE / 2).await?;
+        let answer = asking.rows(sql).await?;
+        asking.release();
+        let row = answer.rows.first().filter(|_| answer.whole);
+        row.map(|row| row.try_get::<i64, _>(0).map(i64::unsigned_abs)).transpose()
+    }
+
+    async fn newest_commit(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT committed_at FROM activity_ledger ORDER BY position DESC LIMIT 1";
+        let at: Option<i64> = sqlx::query_scalar(sql)
+            .fetch_optional(self.pool())
+            .await
+            .map_err(|error| store_error("read the ledger", error))?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+}
+
 fn of_another_order() -> StoreError {
     StoreError::new(StoreErrorKind::Data, "read a page: the place is of another order")
 }
 
 impl Read for SqliteStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        self.page(filter, request).await
+        match self.page_of_words(filter, request).await? {
+            Some(page) => Ok(page),
+            None => self.page(filter, request).await,
+        }
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
-        scan::count(how, async |request| self.records(filter, &request).await).await
+        let condition = render(filter.expr().conjuncts(), Absent::Null);
+        if how == Count::Estimate && aggregate::is_covered(filter) {
+            let ask = Aggregate {
+                dimensions: Vec::new(),
+                top: 0,
+                edges: Vec::new(),
+                patience: PageRequest::DEFAULT_PATIENCE,
+            };
+            let counted = self.aggregate(filter, &ask).await?;
+            let relation = if counted.exact { Relation::Equal } else { Relation::Estimate };
+            return Ok(Total { value: counted.total, relation });
+        }
+        if !condition.exact {
+            return scan::count(how, async |request| self.records(filter, &request).await).await;
+        }
+        let cap = match how {
+            Count::Estimate => Count::CAP,
+            Count::UpTo(cap) => cap,
+        };
+        let failed = |error| store_error("count records", error);
+        match self.count_rows(&condition, cap).await.map_err(failed)? {
+            Some(value) if value > cap => Ok(Total { value: cap, relation: Relation::AtLeast }),
+            Some(value) => Ok(Total { value, relation: Relation::Equal }),
+            // Page by page, it is known how far it came.
+            None => scan::count(how, async |request| self.records(filter, &request).await).await,
+        }
     }
 
     async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
-        scan::aggregate(ask, async |request| self.records(filter, &request).await).await
+        let failed = |error| store_error("count records", error);
+        if render(filter.expr().conjuncts(), Absent::Null).exact {
+            let counting = Counting::begin(self, filter, ask).await.map_err(failed)?;
+            return counting.run().await.map_err(failed);
+        }
+        let as_of = self.newest_commit().await?;
+        let counted =
+            scan::aggregate(ask, async |request| self.records(filter, &request).await).await?;
+        Ok(Aggregated { as_of, ..counted })
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -241,8 +241,3 @@ fn api_key(row: &SqliteRow) -> Result<ApiKey, sqlx::Error> {
         revoked_at: row.try_get::<Option<i64>, _>(6)?.map(time),
     })
 }
-
-/// The tables come with a later version of the schema.
-pub(super) fn unready() -> StoreError {
-    StoreError::new(StoreErrorKind::Configuration, "use a table that this schema does not have yet")
-}

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     record::WriterId,
     store::{
-        AnyStore, Append, Folded, Index, Maintain, Read as _, Storage, StoreError, StreamPosition,
+        AnyStore, Append, Folded, Index, Maintain, Storage, StoreError, StoreErrorKind,
+        StreamPosition,
     },
     time::{Clock, SystemClock, Timestamp},
 };
@@ -215,16 +216,31 @@ impl Maintain for SqliteStore {
             .map_err(failed)
     }
 
-    async fn fold(&self, _entries: usize) -> Result<Folded, StoreError> {
-        let head = self.head().await?;
-        Ok(Folded { position: head, head, led: true })
+    async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
+        let rollups = self.fold_rollups(entries).await?;
+        Ok(match self.fold_words(entries).await? {
+            None => rollups,
+            Some((position, led)) => Folded {
+                position: rollups.position.min(position),
+                led: rollups.led && led,
+                ..rollups
+            },
+        })
     }
 
-    async fn make_index(&self, _index: Index) -> Result<(), StoreError> {
-        Err(super::register::unready())
+    async fn make_index(&self, index: Index) -> Result<(), StoreError> {
+        match index {
+            Index::Text => self.make_text_index().await,
+            Index::Metadata => Err(StoreError::new(
+                StoreErrorKind::Configuration,
+                "make the index metadata: SQLite has none over keys and values; questions about them \
+                 read the records in the range of time, and `text` finds the words in them",
+            )),
+        }
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(Vec::new())
+        let text = self.fold_stands(super::words::NAME).await?;
+        Ok(text.map(|_| Index::Text).into_iter().collect())
     }
 }

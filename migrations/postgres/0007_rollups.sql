@@ -1,0 +1,131 @@
+-- Rollups: counts by hour, day and month, folded in the background from the entries of the ledger.
+--
+-- Hours, days and months are those of UTC. An absent field is empty text, so that it can be part of a key;
+-- no field of a record is ever empty text.
+
+-- How far the rollups have come: one row.
+create table activity.rollup_progress (
+    one boolean primary key default true check (one),
+    position bigint not null default 0,
+    -- The commit of the last entry that is folded in.
+    as_of timestamptz
+);
+insert into activity.rollup_progress default values;
+
+create table activity.rollups (
+    grain text collate "C" not null check (grain in ('hour', 'day', 'month')),
+    bucket timestamptz not null,
+    tenant_id text collate "C" not null,
+    category text collate "C" not null,
+    entity_type text collate "C" not null,
+    action text collate "C" not null,
+    operation text collate "C" not null,
+    outcome text collate "C" not null,
+    count bigint not null,
+    primary key (grain, bucket, tenant_id, category, entity_type, action, operation, outcome)
+);
+create index on activity.rollups (grain, tenant_id, bucket);
+
+-- What is about persons, apart, so that a person can be taken out of it.
+create table activity.person_rollups (
+    grain text collate "C" not null check (grain in ('hour', 'day', 'month')),
+    bucket timestamptz not null,
+    tenant_id text collate "C" not null,
+    category text collate "C" not null,
+    actor_id text collate "C" not null,
+    outcome text collate "C" not null,
+    count bigint not null,
+    primary key (grain, bucket, tenant_id, category, actor_id, outcome)
+);
+create index on activity.person_rollups (grain, tenant_id, bucket);
+create index on activity.person_rollups (actor_id);
+
+-- The unbroken runs of numbers after one position and up to another: one scan of one leaf each.
+create function activity.runs(behind bigint, up_to bigint)
+    returns table (writer_id bigint, month text, class text, first_seq bigint, last_seq bigint)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select r.writer_id, r.month, r.class, min(r.first_seq), max(r.last_seq)
+    from (
+        select e.writer_id, e.month, e.class, e.first_seq, e.last_seq,
+            e.last_seq - sum(e.count) over (
+                partition by e.writer_id, e.month, e.class order by e.first_seq
+                rows between unbounded preceding and current row
+            ) as island
+        from activity.ledger_entries e
+        where e.position > behind and e.position <= up_to
+    ) r
+    group by r.writer_id, r.month, r.class, r.island
+$$;
+revoke all on function activity.runs(bigint, bigint) from public;
+
+-- Folds at most so many further entries in, each exactly once, and tells how far it came, where the ledger
+-- stands, and whether it was this call that folded: of several processes one does.
+create function activity.fold(entries integer, out folded bigint, out head bigint, out led boolean)
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+    set timezone = 'UTC'
+    set enable_partition_pruning = on
+as $$
+declare
+    last bigint;
+    committed timestamptz;
+    run record;
+    sources text := '';
+begin
+    led := pg_try_advisory_xact_lock(5860226710480315986);
+    -- Under the lock, so that this is what the last leader left.
+    select p.position into strict folded from activity.rollup_progress p;
+    select coalesce(max(e.position), 0) into head from activity.ledger_entries e;
+    if not led or folded >= head then
+        return;
+    end if;
+    select e.position, e.committed_at into strict last, committed from activity.ledger_entries e
+        where e.position = least(head, folded + greatest(entries, 1));
+
+    for run in select * from activity.runs(folded, last) loop
+        sources := sources || case when sources = '' then '' else ' union all ' end || format(
+            'select date_trunc(''hour'', occurred_at) as hour, tenant_id, category, entity_type,
+                    action, operation, actor_id, outcome
+                from activity.records
+                where occurred_at >= %L::timestamptz and occurred_at < %L::timestamptz
+                    and retention_class = %L
+                    and writer_id = %s and seq between %s and %s',
+            (run.month || '-01')::timestamptz,
+            (run.month || '-01')::timestamptz + interval '1 month',
+            run.class, run.writer_id, run.first_seq, run.last_seq);
+    end loop;
+
+    execute 'with counted as materialized (
+            select hour, coalesce(tenant_id, '''') as tenant_id, category,
+                coalesce(entity_type, '''') as entity_type, coalesce(action, '''') as action,
+                operation, actor_id, outcome, count(*) as count
+            from (' || sources || ') found
+            group by 1, 2, 3, 4, 5, 6, 7, 8
+        ), grains as materialized (
+            select grain, date_trunc(grain, hour) as bucket, counted.*
+            from counted, unnest(array[''hour'', ''day'', ''month'']) grain
+        ), plain as (
+            insert into activity.rollups as r
+                (grain, bucket, tenant_id, category, entity_type, action, operation, outcome, count)
+            select grain, bucket, tenant_id, category, entity_type, action, operation, outcome,
+                sum(count)
+            from grains group by 1, 2, 3, 4, 5, 6, 7, 8
+            on conflict (grain, bucket, tenant_id, category, entity_type, action, operation, outcome)
+            do update set count = r.count + excluded.count
+        )
+        insert into activity.person_rollups as r
+            (grain, bucket, tenant_id, category, actor_id, outcome, count)
+        select grain, bucket, tenant_id, category, actor_id, outcome, sum(count)
+        from grains where actor_id is not null group by 1, 2, 3, 4, 5, 6
+        on conflict (grain, bucket, tenant_id, category, actor_id, outcome)
+        do update set count = r.count + excluded.count';
+    update activity.rollup_progress set position = last, as_of = committed;
+    folded := last;
+end $$;
+revoke all on function activity.fold(integer) from public;
+
+insert into activity.migrations (version, name) values (7, 'rollups');

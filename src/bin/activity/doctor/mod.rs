@@ -1,0 +1,107 @@
+//! `activity doctor`: says in words what is wrong with a set-up, and what to do about it.
+//!
+//! Exits with 0 when nothing is, with 1 when something is wrong.
+
+mod files;
+mod log;
+mod service;
+
+use std::{fmt, process::ExitCode};
+
+use serde::Serialize;
+
+use crate::{
+    arguments::{Common, Doctor},
+    out,
+    store::{self, Store},
+    trouble::{Trouble, with_causes},
+};
+
+/// What was found at one place.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding {
+    what: &'static str,
+    state: State,
+    said: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Fine,
+    /// Works, with something given up.
+    Note,
+    Wrong,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fine => "ok",
+            Self::Note => "note",
+            Self::Wrong => "WRONG",
+        })
+    }
+}
+
+impl Finding {
+    fn fine(what: &'static str, said: impl Into<String>) -> Self {
+        Self { what, state: State::Fine, said: said.into(), mend: None }
+    }
+
+    fn note(what: &'static str, said: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what, state: State::Note, said: said.into(), mend: Some(mend.into()) }
+    }
+
+    fn wrong(what: &'static str, said: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what, state: State::Wrong, said: said.into(), mend: Some(mend.into()) }
+    }
+}
+
+pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode, Trouble> {
+    let mut findings = files::rules(arguments.rules.as_deref());
+    findings.extend(files::keys(common));
+    findings.extend(files::database(common));
+    match Store::existing(common).await {
+        Ok(store) => {
+            findings
+                .push(Finding::fine("store", format!("{} answers", store::shown(common.store()))));
+            findings.extend(log::look(&store.reader()).await);
+        }
+        Err(error) => findings.push(Finding::wrong(
+            "store",
+            error.to_string(),
+            "name the store with --store or ACTIVITY_STORE, and see that its server runs",
+        )),
+    }
+    if let Some(url) = &arguments.url {
+        findings.extend(service::ask(url).await);
+    }
+    print(common, &findings)?;
+    let wrong = findings.iter().any(|finding| finding.state == State::Wrong);
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(common: &Common, findings: &[Finding]) -> Result<(), Trouble> {
+    for finding in findings {
+        if !out::is_table(common) {
+            out::json(finding)?;
+            continue;
+        }
+        let Finding { what, state, said, mend } = finding;
+        out::line(&format!("{state:6} {what:10} {said}"))?;
+        if let Some(mend) = mend {
+            out::line(&format!("{:17} → {mend}", ""))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns an error as a finding's words.
+fn words(error: &dyn std::error::Error) -> String {
+    with_causes(error)
+}

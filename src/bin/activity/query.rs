@@ -1,0 +1,63 @@
+//! `activity query`
+
+use std::process::ExitCode;
+
+use tower_activity::{
+    query::{PageRequest, TextSearch},
+    store::{AnyStore, Read as _},
+};
+
+use crate::{
+    arguments::{Common, Query},
+    records::Printer,
+    store::Store,
+    trouble::Trouble,
+};
+
+/// How many records are read at once.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, Trouble> {
+    let filter = arguments.question.filter()?;
+    let store: AnyStore = Store::existing(common).await?.reader();
+    let printer = Printer::new(common);
+    let first =
+        if arguments.oldest { PageRequest::oldest(PAGE) } else { PageRequest::newest(PAGE) };
+    let mut request = first;
+    let mut left = arguments.limit;
+    let (mut found, mut unreadable) = (0_usize, 0);
+    let mut more = true;
+    while left > 0 {
+        request.limit = left.min(PAGE);
+        let page = store.records(&filter, &request).await?;
+        if found == 0 && page.text == TextSearch::Scanned && printer.is_for_people() {
+            eprintln!(
+                "activity: words are looked for by reading; `activity migrate --index text` makes an index"
+            );
+        }
+        for record in &page.records {
+            printer.print(record)?;
+        }
+        found += page.records.len();
+        unreadable += page.unreadable;
+        left -= page.records.len();
+        match page.next {
+            Some(next) => request = request.after(next),
+            None => {
+                more = false;
+                break;
+            }
+        }
+    }
+    if unreadable > 0 {
+        eprintln!("activity: {unreadable} rows cannot be read as records and were left out");
+    }
+    if printer.is_for_people() {
+        match (found, left) {
+            (0, _) => eprintln!("activity: nothing found"),
+            (_, 0) if more => eprintln!("activity: the first {found}; --limit asks for more"),
+            _ => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

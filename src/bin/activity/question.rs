@@ -1,0 +1,47 @@
+//! Which records are meant: the query language, and a range of time.
+
+use clap::Args;
+use tower_activity::{
+    Filter,
+    query::{Extra, Params, TimeZone},
+    time::{Clock as _, SystemClock},
+};
+
+use crate::trouble::Trouble;
+
+/// Which records are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Question {
+    /// What to look for, as in `action:cancel -actor_id:bot status:>=500`; docs/query.md has it all
+    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    query: Vec<String>,
+    /// The beginning: a date, a time (RFC 3339), or as in `now-24h`
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// The end: a date (the whole day), a time, or as in `now-1h`
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The time zone of dates: an IANA name or an offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    tz: TimeZone,
+}
+
+impl Question {
+    /// Returns the filter that is meant.
+    pub(crate) fn filter(&self) -> Result<Filter, Trouble> {
+        let query = self.query.join(" ");
+        let mut pairs = vec![("tz".to_owned(), self.tz.to_string())];
+        for (name, value) in
+            [("q", Some(&query)), ("from", self.from.as_ref()), ("to", self.to.as_ref())]
+        {
+            if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
+                pairs.push((name.to_owned(), value.clone()));
+            }
+        }
+        let now = SystemClock::default().now();
+        match Params::read(&pairs, &[Extra::Filters], now) {
+            Ok(params) => Ok(params.filter),
+            Err(error) => Err(Trouble::new(format!("{error}\n  {query}"))),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `activity report`: what happened on a day, in a week or a month, for somebody who was not there.
+
+mod gather;
+mod period;
+mod render;
+
+use std::process::ExitCode;
+
+use crate::{
+    arguments::{Common, Report, ReportFormat},
+    out, stats,
+    store::Store,
+    trouble::Trouble,
+};
+
+pub(crate) async fn run(common: &Common, arguments: &Report) -> Result<ExitCode, Trouble> {
+    let period = period::Period::of(arguments)?;
+    let store = Store::existing(common).await?.reader();
+    stats::fold(&store).await?;
+    let report = gather::gather(&store, &period, arguments.top).await?;
+    let format = arguments.format.unwrap_or(if out::is_table(common) {
+        ReportFormat::Text
+    } else {
+        ReportFormat::Json
+    });
+    match format {
+        ReportFormat::Text => out::line(render::Text(&report).to_string().trim_end())?,
+        ReportFormat::Markdown => out::line(render::Markdown(&report).to_string().trim_end())?,
+        ReportFormat::Json => out::json(&report)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

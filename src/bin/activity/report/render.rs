@@ -1,0 +1,120 @@
+//! A report as text, and as Markdown.
+
+use std::fmt;
+
+use super::gather::{Counted, Report};
+
+/// A report for a terminal.
+pub(super) struct Text<'r>(pub(super) &'r Report);
+
+/// A report for a ticket or a page.
+pub(super) struct Markdown<'r>(pub(super) &'r Report);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        writeln!(f, "Activity on {}: {} records", report.period, report.total)?;
+        for (title, counts) in tables(report) {
+            if counts.is_empty() {
+                continue;
+            }
+            writeln!(f, "\n{title}")?;
+            let width = counts.iter().map(|c| c.value.chars().count()).max().unwrap_or(0);
+            for Counted { value, count } in counts {
+                writeln!(f, "  {value:width$}  {count:>8}")?;
+            }
+        }
+        writeln!(f, "\nSensitive operations: {}", report.sensitive.total)?;
+        for line in &report.sensitive.newest {
+            writeln!(f, "  {}  {}  {}", line.at, line.sentence, line.ip.as_deref().unwrap_or(""))?;
+        }
+        writeln!(f, "\nGaps: {}", gaps(report))?;
+        for gap in &report.gaps {
+            writeln!(f, "  {}  {} records missing: {}", gap.at, gap.count, gap.reason)?;
+        }
+        f.write_str(cut(report))
+    }
+}
+
+impl fmt::Display for Markdown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        writeln!(f, "# Activity on {}\n\n{} records\n", report.period, report.total)?;
+        for (title, counts) in tables(report) {
+            if counts.is_empty() {
+                continue;
+            }
+            writeln!(f, "## {title}\n\n| | records |\n| --- | ---: |")?;
+            for Counted { value, count } in counts {
+                writeln!(f, "| {} | {count} |", cell(value))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "## Sensitive operations: {}\n", report.sensitive.total)?;
+        if !report.sensitive.newest.is_empty() {
+            writeln!(f, "| when | what | from |\n| --- | --- | --- |")?;
+            for line in &report.sensitive.newest {
+                let from = line.ip.as_deref().unwrap_or("");
+                writeln!(f, "| {} | {} | {from} |", line.at, cell(&line.sentence))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "## Gaps: {}\n", gaps(report))?;
+        for gap in &report.gaps {
+            writeln!(f, "- {}: {} records missing, {}", gap.at, gap.count, cell(&gap.reason))?;
+        }
+        f.write_str(cut(report))
+    }
+}
+
+fn tables(report: &Report) -> [(String, &[Counted]); 6] {
+    let logins = &report.failed_logins;
+    [
+        ("By outcome".to_owned(), &report.by_outcome),
+        ("By actor".to_owned(), &report.by_actor),
+        ("By action".to_owned(), &report.by_action),
+        ("By entity".to_owned(), &report.by_entity_type),
+        (format!("Failed logins: {}, by address", logins.total), &logins.by_address),
+        ("Failed logins, by account".to_owned(), &logins.by_account),
+    ]
+}
+
+/// Says what is missing from the log itself.
+fn gaps(report: &Report) -> String {
+    if report.gaps.is_empty() {
+        return "none".to_owned();
+    }
+    let missing: u64 = report.gaps.iter().map(|gap| gap.count).sum();
+    format!("{}, {missing} records missing", report.gaps.len())
+}
+
+fn cut(report: &Report) -> &'static str {
+    if report.complete { "" } else { "\nThe time was up: not everything was counted.\n" }
+}
+
+/// A text as it may stand in a cell of a table, with nothing in it taken for Markdown or HTML.
+fn cell(text: &str) -> String {
+    let mut cell = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => cell.push(' '),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '!' | '&' | '~' => {
+                cell.push('\\');
+                cell.push(c);
+            }
+            c => cell.push(c),
+        }
+    }
+    cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_ends_no_table_and_begins_no_markup() {
+        assert_eq!(cell("a|b\n<img src=x>"), "a\\|b \\<img src=x\\>");
+        assert_eq!(cell("[x](http://evil)"), "\\[x\\](http://evil)");
+    }
+}

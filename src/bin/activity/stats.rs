@@ -1,0 +1,86 @@
+//! `activity stats`
+
+use std::{process::ExitCode, time::Duration};
+
+use serde_json::{Map, Value, json};
+use tower_activity::{
+    query::{Aggregate, Aggregated},
+    record::Field,
+    store::{AnyStore, Maintain as _, Read as _},
+};
+
+use crate::{
+    arguments::{Common, Stats},
+    out,
+    store::Store,
+    trouble::Trouble,
+};
+
+/// The fields that are counted, by the names of the API's answer.
+const BY: [(&str, &str); 5] = [
+    ("by_action", "action"),
+    ("by_entity_type", "entity_type"),
+    ("by_actor", "actor_id"),
+    ("by_outcome", "outcome"),
+    ("by_category", "category"),
+];
+
+/// How long to read what no rollup covers.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Entries of the ledger that are folded before counting, so that a log nobody serves is up to date.
+const FOLD: usize = 1_000;
+
+pub(crate) async fn run(common: &Common, arguments: &Stats) -> Result<ExitCode, Trouble> {
+    let filter = arguments.question.filter()?;
+    let store = Store::existing(common).await?.reader();
+    fold(&store).await?;
+    let ask = Aggregate {
+        dimensions: BY.iter().filter_map(|(_, field)| Field::named(field)).collect(),
+        top: arguments.top,
+        edges: Vec::new(),
+        patience: PATIENCE,
+    };
+    let counted = store.aggregate(&filter, &ask).await?;
+    if out::is_table(common) { tables(&counted) } else { print_json(&counted) }
+}
+
+/// Folds what is not folded yet.
+pub(crate) async fn fold(store: &AnyStore) -> Result<(), Trouble> {
+    loop {
+        let folded = store.fold(FOLD).await?;
+        if folded.behind() == 0 || !folded.led {
+            return Ok(());
+        }
+    }
+}
+
+fn tables(counted: &Aggregated) -> Result<ExitCode, Trouble> {
+    out::line(&format!("{} records", counted.total))?;
+    for ((name, _), values) in BY.iter().zip(&counted.by) {
+        if values.is_empty() {
+            continue;
+        }
+        out::line("")?;
+        let rows = values.iter().map(|(value, count)| vec![value.clone(), count.to_string()]);
+        out::table(&[name.trim_start_matches("by_"), "records"], rows)?;
+    }
+    if !counted.complete {
+        eprintln!("activity: the time was up; these are the newest of them");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(counted: &Aggregated) -> Result<ExitCode, Trouble> {
+    let mut answer = Map::new();
+    answer.insert("total".to_owned(), counted.total.into());
+    for ((name, _), values) in BY.iter().zip(&counted.by) {
+        let values: Map<_, _> =
+            values.iter().map(|(value, count)| (value.clone(), Value::from(*count))).collect();
+        answer.insert((*name).to_owned(), values.into());
+    }
+    answer.insert("exact".to_owned(), counted.exact.into());
+    answer.insert("complete".to_owned(), counted.complete.into());
+    answer.insert("as_of".to_owned(), json!(counted.as_of));
+    out::json(&answer)?;
+    Ok(ExitCode::SUCCESS)
+}

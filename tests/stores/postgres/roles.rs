@@ -1,0 +1,201 @@
+//! Roles with the least that each needs, and what the reader's questions cost.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Executor as _, Row as _, postgres::PgPoolOptions, raw_sql};
+use tower_activity::{
+    query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
+    record::{Field, Record},
+    store::{Append as _, Maintain as _, Read as _, StoreErrorKind, postgres::PostgresStore},
+    time::Timestamp,
+};
+
+use super::{store, time};
+use crate::{
+    records::{id, stream},
+    server::Database,
+    suite::append,
+};
+
+/// Opens the store as one of its roles.
+async fn as_role(database: &Database, role: &'static str) -> PostgresStore {
+    let options = PgPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
+        Box::pin(async move {
+            let sql = format!("set role activity_{role}");
+            connection.execute(raw_sql(AssertSqlSafe(sql))).await.map(drop)
+        })
+    });
+    PostgresStore::from_pool(options.connect(&database.url()).await.unwrap())
+}
+
+/// Three months of three classes.
+fn months() -> Vec<Box<Record>> {
+    let start = time("2026-03-01T00:00:00Z").as_micros();
+    let mut records = stream(5, 1..=9_000);
+    for record in &mut records {
+        let n = record.seq;
+        record.occurred_at = Timestamp::from_micros(start + n * 90 * 86_400_000_000 / 9_001);
+        record.id = id(record.occurred_at, 5, n);
+        record.retention_class.set(["activity", "authentication", "system"][n as usize / 700 % 3]);
+        record.entity_id.set(&(n % 97).to_string());
+        record.actor_id.set(&format!("actor {}", n % 89));
+        record.tenant_id.set(&format!("tenant {}", n % 83));
+        record.session_id.set(&format!("session {}", n % 1_009));
+        record.request_id.set(&format!("request {n}"));
+        record.ip = Some(format!("10.0.{}.{}", n % 50, n % 11).parse().unwrap());
+        if n % 503 == 0 {
+            record.action.set("Restore");
+        }
+        record.seal(crate::records::salts(n));
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
+    let (database, store) = store().await;
+    append(&store, &months()).await.unwrap();
+    store.make_roles().await.unwrap();
+    database.execute("analyze activity.records").await;
+    let reader = as_role(&database, "reader").await;
+    let any = |field: &str, value: &str| Filter::new().any_of(field, [value]).unwrap();
+    let ip = Field::named("ip").unwrap();
+    let april = (time("2026-04-01T00:00:00Z"), time("2026-05-01T00:00:00Z"));
+    let bot = Expr::Not(Box::new(any("actor_id", "actor 7").into()));
+    let questions = [
+        Filter::new(),
+        Filter::new().and(bot),
+        any("actor_id", "actor 7"),
+        any("entity_id", "7").any_of("entity_type", ["order"]).unwrap(),
+        any("tenant_id", "tenant 7"),
+        any("session_id", "session 7"),
+        any("request_id", "request 4007"),
+        any("action", "restore"),
+        any("action", "create"),
+        any("action", "restore").from(april.0).to(april.1),
+        Filter::new().and(Expr::Test(Test::Network(ip, "10.0.7.7".parse().unwrap()))),
+    ];
+    let middle = months()[4_500].clone();
+    let places = [None, Some(Place::Occurred(Keyset::of(&middle)))];
+    for filter in &questions {
+        for place in places {
+            for request in [PageRequest::newest(50), PageRequest::oldest(50)] {
+                let request = PageRequest { after: place, ..request };
+                let plan = reader.explain(filter, &request).await.unwrap();
+                let context = format!("{filter:?} {request:?}\n{plan}");
+                // Read in the order of an index, and no further than the page goes, or all of
+                // the few that there are. The months that were
+                // made ahead are empty, and any plan is as good there.
+                let mut read = 0;
+                for line in plan.lines().filter(|line| line.contains(" on records_2026_0")) {
+                    assert!(!line.contains("Seq Scan") || line.contains("rows=0 "), "{context}");
+                    let rows = line.split("rows=").last().and_then(|rest| rest.split(' ').next());
+                    read += rows.and_then(|rows| rows.parse::<u64>().ok()).unwrap_or(0);
+                }
+                assert!(read <= 120, "{read} rows: {context}");
+                for line in plan.lines().filter(|line| line.contains("->  Sort (")) {
+                    let few = line.split("rows=").nth(1).and_then(|r| r.split(' ').next());
+                    let few = few.and_then(|rows| rows.parse::<u64>().ok()).unwrap_or(u64::MAX);
+                    assert!(few <= 120 || line.contains("never executed"), "{context}");
+                }
+            }
+        }
+    }
+    // Behind the middle of April only March and April are planned for.
+    let request = PageRequest::newest(50).after(places[1].unwrap());
+    let plan = reader.explain(&Filter::new(), &request).await.unwrap();
+    assert!(!plan.contains("2026_05"), "{plan}");
+    let plan = reader.explain(&questions[9], &PageRequest::newest(50)).await.unwrap();
+    assert!(!plan.contains("2026_03") && !plan.contains("2026_05"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_can_do_its_own_and_no_more() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    store.make_roles().await.unwrap();
+    let reader = as_role(&database, "reader").await;
+    let records = stream(5, 1..=20);
+    append(&store, &records).await.unwrap();
+    // Of a leaf that was made just now.
+    let ask = Aggregate {
+        dimensions: vec![Field::named("action").unwrap(), Field::named("actor_id").unwrap()],
+        top: 5,
+        edges: Vec::new(),
+        patience: Duration::from_secs(5),
+    };
+    assert_eq!(reader.aggregate(&Filter::new(), &ask).await.unwrap().total, 20);
+    store.fold(10).await.unwrap();
+    assert_eq!(reader.aggregate(&Filter::new(), &ask).await.unwrap().total, 20);
+    assert_eq!(reader.count(&Filter::new(), Count::Estimate).await.unwrap().value, 20);
+    assert!(reader.record(records[3].id).await.unwrap().is_some());
+    assert_eq!(reader.snapshot().await.unwrap().position, 1);
+    let entry = reader.entries(0, 9).await.unwrap().remove(0);
+    assert_eq!(reader.entry_records(&entry).await.unwrap().len(), 20);
+    assert_eq!(reader.storage().await.unwrap().rows, 20);
+    assert_eq!(reader.indexes().await.unwrap(), []);
+    assert_eq!(reader.fold(1).await.unwrap_err().kind(), StoreErrorKind::Configuration);
+
+    let mut connection = database.connect().await;
+    let mut refused = async |role: &str, sql: &str| {
+        let begin = format!("begin; set local role activity_{role}; {sql}");
+        let done = connection.execute(raw_sql(AssertSqlSafe(begin))).await;
+        connection.execute(raw_sql("rollback")).await.unwrap();
+        done.err().and_then(|error| Some(error.as_database_error()?.code()?.into_owned()))
+    };
+    let denied = Some("42501".to_owned());
+    let leaf = "activity.records_2026_05_activity";
+    for (role, sql) in [
+        ("reader", format!("select from {leaf}")),
+        ("auditor", format!("select from {leaf}")),
+        ("reader", "delete from activity.records".to_owned()),
+        ("reader", "insert into activity.rollups select * from activity.rollups".to_owned()),
+        ("reader", "select from activity.api_keys".to_owned()),
+        ("reader", "select from activity.ingest_keys".to_owned()),
+        ("writer", "select from activity.records".to_owned()),
+        ("writer", format!("select from {leaf}")),
+        ("writer", format!("update {leaf} set actor_id = null")),
+        ("writer", "update activity.ledger_entries set position = 1".to_owned()),
+        ("writer", "insert into activity.ledger_entries (position) values (1)".to_owned()),
+        ("writer", "insert into activity.api_keys select * from activity.api_keys".to_owned()),
+        ("privacy", "update activity.records set action = 'x'".to_owned()),
+        ("privacy", format!("update {leaf} set actor_id = null")),
+        ("retention", "update activity.records set actor_id = null".to_owned()),
+        ("retention", format!("drop table {leaf}")),
+    ] {
+        assert_eq!(refused(role, &sql).await, denied, "{role}: {sql}");
+    }
+    // Its own: the trigger has the last word, not the grants.
+    let code = refused("privacy", "update activity.records set actor_id = null").await;
+    assert_eq!(code.as_deref(), Some("AC002"));
+    assert_eq!(refused("privacy", "delete from activity.person_rollups").await, None);
+
+    let sql = "select count(*)::bigint from pg_class c, aclexplode(c.relacl) a \
+        join pg_roles r on r.oid = a.grantee where c.relispartition and c.relkind = 'r' \
+        and c.relnamespace = 'activity'::regnamespace and r.rolname like 'activity\\_%' \
+        and (r.rolname <> 'activity_writer' or a.privilege_type <> 'INSERT')";
+    let row = connection.fetch_one(raw_sql(sql)).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_with_the_writers_role_alone_appends() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    let login = format!("{}_writer", database.name());
+    database.execute(&format!("create role {login} login in role activity_writer")).await;
+    let (head, tail) =
+        database.url().split_once("//").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let host = tail.split_once('@').map_or(tail.as_str(), |(_, host)| host).to_owned();
+    let pool = PgPoolOptions::new().connect_lazy(&format!("{head}//{login}@{host}")).unwrap();
+    let writer = PostgresStore::from_pool(pool);
+    assert!(writer.connect().await.is_ok());
+    // Into a leaf that it has to have made first.
+    append(&writer, &stream(5, 1..=5)).await.unwrap();
+    assert!(writer.fold(9).await.unwrap().led);
+    drop(writer);
+    assert_eq!(store.storage().await.unwrap().rows, 5);
+    let admin = database.admin().to_owned();
+    drop((store, database));
+    crate::server::execute(&admin, &format!("drop role {login}")).await;
+}
