@@ -17,7 +17,7 @@ pub(super) async fn nothing(request: Request) -> Response {
     }
     let without = path.trim_end_matches('/');
     let detail = if without.len() < path.len() && !without.is_empty() {
-        "there is nothing at this address; without the slash at its end there may be"
+        "there is nothing at this address; `GET openapi.json` lists what there is"
     } else {
         "there is nothing at this address; `GET openapi.json` lists what there is"
     };

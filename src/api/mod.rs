@@ -1,6 +1,6 @@
 //! The log over HTTP: an axum router to mount anywhere.
 //!
-//! What enters: a [`Pipeline`] whose store can be read, and an [`Access`] that says who may do what. What
+//! What enters: a [`Pipeline`](crate::Pipeline) whose store can be read, and an [`Access`](access::Access) that says who may do what. What
 //! leaves: a [`Router`](axum::Router).
 //!
 //! ```

@@ -86,6 +86,7 @@ struct Count {
 
 /// What became of a use.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only the interface is watched"))]
 pub(super) enum Seen {
     /// It is recorded.
     Singly(Box<Record>),

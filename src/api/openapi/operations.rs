@@ -9,11 +9,7 @@ use super::{
     parameters::{self, header, path},
     schemas::{list, named, text},
 };
-use crate::{
-    api::{answer, endpoint::Endpoint},
-    encode::Format,
-    query::Extra,
-};
+use crate::{api::endpoint::Endpoint, encode::Format, query::Extra};
 
 /// What `/records` and the trails take.
 const LIST: [Extra; 6] =

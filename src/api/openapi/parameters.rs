@@ -44,7 +44,7 @@ fn schema(name: &str, example: &str) -> ObjectBuilder {
         "interval" => one_of(["auto", "minute", "hour", "day", "week"]),
         "format" => one_of(["csv", "json", "jsonl", "ocsf", "cloudevents"]),
         "bom" => boolean(),
-        _ => text().example(Some(example.into())),
+        _ => text().examples([example]),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> ObjectBuil
     text().enum_values(Some(words))
 }
 
-pub(super) fn list(items: impl Into<Described>) -> Described {
+pub(super) fn list(items: Described) -> Described {
     ArrayBuilder::new().items(items).into()
 }
 
@@ -128,10 +128,10 @@ fn new_record() -> Described {
             "`action` (or `method`, `status` and `route`), and `actor_id` unless `actor_type` is \
              `anonymous`; `entity_type` where there is an `entity_id`",
         ))
-        .example(Some(serde_json::json!({
+        .examples([serde_json::json!({
             "id": "ship-55", "action": "ship", "entity_type": "order", "entity_id": "55",
             "actor_id": "ana", "metadata": { "parcel": 3 },
-        })));
+        })]);
     for field in Record::FIELDS.iter().filter(|field| !refused.contains(&field.name())) {
         let schema = match (field.name(), field.kind()) {
             ("id" | "entity_id" | "actor_id", _) => ObjectBuilder::new()
@@ -264,7 +264,7 @@ fn problem() -> Described {
     );
     match described {
         RefOr::T(Schema::Object(mut object)) => {
-            object.example = Some(example);
+            object.examples = vec![example];
             RefOr::T(Schema::Object(object))
         }
         other => other,
