@@ -6,11 +6,11 @@
 //!
 //! # Quick start
 //!
-#![cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
+#![cfg_attr(all(feature = "api", feature = "sqlite"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "api", feature = "sqlite")), doc = "```ignore")]
 //! use std::{net::SocketAddr, time::Duration};
 //! use axum::{Router, routing::post};
-//! use tower_activity::{ActivityLayer, Pipeline, SqliteStore};
+//! use tower_activity::{ActivityLayer, Pipeline, SqliteStore, access};
 //!
 //! # async fn cancel_order() {}
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,6 +19,7 @@
 //!
 //! let app = Router::new()
 //!     .route("/orders/{id}/cancel", post(cancel_order))
+//!     .nest_service("/activity", activity.router(access::development())) // on this machine only
 //!     .layer(ActivityLayer::new(activity.recorder())); // last, outside authentication
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
@@ -32,6 +33,9 @@
 //! knows, with one line in a middleware or handler that takes an [`Activity`]: `activity.actor("ana")`.
 //! `cargo run --example quickstart` shows it all at work.
 //!
+//! The log is read over HTTP, as in `GET /activity/records?q=action:cancel`: lists, trails, numbers, exports, and
+//! the stream of what is committed. The router is closed until an [access part](crate::api::access) opens it.
+//!
 //! # What is where
 //!
 //! | room | what it is about |
@@ -42,8 +46,9 @@
 //! | [`record`] | the [`Record`] itself, field by field, its canonical bytes, and the sentence that it reads as |
 //! | [`pipeline`] | from a record to a stored one: [`Pipeline`], [`Recorder`], the tally, the feed |
 //! | [`store`] | where records live: in memory, in SQLite, in Postgres, or in a store of your own |
-//! | [`query`] | what may be asked of a store: [`Filter`], pages |
+//! | [`query`] | what may be asked: the language, its [`Filter`], cursors and pages, counts |
 //! | [`encode`] | records as CSV, JSON, JSON Lines, OCSF and CloudEvents |
+//! | [`api`](crate::api) | the log over HTTP: `Pipeline::router`, and who may do what with it |
 //! | [`ledger`] | the Merkle log over what was committed |
 //! | [`time`] | the clock, for those who bring their own |
 //!
@@ -107,7 +112,7 @@ pub use {
 };
 
 /// The code of the README, which must compile.
-#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+#[cfg(all(doctest, feature = "api", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 #[derive(Debug)]
 pub struct Readme;
