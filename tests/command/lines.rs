@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::io::AsyncReadExt as _;
 
-use crate::run::{Ended, Log, activity, ended, record};
+use crate::run::{Ended, Log, activity, ended, record, set_metadata};
 
 on_both!(
     a_query_prints_json_lines_in_a_pipe_and_lines_for_people,
@@ -45,7 +45,7 @@ async fn hostile_text_is_shown_and_never_acted_on(log: Log) {
         }
         record.action.set("login_failed");
         record.ip = Some("10.0.0.7".parse().unwrap());
-        record.metadata.set("{\"x\":\"\u{9b}\u{202e}\"}");
+        set_metadata(record, "{\"x\":\"\u{9b}\u{202e}\"}");
     })];
     log.append(&records).await;
     let day = ["report", "--day", "2026-11-20", "--format"];
@@ -84,7 +84,8 @@ async fn counts_are_those_of_the_records(log: Log) {
 }
 
 async fn a_closed_pipe_ends_it_without_a_word(log: Log) {
-    let records: Vec<_> = (1..=3_000).map(|seq| record(seq, "2026-11-20T12:00:00Z", |_| {})).collect();
+    let records: Vec<_> =
+        (1..=3_000).map(|seq| record(seq, "2026-11-20T12:00:00Z", |_| {})).collect();
     log.append(&records).await;
     for arguments in [&["query", "-n", "3000"][..], &["export"], &["export", "--format", "csv"]] {
         let mut child = log.command(arguments).spawn().unwrap();
@@ -99,9 +100,13 @@ async fn a_closed_pipe_ends_it_without_a_word(log: Log) {
 #[tokio::test]
 async fn scripts_and_pages_survive_a_closed_pipe_as_well() {
     let folder = tempfile::TempDir::new().unwrap();
-    for arguments in
-        [&["completions", "bash"][..], &["man"], &["man", "serve"], &["--help"], &["query", "--help"]]
-    {
+    for arguments in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["man", "serve"],
+        &["--help"],
+        &["query", "--help"],
+    ] {
         let whole = ended(&mut activity(folder.path(), arguments)).await.with(0);
         assert!(whole.stdout.contains("activity") && whole.stderr.is_empty(), "{arguments:?}");
         let mut command = activity(folder.path(), arguments);

@@ -55,7 +55,7 @@ async fn another_version_of_the_schema_is_told(log: Log) {
         }
         None => {
             let file = rusqlite::Connection::open(log.path("activity.db")).unwrap();
-            file.execute("INSERT INTO activity_migrations SELECT 9999, checksum, applied_at FROM activity_migrations LIMIT 1", ())
+            file.execute("INSERT INTO activity_migrations SELECT 9999, name, checksum, applied_at FROM activity_migrations LIMIT 1", ())
                 .unwrap();
             "newer build"
         }
@@ -63,7 +63,9 @@ async fn another_version_of_the_schema_is_told(log: Log) {
     let refused = log.run(&["query"]).await.with(3);
     assert!(refused.stderr.contains(newer), "{}", refused.stderr);
     match &log.database {
-        Some(database) => database.execute("delete from activity.migrations where version > 4").await,
+        Some(database) => {
+            database.execute("delete from activity.migrations where version > 4").await
+        }
         None => {
             let file = rusqlite::Connection::open(log.path("activity.db")).unwrap();
             file.execute("DELETE FROM activity_migrations WHERE version > 1", ()).unwrap();
@@ -140,8 +142,18 @@ async fn every_command_explains_itself() {
     let folder = tempfile::TempDir::new().unwrap();
     let help = ended(&mut activity(folder.path(), &["--help"])).await.with(0).stdout;
     for command in [
-        "migrate", "serve", "query", "tail", "stats", "report", "export", "doctor", "key", "rules",
-        "completions", "man",
+        "migrate",
+        "serve",
+        "query",
+        "tail",
+        "stats",
+        "report",
+        "export",
+        "doctor",
+        "key",
+        "rules",
+        "completions",
+        "man",
     ] {
         assert!(help.contains(command), "{command} is in the help");
         let own = ended(&mut activity(folder.path(), &[command, "--help"])).await.with(0).stdout;

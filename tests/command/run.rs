@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 use tower_activity::{
     PostgresStore, SqliteStore,
-    record::{ActorType, Category, Outcome, Record, RecordId, WriterId},
+    record::{ActorType, Category, Field, Outcome, Record, RecordId, Value, WriterId},
     store::{Append, Appender as _, Batch},
     time::Timestamp,
 };
@@ -83,7 +83,7 @@ impl Log {
         let records = [
             record(1, "2026-11-19T23:30:00Z", |record| {
                 record.action.set("create");
-                record.metadata.set(r#"{"amount":4900}"#);
+                set_metadata(record, r#"{"amount":4900}"#);
             }),
             record(2, "2026-11-20T12:00:00Z", |record| {
                 record.action.set("cancel");
@@ -129,6 +129,12 @@ pub(crate) fn record(seq: i64, at: &str, change: impl FnOnce(&mut Record)) -> Bo
     Box::new(record)
 }
 
+/// Sets the metadata, as JSON.
+pub(crate) fn set_metadata(record: &mut Record, json: &str) {
+    let field = Field::named("metadata").unwrap();
+    field.set(record, Value::Json(json)).unwrap();
+}
+
 /// A record that says that others are missing.
 pub(crate) fn gap(seq: i64, at: &str, count: u64) -> Box<Record> {
     record(seq, at, |record| {
@@ -137,7 +143,7 @@ pub(crate) fn gap(seq: i64, at: &str, count: u64) -> Box<Record> {
         record.action.set("gap");
         record.outcome = Outcome::Failure;
         record.outcome_reason.set("queue_full");
-        record.metadata.set(&format!(r#"{{"count":{count}}}"#));
+        set_metadata(record, &format!(r#"{{"count":{count}}}"#));
     })
 }
 

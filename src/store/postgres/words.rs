@@ -4,7 +4,8 @@
 use std::{error::Error as _, io};
 
 use sqlx::{
-    Error, error::DatabaseError as _, postgres::PgConnectOptions, postgres::PgDatabaseError,
+    Error,
+    postgres::{PgConnectOptions, PgDatabaseError},
 };
 
 use crate::store::StoreError;
