@@ -97,13 +97,25 @@ impl From<serde_json::Error> for Trouble {
     }
 }
 
+/// Leaves out what sqlx says of itself, and the line in the server's own source.
+fn plain(text: &str) -> String {
+    let mut text = text;
+    for prefix in ["error returned from database: ", "error communicating with database: "] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    match text.rsplit_once(" at line ") {
+        Some((text, line)) if line.parse::<u32>().is_ok() => text.to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
 /// Returns an error and what caused it, in one line.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     // Where the sentence has its way out already, causes only hide it.
     while let Some(error) = cause.filter(|_| !text.contains("; ")) {
-        let more = error.to_string();
+        let more = plain(&error.to_string());
         if !text.ends_with(&more) {
             text = format!("{text}: {more}");
         }

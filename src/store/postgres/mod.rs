@@ -43,6 +43,7 @@ mod read;
 mod register;
 mod rollup;
 mod store;
+mod words;
 
 pub use append::PostgresAppender;
 pub use facts::PostgresFacts;

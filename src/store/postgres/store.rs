@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::{
     error::{classify, timed_out},
-    migrations,
+    migrations, words,
 };
 use crate::store::{Maintain as _, StoreError, StoreErrorKind};
 
@@ -53,7 +53,7 @@ impl PostgresStore {
     /// When the URL is malformed, the database cannot be reached, or its schema is newer than this build.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let store = Self::at(url)?;
-        store.migrate().await?;
+        store.migrate().await.map_err(|error| words::opening(error, &store.options))?;
         Ok(store)
     }
 
@@ -72,7 +72,7 @@ impl PostgresStore {
             migrations::expect_current(&mut connection).await?;
             Ok(connection.close().await?)
         });
-        opening.await?;
+        opening.await.map_err(|error| words::opening(error, &store.options))?;
         Ok(store)
     }
 

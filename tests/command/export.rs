@@ -1,0 +1,69 @@
+//! An export is whole, or not there.
+
+use std::{fs, time::Duration};
+
+use crate::run::{Ended, Log, PATIENCE, record, set_metadata};
+
+on_both!(
+    an_export_has_every_record_in_each_format,
+    what_cannot_be_written_leaves_nothing,
+    an_interrupted_export_leaves_nothing,
+);
+
+async fn an_export_has_every_record_in_each_format(log: Log) {
+    let log = log.with_three().await;
+    for (format, begins) in
+        [("jsonl", "{"), ("json", "["), ("csv", "id,"), ("ocsf", "{"), ("cloudevents", "")]
+    {
+        let piped = log.run(&["export", "--format", format]).await.with(0);
+        assert!(piped.stdout.starts_with(begins), "{format}: {}", piped.stdout);
+        assert_eq!(piped.stderr, "activity: 3 records\n");
+        let file = format!("out.{format}");
+        let written = log.run(&["export", "--format", format, "--out", &file]).await.with(0);
+        assert_eq!(written.stdout, "");
+        assert_eq!(fs::read_to_string(log.path(&file)).unwrap(), piped.stdout);
+    }
+    let narrowed = log.run(&["export", "tenant_id:north"]).await.with(0).json();
+    assert_eq!(narrowed.len(), 1);
+    let excel = log.run(&["export", "--format", "csv", "--bom"]).await.with(0).stdout;
+    assert!(excel.starts_with('\u{feff}'));
+}
+
+async fn what_cannot_be_written_leaves_nothing(log: Log) {
+    let log = log.with_three().await;
+    let refused = log.run(&["export", "--out", "no/such/folder.csv"]).await.with(3);
+    assert!(refused.stderr.contains("could not write no/such/folder.csv"), "{}", refused.stderr);
+    fs::create_dir(log.path("folder")).unwrap();
+    let refused = log.run(&["export", "--out", "folder"]).await.with(3);
+    assert!(refused.stderr.contains("could not write folder"), "{}", refused.stderr);
+    assert!(!log.path("folder.partial").exists());
+}
+
+async fn an_interrupted_export_leaves_nothing(log: Log) {
+    // Held in its first page: by a trigger-free lock on Postgres, by its size on SQLite.
+    let many: Vec<_> = (1..=20_000)
+        .map(|seq| {
+            record(seq, "2026-11-20T12:00:00Z", |record| {
+                set_metadata(record, &format!("{{\"x\":\"{}\"}}", "a".repeat(400)));
+            })
+        })
+        .collect();
+    for batch in many.chunks(5_000) {
+        log.append(batch).await;
+    }
+    let child = log.command(&["export", "--out", "all.jsonl"]).spawn().unwrap();
+    let pid = child.id().unwrap().to_string();
+    let partial = log.path("all.jsonl.partial");
+    let waiting = async {
+        while !fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it begins");
+    assert!(
+        std::process::Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success()
+    );
+    let ended = Ended::of(child.wait_with_output().await.unwrap()).with(130);
+    assert_eq!(ended.stderr, "activity: interrupted: nothing was written\n");
+    assert!(!partial.exists() && !log.path("all.jsonl").exists());
+}

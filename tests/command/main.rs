@@ -1,0 +1,20 @@
+//! The command `activity` as it is built, run as an operator runs it: on SQLite, and on the Postgres server that
+//! `TEST_POSTGRES_URL` names.
+
+#[path = "../stores/server.rs"]
+#[allow(dead_code, reason = "the stores' own tests use the rest")]
+mod server;
+
+#[macro_use]
+mod run;
+
+mod doctor;
+mod export;
+mod keys;
+mod lines;
+mod refusals;
+mod report;
+mod rights;
+mod rules;
+mod serve;
+mod tail;
