@@ -30,6 +30,7 @@ mod ingest;
 mod list;
 mod live;
 mod origin;
+mod pages;
 mod parameters;
 mod problem;
 mod records;
