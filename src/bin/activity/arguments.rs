@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tower_activity::{access::Permission, encode::Format, query::TimeZone};
 
-use crate::{question::Question, trouble::Trouble};
+use crate::{listen::Listen, out, question::Question, trouble::Trouble};
 
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
@@ -36,12 +36,12 @@ pub(crate) struct Common {
 impl Common {
     /// Returns the URL of the store.
     pub(crate) fn store(&self) -> &str {
-        self.store.as_deref().unwrap_or("sqlite:activity.db")
+        self.store.as_deref().filter(|url| !url.is_empty()).unwrap_or("sqlite:activity.db")
     }
 
     /// Names the store, unless the command line or the environment did.
     pub(crate) fn store_or(&mut self, url: Option<String>) {
-        if self.store.is_none() {
+        if self.store.as_deref().is_none_or(str::is_empty) {
             self.store = url;
         }
     }
@@ -82,7 +82,10 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Prints the manual page
-    Man,
+    Man {
+        /// The page of one command
+        command: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +93,12 @@ pub(crate) struct Migrate {
     /// Indexes that cost something with every record: `text`, `metadata`
     #[arg(long, value_delimiter = ',', value_name = "INDEX")]
     pub(crate) index: Vec<String>,
+    /// Postgres: make the roles with the least that each needs (writer, reader, auditor, …)
+    #[arg(long)]
+    pub(crate) roles: bool,
+    /// Postgres: keep tenants apart by a row-level policy (not in this version)
+    #[arg(long)]
+    pub(crate) tenants: bool,
 }
 
 #[derive(Debug, Args)]
@@ -143,13 +152,13 @@ pub(crate) struct Report {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Span {
-    /// A day, as in 2026-11-20
+    /// A day, as in 2026-11-20; `today`, `yesterday`
     #[arg(long, value_name = "DATE")]
     pub(crate) day: Option<String>,
-    /// The ISO week that a day is in
-    #[arg(long, value_name = "DATE")]
+    /// An ISO week, as in 2026-W47, or by a day in it; `this`, `last`
+    #[arg(long, value_name = "WEEK")]
     pub(crate) week: Option<String>,
-    /// A month, as in 2026-11
+    /// A month, as in 2026-11; `this`, `last`
     #[arg(long, value_name = "MONTH")]
     pub(crate) month: Option<String>,
 }
@@ -189,18 +198,18 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Settings in TOML: listen, port, store, keys, rules, service, grace_seconds
+    /// Settings in TOML: listen, port, store, keys, rules, service, grace_seconds, drain_seconds
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The address to listen on; any but loopback takes an API key
+    /// The address to listen on, as in `[::]` or `0.0.0.0:8080`; any but loopback takes an API key
     ///
     /// [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<IpAddr>,
+    pub(crate) listen: Option<Listen>,
     /// The port; 0 takes a free one
     ///
-    /// [default: 3000]
-    #[arg(long, env = "PORT")]
+    /// [env: PORT] [default: 3000]
+    #[arg(long)]
     pub(crate) port: Option<u16>,
     /// The rules file, before the convention
     #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
@@ -270,13 +279,26 @@ pub(crate) enum RulesCommand {
 }
 
 /// Prints a shell's script.
-pub(crate) fn completions(shell: clap_complete::Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Arguments::command(), "activity", &mut io::stdout());
-    ExitCode::SUCCESS
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Trouble> {
+    // Not straight to the standard output: clap_complete panics when nobody reads it.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "activity", &mut script);
+    out::bytes(&script)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the manual page.
-pub(crate) fn man() -> Result<ExitCode, Trouble> {
-    clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
+/// Prints the manual page, or that of one command.
+pub(crate) fn man(command: Option<&str>) -> Result<ExitCode, Trouble> {
+    let mut whole = Arguments::command();
+    whole.build();
+    let page = match command {
+        None => whole,
+        Some(name) => whole.find_subcommand(name).cloned().ok_or_else(|| {
+            Trouble::usage(format!("there is no command {name:?}; `activity --help` lists them"))
+        })?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    out::bytes(&text)?;
     Ok(ExitCode::SUCCESS)
 }

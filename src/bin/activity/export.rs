@@ -8,7 +8,9 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 use tower_activity::{
+    Filter,
     encode::Encoder,
     query::{Count, PageRequest},
     store::{AnyStore, Read as _},
@@ -16,6 +18,7 @@ use tower_activity::{
 
 use crate::{
     arguments::{Common, Export},
+    out,
     store::Store,
     trouble::Trouble,
 };
@@ -24,57 +27,95 @@ use crate::{
 const PAGE: usize = 2_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode, Trouble> {
+    let filter = arguments.question.filter()?;
     let store = Store::existing(common).await?.reader();
     let Some(path) = &arguments.out else {
-        if io::stdout().is_terminal() && arguments.format.as_str() != "jsonl" {
-            eprintln!("activity: --out FILE writes to a file, with a bar that shows how far it is");
-        }
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let exported = export(&store, arguments, &mut out, &ProgressBar::hidden()).await?;
+        let exported = export(&store, &filter, arguments, &mut out, &ProgressBar::hidden()).await?;
         out.flush()?;
         said(exported);
         return Ok(ExitCode::SUCCESS);
     };
-    // Under another name until it is whole: half an export is not to be taken for one.
-    let partial = partial(path);
-    let file = fs::File::create(&partial)
-        .map_err(|error| Trouble::new(format!("could not write {}: {error}", partial.display())))?;
-    let bar = bar(&store, arguments).await?;
-    let mut out = io::BufWriter::with_capacity(256 * 1024, file);
-    let exported = export(&store, arguments, &mut out, &bar).await;
-    bar.finish_and_clear();
-    let exported = match exported {
-        Ok(exported) => exported,
-        Err(trouble) => {
-            // Of no use to anybody; that it cannot be removed changes nothing.
-            let _left = fs::remove_file(&partial);
-            return Err(trouble);
-        }
-    };
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&partial, path)?;
-    said(exported);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        exported = to_file(&store, &filter, arguments, path) => said(exported?),
+        _ = interrupt.recv() => return Ok(interrupted(130)),
+        _ = terminate.recv() => return Ok(interrupted(143)),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+fn interrupted(code: u8) -> ExitCode {
+    out::note("interrupted: nothing was written");
+    ExitCode::from(code)
 }
 
 fn said((records, unreadable): (u64, u64)) {
     if unreadable > 0 {
-        eprintln!("activity: {unreadable} rows cannot be read as records and were left out");
+        out::note(format!("{unreadable} rows cannot be read as records and were left out"));
     }
-    eprintln!("activity: {records} records");
+    out::note(format!("{records} records"));
 }
 
-async fn bar(store: &AnyStore, arguments: &Export) -> Result<ProgressBar, Trouble> {
+/// A file under another name until it is whole: half an export is not to be taken for one.
+struct Partial {
+    path: PathBuf,
+    whole: bool,
+}
+
+impl Partial {
+    fn create(path: &Path) -> Result<(Self, fs::File), Trouble> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".partial");
+        let path = PathBuf::from(name);
+        let file = fs::File::create(&path).map_err(|error| could_not_write(&path, &error))?;
+        Ok((Self { path, whole: false }, file))
+    }
+
+    fn finish(mut self, path: &Path) -> Result<(), Trouble> {
+        fs::rename(&self.path, path).map_err(|error| could_not_write(path, &error))?;
+        self.whole = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.whole {
+            // Of no use to anybody; that it cannot be removed changes nothing.
+            let _left = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn could_not_write(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::new(format!("could not write {}: {error}", path.display()))
+}
+
+async fn to_file(
+    store: &AnyStore,
+    filter: &Filter,
+    arguments: &Export,
+    path: &Path,
+) -> Result<(u64, u64), Trouble> {
+    let (partial, file) = Partial::create(path)?;
+    let bar = bar(store, filter).await?;
+    let mut out = io::BufWriter::with_capacity(256 * 1024, file);
+    let exported = export(store, filter, arguments, &mut out, &bar).await;
+    bar.finish_and_clear();
+    let exported = exported?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+    file.and_then(|file| file.sync_all()).map_err(|error| could_not_write(path, &error))?;
+    partial.finish(path)?;
+    Ok(exported)
+}
+
+async fn bar(store: &AnyStore, filter: &Filter) -> Result<ProgressBar, Trouble> {
     if !io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let total = store.count(&arguments.question.filter()?, Count::Estimate).await?;
+    let total = store.count(filter, Count::Estimate).await?;
     let style = "{wide_bar} {human_pos} of about {human_len} · {per_sec} · {eta}";
     let style = ProgressStyle::with_template(style)
         .map_err(|error| Trouble::new(format!("the bar cannot be drawn: {error}")))?;
@@ -84,11 +125,11 @@ async fn bar(store: &AnyStore, arguments: &Export) -> Result<ProgressBar, Troubl
 /// Writes the whole result as it stands now: what is committed meanwhile is left out.
 async fn export(
     store: &AnyStore,
+    filter: &Filter,
     arguments: &Export,
     out: &mut impl Write,
     bar: &ProgressBar,
 ) -> Result<(u64, u64), Trouble> {
-    let filter = arguments.question.filter()?;
     let snapshot = store.snapshot().await?;
     let mut encoder = Encoder::new(arguments.format).bom(arguments.bom);
     let mut buffer = Vec::new();
@@ -96,12 +137,14 @@ async fn export(
     let mut request = PageRequest::newest(PAGE);
     let (mut records, mut unreadable) = (0, 0);
     loop {
-        let page = store.records(&filter, &request).await?;
+        let page = store.records(filter, &request).await?;
         for record in page.records.iter().filter(|record| snapshot.holds(record)) {
             encoder.record(record, &mut buffer);
             records += 1;
         }
         unreadable += page.unreadable;
+        // An estimate may have been too low.
+        bar.set_length(bar.length().unwrap_or(0).max(records));
         bar.set_position(records);
         out.write_all(&buffer)?;
         buffer.clear();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use tower_activity::{
     access::Permission,
+    record::visible,
     store::{AnyStore, ApiKey, Register as _},
     time::{Clock as _, SystemClock},
 };
@@ -17,14 +18,39 @@ use crate::{
     trouble::Trouble,
 };
 
+/// As long as the name of a service may be.
+const MOST_CHARS: usize = 128;
+
 pub(crate) async fn run(common: &Common, arguments: &Key) -> Result<ExitCode, Trouble> {
-    let store = Store::open(common).await?.reader();
+    let store = match &arguments.command {
+        // The first key is made before the first start.
+        KeyCommand::New { name, tenant, .. } => {
+            named("NAME", Some(name))?;
+            named("--tenant", tenant.as_ref())?;
+            Store::open(common).await?.reader()
+        }
+        KeyCommand::List | KeyCommand::Revoke { .. } => Store::existing(common).await?.reader(),
+    };
     match &arguments.command {
         KeyCommand::New { name, permissions, tenant } => {
             new(common, &store, name, permissions, tenant.clone()).await
         }
         KeyCommand::List => list(common, &store).await,
-        KeyCommand::Revoke { id } => revoke(&store, id).await,
+        KeyCommand::Revoke { id } => revoke(common, &store, id).await,
+    }
+}
+
+/// Refuses a name that nobody could read later.
+fn named(what: &str, name: Option<&String>) -> Result<(), Trouble> {
+    match name.map(|name| (name.trim(), visible(name).to_string())) {
+        Some(("", _)) => Err(Trouble::usage(format!("{what} is empty"))),
+        Some((trimmed, shown)) if trimmed != shown => Err(Trouble::usage(format!(
+            "{what} is `{shown}`: leave out control characters, and spaces at its ends"
+        ))),
+        Some((trimmed, _)) if trimmed.chars().count() > MOST_CHARS => {
+            Err(Trouble::usage(format!("{what} is longer than {MOST_CHARS} characters")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -48,9 +74,12 @@ async fn new(
     store.add_api_key(&key).await?;
     if out::is_table(common) {
         out::line(&shown.to_string())?;
-        eprintln!("This is the only time that it is shown; the store keeps its hash.");
+        out::note("this is the only time that it is shown; the store keeps its hash");
     } else {
-        out::json(&json!({ "id": shown.id(), "key": shown.to_string() }))?;
+        out::json(&json!({
+            "id": key.id, "key": shown.to_string(), "name": key.name, "permissions": key.permissions,
+            "tenant": key.tenant, "created_at": key.created_at,
+        }))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,12 +109,19 @@ async fn list(common: &Common, store: &AnyStore) -> Result<ExitCode, Trouble> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revoke(store: &AnyStore, id: &str) -> Result<ExitCode, Trouble> {
+async fn revoke(common: &Common, store: &AnyStore, id: &str) -> Result<ExitCode, Trouble> {
+    // The whole key is what an operator has at hand when it has leaked.
+    let shown = Shown::parse(id);
+    let id = shown.as_ref().map_or(id, Shown::id);
     if store.revoke_api_key(id, SystemClock::default().now()).await? {
-        out::line(&format!("{id} is revoked"))?;
+        if out::is_table(common) {
+            out::line(&format!("{id} is revoked; running services refuse it within 2 s"))?;
+        } else {
+            out::json(&json!({ "id": id, "revoked": true }))?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     Err(Trouble::new(format!(
-        "no key {id:?} that is not revoked yet; `activity key list` shows them"
+        "no key {id:?} that is not revoked yet; `activity key list` shows the ids"
     )))
 }

@@ -6,8 +6,10 @@
 mod arguments;
 mod diagnostics;
 mod doctor;
+mod escaped;
 mod export;
 mod key;
+mod listen;
 mod migrate;
 mod out;
 mod query;
@@ -35,8 +37,8 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(trouble) if trouble.is_unheard() => ExitCode::SUCCESS,
         Err(trouble) => {
-            eprintln!("activity: {trouble}");
-            ExitCode::from(3)
+            out::note(trouble.to_string());
+            trouble.exit_code()
         }
     }
 }
@@ -53,7 +55,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),
-        Command::Completions { shell } => Ok(arguments::completions(shell)),
-        Command::Man => arguments::man(),
+        Command::Completions { shell } => arguments::completions(shell),
+        Command::Man { command } => arguments::man(command.as_deref()),
     }
 }

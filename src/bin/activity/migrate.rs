@@ -2,29 +2,85 @@
 
 use std::process::ExitCode;
 
-use tower_activity::store::{Index, Maintain as _};
+use serde_json::json;
+use tower_activity::store::{AnyStore, Index, Maintain as _};
 
 use crate::{
     arguments::{Common, Migrate},
     out,
-    store::Store,
+    store::{self, Store},
     trouble::Trouble,
 };
 
 pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode, Trouble> {
-    let wanted = arguments.index.iter().map(|name| index(name)).collect::<Result<Vec<_>, _>>()?;
-    let store = Store::open(common).await?.reader();
-    out::line("the schema is up to date")?;
-    for index in wanted {
+    let indexes = possible(common, arguments)?;
+    let opened = Store::open(common).await?;
+    if out::is_table(common) {
+        out::line("the schema is up to date")?;
+    }
+    let store = match opened {
+        Store::Sqlite(store) => AnyStore::new(store),
+        Store::Postgres(store) => {
+            if arguments.roles {
+                store.make_roles().await?;
+            }
+            AnyStore::new(store)
+        }
+    };
+    if arguments.roles && out::is_table(common) {
+        out::line(
+            "the roles are there; grant them to the logins that you make, as in: grant activity_writer to \
+             shop; grant activity_reader to support",
+        )?;
+    }
+    for index in indexes {
+        if out::is_table(common) {
+            out::note(format!("making the index {} over what is there …", index.as_str()));
+        }
         store.make_index(index).await?;
-        out::line(&format!("the index {} is there", index.as_str()))?;
+        if out::is_table(common) {
+            out::line(&format!("the index {} is there", index.as_str()))?;
+        }
+    }
+    if !out::is_table(common) {
+        let made: Vec<_> = store.indexes().await?.into_iter().map(Index::as_str).collect();
+        out::json(&json!({ "migrated": true, "roles": arguments.roles, "indexes": made }))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what cannot be had before anything is changed.
+fn possible(common: &Common, arguments: &Migrate) -> Result<Vec<Index>, Trouble> {
+    let postgres = store::is_postgres(common.store());
+    if arguments.tenants {
+        return Err(Trouble::usage(if postgres {
+            "--tenants, a row-level policy in Postgres, is not in this version: tenants are kept apart by the \
+             API (a key or an access part with a tenant), and not against whoever has a login of the database"
+        } else {
+            "--tenants is a row-level policy of Postgres, and the store is in SQLite: there the API keeps \
+             tenants apart (a key or an access part with a tenant), or a file for each tenant"
+        }));
+    }
+    if arguments.roles && !postgres {
+        return Err(Trouble::usage(
+            "--roles makes roles in Postgres, and the store is in SQLite: there the rights are those of the \
+             file (mode 0600 or 0640)",
+        ));
+    }
+    let indexes: Vec<_> =
+        arguments.index.iter().map(|name| index(name)).collect::<Result<_, _>>()?;
+    if !postgres && indexes.contains(&Index::Metadata) {
+        return Err(Trouble::usage(
+            "--index metadata is an index of Postgres, and the store is in SQLite: there questions about \
+             metadata read the records of the range, and `--index text` finds the words in them",
+        ));
+    }
+    Ok(indexes)
 }
 
 fn index(name: &str) -> Result<Index, Trouble> {
     Index::ALL.into_iter().find(|index| index.as_str() == name).ok_or_else(|| {
         let names = Index::ALL.map(Index::as_str).join(", ");
-        Trouble::new(format!("--index {name:?} is unknown; there are {names}"))
+        Trouble::usage(format!("--index {name:?} is unknown; there are {names}"))
     })
 }

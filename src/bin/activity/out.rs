@@ -8,6 +8,7 @@ use tower_activity::record::visible;
 
 use crate::{
     arguments::{Common, Output},
+    escaped::Escaped,
     trouble::Trouble,
 };
 
@@ -19,16 +20,37 @@ pub(crate) fn is_table(common: &Common) -> bool {
     }
 }
 
+/// Tells whether colours are wanted on `stream`: <https://no-color.org>.
+pub(crate) fn colours(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Returns one value as a line of JSON, with nothing in it that a terminal would act on.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<Vec<u8>, Trouble> {
+    let mut line = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, Escaped))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 /// Prints one value as a line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Trouble> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    Ok(out.write_all(b"\n")?)
+    Ok(io::stdout().lock().write_all(&json_line(value)?)?)
 }
 
 /// Prints a line.
 pub(crate) fn line(text: &str) -> Result<(), Trouble> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// Prints what is finished already.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Trouble> {
+    Ok(io::stdout().lock().write_all(bytes)?)
+}
+
+/// Says something beside the result, on standard error. That nobody hears it changes nothing.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let _unheard = writeln!(io::stderr().lock(), "activity: {}", text.as_ref());
 }
 
 /// Prints a table; control characters and bidi marks in it are shown, never acted on.

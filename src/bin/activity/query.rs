@@ -9,6 +9,7 @@ use tower_activity::{
 
 use crate::{
     arguments::{Common, Query},
+    out,
     records::Printer,
     store::Store,
     trouble::Trouble,
@@ -31,8 +32,8 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
         request.limit = left.min(PAGE);
         let page = store.records(&filter, &request).await?;
         if found == 0 && page.text == TextSearch::Scanned && printer.is_for_people() {
-            eprintln!(
-                "activity: words are looked for by reading; `activity migrate --index text` makes an index"
+            out::note(
+                "words are looked for by reading; `activity migrate --index text` makes an index",
             );
         }
         for record in &page.records {
@@ -50,12 +51,12 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
         }
     }
     if unreadable > 0 {
-        eprintln!("activity: {unreadable} rows cannot be read as records and were left out");
+        out::note(format!("{unreadable} rows cannot be read as records and were left out"));
     }
     if printer.is_for_people() {
         match (found, left) {
-            (0, _) => eprintln!("activity: nothing found"),
-            (_, 0) if more => eprintln!("activity: the first {found}; --limit asks for more"),
+            (0, _) => out::note("nothing found"),
+            (_, 0) if more => out::note(format!("the first {found}; --limit asks for more")),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ use clap::Args;
 use tower_activity::{
     Filter,
     query::{Extra, Params, TimeZone},
+    record::visible,
     time::{Clock as _, SystemClock},
 };
 
@@ -41,7 +42,10 @@ impl Question {
         let now = SystemClock::default().now();
         match Params::read(&pairs, &[Extra::Filters], now) {
             Ok(params) => Ok(params.filter),
-            Err(error) => Err(Trouble::new(format!("{error}\n  {query}"))),
+            Err(error) => Err(Trouble::usage(match query.trim() {
+                "" => error.to_string(),
+                _ => format!("{error}\n  {}", visible(&query)),
+            })),
         }
     }
 }

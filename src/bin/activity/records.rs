@@ -1,6 +1,6 @@
 //! How records are printed: a line each on a terminal, JSON Lines otherwise.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tower_activity::record::{Outcome, Record, visible};
@@ -18,7 +18,7 @@ impl Printer {
     pub(crate) fn new(common: &Common) -> Self {
         Self {
             lines: out::is_table(common),
-            colours: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            colours: out::colours(&io::stdout()),
             clock: TimeZone::system(),
         }
     }
@@ -32,10 +32,10 @@ impl Printer {
         let mut line = Vec::new();
         if self.lines {
             self.line(record, &mut line)?;
+            line.push(b'\n');
         } else {
-            serde_json::to_writer(&mut line, record)?;
+            line = out::json_line(record)?;
         }
-        line.push(b'\n');
         Ok(io::stdout().lock().write_all(&line)?)
     }
 

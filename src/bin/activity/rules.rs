@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
+use serde_json::json;
 use tower_activity::{rules::Rules, rules::RulesError};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 
 pub(crate) fn run(common: &Common, arguments: &arguments::Rules) -> Result<ExitCode, Trouble> {
     match &arguments.command {
-        RulesCommand::Check { file } => check(file),
+        RulesCommand::Check { file } => check(common, file),
         RulesCommand::Explain { method, route, status, rules } => {
             explain(common, method, route, *status, rules.as_deref())
         }
@@ -25,17 +26,22 @@ fn read(file: &Path) -> Result<Rules, RulesError> {
     Ok(rules)
 }
 
-fn check(file: &Path) -> Result<ExitCode, Trouble> {
-    match read(file) {
-        Ok(_) => {
+fn check(common: &Common, file: &Path) -> Result<ExitCode, Trouble> {
+    let error = read(file).err().map(|error| with_causes(&error));
+    if !out::is_table(common) {
+        out::json(&json!({ "file": file, "sound": error.is_none(), "error": error }))?;
+    }
+    match error {
+        None if out::is_table(common) => {
             out::line(&format!("{}: nothing is wrong", file.display()))?;
-            Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            eprintln!("{}", with_causes(&error));
-            Ok(ExitCode::FAILURE)
+        None => {}
+        Some(error) => {
+            out::note(error);
+            return Ok(ExitCode::FAILURE);
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn explain(
@@ -52,7 +58,7 @@ fn explain(
     let method: http::Method = method
         .to_ascii_uppercase()
         .parse()
-        .map_err(|_| Trouble::new(format!("{method:?} is no HTTP method")))?;
+        .map_err(|_| Trouble::usage(format!("{method:?} is no HTTP method")))?;
     let explanation = rules.explain(method.as_str(), route, status)?;
     if out::is_table(common) {
         out::line(&explanation.to_string())?;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tower_activity::{
     query::{Aggregate, Aggregated},
     record::Field,
-    store::{AnyStore, Maintain as _, Read as _},
+    store::{AnyStore, Maintain as _, Read as _, StoreErrorKind},
 };
 
 use crate::{
@@ -41,16 +41,31 @@ pub(crate) async fn run(common: &Common, arguments: &Stats) -> Result<ExitCode, 
         patience: PATIENCE,
     };
     let counted = store.aggregate(&filter, &ask).await?;
+    say_behind(counted.behind);
     if out::is_table(common) { tables(&counted) } else { print_json(&counted) }
 }
 
-/// Folds what is not folded yet.
+/// Folds what is not folded yet, where it may: whoever may only read counts what others have folded.
 pub(crate) async fn fold(store: &AnyStore) -> Result<(), Trouble> {
     loop {
-        let folded = store.fold(FOLD).await?;
-        if folded.behind() == 0 || !folded.led {
-            return Ok(());
+        match store.fold(FOLD).await {
+            Ok(folded) if folded.led && folded.behind() > 0 => {}
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_transient() && error.kind() != StoreErrorKind::StalePrimary => {
+                return Err(error.into());
+            }
+            Err(_read_only) => return Ok(()),
         }
+    }
+}
+
+/// Says what the numbers leave out.
+pub(crate) fn say_behind(behind: u64) {
+    if behind > 0 {
+        out::note(format!(
+            "{behind} commits are not counted yet: a service with the API counts them, and so does this \
+             command with a role that may write"
+        ));
     }
 }
 
@@ -65,7 +80,7 @@ fn tables(counted: &Aggregated) -> Result<ExitCode, Trouble> {
         out::table(&[name.trim_start_matches("by_"), "records"], rows)?;
     }
     if !counted.complete {
-        eprintln!("activity: the time was up; these are the newest of them");
+        out::note("the time was up; these are the newest of them");
     }
     Ok(ExitCode::SUCCESS)
 }

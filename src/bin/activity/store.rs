@@ -20,20 +20,30 @@ impl Store {
             return Ok(Self::Postgres(PostgresStore::open(url).await?));
         }
         match url.split_once("://") {
-            Some((scheme, _)) if scheme != "sqlite" => Err(Trouble::new(format!(
-                "--store begins with `{scheme}://`: name a store as in sqlite:activity.db or \
-                 postgres://user:password@localhost/log"
-            ))),
+            Some((scheme, _)) if scheme != "sqlite" => Err(unknown(scheme)),
             _ => Ok(Self::Sqlite(SqliteStore::open(url).await?)),
         }
     }
 
-    /// Opens a store that is there already: one that is merely misspelt is not made.
+    /// Opens a log that is there already, for reading: one that is merely misspelt is not made, and an older
+    /// one is left to `activity migrate`.
     pub(crate) async fn existing(common: &Common) -> Result<Self, Trouble> {
-        if let Some(file) = file(common).filter(|file| !file.exists()) {
-            return Err(Trouble::new(format!("there is no database {}", file.display())));
+        let url = common.store();
+        if is_postgres(url) {
+            return Ok(Self::Postgres(PostgresStore::open_existing(url).await?));
         }
-        Self::open(common).await
+        match url.split_once("://") {
+            Some((scheme, _)) if scheme != "sqlite" => return Err(unknown(scheme)),
+            _ => {}
+        }
+        if let Some(file) = file(common).filter(|file| !file.exists()) {
+            return Err(Trouble::new(format!(
+                "there is no log `{}`; --store or ACTIVITY_STORE says where it is, and `activity migrate` \
+                 makes a new one",
+                file.display()
+            )));
+        }
+        Ok(Self::Sqlite(SqliteStore::open_existing(url).await?))
     }
 
     /// Returns it as one that can be read.
@@ -43,6 +53,13 @@ impl Store {
             Self::Postgres(store) => AnyStore::new(store),
         }
     }
+}
+
+fn unknown(scheme: &str) -> Trouble {
+    Trouble::usage(format!(
+        "--store begins with `{scheme}://`: name a store as in sqlite:activity.db or \
+         postgres://user:password@localhost/log"
+    ))
 }
 
 /// Returns where the keys lie: where `--keys` says, or beside a SQLite file.
@@ -77,6 +94,6 @@ pub(crate) fn shown(url: &str) -> String {
     }
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(crate) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }

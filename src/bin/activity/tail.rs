@@ -9,9 +9,10 @@ use tower_activity::{
 
 use crate::{
     arguments::{Common, Tail},
+    out,
     records::Printer,
     store::Store,
-    trouble::Trouble,
+    trouble::{Trouble, with_causes},
 };
 
 /// How often the ledger is asked whether it grew.
@@ -43,50 +44,56 @@ pub(crate) async fn run(common: &Common, arguments: &Tail) -> Result<ExitCode, T
             _ = poll.tick() => {}
             stopped = tokio::signal::ctrl_c() => return Ok(stopped.map(|()| ExitCode::SUCCESS)?),
         }
-        match follow(&store, &filter, &printer, position).await? {
-            Ok(now) => {
+        match follow(&store, &filter, &printer, &mut position).await {
+            Ok(()) => {
                 if away {
-                    eprintln!("activity: the store answers again");
+                    out::note("the store answers again");
                 }
-                (position, away) = (now, false);
+                away = false;
             }
-            Err(error) if error.is_transient() => {
+            Err(Stopped::Store(error)) if error.is_transient() => {
                 if !away {
-                    eprintln!("activity: {error}; trying again");
+                    out::note(format!("{}; trying again", with_causes(&error)));
                 }
                 away = true;
             }
-            Err(error) => return Err(error.into()),
+            Err(Stopped::Store(error)) => return Err(error.into()),
+            Err(Stopped::Printing(trouble)) => return Err(trouble),
         }
     }
 }
 
-/// Prints what was committed after a position, and says where the ledger stands now.
+/// Why following the ledger stopped.
+enum Stopped {
+    Store(StoreError),
+    Printing(Trouble),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Prints what was committed after `position`, which moves on entry by entry: what was printed is not printed
+/// again when the store goes away in the middle.
 async fn follow(
     store: &AnyStore,
     filter: &Filter,
     printer: &Printer,
-    mut position: i64,
-) -> Result<Result<i64, StoreError>, Trouble> {
+    position: &mut i64,
+) -> Result<(), Stopped> {
     loop {
-        let entries = match store.entries(position, ENTRIES).await {
-            Ok(entries) => entries,
-            Err(error) => return Ok(Err(error)),
-        };
+        let entries = store.entries(*position, ENTRIES).await?;
         if entries.is_empty() {
-            return Ok(Ok(position));
+            return Ok(());
         }
         for entry in &entries {
-            let records = match store.entry_records(entry).await {
-                Ok(records) => records,
-                // What was printed is not printed again: the next try goes on here.
-                Err(_) if position > 0 && entry.position > position + 1 => return Ok(Ok(position)),
-                Err(error) => return Ok(Err(error)),
-            };
+            let records = store.entry_records(entry).await?;
             for record in records.iter().filter(|record| filter.matches(record)) {
-                printer.print(record)?;
+                printer.print(record).map_err(Stopped::Printing)?;
             }
-            position = entry.position;
+            *position = entry.position;
         }
     }
 }

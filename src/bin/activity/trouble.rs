@@ -1,6 +1,6 @@
 //! Why a command could not run, in a sentence with the way out.
 
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt, io, process::ExitCode};
 
 use tower_activity::{privacy::KeysError, rules::RulesError, store::StoreError};
 
@@ -8,21 +8,49 @@ use tower_activity::{privacy::KeysError, rules::RulesError, store::StoreError};
 #[derive(Debug)]
 pub(crate) struct Trouble {
     why: String,
-    unheard: bool,
+    sort: Sort,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// What was asked for makes no sense: as with a wrong flag.
+    Usage,
+    CouldNotRun,
+    /// Nobody reads what is printed any more, as `head` does after its lines.
+    Unheard,
 }
 
 impl Trouble {
     pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), unheard: false }
+        Self { why: why.into(), sort: Sort::CouldNotRun }
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(why: impl Into<String>) -> Self {
+        Self { why: why.into(), sort: Sort::Usage }
     }
 
     pub(crate) fn of(error: &dyn Error) -> Self {
         Self::new(with_causes(error))
     }
 
-    /// Tells whether it is only that nobody reads what is printed any more, as `head` does after its lines.
-    pub(crate) const fn is_unheard(&self) -> bool {
-        self.unheard
+    /// Tells whether it is only that nobody reads what is printed any more.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.sort == Sort::Unheard
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self.sort {
+            Sort::Unheard => ExitCode::SUCCESS,
+            Sort::Usage => ExitCode::from(2),
+            Sort::CouldNotRun => ExitCode::from(3),
+        }
+    }
+
+    fn printing(error: &dyn Error, kind: Option<io::ErrorKind>) -> Self {
+        let unheard = kind == Some(io::ErrorKind::BrokenPipe);
+        let sort = if unheard { Sort::Unheard } else { Sort::CouldNotRun };
+        Self { why: with_causes(error), sort }
     }
 }
 
@@ -42,19 +70,30 @@ macro_rules! troubles {
     )*};
 }
 
-troubles!(KeysError RulesError StoreError);
+troubles!(KeysError RulesError);
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        let why = with_causes(&error);
+        // Most say themselves what to do about it.
+        let way_out = if why.contains("; ") {
+            ""
+        } else {
+            "; --store or ACTIVITY_STORE says where the log is"
+        };
+        Self::new(why + way_out)
+    }
+}
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        let unheard = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { unheard, ..Self::of(&error) }
+        Self::printing(&error, Some(error.kind()))
     }
 }
 
 impl From<serde_json::Error> for Trouble {
     fn from(error: serde_json::Error) -> Self {
-        let unheard = error.io_error_kind() == Some(io::ErrorKind::BrokenPipe);
-        Self { unheard, ..Self::of(&error) }
+        Self::printing(&error, error.io_error_kind())
     }
 }
 
@@ -62,7 +101,8 @@ impl From<serde_json::Error> for Trouble {
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
-    while let Some(error) = cause {
+    // Where the sentence has its way out already, causes only hide it.
+    while let Some(error) = cause.filter(|_| !text.contains("; ")) {
         let more = error.to_string();
         if !text.ends_with(&more) {
             text = format!("{text}: {more}");

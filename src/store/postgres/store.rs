@@ -1,6 +1,6 @@
 //! The store: a pool for reading, and what it takes to open connections for writing.
 
-use std::{fmt, future::Future, str::FromStr as _, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
@@ -108,7 +108,15 @@ impl PostgresStore {
     /// Opens a connection of one's own, outside of the pool: what goes wrong is then known at once, where
     /// a pool tries again until its time is up and says only that.
     pub(super) async fn dial(&self) -> Result<PgConnection, sqlx::Error> {
-        PgConnection::connect_with(&self.options).await
+        let connecting = PgConnection::connect_with(&self.options);
+        // A host that answers nothing is found out before a call's own, perhaps longer, limit.
+        match tokio::time::timeout(self.deadline, connecting).await {
+            Ok(connected) => connected,
+            Err(_elapsed) => {
+                let why = format!("no answer within {:?}", self.deadline);
+                Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
+            }
+        }
     }
 
     pub(super) const fn limits(&self) -> Limits {

@@ -1,6 +1,6 @@
-//! What lies beside the log: rules, keys, the database file.
+//! What lies beside the log: rules and keys.
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, io, path::Path};
 
 use tower_activity::{Keys, rules::Rules};
 
@@ -53,29 +53,4 @@ pub(super) fn keys(common: &Common) -> Vec<Finding> {
             ),
         }],
     }
-}
-
-/// A SQLite file, and what stands around it.
-pub(super) fn database(common: &Common) -> Vec<Finding> {
-    let Some(path) = store::file(common) else { return Vec::new() };
-    let Ok(metadata) = fs::metadata(&path) else { return Vec::new() };
-    let mut findings = Vec::new();
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o007 != 0 {
-        findings.push(Finding::note(
-            "file",
-            format!("{} may be read by everybody (mode {mode:03o})", path.display()),
-            format!("chmod o-rwx {}", path.display()),
-        ));
-    } else {
-        findings.push(Finding::fine("file", format!("{} has mode {mode:03o}", path.display())));
-    }
-    if metadata.permissions().readonly() {
-        findings.push(Finding::wrong(
-            "file",
-            format!("{} cannot be written", path.display()),
-            "give it to the service's user",
-        ));
-    }
-    findings
 }

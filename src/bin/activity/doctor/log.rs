@@ -4,29 +4,40 @@ use std::time::Duration;
 
 use tower_activity::{
     Filter, Record,
-    query::PageRequest,
+    query::{Aggregate, PageRequest},
     store::{AnyStore, Index, Maintain as _, Read as _, Register as _, StoreError},
     time::{Clock as _, SystemClock, Timestamp},
 };
 
 use super::{Finding, words};
 
-/// More entries than this in a day are a writer that commits record by record.
-const FAR_BEHIND: i64 = 1_000;
+/// More entries than this are more than the API of a service that is well leaves behind.
+const FAR_BEHIND: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many of the newest records are read.
+const SAMPLE: usize = 1_000;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for looked in [
-        storage(store).await,
-        gaps(store).await,
-        rollups(store).await,
-        indexes(store).await,
-        clock(store).await,
-        api_keys(store).await,
+    for (what, looked) in [
+        ("records", storage(store).await),
+        ("rows", rows(store).await),
+        ("gaps", gaps(store).await),
+        ("rollups", rollups(store).await),
+        ("index", indexes(store).await),
+        ("clock", clock(store).await),
+        ("api keys", api_keys(store).await),
     ] {
-        findings.push(looked.unwrap_or_else(|error| {
-            Finding::wrong("log", words(&error), "see that the database's role may read the log")
+        findings.push(looked.unwrap_or_else(|error| match error.is_transient() {
+            true => {
+                Finding::wrong(what, words(&error), "look at the load and the log of the database")
+            }
+            false => Finding::note(
+                what,
+                words(&error),
+                "this role may not ask it; ask as the service's own, or as the owner",
+            ),
         }));
     }
     findings
@@ -34,7 +45,6 @@ pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
 
 async fn storage(store: &AnyStore) -> Result<Finding, StoreError> {
     let storage = store.storage().await?;
-    let mib = storage.bytes / 1024 / 1024;
     let Some(newest) = storage.newest else {
         return Ok(Finding::note(
             "records",
@@ -43,7 +53,21 @@ async fn storage(store: &AnyStore) -> Result<Finding, StoreError> {
              request that changes something; reads are not recorded unless a rule says so",
         ));
     };
-    Ok(Finding::fine("records", format!("{} in {mib} MiB, the newest of {newest}", storage.rows)))
+    let size = super::size(u64::try_from(storage.bytes).unwrap_or(0));
+    Ok(Finding::fine("records", format!("{} in {size}, the newest of {newest}", storage.rows)))
+}
+
+/// Rows that cannot be read as records were edited by somebody else.
+async fn rows(store: &AnyStore) -> Result<Finding, StoreError> {
+    let page = store.records(&Filter::new(), &PageRequest::newest(SAMPLE).within(PATIENCE)).await?;
+    if page.unreadable > 0 {
+        return Ok(Finding::wrong(
+            "rows",
+            format!("{} of the newest rows cannot be read as records", page.unreadable),
+            "somebody changed them by hand: keep a copy of the database, and look at who may write its tables",
+        ));
+    }
+    Ok(Finding::fine("rows", format!("the newest {} read as records", page.records.len())))
 }
 
 /// Gaps of the last day: each says that records are missing.
@@ -54,7 +78,7 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
         .any_of("category", ["system"])
         .and_then(|filter| filter.any_of("action", ["gap"]));
     let Ok(filter) = filter else { return Ok(Finding::fine("gaps", "none")) };
-    let page = store.records(&filter, &PageRequest::newest(1_000)).await?;
+    let page = store.records(&filter, &PageRequest::newest(SAMPLE)).await?;
     let Some(newest) = page.records.first() else {
         return Ok(Finding::fine("gaps", "none in the last day"));
     };
@@ -62,17 +86,21 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
     let reason = newest.outcome_reason.as_str();
     let mend = match reason {
         "queue_full" => {
-            "the writer cannot keep up: look at the database's load, raise `queue`, or take another \
-             delivery mode"
+            "the writer cannot keep up: look at the database's load, and raise the capacity of the queue"
         }
-        "deadline" => "the pipeline was shut down before everything was stored: give it more time",
+        "deadline" => {
+            "the pipeline was shut down before everything was stored: give `shutdown` (drain_seconds of \
+             `activity serve`) more time"
+        }
         _ => "the service's own diagnostics of that time say why",
     };
+    let more = if page.next.is_some() { "more than " } else { "" };
     Ok(Finding::wrong(
         "gaps",
         format!(
-            "{missing} records are missing in the last day, lastly at {}: {reason}",
-            newest.occurred_at
+            "{more}{missing} records are missing in the last day, lastly at {}: {}",
+            newest.occurred_at,
+            tower_activity::record::visible(reason)
         ),
         mend,
     ))
@@ -85,9 +113,8 @@ fn missing(gap: &Record) -> u64 {
 }
 
 async fn rollups(store: &AnyStore) -> Result<Finding, StoreError> {
-    // Asks how far they are by folding nothing.
-    let folded = store.fold(0).await?;
-    let behind = folded.behind();
+    let ask = Aggregate { dimensions: Vec::new(), top: 0, edges: Vec::new(), patience: PATIENCE };
+    let behind = store.aggregate(&Filter::new(), &ask).await?.behind;
     if behind > FAR_BEHIND {
         return Ok(Finding::note(
             "rollups",
@@ -118,7 +145,7 @@ async fn clock(store: &AnyStore) -> Result<Finding, StoreError> {
         Some(newest) => Finding::wrong(
             "clock",
             format!("the newest record is of {newest}, which is still to come"),
-            "set the clock of the machine that wrote it (NTP)",
+            "set the clock of the machine that wrote it, or of this one (NTP)",
         ),
         None => Finding::fine("clock", "no record is from the future"),
     })
@@ -127,7 +154,17 @@ async fn clock(store: &AnyStore) -> Result<Finding, StoreError> {
 async fn api_keys(store: &AnyStore) -> Result<Finding, StoreError> {
     let keys = store.api_keys().await?;
     let working = keys.iter().filter(|key| key.revoked_at.is_none()).count();
-    Ok(Finding::fine("api keys", format!("{working} for `activity serve`")))
+    Ok(match (keys.len(), working) {
+        (0, _) => {
+            Finding::fine("api keys", "none; `activity serve` needs one to listen beyond loopback")
+        }
+        (all, 0) => Finding::note(
+            "api keys",
+            format!("all {all} are revoked: nobody may call `activity serve`"),
+            "`activity key new NAME` makes another",
+        ),
+        (_, working) => Finding::fine("api keys", format!("{working} for `activity serve`")),
+    })
 }
 
 fn before(span: Duration) -> Timestamp {

@@ -2,6 +2,7 @@
 //!
 //! Exits with 0 when nothing is, with 1 when something is wrong.
 
+mod database;
 mod files;
 mod log;
 mod service;
@@ -9,6 +10,8 @@ mod service;
 use std::{fmt, process::ExitCode};
 
 use serde::Serialize;
+
+use tower_activity::record::visible;
 
 use crate::{
     arguments::{Common, Doctor},
@@ -65,17 +68,21 @@ impl Finding {
 pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode, Trouble> {
     let mut findings = files::rules(arguments.rules.as_deref());
     findings.extend(files::keys(common));
-    findings.extend(files::database(common));
+    findings.extend(database::file(common));
     match Store::existing(common).await {
         Ok(store) => {
             findings
                 .push(Finding::fine("store", format!("{} answers", store::shown(common.store()))));
+            findings.extend(match &store {
+                Store::Sqlite(store) => database::sqlite(store).await,
+                Store::Postgres(store) => database::postgres(store).await,
+            });
             findings.extend(log::look(&store.reader()).await);
         }
         Err(error) => findings.push(Finding::wrong(
             "store",
             error.to_string(),
-            "name the store with --store or ACTIVITY_STORE, and see that its server runs",
+            "name the store with --store or ACTIVITY_STORE, and see that it is there and may be read",
         )),
     }
     if let Some(url) = &arguments.url {
@@ -93,12 +100,21 @@ fn print(common: &Common, findings: &[Finding]) -> Result<(), Trouble> {
             continue;
         }
         let Finding { what, state, said, mend } = finding;
-        out::line(&format!("{state:6} {what:10} {said}"))?;
+        out::line(&format!("{state:6} {what:12} {}", visible(said)))?;
         if let Some(mend) = mend {
-            out::line(&format!("{:17} → {mend}", ""))?;
+            out::line(&format!("{:19} → {}", "", visible(mend)))?;
         }
     }
     Ok(())
+}
+
+/// Returns a number of bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
+        1_048_576..10_737_418_240 => format!("{} MiB", bytes / 1_048_576),
+        _ => format!("{} GiB", bytes / 1_073_741_824),
+    }
 }
 
 /// Returns an error as a finding's words.

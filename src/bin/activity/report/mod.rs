@@ -6,6 +6,8 @@ mod render;
 
 use std::process::ExitCode;
 
+use tower_activity::time::{Clock as _, SystemClock};
+
 use crate::{
     arguments::{Common, Report, ReportFormat},
     out, stats,
@@ -14,18 +16,21 @@ use crate::{
 };
 
 pub(crate) async fn run(common: &Common, arguments: &Report) -> Result<ExitCode, Trouble> {
-    let period = period::Period::of(arguments)?;
+    let period = period::Period::of(arguments, SystemClock::default().now())?;
     let store = Store::existing(common).await?.reader();
     stats::fold(&store).await?;
     let report = gather::gather(&store, &period, arguments.top).await?;
+    stats::say_behind(report.not_counted_yet);
     let format = arguments.format.unwrap_or(if out::is_table(common) {
         ReportFormat::Text
     } else {
         ReportFormat::Json
     });
     match format {
-        ReportFormat::Text => out::line(render::Text(&report).to_string().trim_end())?,
-        ReportFormat::Markdown => out::line(render::Markdown(&report).to_string().trim_end())?,
+        ReportFormat::Text => out::line(render::Text(&report, &period).to_string().trim_end())?,
+        ReportFormat::Markdown => {
+            out::line(render::Markdown(&report, &period).to_string().trim_end())?
+        }
         ReportFormat::Json => out::json(&report)?,
     }
     Ok(ExitCode::SUCCESS)

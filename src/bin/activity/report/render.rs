@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use super::gather::{Counted, Report};
+use super::{
+    gather::{Counted, Report},
+    period::Period,
+};
 
 /// A report for a terminal.
-pub(super) struct Text<'r>(pub(super) &'r Report);
+pub(super) struct Text<'r>(pub(super) &'r Report, pub(super) &'r Period);
 
 /// A report for a ticket or a page.
-pub(super) struct Markdown<'r>(pub(super) &'r Report);
+pub(super) struct Markdown<'r>(pub(super) &'r Report, pub(super) &'r Period);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,11 +29,18 @@ impl fmt::Display for Text<'_> {
         }
         writeln!(f, "\nSensitive operations: {}", report.sensitive.total)?;
         for line in &report.sensitive.newest {
-            writeln!(f, "  {}  {}  {}", line.at, line.sentence, line.ip.as_deref().unwrap_or(""))?;
+            let from = line.ip.as_deref().map(|ip| format!("  ({ip})")).unwrap_or_default();
+            writeln!(f, "  {}  {}{from}", self.1.clock(line.at), line.sentence)?;
         }
         writeln!(f, "\nGaps: {}", gaps(report))?;
         for gap in &report.gaps {
-            writeln!(f, "  {}  {} records missing: {}", gap.at, gap.count, gap.reason)?;
+            writeln!(
+                f,
+                "  {}  {} records missing: {}",
+                self.1.clock(gap.at),
+                gap.count,
+                gap.reason
+            )?;
         }
         f.write_str(cut(report))
     }
@@ -55,13 +65,19 @@ impl fmt::Display for Markdown<'_> {
             writeln!(f, "| when | what | from |\n| --- | --- | --- |")?;
             for line in &report.sensitive.newest {
                 let from = line.ip.as_deref().unwrap_or("");
-                writeln!(f, "| {} | {} | {from} |", line.at, cell(&line.sentence))?;
+                writeln!(f, "| {} | {} | {from} |", self.1.clock(line.at), cell(&line.sentence))?;
             }
             writeln!(f)?;
         }
         writeln!(f, "## Gaps: {}\n", gaps(report))?;
         for gap in &report.gaps {
-            writeln!(f, "- {}: {} records missing, {}", gap.at, gap.count, cell(&gap.reason))?;
+            writeln!(
+                f,
+                "- {}: {} records missing, {}",
+                self.1.clock(gap.at),
+                gap.count,
+                cell(&gap.reason)
+            )?;
         }
         f.write_str(cut(report))
     }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use http::{header::AUTHORIZATION, request::Parts};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use tower_activity::{
-    access::{Access, Denial, Grant, Permission},
+    access::{self, Access, Denial, Development, Grant, Permission},
     record::Actor,
     store::{AnyStore, ApiKey, Register as _, StoreError},
 };
@@ -18,6 +18,65 @@ use crate::secret::Shown;
 
 /// A key that was revoked works no longer than this.
 const FRESH: Duration = Duration::from_secs(2);
+/// How long reading the keys may hold up those who call.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// When the keys could not be read, nobody asks the store again for so long.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Who is let in: whoever brings a key; and, on loopback, everybody until the first key is made.
+pub(super) struct Door {
+    keys: ApiKeys,
+    /// On loopback.
+    open: Option<Development>,
+}
+
+impl Door {
+    pub(super) fn new(keys: ApiKeys, loopback: bool) -> Self {
+        Self { keys, open: loopback.then(access::development) }
+    }
+}
+
+impl Access for Door {
+    async fn grant(&self, parts: &Parts) -> Result<Grant, Denial> {
+        let keys = self.keys.read().await.map_err(|Unknown| Denial::Later {
+            seconds: FRESH.as_secs(),
+            detail: "the API keys cannot be read now; please try again".to_owned(),
+        })?;
+        match &self.open {
+            // A key that was revoked counts too: taking the last one away must not open the door.
+            Some(open) if keys.is_empty() => open.grant(parts).await,
+            _ => with_key(&keys, parts),
+        }
+    }
+}
+
+fn with_key(keys: &HashMap<String, ApiKey>, parts: &Parts) -> Result<Grant, Denial> {
+    let refused = |detail: &str| Denial::Unauthenticated {
+        challenge: Some("Bearer realm=\"activity\"".to_owned()),
+        detail: detail.to_owned(),
+    };
+    let shown = parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .and_then(|(_, token)| Shown::parse(token.trim()))
+        .ok_or_else(|| refused("send an API key, as in `Authorization: Bearer ak_…`"))?;
+    let key = keys
+        .get(shown.id())
+        // Hashes are compared, not secrets: how long that takes says nothing about the secret.
+        .filter(|key| key.hash == shown.hash() && key.revoked_at.is_none())
+        .ok_or_else(|| refused("this API key is unknown, or was revoked"))?;
+    let permissions =
+        key.permissions.iter().filter_map(|name| name.parse::<Permission>().ok()).collect();
+    let actor = Actor::api_key(&key.id).named(&key.name);
+    let grant = Grant::new(actor, permissions).service(&key.name);
+    Ok(match &key.tenant {
+        Some(tenant) => grant.tenant(tenant),
+        None => grant,
+    })
+}
 
 /// The API keys of the store, read anew every two seconds while somebody calls.
 pub(super) struct ApiKeys {
@@ -25,10 +84,16 @@ pub(super) struct ApiKeys {
     cache: Mutex<Option<Cache>>,
 }
 
+type ById = Arc<HashMap<String, ApiKey>>;
+
+/// The keys cannot be read.
+#[derive(Debug, Clone, Copy)]
+struct Unknown;
+
 #[derive(Clone)]
 struct Cache {
-    read: Instant,
-    by_id: Arc<HashMap<String, ApiKey>>,
+    until: Instant,
+    keys: Result<ById, Unknown>,
 }
 
 impl ApiKeys {
@@ -36,54 +101,58 @@ impl ApiKeys {
         Self { store, cache: Mutex::default() }
     }
 
-    /// Tells whether there is a key that is not revoked.
-    pub(super) async fn any(&self) -> Result<bool, StoreError> {
-        Ok(self.store.api_keys().await?.iter().any(|key| key.revoked_at.is_none()))
+    pub(super) async fn count(&self) -> Result<KeyCount, StoreError> {
+        let keys = self.store.api_keys().await?;
+        let working = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        Ok(KeyCount { all: keys.len(), working })
     }
 
-    async fn keys(&self) -> Result<Arc<HashMap<String, ApiKey>>, StoreError> {
+    async fn read(&self) -> Result<ById, Unknown> {
         // Held across the reading: of many callers one reads.
         let mut cache = self.cache.lock().await;
-        if let Some(cache) = cache.as_ref().filter(|cache| cache.read.elapsed() < FRESH) {
-            return Ok(Arc::clone(&cache.by_id));
+        let now = Instant::now();
+        if let Some(cache) = cache.as_ref().filter(|cache| now < cache.until) {
+            return cache.keys.clone();
         }
-        let keys = self.store.api_keys().await?;
-        let by_id = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        let fresh = cache.insert(Cache { read: Instant::now(), by_id: Arc::new(by_id) });
-        Ok(Arc::clone(&fresh.by_id))
+        let (keys, fresh) = match timeout(PATIENCE, self.store.api_keys()).await {
+            Ok(Ok(keys)) => {
+                let by_id = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
+                // Counted from before the reading: what was revoked in the middle of it is refused in time.
+                (Ok(Arc::new(by_id)), now + FRESH)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the API keys could not be read");
+                (Err(Unknown), Instant::now() + AFTER_FAILURE)
+            }
+            Err(_elapsed) => {
+                tracing::error!("the API keys could not be read within 5 s");
+                (Err(Unknown), Instant::now() + AFTER_FAILURE)
+            }
+        };
+        *cache = Some(Cache { until: fresh, keys: keys.clone() });
+        keys
     }
 }
 
-impl Access for ApiKeys {
-    async fn grant(&self, parts: &Parts) -> Result<Grant, Denial> {
-        let refused = |detail: &str| Denial::Unauthenticated {
-            challenge: Some("Bearer realm=\"activity\"".to_owned()),
-            detail: detail.to_owned(),
-        };
-        let shown = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .and_then(|(_, token)| Shown::parse(token.trim()))
-            .ok_or_else(|| refused("send an API key, as in `Authorization: Bearer ak_…`"))?;
-        let keys = self.keys().await.map_err(|error| {
-            tracing::error!(%error, "the API keys could not be read");
-            Denial::Forbidden { detail: "the API keys cannot be read; please try again".to_owned() }
-        })?;
-        let key = keys
-            .get(shown.id())
-            // Hashes are compared, not secrets: how long that takes says nothing about the secret.
-            .filter(|key| key.hash == shown.hash() && key.revoked_at.is_none())
-            .ok_or_else(|| refused("this API key is unknown, or was revoked"))?;
-        let permissions =
-            key.permissions.iter().filter_map(|name| name.parse::<Permission>().ok()).collect();
-        let actor = Actor::api_key(&key.id).named(&key.name);
-        let grant = Grant::new(actor, permissions).service(&key.name);
-        Ok(match &key.tenant {
-            Some(tenant) => grant.tenant(tenant),
-            None => grant,
-        })
+/// How many keys there are.
+pub(super) struct KeyCount {
+    all: usize,
+    pub(super) working: usize,
+}
+
+impl KeyCount {
+    /// Says who may come in.
+    pub(super) fn said(&self) -> String {
+        match (self.all, self.working) {
+            (0, _) => {
+                "open to everybody on this machine until the first API key is made".to_owned()
+            }
+            (_, 0) => {
+                "every API key is revoked, so nobody may call; `activity key new` makes another"
+                    .to_owned()
+            }
+            (_, 1) => "1 API key".to_owned(),
+            (_, working) => format!("{working} API keys"),
+        }
     }
 }

@@ -1,89 +1,119 @@
 //! `activity serve`: a collector and API of its own, for services in any language.
+//!
+//! Speaks HTTP; TLS is a proxy's. When the store cannot be reached at the start it ends with an error, so that
+//! whoever started it knows, and starts it again; when the store goes away later it waits.
 
 mod access;
 mod settings;
 mod stop;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc};
 
-use access::ApiKeys;
+use access::{ApiKeys, Door};
 use axum::Router;
 use settings::Settings;
 use stop::Stop;
 use tokio::net::TcpListener;
 use tower_activity::{
     Pipeline, Rules,
-    access::{self as parts, Access},
+    access::Access,
     store::{AnyStore, Append, Maintain, Read, Register},
 };
 
 use crate::{
     arguments::{Common, Serve},
-    diagnostics,
+    diagnostics, out,
     store::{self, Store},
     trouble::Trouble,
 };
 
 pub(crate) async fn run(common: &Common, arguments: &Serve) -> Result<ExitCode, Trouble> {
     let settings = Settings::read(common, arguments)?;
+    let rules = rules(&settings)?;
     diagnostics::to_stderr();
     match Store::open(&settings.common).await? {
-        Store::Sqlite(store) => serve(&settings, store).await,
-        Store::Postgres(store) => serve(&settings, store).await,
+        Store::Sqlite(store) => serve(&settings, rules, store).await,
+        Store::Postgres(store) => serve(&settings, rules, store).await,
     }
 }
 
-async fn serve<S>(settings: &Settings, store: S) -> Result<ExitCode, Trouble>
+/// Reads the rules before the store is made: a mistake in them leaves nothing behind.
+fn rules(settings: &Settings) -> Result<Rules, Trouble> {
+    let mut rules = Rules::rest();
+    if let Some(file) = &settings.rules {
+        rules = rules.with_file(file)?;
+        rules.check()?;
+    }
+    Ok(rules)
+}
+
+async fn serve<S>(settings: &Settings, rules: Rules, store: S) -> Result<ExitCode, Trouble>
 where
     S: Append + Read + Maintain + Register + Clone,
 {
+    let stop = Stop::on_signal()?;
     let keys = ApiKeys::of(AnyStore::new(store.clone()));
-    let closed = keys.any().await?;
-    if !closed && !settings.listen.ip().is_loopback() {
+    let count = keys.count().await?;
+    let loopback = settings.listen.ip().to_canonical().is_loopback();
+    if count.working == 0 && !loopback {
         return Err(Trouble::new(format!(
             "there is no API key, so the log would stand open on {}: make one with `activity key new NAME`, or \
              listen on 127.0.0.1",
             settings.listen
         )));
     }
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-        Trouble::new(format!("could not listen on {}: {error}", settings.listen))
-    })?;
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr()?;
 
-    let mut rules = Rules::rest();
-    if let Some(file) = &settings.rules {
-        rules = rules.with_file(file)?;
-    }
     let mut builder = Pipeline::builder(store).rules(rules).service(&settings.service);
     match store::keys(&settings.common)? {
         Some(keys) => builder = builder.keys(keys),
-        None => eprintln!(
-            "activity: there are no keys: sessions and attempted accounts are left out, and cursors end \
-             with this process; name a file with --keys"
+        None => out::note(
+            "there are no keys: sessions and attempted accounts are left out, and cursors end with this \
+             process; name a file with --keys or ACTIVITY_KEYS",
         ),
     }
-    let activity = builder.start().await.map_err(|error| Trouble::of(&error))?;
-    let address = listener.local_addr()?;
-    let app = if closed {
-        mount(&activity, keys)
-    } else {
-        eprintln!("activity: there is no API key yet: open for everybody on this machine");
-        mount(&activity, parts::development())
-    };
-    eprintln!("activity: records  http://{address}/records");
-    eprintln!("activity: store    {}", store::shown(settings.common.store()));
+    let activity = Arc::new(builder.start().await.map_err(|error| Trouble::of(&error))?);
+    let app = mount(&activity, Door::new(keys, loopback));
+    let from = store::shown(settings.common.store());
+    out::note(format!("serving http://{address} from {from}; {}", count.said()));
 
-    let stop = Stop::on_signal()?;
     let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
+    let (stopping, ending) = (stop.clone(), Arc::clone(&activity));
+    let signal = async move {
+        stopping.wait().await;
+        out::note("stopping: no new connections, and what was taken in is stored");
+        // A live session does not end by itself.
+        ending.hang_up();
+    };
     let served = tokio::select! {
-        served = server.with_graceful_shutdown(stop.clone().wait()) => served,
+        served = server.with_graceful_shutdown(signal) => served,
         // A client that keeps its connection does not hold up the end.
         () = stop.clone().wait_and(settings.grace) => Ok(()),
     };
-    let report = activity.shutdown(Duration::from_secs(10)).await;
-    eprintln!("activity: {report}");
+    let report = activity.shutdown(settings.drain).await;
+    out::note(format!("stopped: {report}"));
     served?;
-    Ok(ExitCode::SUCCESS)
+    // What was taken in and is not stored is lost: whoever started this should know.
+    let lost = report.dropped.total() + report.queued;
+    Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let port = address.port();
+        Trouble::new(match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "could not listen on {address}: the port is taken; end the program that has it, or name another \
+                 with --port or PORT (0 takes a free one)"
+            ),
+            io::ErrorKind::PermissionDenied => format!(
+                "could not listen on {address}: port {port} is not allowed; name one above 1023 with --port or \
+                 PORT"
+            ),
+            _ => format!("could not listen on {address}: {error}"),
+        })
+    })
 }
 
 /// At the root, as a service that is nothing else has it, and under `/activity`, as in an app.

@@ -1,8 +1,8 @@
 //! The settings of `activity serve`: the command line, else the environment, else the file, else a default.
 
 use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    env, fs,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,12 +11,15 @@ use serde::Deserialize;
 
 use crate::{
     arguments::{Common, Serve},
+    listen::Listen,
     trouble::Trouble,
 };
 
 const DEFAULT_PORT: u16 = 3000;
 /// How long connections may take to end when the service is asked to stop.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// How long storing what is queued may take afterwards.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 
 /// What the service was told.
 #[derive(Debug)]
@@ -26,45 +29,102 @@ pub(super) struct Settings {
     pub(super) rules: Option<PathBuf>,
     pub(super) service: String,
     pub(super) grace: Duration,
+    pub(super) drain: Duration,
 }
 
 /// The file. An unknown key is an error: nothing starts with half of its settings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    listen: Option<IpAddr>,
+    listen: Option<Listen>,
     port: Option<u16>,
     store: Option<String>,
     keys: Option<PathBuf>,
     rules: Option<PathBuf>,
     service: Option<String>,
     grace_seconds: Option<u64>,
+    drain_seconds: Option<u64>,
+    mode: Option<String>,
+    spool: Option<PathBuf>,
 }
 
 impl Settings {
     pub(super) fn read(common: &Common, arguments: &Serve) -> Result<Self, Trouble> {
         let file = arguments.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let mode = variable("ACTIVITY_MODE").or(file.mode);
+        best_effort(mode.as_deref(), variable("ACTIVITY_SPOOL").is_some() || file.spool.is_some())?;
         let mut common = common.clone();
         common.store_or(file.store);
         if common.keys.is_none() {
             common.keys = file.keys;
         }
-        let listen = arguments.listen.or(file.listen).unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let port = arguments.port.or(file.port).unwrap_or(DEFAULT_PORT);
         Ok(Self {
             common,
-            listen: SocketAddr::new(listen, port),
+            listen: listen(arguments, file.listen, file.port)?,
             rules: arguments.rules.clone().or(file.rules),
             service: file.service.unwrap_or_else(|| "activity".to_owned()),
             grace: file.grace_seconds.map_or(DEFAULT_GRACE, Duration::from_secs),
+            drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
         })
     }
 }
 
+fn listen(
+    arguments: &Serve,
+    file: Option<Listen>,
+    port: Option<u16>,
+) -> Result<SocketAddr, Trouble> {
+    let asked = arguments.listen.and_then(|listen| listen.port);
+    let said = match (arguments.port, asked) {
+        (Some(port), Some(asked)) if port != asked => {
+            return Err(Trouble::usage(format!("--listen names port {asked}, and --port {port}")));
+        }
+        (port, asked) => port.or(asked),
+    };
+    let set = match variable("PORT") {
+        // Of no account when the command line says it.
+        Some(_) if said.is_some() => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            Trouble::usage(format!(
+                "PORT is `{}`: set it to a number up to 65535 (0 takes a free port)",
+                text.escape_debug()
+            ))
+        })?),
+        None => None,
+    };
+    let ip = arguments.listen.or(file).map_or(Ipv4Addr::LOCALHOST.into(), |listen| listen.ip);
+    let in_file = port.or_else(|| file.and_then(|listen| listen.port));
+    Ok(SocketAddr::new(ip, said.or(set).or(in_file).unwrap_or(DEFAULT_PORT)))
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Refuses to promise what this version cannot keep.
+fn best_effort(mode: Option<&str>, spool: bool) -> Result<(), Trouble> {
+    match mode {
+        None | Some("best_effort") if !spool => Ok(()),
+        None | Some("best_effort") => Err(Trouble::usage(
+            "a spool is set (ACTIVITY_SPOOL), which asks for `durable`: this version has best_effort",
+        )),
+        Some(mode) => Err(Trouble::usage(format!(
+            "the mode is `{}` (ACTIVITY_MODE): this version has best_effort",
+            mode.escape_debug()
+        ))),
+    }
+}
+
 fn read(path: &Path) -> Result<File, Trouble> {
-    let wrong = |why: String| Trouble::new(format!("{}: {why}", path.display()));
+    let wrong = |why: String| Trouble::usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let mut file: File =
+        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+    if let (Some(port), Some(asked)) = (file.port, file.listen.and_then(|listen| listen.port))
+        && port != asked
+    {
+        return Err(wrong(format!("listen names port {asked}, and port is {port}")));
+    }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new("."));
     for path in [&mut file.keys, &mut file.rules].into_iter().flatten() {

@@ -4,6 +4,8 @@ use std::{io, time::Duration};
 
 use tokio::{signal::unix, sync::watch};
 
+use crate::out;
+
 /// Becomes ready with the first SIGINT or SIGTERM. A second one ends the process at once.
 #[derive(Clone)]
 pub(super) struct Stop(watch::Receiver<bool>);
@@ -22,7 +24,7 @@ impl Stop {
                 if wanted {
                     asked.send_replace(true);
                 } else {
-                    eprintln!("activity: stopped before everything was stored");
+                    out::note("stopped before everything was stored");
                     #[allow(clippy::exit, reason = "asked for twice")]
                     std::process::exit(130);
                 }
