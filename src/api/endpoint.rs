@@ -84,8 +84,31 @@ impl Endpoint {
     }
 
     fn named(method: &Method, path: &str) -> Self {
-        let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+        let method = match method.as_str() {
+            "HEAD" => "GET",
+            // Over HTTP/2 a WebSocket is asked for so (RFC 8441).
+            "CONNECT" if path == "/live" => "GET",
+            method => method,
+        };
         let mut found = ENDPOINTS.iter().filter(|endpoint| endpoint.path == path);
         found.find(|endpoint| endpoint.method == method).copied().unwrap_or(Self::UNKNOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_the_same_place_over_every_version_of_http() {
+        for method in [Method::GET, Method::HEAD, Method::CONNECT] {
+            assert_eq!(Endpoint::named(&method, "/live").name, "live", "{method}");
+        }
+        // Whatever is not in the table is guarded like what shows records.
+        for (method, path) in [(Method::CONNECT, "/records"), (Method::PUT, "/"), (Method::GET, "")]
+        {
+            let other = Endpoint::named(&method, path);
+            assert_eq!((other.name, other.guard), ("other", Guard::Viewed), "{method} {path}");
+        }
     }
 }

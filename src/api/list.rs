@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use serde::{Serialize, Serializer};
 
-use super::{parameters::Parameters, problem::Problem, state::Api, watch::Caller};
+use super::{pages, parameters::Parameters, problem::Problem, state::Api, watch::Caller};
 use crate::{
     query::{
         Binding, Cursor, Direction, Extra, Filter, LiveCursor, Page, PageRequest, Params, Place,
@@ -18,6 +18,10 @@ use crate::{
 
 /// How far back words are looked for when nobody says how far, and no index finds them.
 const TEXT_WINDOW: Duration = Duration::from_hours(7 * 24);
+
+/// A page that holds so much text ends before its limit, and `next` goes on: a thousand records may hold
+/// hundreds of megabytes.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The envelope of every list.
 #[derive(Debug, Serialize)]
@@ -97,11 +101,13 @@ pub(super) async fn answer(
             }
         }
         let page = match skip(store, &filter, &mut request, params.offset).await? {
-            Skipped::To => store.records(&filter, &request).await.map_err(|error| {
-                // The cursor is of an order that the store no longer answers in.
-                let outdated = cursor.is_some() && error.kind() == StoreErrorKind::Data;
-                if outdated { Problem::outdated_cursor() } else { error.into() }
-            })?,
+            Skipped::To => {
+                pages::bounded(store, &filter, &request, PAGE_BYTES).await.map_err(|error| {
+                    // The cursor is of an order that the store no longer answers in.
+                    let outdated = cursor.is_some() && error.kind() == StoreErrorKind::Data;
+                    if outdated { Problem::outdated_cursor() } else { error.into() }
+                })?
+            }
             Skipped::All => Page { complete: true, ..Page::default() },
             Skipped::OutOfTime => Page::default(),
         };
@@ -174,7 +180,8 @@ async fn skip(
     let begun = Instant::now();
     while left > 0 {
         let limit = left.min(Params::MAX_LIMIT);
-        let page = store.records(filter, &PageRequest { limit, ..*request }).await?;
+        let ask = PageRequest { limit, ..*request };
+        let page = pages::bounded(store, filter, &ask, PAGE_BYTES).await?;
         left -= page.records.len();
         match page.next {
             None => return Ok(Skipped::All),

@@ -31,6 +31,7 @@ mod list;
 mod live;
 mod openapi;
 mod origin;
+mod pages;
 mod parameters;
 mod problem;
 mod records;

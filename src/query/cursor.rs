@@ -2,7 +2,8 @@
 //!
 //! To whoever holds one it is a word without a meaning. To us it is a few bytes, authenticated under the
 //! installation's key, so that nobody makes one up, and bound to the filter and the scope that it was made
-//! for, so that nobody takes it elsewhere.
+//! for, so that nobody takes it elsewhere. And nobody else can read them: where the time was up, a place is
+//! that of a record that was looked at and is none of the reader's, and a live one counts the commits of all.
 //!
 //! ```
 //! use tower_activity::{
@@ -35,7 +36,9 @@
 //! # Format
 //!
 //! Base64url without padding over: version (1 byte), kind (1 byte), fields of fixed size, big-endian, the
-//! [binding](super::Binding) (16 bytes), and the first 16 bytes of HMAC-SHA-256 over all that.
+//! [binding](super::Binding) (16 bytes), and the first 16 bytes of HMAC-SHA-256 over all that, the tag. What
+//! stands between version and tag is covered (XOR) with HMAC-SHA-256 over the tag and the number of the block:
+//! a synthetic IV, so that the same cursor is the same word, and no two share a cover.
 
 use std::{error, fmt};
 
@@ -250,7 +253,9 @@ impl Out {
     fn seal(mut self, key: &[u8; 32], binding: Binding) -> String {
         self.bytes(binding.bytes());
         let mac = mac(key, &self.0).finalize().into_bytes();
-        self.bytes(&mac[..MAC_BYTES]);
+        let tag = &mac[..MAC_BYTES];
+        cover(key, tag, &mut self.0[1..]);
+        self.bytes(tag);
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 }
@@ -274,9 +279,9 @@ impl In {
             return Err(if version { CursorError::Version } else { CursorError::Forged });
         }
         let body = bytes.len().checked_sub(MAC_BYTES).ok_or(CursorError::Forged)?;
-        let (signed, tag) = bytes.split_at(body);
-        mac(key, signed).verify_truncated_left(tag).map_err(|_| CursorError::Forged)?;
-        bytes.truncate(body);
+        let tag = bytes.split_off(body);
+        cover(key, &tag, bytes.get_mut(1..).ok_or(CursorError::Forged)?);
+        mac(key, &bytes).verify_truncated_left(&tag).map_err(|_| CursorError::Forged)?;
         let mut fields = Self { bytes, at: 1 };
         Ok((fields.byte()?, fields))
     }
@@ -303,9 +308,21 @@ impl In {
 }
 
 fn mac(key: &[u8; 32], signed: &[u8]) -> Hmac<Sha256> {
+    keyed(key, &[b"tower-activity cursor\0", signed])
+}
+
+/// Covers what is open, and opens what is covered.
+fn cover(key: &[u8; 32], tag: &[u8], bytes: &mut [u8]) {
+    for (block, number) in bytes.chunks_mut(32).zip(0_u8..) {
+        let cover = keyed(key, &[b"tower-activity cursor cover\0", tag, &[number]]);
+        let cover = cover.finalize().into_bytes();
+        block.iter_mut().zip(cover).for_each(|(byte, cover)| *byte ^= cover);
+    }
+}
+
+fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(b"tower-activity cursor\0");
-    mac.update(signed);
+    parts.iter().for_each(|part| mac.update(part));
     mac
 }
 
@@ -400,6 +417,21 @@ mod tests {
     fn some() -> Cursor {
         let now = Timestamp::from_micros(1);
         Cursor { place: Place::Committed(5), order: Direction::Older, back: false, now }
+    }
+
+    #[test]
+    fn nobody_reads_in_a_cursor_where_it_stands() {
+        let bytes = |number| {
+            let cursor = Cursor { place: Place::Committed(number), ..some() };
+            BASE64_URL_SAFE_NO_PAD.decode(cursor.seal(&KEY, binding("a"))).unwrap()
+        };
+        let seen = bytes(0x1122_3344_5566_7788);
+        assert_eq!(seen, bytes(0x1122_3344_5566_7788), "the same cursor is the same word");
+        assert!(!seen.windows(3).any(|part| part == [0x33, 0x44, 0x55]));
+        // Nor how far two of them are apart.
+        let next = bytes(0x1122_3344_5566_7789);
+        let same = seen.iter().zip(&next).skip(1).filter(|(one, other)| one == other).count();
+        assert!(same < seen.len() / 4, "{same} of {}", seen.len());
     }
 
     #[test]

@@ -97,7 +97,8 @@ pub trait Register: Send + Sync + 'static {
     /// When the store cannot be asked.
     fn release(&self, keys: &[IngestKey]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets keys that were claimed before `before`, and says how many.
+    /// Forgets keys that were claimed before `before`, oldest first, and says how many: some ten thousand in
+    /// one call, so that nobody waits long behind it. When it says none, there are none left.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,8 +14,8 @@ use tower_activity::{
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
     record::RecordId,
     store::{
-        AnyStore, ApiKey, Append, Claim, Claimed, Folded, Index, IngestKey, Maintain,
-        MemoryAppender, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
+        AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Folded, Index, IngestKey,
+        Maintain, MemoryAppender, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
         StreamPosition,
     },
     time::Timestamp,
@@ -29,9 +29,29 @@ pub(crate) struct Endless {
     inner: MemoryStore,
     pages: Arc<AtomicUsize>,
     fails_after: Arc<AtomicUsize>,
+    down: Arc<AtomicBool>,
+    late: Arc<Mutex<Vec<Box<Record>>>>,
 }
 
 impl Endless {
+    /// Refuses every question from now on, at once.
+    pub(crate) fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+
+    /// Commits these records when the next page is asked for, just before it is read.
+    pub(crate) fn commit_before_the_next_page(&self, records: Vec<Box<Record>>) {
+        *self.late.lock().unwrap() = records;
+    }
+
+    fn up(&self) -> Result<&MemoryStore, StoreError> {
+        if self.down.load(Ordering::SeqCst) {
+            let source = std::io::Error::other("connection to 10.0.0.1:5432 refused");
+            return Err(StoreError::new(StoreErrorKind::Transient, "ask").with_source(source));
+        }
+        Ok(&self.inner)
+    }
+
     /// How many endless pages were asked for.
     pub(crate) fn pages(&self) -> usize {
         self.pages.load(Ordering::SeqCst)
@@ -60,6 +80,8 @@ impl Fixture for WithoutEnd {
             inner: MemoryStore::new(),
             pages: Arc::default(),
             fails_after: Arc::new(AtomicUsize::new(usize::MAX)),
+            down: Arc::default(),
+            late: Arc::default(),
         })
     }
 
@@ -82,9 +104,13 @@ impl Append for Endless {
 
 impl Read for Endless {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
+        let late = std::mem::take(&mut *self.late.lock().unwrap());
+        if !late.is_empty() {
+            self.inner.connect().await?.append(Batch::new(&late).expect("a stream")).await?;
+        }
         let sample = Self::sample();
         if *filter == Filter::new() || !filter.matches(&sample) {
-            return self.inner.records(filter, request).await;
+            return self.up()?.records(filter, request).await;
         }
         let page = self.pages.fetch_add(1, Ordering::SeqCst);
         if page >= self.fails_after.load(Ordering::SeqCst) {
@@ -104,87 +130,87 @@ impl Read for Endless {
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
-        self.inner.record(id).await
+        self.up()?.record(id).await
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
-        self.inner.count(filter, how).await
+        self.up()?.count(filter, how).await
     }
 
     async fn aggregate(&self, filter: &Filter, ask: &Aggregate) -> Result<Aggregated, StoreError> {
-        self.inner.aggregate(filter, ask).await
+        self.up()?.aggregate(filter, ask).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.inner.snapshot().await
+        self.up()?.snapshot().await
     }
 
     async fn head(&self) -> Result<i64, StoreError> {
-        self.inner.head().await
+        self.up()?.head().await
     }
 
     async fn entries(&self, position: i64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.inner.entries(position, limit).await
+        self.up()?.entries(position, limit).await
     }
 
     async fn entry_records(&self, entry: &Entry) -> Result<Vec<Record>, StoreError> {
-        self.inner.entry_records(entry).await
+        self.up()?.entry_records(entry).await
     }
 }
 
 impl Maintain for Endless {
     async fn migrate(&self) -> Result<(), StoreError> {
-        self.inner.migrate().await
+        self.up()?.migrate().await
     }
 
     async fn storage(&self) -> Result<Storage, StoreError> {
-        self.inner.storage().await
+        self.up()?.storage().await
     }
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
-        self.inner.streams().await
+        self.up()?.streams().await
     }
 
     async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {
-        self.inner.fold(entries).await
+        self.up()?.fold(entries).await
     }
 
     async fn make_index(&self, index: Index) -> Result<(), StoreError> {
-        self.inner.make_index(index).await
+        self.up()?.make_index(index).await
     }
 
     async fn indexes(&self) -> Result<Vec<Index>, StoreError> {
-        self.inner.indexes().await
+        self.up()?.indexes().await
     }
 }
 
 impl Register for Endless {
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
-        self.inner.claim(claims).await
+        self.up()?.claim(claims).await
     }
 
     async fn settle(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        self.inner.settle(keys).await
+        self.up()?.settle(keys).await
     }
 
     async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        self.inner.release(keys).await
+        self.up()?.release(keys).await
     }
 
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget(before).await
+        self.up()?.forget(before).await
     }
 
     async fn add_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        self.inner.add_api_key(key).await
+        self.up()?.add_api_key(key).await
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.inner.api_keys().await
+        self.up()?.api_keys().await
     }
 
     async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
-        self.inner.revoke_api_key(id, at).await
+        self.up()?.revoke_api_key(id, at).await
     }
 }
 

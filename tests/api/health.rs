@@ -38,7 +38,7 @@ async fn a_probe_learns_one_word_and_an_administrator_the_rest<F: Fixture>() {
     assert!(writer["id"].as_str().unwrap().parse::<i64>().unwrap() > 0);
     assert!(health["storage"]["rows"].as_i64().unwrap() >= 2);
     assert!(health["storage"]["newest"].is_string());
-    // How far the background has come by now is its own affair.
+    // The fold goes on in the background, and has a few entries to do at the most.
     assert!(health["rollups"]["behind"].as_i64().is_some_and(|behind| behind <= 3), "{health}");
     assert_eq!(health["last_verify"], Value::Null);
     // Asking how the log is doing shows nothing of it, and is no view.

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tower_activity::record::{Field, Value};
+use hyper::Method;
+use tower_activity::{
+    query::{FIELDS, PARAMETERS, Values, folds_case},
+    record::{Field, Value},
+};
 
 use crate::{
     list::{numbers, ours},
@@ -12,6 +16,7 @@ use crate::{
 
 on_every_store! {
     injection_means_what_it_says,
+    every_parameter_takes_hostile_text_as_text,
     questions_made_to_be_slow_are_answered_in_time,
 }
 
@@ -86,6 +91,9 @@ fn strings() -> Vec<String> {
     strings
 }
 
+/// Of the strings, a test in CI sends every so manieth; another each time would be another test.
+const STEP: usize = if cfg!(debug_assertions) { 5 } else { 1 };
+
 /// A literal of the query language.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
@@ -101,7 +109,7 @@ async fn injection_means_what_it_says<F: Fixture>() {
         record.seal(sample::salts(record.seq));
     }
     service.append(&records).await;
-    for (record, text) in records.iter().zip(&strings) {
+    for (record, text) in records.iter().zip(&strings).step_by(STEP) {
         let literal = spelt(&quoted(text));
         let in_q = spelt(&format!("entity_id:{}", quoted(text)));
         let own = [
@@ -116,7 +124,7 @@ async fn injection_means_what_it_says<F: Fixture>() {
         }
     }
     // As they are, they may be read as something of the language, but never by a database.
-    for sent in strings.iter().step_by(7) {
+    for sent in strings.iter().step_by(7 * STEP) {
         let text = spelt(sent);
         for name in ["q", "search", "entity_id", "ip", "status", "from", "tz", "event"] {
             let answer = service.get(&format!("/activity/records?limit=1&{name}={text}")).await;
@@ -153,6 +161,88 @@ async fn injection_means_what_it_says<F: Fixture>() {
     }
     let all = service.get("/activity/records?service=ours&count=exact").await.json();
     assert_eq!(all["total"]["value"], strings.len(), "nothing was dropped");
+    service.stop().await;
+}
+
+/// Every name that filters, sorts or pages, with hostile text for its value: found as what it says where the
+/// field is text, refused otherwise, and nowhere a word of a database or a character that a terminal obeys.
+async fn every_parameter_takes_hostile_text_as_text<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    let strings = strings();
+    let texts: Vec<_> = FIELDS
+        .iter()
+        .filter(|asked| asked.is_parameter() && asked.values() == Values::Text)
+        .filter_map(|asked| asked.field().map(|field| (asked.name(), field)))
+        // The first finds more than its own; the last is how the test knows its records.
+        .filter(|(name, _)| !["action", "service"].contains(name))
+        .collect();
+    assert!(texts.len() >= 10, "{texts:?}");
+    let mut records = ours(5, 1..=strings.len() as i64);
+    for (record, text) in records.iter_mut().zip(&strings) {
+        for (_, field) in &texts {
+            field.set(record, Value::Text(text)).expect("text");
+        }
+        record.seal(sample::salts(record.seq));
+    }
+    service.append(&records).await;
+    // Each string meets another name in each round.
+    let rounds = if cfg!(debug_assertions) { 1 } else { texts.len() };
+    for round in 0..rounds {
+        for (n, (record, text)) in records.iter().zip(&strings).enumerate().step_by(STEP) {
+            let (name, field) = texts[(n / STEP + round) % texts.len()];
+            let path = format!(
+                "/activity/records?service=ours&limit=1000&{name}={}",
+                spelt(&quoted(text))
+            );
+            let list = service.get(&path).await.json();
+            let found: Vec<_> = numbers(&list).into_iter().map(|(_, seq)| seq).collect();
+            let alike: Vec<_> = records
+                .iter()
+                .zip(&strings)
+                .filter(|(_, other)| match folds_case(field) {
+                    true => other.eq_ignore_ascii_case(text),
+                    false => *other == text,
+                })
+                .map(|(record, _)| record.seq)
+                .rev()
+                .collect();
+            assert!(found.contains(&record.seq) && found == alike, "{name}: {text:?}: {found:?}");
+        }
+    }
+    let names: Vec<_> = FIELDS
+        .iter()
+        .filter(|asked| asked.is_parameter())
+        .map(|asked| asked.name())
+        .chain(PARAMETERS.iter().map(|parameter| parameter.name()))
+        .collect();
+    let paths = ["records", "stats", "facets", "export", "live/sse", "entities/order/1", "tickets"];
+    for (n, text) in strings.iter().enumerate().step_by(STEP) {
+        for round in 0..2 * rounds {
+            let name = names[(n / STEP * 7 + round) % names.len()];
+            let path = paths[(n / STEP + round) % paths.len()];
+            let method = if path == "tickets" { Method::POST } else { Method::HEAD };
+            let method = if path == "live/sse" || path == "tickets" { method } else { Method::GET };
+            let at = format!("/activity/{path}?{name}={}", spelt(text));
+            let answer = service.send(method, &at, &[("x-test-caller", "admin")], "").await;
+            let said = answer.text();
+            assert!(matches!(answer.status.as_u16(), 200 | 400 | 414), "{at}: {said}");
+            if answer.status == 400 && !said.is_empty() {
+                let detail = answer.problem(400)["detail"].as_str().unwrap().to_owned();
+                let obeyed = |c: char| c.is_control() || "\u{202e}\u{200b}".contains(c);
+                assert!(!detail.contains(obeyed), "{at}: {detail:?}");
+                assert!(detail.len() < 2_000, "{at}: {detail}");
+                for word in ["sqlite", "postgres", "syntax error at"] {
+                    assert!(
+                        !detail.to_lowercase().contains(word) || text.contains(word),
+                        "{detail}"
+                    );
+                }
+            }
+        }
+    }
+    let all = service.get("/activity/records?service=ours&count=exact").await.json();
+    assert_eq!(all["total"]["value"], strings.len(), "nothing was dropped");
+    service.pipeline.hang_up();
     service.stop().await;
 }
 

@@ -131,7 +131,7 @@ async fn each_record_comes_once_while_others_write<F: Fixture>() {
         .collect();
     for order in ["desc", "asc"] {
         for back in [false, true] {
-            let mut seen = Vec::new();
+            let (mut seen, mut last) = (Vec::new(), None);
             let mut path = format!("/activity/records?{OURS}&order={order}&limit=17");
             if back {
                 // To the far end first: the other order's first page leads there.
@@ -141,8 +141,39 @@ async fn each_record_comes_once_while_others_write<F: Fixture>() {
             for _ in 0..2_000 {
                 let page = service.get(&path).await.json();
                 seen.extend(page["records"].as_array().unwrap().clone());
-                let Some(next) = page["next"].as_str() else { break };
+                let next = page["next"].as_str().map(str::to_owned);
+                last = Some(page);
+                let Some(next) = next else { break };
                 path = format!("/activity/records?{OURS}&limit=17&cursor={next}");
+            }
+            if !back {
+                // And the whole way back by `prev`, from the far end.
+                let there = seen.len();
+                let mut returned = Vec::new();
+                let mut prev =
+                    last.as_ref().and_then(|page| page["prev"].as_str()).map(str::to_owned);
+                while let Some(cursor) = prev {
+                    let path = format!("/activity/records?{OURS}&limit=17&cursor={cursor}");
+                    let page = service.get(&path).await.json();
+                    let mut rows = page["records"].as_array().unwrap().clone();
+                    rows.reverse();
+                    returned.extend(rows);
+                    prev = page["prev"].as_str().map(str::to_owned);
+                    assert!(returned.len() < 20_000, "it never ends");
+                }
+                let first: Vec<_> = returned
+                    .iter()
+                    .filter(|record| record["writer_id"] == WriterId::new(1).to_string())
+                    .map(|record| record["seq"].as_i64().unwrap())
+                    .collect();
+                let ascending = first.windows(2).all(|two| two[0] < two[1]);
+                let descending = first.windows(2).all(|two| two[0] > two[1]);
+                assert!(if order == "desc" { ascending } else { descending }, "{order}: {first:?}");
+                let on_the_last_page = last.as_ref().map_or(0, |page| {
+                    let rows = page["records"].as_array().unwrap().iter();
+                    rows.filter(|r| r["writer_id"] == WriterId::new(1).to_string()).count()
+                });
+                assert_eq!(first.len() + on_the_last_page, 300, "{order}, back from {there}");
             }
             let place = |record: &Value| {
                 (record["occurred_at"].as_str().unwrap().to_owned(), record["id"].to_string())

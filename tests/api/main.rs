@@ -6,15 +6,18 @@
 mod support;
 
 mod access;
+mod away;
 mod endless;
 mod errors;
 mod export;
+mod foreign;
 mod health;
 mod hostile;
 mod ingest;
 mod list;
 mod live;
 mod mount;
+mod order;
 mod parameters;
 mod records;
 mod scope;

@@ -45,6 +45,13 @@ impl Fixture for InMemory {
 
 pub(crate) struct InFile(TempDir);
 
+impl InFile {
+    /// Opens the file as an editor does.
+    pub(crate) fn by_hand(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.0.path().join("activity.db")).unwrap()
+    }
+}
+
 impl Fixture for InFile {
     type Store = SqliteStore;
 

@@ -1,11 +1,13 @@
 //! Reading, page after page, and encoding.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
-    super::watch::Session,
+    super::{pages::next_rows, watch::Session},
     RECORDS, UNREADABLE,
     ask::Ask,
     body::{ExportBody, Piece},
@@ -18,6 +20,9 @@ use crate::{
 
 /// How many bytes are handed over at once.
 const PIECE: usize = 64 * 1024;
+
+/// A client that takes nothing for so long is gone, whatever its connection says.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// How many rows the first page has: few, so that the client sees something at once.
 const FIRST_ROWS: usize = 100;
@@ -87,8 +92,8 @@ impl Producer {
         };
         // Recorded before the client sees the end: whoever has the whole file is in the log.
         drop(self.session);
-        // Nobody is left to be told.
-        let _left = sender.send(piece).await;
+        // Otherwise nobody is left to be told.
+        let _told = timeout(PATIENCE, sender.send(piece)).await;
     }
 
     async fn pages(&mut self, sender: &mpsc::Sender<Piece>) -> Result<(), Stopped> {
@@ -98,7 +103,7 @@ impl Producer {
         let mut reading = Some(self.source.read(None, rows));
         while let Some(page) = reading {
             let page = page.wait(sender).await?;
-            rows = next_rows(&page, rows);
+            rows = next_rows(&page.records, rows, PAGE_BYTES).min(MAX_ROWS);
             // The next page is read while this one is encoded and on its way.
             reading = page.next.map(|next| self.source.read(Some(next), rows));
             self.unreadable += page.unreadable;
@@ -120,16 +125,9 @@ impl Producer {
 async fn send(sender: &mpsc::Sender<Piece>, out: &mut Vec<u8>) -> Result<(), Stopped> {
     let next = Vec::with_capacity(out.capacity().min(2 * PIECE));
     let piece = Piece::Data(Bytes::from(std::mem::replace(out, next)));
-    sender.send(piece).await.map_err(|_| Stopped::Left)
-}
-
-/// Returns how many rows the next page should have, by the size of this one.
-fn next_rows(page: &Page, rows: usize) -> usize {
-    let bytes: usize = page.records.iter().map(crate::record::Record::text_bytes).sum();
-    match bytes.checked_div(page.records.len()) {
-        // Never more than four times as many: the records may grow again.
-        Some(each) => (PAGE_BYTES / each.max(1)).clamp(1, MAX_ROWS).min(4 * rows),
-        None => rows,
+    match timeout(PATIENCE, sender.send(piece)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Stopped::Left),
     }
 }
 

@@ -52,6 +52,9 @@ use crate::{
 pub(super) const KEYS_ARE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Keys that are too old are looked for so often.
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
+/// A sweep has so many steps at the most, so far apart: a minute's worth, and the next one goes on.
+const STEPS: usize = 600;
+const STEP: Duration = Duration::from_millis(100);
 /// So many requests are read and taken in at once: each may hold a whole body in memory.
 const AT_ONCE: usize = 16;
 /// Whoever finds as many before him waits so long for his turn.
@@ -149,13 +152,19 @@ fn sweep(api: &Api) {
     let api = api.clone();
     tokio::spawn(async move {
         let Ok(store) = api.store() else { return };
-        match store.forget(now.saturating_sub(KEYS_ARE_KEPT)).await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::debug!(forgotten, "forgot old keys of records handed in"),
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "could not forget old keys of records handed in"
-            ),
+        let before = now.saturating_sub(KEYS_ARE_KEPT);
+        // In steps, with time for others in between, and never longer than until the next sweep.
+        for _ in 0..STEPS {
+            match store.forget(before).await {
+                Ok(0) => return,
+                Ok(forgotten) => tracing::debug!(forgotten, "forgot old keys of records handed in"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "could not forget old keys of records handed in");
+                    return;
+                }
+            }
+            tokio::time::sleep(STEP).await;
         }
     });
 }

@@ -1,6 +1,7 @@
 //! What a key of an item means.
 
 use crate::{
+    query::{FIELDS, Values},
     record::{Field, Record},
     suggest::did_you_mean,
 };
@@ -24,21 +25,6 @@ pub(super) enum Name {
     Ours,
 }
 
-/// Other spellings, as in filters.
-const ALSO: &[(&str, &str)] = &[
-    ("action_type", "action"),
-    ("event_type", "action"),
-    ("verb", "action"),
-    ("user_id", "actor_id"),
-    ("user_name", "actor_name"),
-    ("object_type", "entity_type"),
-    ("object_id", "entity_id"),
-    ("workspace_id", "tenant_id"),
-    ("ip_address", "ip"),
-    ("timestamp", "occurred_at"),
-    ("details", "details"),
-];
-
 /// Fields that the log fills in: numbers, seals and what it says of its own work.
 const OURS: &[&str] = &[
     "recorded_at",
@@ -60,22 +46,41 @@ const OURS: &[&str] = &[
     "content_commitment",
 ];
 
-/// Returns what a key means.
+/// Returns what a key means: a field by its own name, or by one that filters know it by.
 pub(super) fn meaning(key: &str) -> Result<Name, Refusal> {
-    let name = ALSO.iter().find(|(also, _)| *also == key).map_or(key, |(_, name)| *name);
-    Ok(match name {
+    Ok(match key {
         "id" => Name::Id,
         "details" => Name::Details,
         "origin" => Name::Only("ingest"),
         "schema_version" => Name::Version,
-        _ if OURS.contains(&name) => Name::Ours,
-        _ => Name::Field(Field::named(name).ok_or_else(|| unknown(key))?),
+        _ => match Field::named(key).or_else(|| also(key)).ok_or_else(|| unknown(key))? {
+            field if OURS.contains(&field.name()) => Name::Ours,
+            field => Name::Field(field),
+        },
     })
+}
+
+/// The other spellings, from the table of the query language.
+fn spellings() -> impl Iterator<Item = (&'static str, &'static Field)> {
+    FIELDS.iter().filter(|asked| is_a_value(asked.values())).flat_map(|asked| {
+        asked.field().into_iter().flat_map(|field| asked.names().map(move |name| (name, field)))
+    })
+}
+
+/// Tells whether what is asked for so is a whole value, as it could be handed in. A length of time is asked
+/// for with its unit, and says nothing without one.
+const fn is_a_value(values: Values) -> bool {
+    !matches!(values, Values::Key(_) | Values::Change(_) | Values::Length)
+}
+
+fn also(key: &str) -> Option<&'static Field> {
+    spellings().find(|(name, _)| *name == key).map(|(_, field)| field)
 }
 
 fn unknown(key: &str) -> Refusal {
     let names = Record::FIELDS.iter().map(Field::name);
-    let taken = names.filter(|name| !OURS.contains(name)).chain(ALSO.iter().map(|(also, _)| *also));
+    let also = spellings().filter(|(_, field)| !OURS.contains(&field.name()));
+    let taken = names.filter(|name| !OURS.contains(name)).chain(also.map(|(also, _)| also));
     let hint = did_you_mean(key, taken);
     let detail = format!(
         "there is no field `{}`{hint} facts of your own go under `metadata`",
@@ -108,6 +113,30 @@ mod tests {
                 ours if OURS.contains(&ours) => assert_eq!(name, Name::Ours),
                 _ => assert_eq!(name, Name::Field(field)),
             }
+        }
+    }
+
+    #[test]
+    fn what_filters_know_a_field_by_is_taken_too() {
+        for (key, name) in [
+            ("action_type", "action"),
+            ("event_type", "action"),
+            ("verb", "action"),
+            ("user_id", "actor_id"),
+            ("user_name", "actor_name"),
+            ("object_type", "entity_type"),
+            ("object_id", "entity_id"),
+            ("workspace_id", "tenant_id"),
+            ("ip_address", "ip"),
+            ("timestamp", "occurred_at"),
+            ("created_at", "occurred_at"),
+        ] {
+            assert_eq!(meaning(key).unwrap(), Name::Field(Field::named(name).unwrap()), "{key}");
+        }
+        assert_eq!(meaning("details").unwrap(), Name::Details);
+        // A value with a unit, half of a value, and what is no field.
+        for key in ["duration", "old", "new", "changed", "text", "Verb", ""] {
+            assert!(meaning(key).is_err(), "{key}");
         }
     }
 

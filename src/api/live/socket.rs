@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::session::{Ending, Session};
 
 /// A client that takes nothing for so long is gone, whatever its connection says.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// What a client sends is not listened to, and need not be long.

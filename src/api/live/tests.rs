@@ -1,17 +1,33 @@
 //! Time, and what is counted, with the clock in hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::{Instant, advance};
 
 use super::{
+    events::Events,
     hub::{Hub, MAX_SESSIONS, Next},
     message::{Cursors, Message},
     place::Place,
     ring::RING_RECORDS,
+    session::{Bounds, Ending, MAX_AGE, RECHECK, Session},
+    socket::PATIENCE,
     tail::{HEARTBEAT, Lost, Tail},
 };
 use crate::{
+    api::{
+        access::{self, AnyAccess, Denial, Grant, Permissions},
+        builder::Settings,
+        origin::Origins,
+        state::Api,
+        watch::Door,
+    },
     pipeline::{Committed, Pipeline},
     query::{Binding, Filter, LiveCursor},
     record::{Actor, Record},
@@ -179,4 +195,106 @@ async fn a_commit_that_is_not_the_next_one_is_found_in_the_store() {
     assert!(matches!(seat.next(Place::behind(head)), Next::Level));
     service.happens("create").await;
     assert_eq!(tail.next().await.unwrap().records, 1);
+}
+
+/// Somebody who listens, for as long as access says so.
+struct Listener {
+    service: Service,
+    api: Api,
+    /// Whether he may.
+    may: Arc<AtomicBool>,
+    /// How often that was asked.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    async fn comes() -> Self {
+        let service = Service::start().await;
+        let (may, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let access = access::from_fn({
+            let (may, asked) = (Arc::clone(&may), Arc::clone(&asked));
+            move |_| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let answer = match may.load(Ordering::SeqCst) {
+                    true => Ok(Self::grant()),
+                    false => Err(Denial::Forbidden { detail: "no longer".to_owned() }),
+                };
+                async move { answer }
+            }
+        });
+        let settings = Settings {
+            trust: crate::privacy::client::Trust::default(),
+            origins: Origins::default(),
+        };
+        let api = Api::new(&service.pipeline, AnyAccess::new(access), settings);
+        Self { service, api, may, asked }
+    }
+
+    fn grant() -> Grant {
+        Grant::new(Actor::user("ana"), Permissions::viewer())
+    }
+
+    async fn session(&self) -> Session {
+        let head = http::Request::get("/live").body(()).unwrap().into_parts().0;
+        let caller = Door::new(&self.api, &head).enter(Self::grant());
+        let head_of_ledger = self.service.store.head().await.unwrap();
+        let tail = self.service.tail(&only("create"), Place::behind(head_of_ledger));
+        Session::new(tail, Bounds::new(self.api.clone(), head, Self::grant()), caller.begin())
+    }
+}
+
+async fn until_it_ends(session: &mut Session) -> (Ending, Duration) {
+    let begun = Instant::now();
+    loop {
+        match session.next().await {
+            Ok(message) => assert_eq!(message.kind, "heartbeat"),
+            Err(ending) => return (ending, begun.elapsed()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn access_is_asked_again_every_five_minutes_and_a_change_ends_the_session() {
+    let listener = Listener::comes().await;
+    let mut session = listener.session().await;
+    let may = Arc::clone(&listener.may);
+    tokio::spawn(async move {
+        tokio::time::sleep(RECHECK + Duration::from_secs(1)).await;
+        may.store(false, Ordering::SeqCst);
+    });
+    let (ending, after) = until_it_ends(&mut session).await;
+    assert_eq!(ending, Ending::Revoked);
+    assert!(after >= 2 * RECHECK && after < 2 * RECHECK + HEARTBEAT, "{after:?}");
+    assert_eq!(listener.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_after_twelve_hours_whoever_listens() {
+    let listener = Listener::comes().await;
+    let mut session = listener.session().await;
+    let (ending, after) = until_it_ends(&mut session).await;
+    assert_eq!(ending, Ending::Aged);
+    assert!(after >= MAX_AGE && after < MAX_AGE + HEARTBEAT, "{after:?}");
+    // The last is the end itself.
+    assert_eq!(listener.asked.load(Ordering::SeqCst), 12 * 12 - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_takes_keeps_no_seat() {
+    let listener = Listener::comes().await;
+    let events = Events::new(listener.session().await);
+    // Never polled: what is meant for it fills what the system keeps, and then waits.
+    tokio::time::sleep(HEARTBEAT * 2).await;
+    assert!(listener.service.hub.position().is_some(), "somebody listens");
+    tokio::time::sleep(PATIENCE + HEARTBEAT * 2).await;
+    assert!(listener.service.hub.position().is_none(), "nobody does");
+    drop(events);
+
+    // And a service that stops waits for nobody who takes nothing.
+    let events = Events::new(listener.session().await);
+    tokio::time::sleep(HEARTBEAT * 2).await;
+    let begun = Instant::now();
+    listener.service.pipeline.shutdown(Duration::from_secs(5)).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    drop(events);
 }

@@ -18,6 +18,8 @@ use crate::{
 
 /// How often a key may vanish between being found taken and being looked at.
 const ATTEMPTS: usize = 5;
+/// Keys that are forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 impl Register for PostgresStore {
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
@@ -72,8 +74,13 @@ impl Register for PostgresStore {
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.bounded("forget keys", async {
             let mut transaction = self.writing().await?;
-            let done = query("delete from activity.ingest_keys where claimed_at < $1::timestamptz")
+            // By the time alone: those of one moment go together, and a role may see no more of them.
+            let sql = "delete from activity.ingest_keys where claimed_at <= (select max(claimed_at) \
+                 from (select claimed_at from activity.ingest_keys where claimed_at < $1::timestamptz \
+                 order by claimed_at limit $2) as oldest)";
+            let done = query(sql)
                 .bind(time_text(before))
+                .bind(FORGOTTEN_AT_ONCE)
                 .persistent(false)
                 .execute(&mut *transaction)
                 .await?;

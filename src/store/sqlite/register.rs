@@ -16,6 +16,8 @@ use crate::{
 
 /// Keys in one statement: five values each, of the 32 766 that SQLite allows.
 const CHUNK: usize = 2_000;
+/// Keys that are forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 impl Register for SqliteStore {
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
@@ -46,8 +48,15 @@ impl Register for SqliteStore {
 
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.write("forget keys", async |connection| {
-            let sql = "DELETE FROM activity_ingest_keys WHERE claimed_at < ?";
-            let done = sqlx::query(sql).bind(before.as_micros()).execute(connection).await?;
+            // Those of one moment go together.
+            let sql = "DELETE FROM activity_ingest_keys WHERE claimed_at <= (SELECT max(claimed_at) \
+                 FROM (SELECT claimed_at FROM activity_ingest_keys WHERE claimed_at < ? \
+                 ORDER BY claimed_at LIMIT ?))";
+            let done = sqlx::query(sql)
+                .bind(before.as_micros())
+                .bind(FORGOTTEN_AT_ONCE)
+                .execute(connection)
+                .await?;
             Ok(done.rows_affected())
         })
         .await

@@ -37,7 +37,7 @@ use tower_activity::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A WebSocket that listens.
-struct Socket(WebSocketStream<TcpStream>);
+pub(crate) struct Socket(WebSocketStream<TcpStream>);
 
 /// What a session told at one moment.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl Told {
 
 impl Socket {
     /// Opens one, with these headers.
-    async fn try_open(
+    pub(crate) async fn try_open(
         address: SocketAddr,
         path: &str,
         headers: &[(&str, &str)],
@@ -95,7 +95,7 @@ impl Socket {
     }
 
     /// Opens one as a caller of `x-test-caller`, and hears where it begins.
-    async fn open_as(caller: &str, address: SocketAddr, path: &str) -> (Self, String) {
+    pub(crate) async fn open_as(caller: &str, address: SocketAddr, path: &str) -> (Self, String) {
         let headers = [("x-test-caller", caller)];
         let mut socket = Self::try_open(address, path, &headers).await.expect("it opens");
         let first = socket.next().await;
@@ -103,11 +103,11 @@ impl Socket {
         (socket, first.cursor)
     }
 
-    async fn open(address: SocketAddr, path: &str) -> (Self, String) {
+    pub(crate) async fn open(address: SocketAddr, path: &str) -> (Self, String) {
         Self::open_as("admin", address, path).await
     }
 
-    async fn raw(&mut self) -> Option<Message> {
+    pub(crate) async fn raw(&mut self) -> Option<Message> {
         let next = timeout(PATIENCE, self.0.next()).await.expect("something comes");
         next.transpose().unwrap_or(None)
     }
@@ -131,7 +131,7 @@ impl Socket {
     }
 
     /// Returns the next `count` records by their actors, with the cursor behind each message.
-    async fn hear(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn hear(&mut self, count: usize) -> Vec<String> {
         let mut heard = Vec::new();
         while heard.len() < count {
             let told = self.news().await;

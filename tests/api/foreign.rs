@@ -1,0 +1,254 @@
+//! Fault 51, by every door: whoever is limited to a tenant learns nothing of another, neither rows nor
+//! counts nor values nor names.
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tower_activity::record::{Address, Category, Field, Kind, Record, Value as Held};
+
+use crate::{
+    ingest::{JSON, rejected, ship},
+    list::ours,
+    live::Socket,
+    sample,
+    support::{Fixture, Service, spelt},
+};
+
+on_every_store! {
+    nothing_of_another_tenant_comes_out_of_any_door,
+    a_tenant_is_a_name_and_no_pattern,
+}
+
+/// What no answer may hold: it stands in every text field of the foreign records.
+const MARK: &str = "zqforeign";
+
+fn foreign() -> Vec<Box<Record>> {
+    let mut records = ours(7, 1..=40);
+    for record in &mut records {
+        for field in Record::FIELDS.iter().filter(|field| field.kind() == Kind::Text) {
+            if field.name() != "retention_class" {
+                field.set(record, Held::Text(&format!("{MARK} {}", field.name()))).unwrap();
+            }
+        }
+        let metadata = Field::named("metadata").unwrap();
+        metadata.set(record, Held::Json(&format!("{{\"{MARK}\":\"{MARK}\"}}"))).unwrap();
+        record.tenant_id.set(MARK);
+        record.category = Category::ALL[record.seq as usize % Category::ALL.len()];
+        record.status = Some(418);
+        record.ip = "203.0.113.77".parse::<Address>().ok();
+        record.seal(sample::salts(record.seq));
+    }
+    records
+}
+
+fn own() -> Vec<Box<Record>> {
+    let mut records = ours(5, 1..=10);
+    for record in &mut records {
+        record.tenant_id.set("acme");
+        record.category = Category::Activity;
+        record.seal(sample::salts(record.seq));
+    }
+    records
+}
+
+/// Everything but another tenant.
+const CALLER: &str = "ana logs.auth.view,logs.actions.view,logs.export,logs.delete,logs.configure,\
+                      logs.ingest acme";
+
+async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    let foreign = foreign();
+    service.append(&foreign).await;
+    service.append(&own()).await;
+    // Somebody of the other tenant looks and exports, which is recorded as his.
+    let other = format!("{MARK} logs.configure,logs.export,logs.actions.view {MARK}");
+    let cursor = service.get_as(&other, "/activity/records?limit=3").await.json();
+    service.get_as(&other, "/activity/export").await;
+    service.pipeline.flush().await;
+
+    let id = foreign[0].id;
+    let next = cursor["next"].as_str().unwrap();
+    let live = cursor["live"].as_str().unwrap();
+    let all_fields = "action,operation,category,outcome,severity,entity_type,entity_id,actor_type,\
+                      actor_id,tenant_id,org_id";
+    let rest_of_fields = "channel,auth_method,method,route,host,status,grpc_status,origin,service,\
+                          environment,rule,outcome_reason";
+    let mut paths: Vec<String> = [
+        "",
+        "records?limit=1000&count=exact",
+        "records?limit=1000&count=estimate",
+        "records?limit=1000&order=asc",
+        "records?offset=5",
+        "stats",
+        "stats?interval=hour",
+        "health",
+        "openapi.json",
+        "facets",
+        "entities/order/1",
+        "actors/ana",
+        "sessions/s",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    paths.extend([
+        format!("records/{id}"),
+        format!("records?cursor={next}&limit=3"),
+        format!("live/sse?cursor={live}"),
+        format!("facets?top=1000&fields={all_fields}"),
+        format!("facets?top=1000&fields={rest_of_fields}"),
+        "facets?fields=tenant_id&prefix=z".to_owned(),
+        format!("actors/{}", spelt(&format!("{MARK} actor_id"))),
+        format!("sessions/{}", spelt(&format!("{MARK} session_id"))),
+        format!(
+            "entities/{}/{}",
+            spelt(&format!("{MARK} entity_type")),
+            spelt(&format!("{MARK} entity_id"))
+        ),
+    ]);
+    // By every way to ask for what is there, and for all but one's own.
+    let questions = [
+        format!("tenant_id:{MARK}"),
+        "-tenant_id:acme".to_owned(),
+        format!("({MARK} OR tenant_id:{MARK} OR tenant_id:acme)"),
+        "status:418".to_owned(),
+        "ip:203.0.113.0/24".to_owned(),
+        format!("{MARK}"),
+        format!("metadata.{MARK}:*"),
+        format!("id:{id}"),
+        "-(action:nothing)".to_owned(),
+    ];
+    for question in &questions {
+        let question = spelt(question);
+        for path in [
+            "records?from=2020-01-01&count=exact&",
+            "stats?from=2020-01-01&interval=auto&",
+            "facets?",
+        ] {
+            paths.push(format!("{path}q={question}"));
+        }
+    }
+    for format in ["csv", "json", "jsonl", "ocsf", "cloudevents"] {
+        paths.push(format!("export?format={format}"));
+        paths.push(format!("export?format={format}&q={}", spelt(&questions[1])));
+    }
+    for path in &paths {
+        let answer = service.get_as(CALLER, &format!("/activity/{path}")).await;
+        let text = String::from_utf8_lossy(&answer.body);
+        let asked = path.to_lowercase();
+        // What one has sent may be said again.
+        assert!(
+            !text.contains(MARK) || asked.contains(MARK) && answer.status == 400,
+            "{path}: {text}"
+        );
+        assert!(!text.contains(&id.to_string()) || answer.status == 400, "{path}: {text}");
+        assert!(!text.contains("203.0.113"), "{path}: {text}");
+        assert!(!format!("{:?}", answer.headers).contains(MARK), "{path}");
+        if let Ok(body) = serde_json::from_slice::<Value>(&answer.body) {
+            for count in [&body["total"], &body["total"]["value"]] {
+                assert!(count.as_u64().is_none_or(|count| count <= 10 + 100), "{path}: {body}");
+            }
+        }
+    }
+    // What is not one's own counts for nothing.
+    for question in [&questions[0], &questions[3], &questions[4], &questions[6], &questions[7]] {
+        let question = spelt(question);
+        let list = format!("/activity/records?from=2020-01-01&count=exact&q={question}");
+        let list = service.get_as(CALLER, &list).await.json();
+        assert_eq!(
+            (&list["records"], &list["total"]["value"]),
+            (&json!([]), &json!(0)),
+            "{question}"
+        );
+        let stats = service.get_as(CALLER, &format!("/activity/stats?q={question}")).await.json();
+        assert_eq!((&stats["total"], &stats["last_24h"]), (&json!(0), &json!(0)), "{stats}");
+    }
+
+    // Handing in for the other, by its name and by the id of its record.
+    let headers = [("x-test-caller", CALLER), JSON];
+    let mut stolen = ship(1);
+    stolen["tenant_id"] = json!(MARK);
+    let answer =
+        service.send(Method::POST, "/activity/records", &headers, stolen.to_string()).await;
+    assert_eq!(rejected(&answer.json()), [(0, "foreign-tenant".to_owned())]);
+    let mut same = ship(2);
+    same["id"] = json!(id.to_string());
+    let answer = service.send(Method::POST, "/activity/records", &headers, same.to_string()).await;
+    let answer = answer.text().to_owned();
+    assert!(!answer.contains(MARK), "{answer}");
+
+    // A ticket stands for whoever fetched it and his tenant, also where a foreign cursor comes along.
+    let (mut socket, _) =
+        Socket::open_as(CALLER, service.address, "/activity/live?q=-action:log_viewed").await;
+    service
+        .append(&{
+            let mut more = ours(8, 1..=5);
+            for record in &mut more {
+                record.tenant_id.set(MARK);
+                record.seal(sample::salts(record.seq));
+            }
+            more
+        })
+        .await;
+    let mut last = ours(8, 6..=6);
+    last[0].tenant_id.set("acme");
+    last[0].actor_id.set("own");
+    last[0].seal(sample::salts(6));
+    service.append(&last).await;
+    assert_eq!(socket.hear(1).await, ["own"]);
+    service.pipeline.hang_up();
+    while let Some(message) = socket.raw().await {
+        if let Message::Text(text) = message {
+            assert!(!text.contains(MARK), "{text}");
+        }
+    }
+    let caller = [("x-test-caller", CALLER)];
+    let path = format!("/activity/live?cursor={live}");
+    let refused = Socket::try_open(service.address, &path, &caller).await.err();
+    assert_eq!(refused.map(|status| status.as_u16()), Some(400));
+    service.stop().await;
+}
+
+async fn a_tenant_is_a_name_and_no_pattern<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    let mut records = ours(5, 1..=6);
+    for (record, tenant) in
+        records.iter_mut().zip(["acme", "ACME", "acme,globex", "globex", "", "*"])
+    {
+        record.tenant_id.set(tenant);
+        record.category = Category::Activity;
+        record.seal(sample::salts(record.seq));
+    }
+    service.append(&records).await;
+    for (tenant, own) in [
+        ("acme", &[1][..]),
+        ("ACME", &[2]),
+        ("acme,globex", &[3]),
+        ("*", &[6]),
+        ("acm*", &[]),
+        ("a", &[]),
+        ("-acme", &[]),
+        ("\"acme\"", &[]),
+        ("'", &[]),
+        ("%", &[]),
+    ] {
+        let caller = format!("ana logs.actions.view {tenant}");
+        let list = service.get_as(&caller, "/activity/records?order=asc").await.json();
+        let seqs: Vec<_> = list["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["seq"].as_i64().unwrap())
+            .collect();
+        assert_eq!(seqs, own, "{tenant}");
+        let stats = service.get_as(&caller, "/activity/stats").await.json();
+        assert_eq!(stats["total"], own.len(), "{tenant}");
+    }
+    // An application that knows no tenant and says so nevertheless lets nobody see the rest.
+    let answer = service.get_as("ana logs.actions.view ", "/activity/records").await;
+    if answer.status.is_success() {
+        let list = answer.json();
+        let rows = list["records"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["tenant_id"].is_null()), "{list}");
+    }
+    service.stop().await;
+}
