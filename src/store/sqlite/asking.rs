@@ -1,6 +1,7 @@
 //! A connection of the pool with a deadline: no question runs on when nobody waits any more.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,6 +40,17 @@ pub(super) struct Answer {
     pub(super) whole: bool,
 }
 
+/// How a statement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// There are no more rows.
+    Whole,
+    /// Whoever took the rows had enough.
+    Enough,
+    /// The deadline ended it.
+    OutOfTime,
+}
+
 impl Asking {
     pub(super) async fn begin(pool: &SqlitePool) -> Result<Self, sqlx::Error> {
         let connection = Some(pool.acquire().await?);
@@ -69,17 +81,32 @@ impl Asking {
 
     /// Asks, and returns what came until the deadline.
     pub(super) async fn rows(&mut self, sql: Sql) -> Result<Answer, sqlx::Error> {
+        let mut rows = Vec::new();
+        let take = |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        };
+        let ended = self.each(sql, take).await?;
+        Ok(Answer { rows, whole: ended == Ended::Whole })
+    }
+
+    /// Asks, and shows each row to `take` until it has enough or the deadline is there.
+    pub(super) async fn each(
+        &mut self,
+        sql: Sql,
+        mut take: impl FnMut(SqliteRow) -> ControlFlow<()>,
+    ) -> Result<Ended, sqlx::Error> {
         let query = sql.query()?;
-        let mut answer = Answer { rows: Vec::new(), whole: true };
         let mut rows = std::pin::pin!(query.fetch(self.connection()?));
         loop {
             match std::future::poll_fn(|context| rows.as_mut().poll_next(context)).await {
-                None => return Ok(answer),
-                Some(Ok(row)) => answer.rows.push(row),
-                Some(Err(error)) if is_interrupted(&error) => {
-                    answer.whole = false;
-                    return Ok(answer);
+                None => return Ok(Ended::Whole),
+                Some(Ok(row)) => {
+                    if take(row).is_break() {
+                        return Ok(Ended::Enough);
+                    }
                 }
+                Some(Err(error)) if is_interrupted(&error) => return Ok(Ended::OutOfTime),
                 Some(Err(error)) => return Err(error),
             }
         }
