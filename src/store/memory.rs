@@ -112,9 +112,7 @@ impl State {
 
     fn streams(&self) -> Vec<StreamPosition> {
         let streams = self.streams.iter();
-        streams
-            .map(|(&writer_id, &last_seq)| StreamPosition { writer_id, last_seq })
-            .collect()
+        streams.map(|(&writer_id, &last_seq)| StreamPosition { writer_id, last_seq }).collect()
     }
 
     fn of_entry<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Record> {

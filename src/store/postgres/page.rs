@@ -73,8 +73,8 @@ impl PostgresStore {
             TextSearch::Scanned
         };
         let pace = tokio::sync::Mutex::new(Pace {
-            windows: false,
-            rows: FIRST_ROWS,
+            windows: self.window().is_some(),
+            rows: self.window().unwrap_or(FIRST_ROWS),
             ends: Instant::now() + request.patience,
         });
         let page = scan::page(filter, request, condition.exact, text, async |after, limit| {
@@ -178,7 +178,9 @@ impl PostgresStore {
             found.next = end.map(Place::Occurred);
         }
         let taken = begun.elapsed();
-        if taken < WINDOW / 2 {
+        if self.window().is_some() {
+            // As it was asked for.
+        } else if taken < WINDOW / 2 {
             pace.rows = (pace.rows * 2).min(*ROWS.end());
         } else if taken > WINDOW * 2 {
             pace.rows = (pace.rows / 2).max(*ROWS.start());

@@ -153,3 +153,54 @@ impl Drop for Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    /// Counts for ever.
+    fn endless() -> Sql {
+        Sql::new(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n",
+        )
+    }
+
+    async fn store() -> SqliteStore {
+        SqliteStore::open("sqlite::memory:").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_statement_ends_at_its_deadline_and_the_connection_goes_on() {
+        let store = store().await;
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        asking.patience(Duration::from_millis(30)).await.unwrap();
+        let answer = asking.rows(endless()).await.unwrap();
+        assert!(!answer.whole && answer.rows.is_empty());
+        // The deadline has passed, and the next one is the next question's.
+        asking.patience(Duration::from_secs(60)).await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.release();
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.release();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_question_that_nobody_waits_for_is_stopped_and_gives_its_connection_back() {
+        let store = store().await;
+        // More often than there are connections.
+        for _ in 0..9 {
+            let mut asking = Asking::begin(store.pool()).await.unwrap();
+            asking.patience(Duration::from_secs(3_600)).await.unwrap();
+            asking.one_moment().await.unwrap();
+            let asked = tokio::time::timeout(Duration::from_millis(5), asking.rows(endless()));
+            assert!(asked.await.is_err());
+        }
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        // No transaction was left open.
+        asking.one_moment().await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.end().await.unwrap();
+    }
+}

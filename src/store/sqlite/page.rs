@@ -56,6 +56,8 @@ pub(super) struct Question {
     arms: Vec<Sql>,
     direction: Direction,
     windowed: AtomicBool,
+    /// Rows of a window.
+    window: i64,
     /// Whether it was said that rows are unreadable.
     said: AtomicBool,
     begun: Instant,
@@ -63,13 +65,20 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn new(filter: &Filter, direction: Direction, patience: Duration) -> Self {
+    /// `window` is so many rows where it is known from the start that windows are needed.
+    pub(super) fn new(
+        filter: &Filter,
+        direction: Direction,
+        patience: Duration,
+        window: Option<i64>,
+    ) -> Self {
         let whole = render(filter.expr().conjuncts(), Absent::Null);
         Self {
             whole,
             arms: arms(filter),
             direction,
-            windowed: AtomicBool::new(false),
+            windowed: AtomicBool::new(window.is_some()),
+            window: window.unwrap_or(WINDOW),
             said: AtomicBool::new(false),
             begun: Instant::now(),
             patience,
@@ -163,7 +172,7 @@ impl Question {
                 return Ok(read.up_to(next));
             }
         }
-        let mut window = WINDOW;
+        let mut window = self.window;
         loop {
             asking.patience(self.left().max(LEAST)).await?;
             let end = asking.rows(self.window(filter, after, window)).await?;
@@ -355,7 +364,7 @@ mod tests {
         let place = Keyset { occurred_at: Timestamp::default(), id: RecordId::NIL };
         let mut plans = Vec::new();
         for direction in [Direction::Older, Direction::Newer] {
-            let question = Question::new(filter, direction, Duration::ZERO);
+            let question = Question::new(filter, direction, Duration::ZERO, None);
             for (after, up_to) in [(None, None), (Some(place), None), (Some(place), Some(place))] {
                 let plan = plan(store, &question.page(after, up_to, 50).text).await;
                 // Ties of one microsecond may be sorted by id, and the one page that was merged from several
@@ -447,7 +456,7 @@ mod tests {
                 assert!(plan.contains("INDEX activity_records_time (occurred_at>?"), "{plan}");
             }
         }
-        let question = Question::new(&Filter::new(), Direction::Older, Duration::ZERO);
+        let question = Question::new(&Filter::new(), Direction::Older, Duration::ZERO, None);
         let window = plan(&store, &question.window(&Filter::new(), None, WINDOW).text).await;
         assert!(window.contains("USING COVERING INDEX activity_records_time"), "{window}");
     }

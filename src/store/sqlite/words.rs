@@ -227,6 +227,7 @@ impl SqliteStore {
             direction: request.direction,
             ends: Instant::now() + request.patience,
             said: AtomicBool::new(false),
+            window: self.window(),
         };
         let first = AtomicBool::new(true);
         let page = scan::page(filter, request, false, TextSearch::Indexed, async |after, limit| {
@@ -304,6 +305,8 @@ struct Looking<'q> {
     ends: Instant,
     /// Whether it was said that rows are unreadable.
     said: AtomicBool,
+    /// Rows of a window, where it is known from the start that windows are needed.
+    window: Option<i64>,
 }
 
 impl Looking<'_> {
@@ -315,7 +318,10 @@ impl Looking<'_> {
     ) -> Result<Candidates, sqlx::Error> {
         let mut asking = Asking::begin(pool).await?;
         // Only what the index has not reached takes long, and only as long as that is much.
-        let (mut window, mut up_to) = (WINDOW, None);
+        let (mut window, mut up_to) = (self.window.unwrap_or(WINDOW), None);
+        if self.window.is_some() {
+            up_to = self.window(&mut asking, after, window).await?;
+        }
         loop {
             let left = self.ends.saturating_duration_since(Instant::now());
             asking.patience(left.max(LEAST)).await?;
