@@ -40,24 +40,21 @@ create table activity.person_rollups (
 create index on activity.person_rollups (grain, tenant_id, bucket);
 create index on activity.person_rollups (actor_id);
 
--- The unbroken runs of numbers after one position and up to another: one scan of one leaf each.
+-- The numbers after one position and up to another, leaf by leaf: one scan of one index each. A stream is
+-- committed in the order of its numbers, so that what a leaf has between the first and the last is all of it,
+-- however often the stream went to other leaves meanwhile.
 create function activity.runs(behind bigint, up_to bigint)
-    returns table (writer_id bigint, month text, class text, first_seq bigint, last_seq bigint)
+    returns table (
+        writer_id bigint, month text, class text, first_seq bigint, last_seq bigint, records bigint
+    )
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select r.writer_id, r.month, r.class, min(r.first_seq), max(r.last_seq)
-    from (
-        select e.writer_id, e.month, e.class, e.first_seq, e.last_seq,
-            e.last_seq - sum(e.count) over (
-                partition by e.writer_id, e.month, e.class order by e.first_seq
-                rows between unbounded preceding and current row
-            ) as island
-        from activity.ledger_entries e
-        where e.position > behind and e.position <= up_to
-    ) r
-    group by r.writer_id, r.month, r.class, r.island
+    select e.writer_id, e.month, e.class, min(e.first_seq), max(e.last_seq), sum(e.count)::bigint
+    from activity.ledger_entries e
+    where e.position > behind and e.position <= up_to
+    group by e.writer_id, e.month, e.class
 $$;
 revoke all on function activity.runs(bigint, bigint) from public;
 
@@ -77,8 +74,13 @@ declare
     sources text := '';
 begin
     led := pg_try_advisory_xact_lock(5860226710480315986);
-    -- Under the lock, so that this is what the last leader left.
-    select p.position into strict folded from activity.rollup_progress p;
+    -- Under the lock, so that this is what the last leader left; and whoever erases meanwhile waits, and then
+    -- sees that his record was counted.
+    if led then
+        select p.position into strict folded from activity.rollup_progress p for no key update;
+    else
+        select p.position into strict folded from activity.rollup_progress p;
+    end if;
     select coalesce(max(e.position), 0) into head from activity.ledger_entries e;
     if not led or folded >= head then
         return;
@@ -127,5 +129,76 @@ begin
     folded := last;
 end $$;
 revoke all on function activity.fold(integer) from public;
+
+-- Who is erased from a record is not counted under his name any longer: in the same transaction, so that no
+-- rollup keeps what the log has given up.
+create function activity.uncount_person() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+    set timezone = 'UTC'
+as $$
+declare
+    folded bigint;
+    entry bigint;
+    unit text;
+begin
+    -- No fold is at work while this is held; one that was has committed, and is seen.
+    select p.position into strict folded from activity.rollup_progress p for no key update;
+    select e.position into entry from activity.ledger_entries e
+        where e.writer_id = old.writer_id and e.first_seq <= old.seq
+        order by e.first_seq desc limit 1;
+    if entry <= folded then
+        foreach unit in array array['hour', 'day', 'month'] loop
+            update activity.person_rollups r set count = r.count - 1
+                where r.grain = unit and r.bucket = date_trunc(unit, old.occurred_at)
+                    and r.tenant_id = coalesce(old.tenant_id, '') and r.category = old.category
+                    and r.actor_id = old.actor_id and r.outcome = old.outcome;
+            delete from activity.person_rollups r
+                where r.grain = unit and r.bucket = date_trunc(unit, old.occurred_at)
+                    and r.tenant_id = coalesce(old.tenant_id, '') and r.category = old.category
+                    and r.actor_id = old.actor_id and r.outcome = old.outcome and r.count <= 0;
+        end loop;
+    end if;
+    return null;
+end $$;
+revoke all on function activity.uncount_person() from public;
+
+create function activity.watch_leaf(leaf text) returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+as $$
+begin
+    execute format('create trigger uncount_person after update on activity.%I for each row
+            when (old.actor_id is not null and new.actor_id is null)
+            execute function activity.uncount_person()', leaf);
+    execute format('alter table activity.%I enable always trigger uncount_person', leaf);
+end $$;
+revoke all on function activity.watch_leaf(text) from public;
+
+create or replace function activity.finish_leaf(leaf text) returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+as $$
+begin
+    perform activity.index_leaf(leaf);
+    perform activity.watch_leaf(leaf);
+end $$;
+
+-- The leaves that are there. Writers wait meanwhile.
+do $$
+declare
+    leaf name;
+begin
+    for leaf in
+        select c.relname from pg_partition_tree('activity.records') t
+            join pg_class c on c.oid = t.relid
+        where t.isleaf and c.relkind = 'r' order by 1
+    loop
+        perform activity.watch_leaf(leaf);
+    end loop;
+end $$;
 
 insert into activity.migrations (version, name) values (7, 'rollups');

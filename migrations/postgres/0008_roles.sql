@@ -99,6 +99,7 @@ create or replace function activity.finish_leaf(leaf text) returns void
 as $$
 begin
     perform activity.index_leaf(leaf);
+    perform activity.watch_leaf(leaf);
     if activity.has_roles() then
         perform activity.grant_leaf(leaf);
     end if;

@@ -81,6 +81,7 @@ create or replace function activity.finish_leaf(leaf text) returns void
 as $$
 begin
     perform activity.index_leaf(leaf);
+    perform activity.watch_leaf(leaf);
     perform activity.add_index(leaf, i.name) from activity.indexes i;
     if activity.has_roles() then
         perform activity.grant_leaf(leaf);

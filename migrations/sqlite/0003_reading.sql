@@ -72,8 +72,9 @@ CREATE TABLE activity_rollup_persons (
         action COLLATE BINARY, operation, outcome)
 ) STRICT, WITHOUT ROWID;
 
--- What is deleted or erased is not counted any longer.
-CREATE TRIGGER activity_rollup_deleted AFTER DELETE ON activity_records
+-- What is deleted or erased is not counted any longer. Before the row goes: after it, the fold may be set back
+-- behind it (see the last trigger), in an order that SQLite does not promise.
+CREATE TRIGGER activity_rollup_deleted BEFORE DELETE ON activity_records
 WHEN OLD.rowid <= (SELECT last_row FROM activity_folds WHERE name = 'rollups')
 BEGIN
     UPDATE activity_rollup SET records = records - 1
@@ -213,7 +214,7 @@ BEGIN
 END;
 
 INSERT INTO activity_migrations (version, name, checksum, applied_at)
-VALUES (3, 'reading', '7461c5bdf950c3787c105c6c980ae25d434682270f55328f77f15078d4fbd117',
+VALUES (3, 'reading', '8e787c1f0e9b346da44682c806d58c19c47e901c86c66da4cbb4d21929918a48',
     CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
 
 COMMIT;

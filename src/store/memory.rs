@@ -110,6 +110,11 @@ impl State {
         i64::try_from(self.entries.len()).unwrap_or(i64::MAX)
     }
 
+    fn streams(&self) -> Vec<StreamPosition> {
+        let streams = self.streams.iter();
+        streams.map(|(&writer_id, &last_seq)| StreamPosition { writer_id, last_seq }).collect()
+    }
+
     fn of_entry<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Record> {
         (entry.new.first_seq..=entry.new.last_seq).filter_map(|seq| {
             let place = self.places.get(&(entry.new.writer_id, seq))?;
@@ -239,7 +244,9 @@ impl Read for MemoryStore {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { position: self.head().await?, streams: self.streams().await? })
+        // Under one lock, hence one moment.
+        let state = self.lock();
+        Ok(Snapshot { position: state.head(), streams: state.streams() })
     }
 
     async fn head(&self) -> Result<i64, StoreError> {
@@ -283,15 +290,7 @@ impl Maintain for MemoryStore {
     }
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
-        let state = self.lock();
-        Ok(state
-            .streams
-            .iter()
-            .map(|(writer_id, last_seq)| StreamPosition {
-                writer_id: *writer_id,
-                last_seq: *last_seq,
-            })
-            .collect())
+        Ok(self.lock().streams())
     }
 
     /// Nothing to do: everything is counted when it is asked for.

@@ -28,6 +28,10 @@ pub(super) struct Candidates {
 /// How many candidates to read at once when most may not pass.
 const CHUNK: usize = 1_000;
 
+/// How much of candidates is held at once, however many were asked for: a fetch ends with the one that
+/// exceeds it, and the next goes on from there.
+pub(super) const BYTES: usize = 8 << 20;
+
 /// Reads a page. `fetch` returns candidates strictly after a place, at most so many.
 ///
 /// `exact` says that every candidate passes, so that the page is one fetch.
@@ -69,7 +73,8 @@ where
             next => after = next,
         }
         if begun.elapsed() >= request.patience {
-            page.complete = false;
+            // A full page lacks nothing; what comes after it is the next one's affair.
+            page.complete = page.records.len() == request.limit;
             page.next = after;
             return Ok(page);
         }

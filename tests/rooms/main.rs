@@ -29,7 +29,8 @@ const LEVELS: &[&[&str]] = &[
 
 /// Where an outside crate may be named: files whose path starts so.
 const SQLX: &[&str] = &["store/sqlite.rs", "store/sqlite/", "store/postgres.rs", "store/postgres/"];
-const AXUM: &[&str] = &["api.rs", "api/"];
+/// A program is a crate of its own, beside the rooms: `serve` is an axum server.
+const AXUM: &[&str] = &["api.rs", "api/", "bin/"];
 
 /// A broken rule, at a line of a file.
 #[derive(Debug, PartialEq)]
@@ -114,7 +115,7 @@ fn check(sources: &[(String, String)]) -> Vec<Violation> {
                     extractors.push(here("`axum` is named in one file of `capture` only"));
                 }
                 "axum" => broken.push(here(
-                    "`axum` is named only in `api` and the extractor file of `capture`",
+                    "`axum` is named only in `api`, the extractor file of `capture` and the command",
                 )),
                 _ => {}
             }
@@ -289,6 +290,12 @@ mod checker {
                  capture/axum.rs, capture/body.rs"
             ]
         );
+    }
+
+    #[test]
+    fn the_command_may_serve_but_asks_no_database_itself() {
+        assert_eq!(lines("bin/activity/serve/mod.rs", "use axum::Router;"), [0; 0]);
+        assert_eq!(lines("bin/activity/serve/mod.rs", "use sqlx::Row;"), [1]);
     }
 
     #[test]

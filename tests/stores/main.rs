@@ -7,6 +7,8 @@ mod suite;
 
 mod answers;
 mod canonical;
+mod counts;
+mod edges;
 mod memory;
 mod questions;
 mod records;

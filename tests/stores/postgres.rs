@@ -16,7 +16,12 @@ use tower_activity::{
     time::Timestamp,
 };
 
-use crate::{records::full, server::Database, suite::Fixture};
+use crate::{
+    counts::{Mutable, erasing, hex},
+    records::full,
+    server::Database,
+    suite::Fixture,
+};
 
 impl Fixture for Database {
     type Store = PostgresStore;
@@ -31,6 +36,44 @@ impl Fixture for Database {
 }
 
 suite!(Database);
+
+/// What takes long is asked in windows: here everything is that no index answers.
+mod in_windows {
+    use tower_activity::store::postgres::PostgresStore;
+
+    use super::{Database, Fixture};
+
+    struct InWindows(Database);
+
+    impl Fixture for InWindows {
+        type Store = PostgresStore;
+
+        async fn new() -> Self {
+            Self(Database::new().await)
+        }
+
+        async fn open(&self) -> PostgresStore {
+            self.0.open().await.in_windows(23)
+        }
+    }
+
+    suite!(@answers InWindows: pages_lead_through_everything_both_ways,);
+    suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
+}
+
+suite!(@counts Database: random_counts_are_those_of_memory,);
+
+impl Mutable for Database {
+    async fn erase(&self, record: &Record, commitment: &[u8; 32]) {
+        let bytes = format!("decode('{}', 'hex')", hex(commitment));
+        self.execute(&erasing("activity.records", &bytes, record)).await;
+    }
+
+    /// Whole leaves end here, never rows.
+    async fn delete(&self, _records: &[Box<Record>]) -> bool {
+        false
+    }
+}
 
 /// Makes a store in a database of its own.
 async fn store() -> (Database, PostgresStore) {

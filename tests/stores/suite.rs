@@ -67,6 +67,12 @@ macro_rules! suite {
             two_that_fold_at_once_count_each_record_once,
             a_fold_that_dies_in_the_middle_is_done_again_by_the_next,
         );
+        suite!(@edges $fixture:
+            the_ends_of_time_are_bounds_like_others,
+            no_filter_is_too_large_for_a_statement,
+            a_snapshot_is_one_moment_whoever_writes,
+            a_page_whose_time_is_up_knows_where_to_go_on,
+        );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
             a_key_that_is_released_can_be_claimed_again_at_once,
@@ -82,6 +88,18 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::answers::$fact::<$fixture>().await;
+        }
+    )*};
+    (@counts $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::counts::$fact::<$fixture>().await;
+        }
+    )*};
+    (@edges $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::edges::$fact::<$fixture>().await;
         }
     )*};
     (@register $fixture:ty: $($fact:ident,)*) => {$(

@@ -368,7 +368,7 @@ impl Question<'_> {
         cover: &Cover,
     ) -> Result<Option<String>, sqlx::Error> {
         let sql = format!(
-            "select month, class, writer_id, first_seq, last_seq from activity.runs({}, {})",
+            "select month, class, writer_id, first_seq, last_seq, records from activity.runs({}, {})",
             standing.folded, standing.head
         );
         let rows = query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await?;
@@ -377,7 +377,7 @@ impl Question<'_> {
         let (mut sources, mut count) = (Vec::new(), 0);
         for row in &rows {
             let (first_seq, last_seq) = (integer(row, 3)?, integer(row, 4)?);
-            count += last_seq - first_seq + 1;
+            count += integer(row, 5)?;
             if count > TAIL_ROWS {
                 return Ok(None);
             }

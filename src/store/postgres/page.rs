@@ -7,9 +7,11 @@
 
 use std::{
     fmt::Write as _,
+    future::poll_fn,
     time::{Duration, Instant},
 };
 
+use futures_core::Stream as _;
 use sqlx::{AssertSqlSafe, PgConnection, query, raw_sql};
 
 use super::{
@@ -71,8 +73,8 @@ impl PostgresStore {
             TextSearch::Scanned
         };
         let pace = tokio::sync::Mutex::new(Pace {
-            windows: false,
-            rows: FIRST_ROWS,
+            windows: self.window().is_some(),
+            rows: self.window().unwrap_or(FIRST_ROWS),
             ends: Instant::now() + request.patience,
         });
         let page = scan::page(filter, request, condition.exact, text, async |after, limit| {
@@ -176,7 +178,9 @@ impl PostgresStore {
             found.next = end.map(Place::Occurred);
         }
         let taken = begun.elapsed();
-        if taken < WINDOW / 2 {
+        if self.window().is_some() {
+            // As it was asked for.
+        } else if taken < WINDOW / 2 {
             pace.rows = (pace.rows * 2).min(*ROWS.end());
         } else if taken > WINDOW * 2 {
             pace.rows = (pace.rows / 2).max(*ROWS.start());
@@ -203,21 +207,27 @@ async fn read(
     limit: usize,
 ) -> Result<Candidates, sqlx::Error> {
     let sql = page_sql(condition, stretch, limit);
-    let rows = bind_all(query(AssertSqlSafe(sql)), &condition.values)
-        .persistent(false)
-        .fetch_all(connection)
-        .await?;
+    let asked = bind_all(query(AssertSqlSafe(sql)), &condition.values).persistent(false);
+    let mut rows = std::pin::pin!(asked.fetch(connection));
     let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
-    for row in &rows {
-        match decode::record(row) {
-            Ok(record) => found.records.push(scan::placed(record)),
+    let (mut count, mut bytes) = (0, 0);
+    let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap_or(0);
+    let (at, id) = (at("occurred_at"), at("id"));
+    // What is left when it is enough, the connection reads and throws away before its next statement.
+    while let Some(row) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
+        let row = row?;
+        count += 1;
+        match decode::record(&row) {
+            Ok(record) => {
+                bytes += record.footprint();
+                found.records.push(scan::placed(record));
+            }
             Err(_) => found.unreadable += 1,
         }
-    }
-    if let Some(last) = rows.last().filter(|_| rows.len() >= limit) {
-        let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap_or(0);
-        let keyset = place(last, at("occurred_at"), at("id"))?;
-        found.next = Some(Place::Occurred(keyset));
+        if count >= limit || bytes > scan::BYTES {
+            found.next = Some(Place::Occurred(place(&row, at, id)?));
+            break;
+        }
     }
     Ok(found)
 }

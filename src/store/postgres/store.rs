@@ -37,6 +37,8 @@ pub struct PostgresStore {
     /// For the writer, whose connection is its own.
     options: Arc<PgConnectOptions>,
     deadline: Duration,
+    /// So many rows, where every question that no index answers is to be asked in windows from the start.
+    window: Option<usize>,
 }
 
 impl PostgresStore {
@@ -93,7 +95,7 @@ impl PostgresStore {
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
         let options = Arc::new(writable(&pool.connect_options()));
-        Self { pool, options, deadline: Self::DEFAULT_DEADLINE }
+        Self { pool, options, deadline: Self::DEFAULT_DEADLINE, window: None }
     }
 
     /// Sets how long one call may take. Defaults to 10 s.
@@ -103,6 +105,18 @@ impl PostgresStore {
     pub const fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Asks what no index answers in windows of so many rows from the start, for tests of what takes long.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn in_windows(mut self, rows: usize) -> Self {
+        self.window = Some(rows);
+        self
+    }
+
+    pub(super) const fn window(&self) -> Option<usize> {
+        self.window
     }
 
     /// Opens a connection of one's own, outside of the pool: what goes wrong is then known at once, where

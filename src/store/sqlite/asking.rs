@@ -1,6 +1,7 @@
 //! A connection of the pool with a deadline: no question runs on when nobody waits any more.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,6 +40,17 @@ pub(super) struct Answer {
     pub(super) whole: bool,
 }
 
+/// How a statement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// There are no more rows.
+    Whole,
+    /// Whoever took the rows had enough.
+    Enough,
+    /// The deadline ended it.
+    OutOfTime,
+}
+
 impl Asking {
     pub(super) async fn begin(pool: &SqlitePool) -> Result<Self, sqlx::Error> {
         let connection = Some(pool.acquire().await?);
@@ -69,17 +81,32 @@ impl Asking {
 
     /// Asks, and returns what came until the deadline.
     pub(super) async fn rows(&mut self, sql: Sql) -> Result<Answer, sqlx::Error> {
+        let mut rows = Vec::new();
+        let take = |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        };
+        let ended = self.each(sql, take).await?;
+        Ok(Answer { rows, whole: ended == Ended::Whole })
+    }
+
+    /// Asks, and shows each row to `take` until it has enough or the deadline is there.
+    pub(super) async fn each(
+        &mut self,
+        sql: Sql,
+        mut take: impl FnMut(SqliteRow) -> ControlFlow<()>,
+    ) -> Result<Ended, sqlx::Error> {
         let query = sql.query()?;
-        let mut answer = Answer { rows: Vec::new(), whole: true };
         let mut rows = std::pin::pin!(query.fetch(self.connection()?));
         loop {
             match std::future::poll_fn(|context| rows.as_mut().poll_next(context)).await {
-                None => return Ok(answer),
-                Some(Ok(row)) => answer.rows.push(row),
-                Some(Err(error)) if is_interrupted(&error) => {
-                    answer.whole = false;
-                    return Ok(answer);
+                None => return Ok(Ended::Whole),
+                Some(Ok(row)) => {
+                    if take(row).is_break() {
+                        return Ok(Ended::Enough);
+                    }
                 }
+                Some(Err(error)) if is_interrupted(&error) => return Ok(Ended::OutOfTime),
                 Some(Err(error)) => return Err(error),
             }
         }
@@ -124,5 +151,56 @@ impl Drop for Asking {
             })),
             Err(_) => connection.close_on_drop(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    /// Counts for ever.
+    fn endless() -> Sql {
+        Sql::new(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n",
+        )
+    }
+
+    async fn store() -> SqliteStore {
+        SqliteStore::open("sqlite::memory:").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_statement_ends_at_its_deadline_and_the_connection_goes_on() {
+        let store = store().await;
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        asking.patience(Duration::from_millis(30)).await.unwrap();
+        let answer = asking.rows(endless()).await.unwrap();
+        assert!(!answer.whole && answer.rows.is_empty());
+        // The deadline has passed, and the next one is the next question's.
+        asking.patience(Duration::from_secs(60)).await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.release();
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.release();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_question_that_nobody_waits_for_is_stopped_and_gives_its_connection_back() {
+        let store = store().await;
+        // More often than there are connections.
+        for _ in 0..9 {
+            let mut asking = Asking::begin(store.pool()).await.unwrap();
+            asking.patience(Duration::from_secs(3_600)).await.unwrap();
+            asking.one_moment().await.unwrap();
+            let asked = tokio::time::timeout(Duration::from_millis(5), asking.rows(endless()));
+            assert!(asked.await.is_err());
+        }
+        let mut asking = Asking::begin(store.pool()).await.unwrap();
+        // No transaction was left open.
+        asking.one_moment().await.unwrap();
+        assert!(asking.rows(Sql::new("SELECT 1")).await.unwrap().whole);
+        asking.end().await.unwrap();
     }
 }

@@ -13,9 +13,11 @@ use crate::{
 };
 
 /// SQLite takes 32 766 values in a statement; what the rest of a question needs is left.
-const MAX_BINDS: usize = 30_000;
-/// SQLite takes expressions of a depth of a thousand; a chain of ANDs is as deep as it is long.
+pub(super) const MAX_BINDS: usize = 30_000;
+/// SQLite takes expressions of a depth of a thousand; a chain of ANDs is as deep as it is long, and the first
+/// of its parts stands at the bottom.
 const MAX_PARTS: usize = 200;
+const MAX_TESTS: usize = 600;
 const MAX_DEPTH: usize = 30;
 /// SQLite refuses patterns of more than 50 000 bytes.
 const MAX_PATTERN: usize = 10_000;
@@ -62,7 +64,7 @@ impl Rendered {
 
 /// Renders conditions of which every one must hold.
 pub(super) fn render<'e>(parts: impl IntoIterator<Item = &'e Expr>, absent: Absent) -> Rendered {
-    let mut renderer = Renderer { absent, binds: 0 };
+    let mut renderer = Renderer { absent, binds: 0, tests: 0 };
     let parts = parts.into_iter().map(|part| renderer.expr(part, false, 0)).collect();
     all(parts)
 }
@@ -70,6 +72,7 @@ pub(super) fn render<'e>(parts: impl IntoIterator<Item = &'e Expr>, absent: Abse
 struct Renderer {
     absent: Absent,
     binds: usize,
+    tests: usize,
 }
 
 impl Renderer {
@@ -92,7 +95,8 @@ impl Renderer {
     fn test(&mut self, test: &Test, negated: bool) -> Rendered {
         let rendered = test_of(test, self.absent);
         self.binds += rendered.sql.binds.len();
-        if self.binds > MAX_BINDS || (negated && !rendered.exact) {
+        self.tests += 1;
+        if self.binds > MAX_BINDS || self.tests > MAX_TESTS || (negated && !rendered.exact) {
             self.binds -= rendered.sql.binds.len();
             return Rendered::always(false);
         }

@@ -5,6 +5,7 @@
 //! stop, and a page whose time is up knows where to go on.
 
 use std::{
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -12,20 +13,22 @@ use std::{
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    asking::Asking,
-    filter::{Absent, Rendered, render},
+    asking::{Asking, Ended},
+    filter::{Absent, MAX_BINDS, Rendered, render},
     rows::{self, COLUMN_LIST},
     sql::{Bind, Sql},
 };
 use crate::{
     query::{Direction, Expr, Filter, Keyset, Place, Test, folds_case},
     record::{Field, Record, RecordId, hex},
-    store::scan::Candidates,
+    store::scan::{self, Candidates},
     time::Timestamp,
 };
 
 /// Rows of a window: some tens of milliseconds where every one has to be looked at.
 const WINDOW: i64 = 20_000;
+/// Where so many take longer than a window is given, fewer are tried, but no fewer than this.
+const LEAST_WINDOW: i64 = 50;
 /// How long a question may try without windows: much longer than one with an index takes.
 const FIRST_TRY: Duration = Duration::from_millis(200);
 /// A window is given so long, however little is left: otherwise a page may never get on.
@@ -53,6 +56,8 @@ pub(super) struct Question {
     arms: Vec<Sql>,
     direction: Direction,
     windowed: AtomicBool,
+    /// Rows of a window.
+    window: i64,
     /// Whether it was said that rows are unreadable.
     said: AtomicBool,
     begun: Instant,
@@ -60,13 +65,20 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn new(filter: &Filter, direction: Direction, patience: Duration) -> Self {
+    /// `window` is so many rows where it is known from the start that windows are needed.
+    pub(super) fn new(
+        filter: &Filter,
+        direction: Direction,
+        patience: Duration,
+        window: Option<i64>,
+    ) -> Self {
         let whole = render(filter.expr().conjuncts(), Absent::Null);
         Self {
             whole,
             arms: arms(filter),
             direction,
-            windowed: AtomicBool::new(false),
+            windowed: AtomicBool::new(window.is_some()),
+            window: window.unwrap_or(WINDOW),
             said: AtomicBool::new(false),
             begun: Instant::now(),
             patience,
@@ -116,7 +128,7 @@ impl Question {
     }
 
     /// Asks for the place at which a window ends.
-    fn window(&self, filter: &Filter, after: Option<Keyset>) -> Sql {
+    fn window(&self, filter: &Filter, after: Option<Keyset>, rows: i64) -> Sql {
         let mut sql = Sql::new(
             "SELECT occurred_at, id FROM activity_records INDEXED BY activity_records_time WHERE 1",
         );
@@ -135,7 +147,7 @@ impl Question {
             sql.push(", ").bind(Bind::Bytes(id.as_bytes().to_vec())).push(")");
         }
         sql.push(&format!(" ORDER BY occurred_at {order}, id {order} LIMIT 1 OFFSET "));
-        sql.bind(WINDOW - 1);
+        sql.bind(rows - 1);
         sql
     }
 
@@ -149,66 +161,50 @@ impl Question {
         let mut asking = Asking::begin(pool).await?;
         if !self.windowed.load(Ordering::Relaxed) {
             asking.patience(FIRST_TRY.min(self.left().max(LEAST))).await?;
-            let answer = asking.rows(self.page(after, None, limit)).await?;
-            let read = self.read(&answer.rows);
-            if answer.whole {
-                asking.release();
-                let next = read.last.filter(|_| answer.rows.len() >= limit);
-                return Ok(read.up_to(next));
+            let mut read = Rows::new(self, limit);
+            let ended = asking.each(self.page(after, None, limit), |row| read.take(&row)).await?;
+            if ended == Ended::OutOfTime {
+                self.windowed.store(true, Ordering::Relaxed);
             }
-            self.windowed.store(true, Ordering::Relaxed);
-            if read.last.is_some() {
+            if ended == Ended::Whole || read.last.is_some() {
                 asking.release();
-                let next = read.last;
+                let next = read.last.filter(|_| ended != Ended::Whole || read.is_full());
                 return Ok(read.up_to(next));
             }
         }
-        asking.patience(self.left().max(LEAST)).await?;
-        let end = asking.rows(self.window(filter, after)).await?;
-        let up_to = end.rows.first().map(place).transpose()?;
-        let answer = match end.whole {
-            true => asking.rows(self.page(after, up_to, limit)).await?,
-            false => end,
-        };
-        asking.release();
-        let read = self.read(&answer.rows);
-        let next = if !answer.whole {
-            // Where nothing came in all that time, it goes on from where it began.
-            Some(read.last.or(after).unwrap_or(self.outermost()))
-        } else if answer.rows.len() >= limit {
-            read.last
-        } else {
-            up_to
-        };
-        Ok(read.up_to(next))
+        let mut window = self.window;
+        loop {
+            asking.patience(self.left().max(LEAST)).await?;
+            let end = asking.rows(self.window(filter, after, window)).await?;
+            let up_to = end.rows.first().map(place).transpose()?;
+            let mut read = Rows::new(self, limit);
+            let mut ended = Ended::OutOfTime;
+            if end.whole {
+                let sql = self.page(after, up_to, limit);
+                ended = asking.each(sql, |row| read.take(&row)).await?;
+            }
+            let next = match ended {
+                Ended::Whole if !read.is_full() => up_to,
+                Ended::OutOfTime if read.last.is_none() => {
+                    // Nothing came in all that time: a smaller window gets on where this one did not.
+                    if window > LEAST_WINDOW {
+                        window = (window / 8).max(LEAST_WINDOW);
+                        continue;
+                    }
+                    Some(after.unwrap_or(self.outermost()))
+                }
+                _ => read.last,
+            };
+            asking.release();
+            return Ok(read.up_to(next));
+        }
     }
 
-    /// Reads rows, and leaves out those that somebody edited into something else than records.
-    fn read(&self, rows: &[SqliteRow]) -> Rows {
-        let mut read = Rows { records: Vec::with_capacity(rows.len()), unreadable: 0, last: None };
-        for row in rows {
-            match rows::record(row) {
-                Ok(record) => {
-                    let place = Keyset::of(&record);
-                    read.records.push((Place::Occurred(place), record));
-                    read.last = Some(place);
-                }
-                Err(error) => {
-                    if !self.said.swap(true, Ordering::Relaxed) {
-                        let id = row.try_get::<&[u8], _>("id").map(hex).unwrap_or_default();
-                        tracing::error!(
-                            id,
-                            %error,
-                            "a row of activity_records does not read as a record and is left out"
-                        );
-                    }
-                    read.unreadable += 1;
-                    let place = place(row).ok().or_else(|| beside(row, self.direction));
-                    read.last = place.or(read.last);
-                }
-            }
+    /// Says once per page that there are rows which somebody edited into something else than records.
+    fn say_unreadable(&self, row: &SqliteRow, error: &sqlx::Error) {
+        if !self.said.swap(true, Ordering::Relaxed) {
+            say_unreadable(row, error);
         }
-        read
     }
 
     /// Returns a place that the first page begins at.
@@ -224,18 +220,62 @@ impl Question {
 
 const LAST: RecordId = RecordId::from_bytes([0xff; 16]);
 
-/// Rows as records.
-struct Rows {
+/// Rows as records, as they come.
+struct Rows<'q> {
+    question: &'q Question,
+    limit: usize,
+    count: usize,
+    bytes: usize,
     records: Vec<(Place, Record)>,
     unreadable: u64,
     last: Option<Keyset>,
 }
 
-impl Rows {
+impl<'q> Rows<'q> {
+    const fn new(question: &'q Question, limit: usize) -> Self {
+        let records = Vec::new();
+        Self { question, limit, count: 0, bytes: 0, records, unreadable: 0, last: None }
+    }
+
+    fn is_full(&self) -> bool {
+        self.count >= self.limit
+    }
+
+    /// Takes a row, and leaves out what somebody edited into something else than a record.
+    fn take(&mut self, row: &SqliteRow) -> ControlFlow<()> {
+        self.count += 1;
+        match rows::record(row) {
+            Ok(record) => {
+                let place = Keyset::of(&record);
+                self.bytes += record.footprint();
+                self.records.push((Place::Occurred(place), record));
+                self.last = Some(place);
+            }
+            Err(error) => {
+                self.question.say_unreadable(row, &error);
+                self.unreadable += 1;
+                let place = place(row).ok().or_else(|| beside(row, self.question.direction));
+                self.last = place.or(self.last);
+            }
+        }
+        if self.bytes > scan::BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     fn up_to(self, next: Option<Keyset>) -> Candidates {
         let Self { records, unreadable, .. } = self;
         Candidates { records, unreadable, next: next.map(Place::Occurred) }
     }
+}
+
+/// Says that a row is left out, and which.
+pub(super) fn say_unreadable(row: &SqliteRow, error: &sqlx::Error) {
+    let id = row.try_get::<&[u8], _>("id").map(hex).unwrap_or_default();
+    tracing::error!(
+        id,
+        %error,
+        "a row of activity_records does not read as a record and is left out, and so are others of its page, \
+         if there are any"
+    );
 }
 
 fn place(row: &SqliteRow) -> Result<Keyset, sqlx::Error> {
@@ -284,7 +324,10 @@ fn arms(filter: &Filter) -> Vec<Sql> {
     };
     values.sort_unstable();
     values.dedup();
-    values.into_iter().map(|value| arm(&parts, split, field, value)).collect()
+    let arms: Vec<_> = values.into_iter().map(|value| arm(&parts, split, field, value)).collect();
+    // Each repeats the values of the other conditions.
+    let values: usize = arms.iter().map(|arm| arm.binds.len()).sum();
+    if values > MAX_BINDS { Vec::new() } else { arms }
 }
 
 fn arm(parts: &[&Expr], split: usize, field: &'static Field, value: String) -> Sql {
@@ -321,7 +364,7 @@ mod tests {
         let place = Keyset { occurred_at: Timestamp::default(), id: RecordId::NIL };
         let mut plans = Vec::new();
         for direction in [Direction::Older, Direction::Newer] {
-            let question = Question::new(filter, direction, Duration::ZERO);
+            let question = Question::new(filter, direction, Duration::ZERO, None);
             for (after, up_to) in [(None, None), (Some(place), None), (Some(place), Some(place))] {
                 let plan = plan(store, &question.page(after, up_to, 50).text).await;
                 // Ties of one microsecond may be sorted by id, and the one page that was merged from several
@@ -413,8 +456,8 @@ mod tests {
                 assert!(plan.contains("INDEX activity_records_time (occurred_at>?"), "{plan}");
             }
         }
-        let question = Question::new(&Filter::new(), Direction::Older, Duration::ZERO);
-        let window = plan(&store, &question.window(&Filter::new(), None).text).await;
+        let question = Question::new(&Filter::new(), Direction::Older, Duration::ZERO, None);
+        let window = plan(&store, &question.window(&Filter::new(), None, WINDOW).text).await;
         assert!(window.contains("USING COVERING INDEX activity_records_time"), "{window}");
     }
 

@@ -25,7 +25,7 @@ use crate::{
 impl SqliteStore {
     /// Reads a page in the order of time.
     async fn page(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        let question = Question::new(filter, request.direction, request.patience);
+        let question = Question::new(filter, request.direction, request.patience, self.window());
         let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
         scan::page(filter, request, question.is_exact(), text, async |after, limit| {
             let after = match after {

@@ -172,7 +172,7 @@ impl SqliteStore {
         while let Some((pieces, to)) = step(&mut entries, at) {
             let Some(last) = pieces.last().copied() else { break };
             let done = self
-                .write("fold records into the rollups", async |connection| {
+                .write_step("fold records into the rollups", async |connection| {
                     if stand(connection, NAME).await? != Some(at) {
                         return Ok(false);
                     }

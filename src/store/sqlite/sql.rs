@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use sqlx::{Arguments as _, AssertSqlSafe, Sqlite, query::Query, sqlite::SqliteArguments};
 
+/// Statements of more values than this are not kept ready on their connection.
+const KEPT_BINDS: usize = 64;
+
 /// A value of a statement.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Bind {
@@ -77,6 +80,8 @@ impl Sql {
 
     /// Makes the statement. Its text was put together from constants, names of fields and `?`.
     pub(super) fn query(self) -> Result<Query<'static, Sqlite, SqliteArguments>, sqlx::Error> {
+        // What is as long as somebody's list will not come again, and would be kept for nothing.
+        let again = self.binds.len() <= KEPT_BINDS;
         let mut arguments = SqliteArguments::default();
         arguments.reserve(self.binds.len(), 0);
         for value in self.binds {
@@ -87,6 +92,6 @@ impl Sql {
             }
             .map_err(sqlx::Error::Encode)?;
         }
-        Ok(sqlx::query_with(AssertSqlSafe(self.text), arguments))
+        Ok(sqlx::query_with(AssertSqlSafe(self.text), arguments).persistent(again))
     }
 }

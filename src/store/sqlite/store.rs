@@ -50,6 +50,8 @@ pub struct SqliteStore {
     pool: SqlitePool,
     writers: Writers,
     clock: Arc<dyn Clock>,
+    /// So many rows, where every question is to be asked in windows from the start.
+    window: Option<i64>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -134,7 +136,20 @@ impl SqliteStore {
             pool,
             writers: Writers::default(),
             clock: Arc::new(SystemClock::default()),
+            window: None,
         }
+    }
+
+    /// Asks every question in windows of so many rows from the start, for tests of what takes long.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_windows(mut self, rows: u32) -> Self {
+        self.window = Some(rows.into());
+        self
+    }
+
+    pub(super) const fn window(&self) -> Option<i64> {
+        self.window
     }
 
     /// Takes the times of commits from `clock`. Defaults to the system's.

@@ -5,20 +5,23 @@
 //! the writers; what it has not reached yet is looked through, so that an answer is always complete.
 //!
 //! What is deleted or erased leaves the index in the same transaction, by triggers. FTS5 only marks it as
-//! gone, so the next fold puts the index together anew, and what is erased is overwritten.
+//! gone, so the folds that follow put the index together anew, in short steps, and what is erased is
+//! overwritten.
 
 use std::{
     fmt::Write as _,
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    asking::Asking,
+    asking::{Asking, Ended},
     error::store_error,
     filter::{Absent, render},
+    page::say_unreadable,
     rollup::{Piece, Stand, stand, stands_at, step},
     rows::{self, COLUMN_LIST},
     sql::Sql,
@@ -28,7 +31,7 @@ use crate::{
     query::{
         Direction, Expr, Filter, Page, PageRequest, Place, TEXT_FIELDS, Test, TextSearch, words,
     },
-    record::hex,
+    record::Record,
     store::{
         StoreError, StoreErrorKind,
         scan::{self, Candidates},
@@ -36,12 +39,25 @@ use crate::{
 };
 
 pub(super) const NAME: &str = "text";
+const DOING: &str = "fold records into the text index";
 
 /// Longer words are cut, in the text as in the question; what is found is looked at again.
 const MAX_WORD: usize = 64;
 /// Rows of the first look: a common word fills a page with them.
 const FIRST_LOOK: usize = 128;
 const LEAST: Duration = Duration::from_millis(250);
+/// Rows that the index has not reached are looked through in windows, where all of them at once take too long;
+/// and no window is smaller than the second number.
+const WINDOW: i64 = 20_000;
+const LEAST_WINDOW: i64 = 50;
+
+/// Rows that are indexed again in one step.
+const AGAIN: i64 = 200;
+/// Pages of the index that one step puts together anew.
+const PAGES: i64 = 64;
+/// In the list of rows to be looked at again: the index is to be put together anew, and: it is being so.
+const PUT_TOGETHER: i64 = -2;
+const GOES_ON: i64 = -1;
 
 /// Spells a word in ASCII letters and digits. The beginning of a word gives the beginning of its spelling;
 /// that different words may be spelt alike costs a second look and nothing else.
@@ -95,7 +111,7 @@ async fn make(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         "CREATE VIRTUAL TABLE IF NOT EXISTS activity_words USING fts5( \
            words, content = '', contentless_delete = 1, tokenize = 'ascii'); \
          CREATE TABLE IF NOT EXISTS activity_words_again (again INTEGER PRIMARY KEY) STRICT; \
-         CREATE TRIGGER IF NOT EXISTS activity_words_deleted AFTER DELETE ON activity_records \
+         CREATE TRIGGER IF NOT EXISTS activity_words_deleted BEFORE DELETE ON activity_records \
          WHEN OLD.rowid <= {folded} BEGIN {gone} END; \
          CREATE TRIGGER IF NOT EXISTS activity_words_erased AFTER UPDATE OF {columns} \
          ON activity_records WHEN OLD.rowid <= {folded} BEGIN {gone} END; \
@@ -154,32 +170,13 @@ impl SqliteStore {
         &self,
         entries: usize,
     ) -> Result<Option<(i64, bool)>, StoreError> {
-        const DOING: &str = "fold records into the text index";
         let Some(mut at) = self.fold_stands(NAME).await? else { return Ok(None) };
-        let again = "SELECT EXISTS (SELECT 1 FROM activity_words_again)";
-        let again: bool = sqlx::query_scalar(again)
-            .fetch_one(self.pool())
-            .await
-            .map_err(|error| store_error(DOING, error))?;
-        if again {
-            self.write(DOING, async |connection| {
-                add(connection, texts_of("rowid IN (SELECT again FROM activity_words_again)"))
-                    .await?;
-                sqlx::raw_sql(
-                    "DELETE FROM activity_words_again; \
-                     INSERT INTO activity_words (activity_words) VALUES ('optimize');",
-                )
-                .execute(&mut *connection)
-                .await
-                .map(|_| ())
-            })
-            .await?;
-        }
+        self.tidy_words().await?;
         let mut entries = self.entries_after(at, entries).await?;
         while let Some((pieces, to)) = step(&mut entries, at) {
             let Some(last) = pieces.last().copied() else { break };
             let done = self
-                .write(DOING, async |connection| {
+                .write_step(DOING, async |connection| {
                     if stand(connection, NAME).await? != Some(at) {
                         return Ok(false);
                     }
@@ -197,6 +194,20 @@ impl SqliteStore {
         Ok(Some((at.position, true)))
     }
 
+    /// Indexes again what was erased from, and puts the index together anew after it: step by step, until
+    /// nothing of it is left.
+    async fn tidy_words(&self) -> Result<(), StoreError> {
+        let again = "SELECT EXISTS (SELECT 1 FROM activity_words_again)";
+        let mut left: bool = sqlx::query_scalar(again)
+            .fetch_one(self.pool())
+            .await
+            .map_err(|error| store_error(DOING, error))?;
+        while left {
+            left = self.write_step(DOING, tidy).await?;
+        }
+        Ok(())
+    }
+
     /// Reads a page in the order of the commits, where the text index can; `None` where the order is that of
     /// time.
     pub(super) async fn page_of_words(
@@ -210,7 +221,14 @@ impl SqliteStore {
         {
             return Ok(None);
         }
-        let begun = Instant::now();
+        let looking = Looking {
+            filter,
+            asked,
+            direction: request.direction,
+            ends: Instant::now() + request.patience,
+            said: AtomicBool::new(false),
+            window: self.window(),
+        };
         let first = AtomicBool::new(true);
         let page = scan::page(filter, request, false, TextSearch::Indexed, async |after, limit| {
             let after = match after {
@@ -226,46 +244,173 @@ impl SqliteStore {
             } else {
                 limit
             };
-            let left = request.patience.saturating_sub(begun.elapsed()).max(LEAST);
-            let sql = candidates(filter, &asked, request.direction, after, look);
-            self.rows_of_words(sql, look, left)
-                .await
-                .map_err(|error| store_error("read records by their words", error))
+            let looked = looking.candidates(self.pool(), after, look).await;
+            looked.map_err(|error| store_error("read records by their words", error))
         })
         .await?;
         Ok(Some(page))
     }
+}
 
-    async fn rows_of_words(
+/// Does one step of tidying; tells whether there is more to do.
+async fn tidy(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let rows: Vec<i64> =
+        sqlx::query_scalar("SELECT again FROM activity_words_again ORDER BY again DESC LIMIT ?")
+            .bind(AGAIN)
+            .fetch_all(&mut *connection)
+            .await?;
+    let Some(&first) = rows.first() else { return Ok(false) };
+    if first > 0 {
+        let last = rows.iter().copied().rfind(|row| *row > 0).unwrap_or(first);
+        // What the fold has not reached, it will.
+        let mut sql = texts_of(
+            "rowid <= (SELECT last_row FROM activity_folds WHERE name = 'text') \
+             AND rowid IN (SELECT again FROM activity_words_again WHERE again >= ",
+        );
+        sql.bind(last).push(")");
+        add(connection, sql).await?;
+        // Whatever was being put together begins anew, with the rows that are gone now.
+        sqlx::query("DELETE FROM activity_words_again WHERE again >= ? OR again < 0")
+            .bind(last)
+            .execute(&mut *connection)
+            .await?;
+        let marked = "INSERT INTO activity_words_again (again) VALUES (?)";
+        sqlx::query(marked).bind(PUT_TOGETHER).execute(connection).await?;
+        return Ok(true);
+    }
+    // A negative number begins, whatever there is; positive ones go on. FTS5 has done when a step changes
+    // next to nothing.
+    let begins = first == PUT_TOGETHER;
+    let changes = "SELECT total_changes()";
+    let before: i64 = sqlx::query_scalar(changes).fetch_one(&mut *connection).await?;
+    sqlx::query("INSERT INTO activity_words (activity_words, rank) VALUES ('merge', ?)")
+        .bind(if begins { -PAGES } else { PAGES })
+        .execute(&mut *connection)
+        .await?;
+    let after: i64 = sqlx::query_scalar(changes).fetch_one(&mut *connection).await?;
+    if after - before >= 2 {
+        let goes_on = "UPDATE activity_words_again SET again = ? WHERE again < 0";
+        sqlx::query(goes_on).bind(GOES_ON).execute(connection).await?;
+        return Ok(true);
+    }
+    sqlx::query("DELETE FROM activity_words_again WHERE again < 0").execute(connection).await?;
+    Ok(false)
+}
+
+/// A question for words, as its pages are worked on.
+struct Looking<'q> {
+    filter: &'q Filter,
+    asked: String,
+    direction: Direction,
+    ends: Instant,
+    /// Whether it was said that rows are unreadable.
+    said: AtomicBool,
+    /// Rows of a window, where it is known from the start that windows are needed.
+    window: Option<i64>,
+}
+
+impl Looking<'_> {
+    async fn candidates(
         &self,
-        sql: Sql,
+        pool: &SqlitePool,
+        after: Option<i64>,
         look: usize,
-        patience: Duration,
     ) -> Result<Candidates, sqlx::Error> {
-        let mut asking = Asking::begin(self.pool()).await?;
-        asking.patience(patience).await?;
-        let answer = asking.rows(sql).await?;
-        asking.release();
-        let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
-        let mut last = None;
-        for row in &answer.rows {
-            let place = Place::Committed(row.try_get("r")?);
-            last = Some(place);
-            match rows::record(row) {
-                Ok(record) => found.records.push((place, record)),
-                Err(error) => {
-                    let id = row.try_get::<&[u8], _>("id").map(hex).unwrap_or_default();
-                    tracing::error!(
-                        id,
-                        %error,
-                        "a row of activity_records does not read as a record and is left out"
-                    );
-                    found.unreadable += 1;
+        let mut asking = Asking::begin(pool).await?;
+        // Only what the index has not reached takes long, and only as long as that is much.
+        let (mut window, mut up_to) = (self.window.unwrap_or(WINDOW), None);
+        if self.window.is_some() {
+            up_to = self.window(&mut asking, after, window).await?;
+        }
+        loop {
+            let left = self.ends.saturating_duration_since(Instant::now());
+            asking.patience(left.max(LEAST)).await?;
+            let mut read = Read::default();
+            let sql = candidates(self.filter, &self.asked, self.direction, after, up_to, look);
+            let ended = asking.each(sql, |row| read.take(&row, &self.said)).await?;
+            let next = match ended {
+                Ended::Whole if read.count < look => up_to,
+                Ended::OutOfTime if read.last.is_none() => {
+                    if up_to.is_some() {
+                        window = (window / 8).max(LEAST_WINDOW);
+                    }
+                    let smaller = self.window(&mut asking, after, window).await?;
+                    if smaller.is_some() && smaller != up_to {
+                        up_to = smaller;
+                        continue;
+                    }
+                    after.or(Some(self.outermost()))
                 }
+                _ => read.last,
+            };
+            asking.release();
+            let Read { records, unreadable, .. } = read;
+            return Ok(Candidates { records, unreadable, next: next.map(Place::Committed) });
+        }
+    }
+
+    /// Returns the row at which a window ends, inclusive; `None` where the rest is the index's alone.
+    async fn window(
+        &self,
+        asking: &mut Asking,
+        after: Option<i64>,
+        rows: i64,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let ends = "SELECT (SELECT last_row FROM activity_folds WHERE name = 'text'), \
+             (SELECT coalesce(max(rowid), 0) FROM activity_records)";
+        let ends = asking.rows(Sql::new(ends)).await?.rows;
+        let ends = ends.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (folded, last) = (ends.try_get::<i64, _>(0)?, ends.try_get::<i64, _>(1)?);
+        Ok(match self.direction {
+            Direction::Older => {
+                let from = after.unwrap_or(i64::MAX).min(last.saturating_add(1));
+                (from > folded + 1).then(|| from.saturating_sub(rows).max(folded + 1))
+            }
+            Direction::Newer => {
+                let from = after.unwrap_or(0);
+                let to = if from < folded { folded } else { from.saturating_add(rows) };
+                (to < last).then_some(to)
+            }
+        })
+    }
+
+    /// Returns a place that the first page begins at.
+    const fn outermost(&self) -> i64 {
+        match self.direction {
+            Direction::Older => i64::MAX,
+            Direction::Newer => 0,
+        }
+    }
+}
+
+/// Rows as records, as they come.
+#[derive(Default)]
+struct Read {
+    records: Vec<(Place, Record)>,
+    count: usize,
+    bytes: usize,
+    unreadable: u64,
+    last: Option<i64>,
+}
+
+impl Read {
+    fn take(&mut self, row: &SqliteRow, said: &AtomicBool) -> ControlFlow<()> {
+        let Ok(place) = row.try_get("r") else { return ControlFlow::Break(()) };
+        self.count += 1;
+        self.last = Some(place);
+        match rows::record(row) {
+            Ok(record) => {
+                self.bytes += record.footprint();
+                self.records.push((Place::Committed(place), record));
+            }
+            Err(error) => {
+                if !said.swap(true, Ordering::Relaxed) {
+                    say_unreadable(row, &error);
+                }
+                self.unreadable += 1;
             }
         }
-        found.next = last.filter(|_| !answer.whole || answer.rows.len() >= look);
-        Ok(found)
+        if self.bytes > scan::BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -276,22 +421,25 @@ fn candidates(
     asked: &str,
     direction: Direction,
     after: Option<i64>,
+    up_to: Option<i64>,
     look: usize,
 ) -> Sql {
-    let (beyond, order) = match direction {
-        Direction::Older => (" < ", "DESC"),
-        Direction::Newer => (" > ", "ASC"),
+    let (beyond, within, order) = match direction {
+        Direction::Older => (" < ", " >= ", "DESC"),
+        Direction::Newer => (" > ", " <= ", "ASC"),
     };
     let bound = |sql: &mut Sql, column: &str| {
-        if let Some(after) = after {
-            sql.push(" AND ").push(column).push(beyond).bind(after);
+        for (comparison, place) in [(beyond, after), (within, up_to)] {
+            if let Some(place) = place {
+                sql.push(" AND ").push(column).push(comparison).bind(place);
+            }
         }
     };
     let words = filter.expr().conjuncts().filter(|p| matches!(p, Expr::Test(Test::Text(_))));
     let mut sql = Sql::new(format!("SELECT {}, found.r FROM (", *COLUMN_LIST));
     sql.push("SELECT rowid AS r FROM activity_words WHERE activity_words MATCH ").bind(asked);
     bound(&mut sql, "rowid");
-    sql.push(" UNION SELECT again FROM activity_words_again WHERE 1");
+    sql.push(" UNION SELECT again FROM activity_words_again WHERE again > 0");
     bound(&mut sql, "again");
     sql.push(" UNION SELECT rowid FROM activity_records WHERE rowid > ");
     sql.push("(SELECT last_row FROM activity_folds WHERE name = 'text') AND ");

@@ -1,6 +1,9 @@
 //! Writing beside the appender: short transactions on connections that are kept for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -24,6 +27,9 @@ struct Kept {
 
 /// More than this at once would wait for the same lock.
 const KEPT: usize = 2;
+
+/// Longer than somebody who waits for the lock sleeps, in the first tens of milliseconds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl Writers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -79,6 +85,19 @@ impl Writers {
 }
 
 impl SqliteStore {
+    /// Does one of many steps as [`write`](Self::write) does, and leaves the lock alone for as long
+    /// afterwards: SQLite wakes nobody, and whoever appends looks for the lock now and then.
+    pub(super) async fn write_step<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        let done = self.write(doing, work).await?;
+        tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
+        Ok(done)
+    }
+
     /// Does `work` in one transaction under the write lock.
     pub(super) async fn write<T>(
         &self,
