@@ -34,8 +34,7 @@ async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> R
     let keys = Keys::open(&settings.keys)?;
     let held = demo::fill_if_asked(settings, &store, &keys).await?;
     let rules = Rules::rest().with_file(&settings.rules)?;
-    let activity =
-        Arc::new(Pipeline::builder(store).rules(rules).keys(keys).start().await?);
+    let activity = Arc::new(Pipeline::builder(store).rules(rules).keys(keys).start().await?);
     let terminal = terminal::open(settings, &listener, held, &activity)?;
     let stop = terminal.stop.clone();
 

@@ -55,9 +55,11 @@ pub(super) async fn expect_current(connection: &mut PgConnection) -> Result<(), 
     let applied = applied(connection).await?;
     let why = match applied {
         applied if applied == known => return Ok(()),
-        0 => "the database holds no log; `activity migrate` makes one, and so does the service that \
+        0 => {
+            "the database holds no log; `activity migrate` makes one, and so does the service that \
               writes it"
-            .to_owned(),
+                .to_owned()
+        }
         newer if newer > known => format!(
             "the schema is of version {newer}, and this build reads version {known}; use a newer build"
         ),
