@@ -32,6 +32,9 @@ const CHUNK: usize = 1_000;
 /// exceeds it, and the next goes on from there.
 pub(super) const BYTES: usize = 8 << 20;
 
+/// How many at first: where most pass, they fill a page, and a thousand would be read for nothing.
+const FIRST_CHUNK: usize = 128;
+
 /// Reads a page. `fetch` returns candidates strictly after a place, at most so many.
 ///
 /// `exact` says that every candidate passes, so that the page is one fetch.
@@ -49,10 +52,12 @@ where
     let begun = Instant::now();
     let mut page = Page { complete: true, text, ..Page::default() };
     let mut after = request.after;
+    let mut least = FIRST_CHUNK.max(request.limit.saturating_mul(2));
     loop {
         let wanted = request.limit - page.records.len();
         // One more tells whether there is another page.
-        let chunk = if exact { wanted + 1 } else { (wanted + 1).max(CHUNK) };
+        let chunk = if exact { wanted + 1 } else { (wanted + 1).max(least) };
+        least = CHUNK;
         let candidates = fetch(after, chunk).await?;
         page.unreadable += candidates.unreadable;
         for (place, record) in candidates.records {

@@ -45,7 +45,8 @@ pub(super) async fn entries(store: &AnyStore, place: Place) -> Result<Vec<Commit
     let mut pieces = pieces(&entries, Place::behind(place.position));
     // The last one to its end, however large it is.
     let count = pieces.len();
-    if let (Some(piece), Some(entry)) = (pieces.last_mut(), entries.iter().take(count).next_back()) {
+    if let (Some(piece), Some(entry)) = (pieces.last_mut(), entries.iter().take(count).next_back())
+    {
         piece.part = entry.clone();
     }
     let mut found = found(store, &pieces).await?;

@@ -18,7 +18,7 @@ use super::{
     page::within,
     read::HEAD,
     rollup::{Cover, Rollup},
-    store::{Failure, PostgresStore},
+    store::{Failure, PostgresStore, done},
 };
 use crate::{
     query::{Aggregate, Aggregated, Counter, Filter},
@@ -38,6 +38,8 @@ const STEP: Duration = Duration::from_millis(200);
 /// Where rollups and ledger stand.
 #[derive(Debug, Clone, Copy, Default)]
 struct Standing {
+    /// When the first month of the log begins, and when the last one ends.
+    months: Option<(Timestamp, Timestamp)>,
     folded: i64,
     folded_at: Option<Timestamp>,
     head: i64,
@@ -67,7 +69,7 @@ impl PostgresStore {
             let head_at = self.bounded("read the ledger", async {
                 let mut transaction = self.at_one_moment().await?;
                 let standing = standing(&mut transaction).await?;
-                transaction.commit().await?;
+                done(transaction);
                 Ok(standing.head_at)
             });
             return Ok(Aggregated { as_of: head_at.await?, ..counted });
@@ -108,9 +110,7 @@ impl PostgresStore {
             let question = Question { ask, condition, dimensions: open, whole };
             complete = question.by_rows(&mut transaction, begun, &mut counter).await?;
         }
-        if complete {
-            transaction.commit().await?;
-        }
+        done(transaction);
         let (as_of, behind) = if counted_tail {
             (standing.head_at, 0)
         } else {
@@ -127,10 +127,17 @@ impl PostgresStore {
 }
 
 async fn standing(connection: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+    // The months by the bounds of their tables: to ask every leaf for its first and last row takes longer
+    // than all the rest. What was made ahead and is empty counts for nothing.
     let sql = format!(
         "select p.position, p.as_of, {HEAD}, (select e.committed_at from activity.ledger_entries e \
-         where e.position is not null order by e.position desc limit 1) \
-         from activity.rollup_progress p"
+         where e.position is not null order by e.position desc limit 1), m.starts, m.ends \
+         from activity.rollup_progress p, ( \
+            select min(substring(b.bound from 'FROM \\(''([^'']+)''\\)')::timestamptz) as starts, \
+                max(substring(b.bound from 'TO \\(''([^'']+)''\\)')::timestamptz) as ends \
+            from (select pg_get_expr(c.relpartbound, c.oid) as bound \
+                from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+                where i.inhparent = 'activity.records'::regclass) b) m"
     );
     let row = query(AssertSqlSafe(sql)).persistent(false).fetch_one(connection).await?;
     Ok(Standing {
@@ -138,6 +145,7 @@ async fn standing(connection: &mut PgConnection) -> Result<Standing, sqlx::Error
         folded_at: row.moment(1)?,
         head: integer(&row, 2)?,
         head_at: row.moment(3)?,
+        months: row.moment(4)?.zip(row.moment(5)?),
     })
 }
 
@@ -151,7 +159,7 @@ impl Question<'_> {
         standing: Standing,
         counter: &mut Counter<'_>,
     ) -> Result<bool, sqlx::Error> {
-        let Some(range) = self.range(connection).await? else { return Ok(true) };
+        let Some(range) = self.range(standing) else { return Ok(true) };
         let cover = Cover::of(range, &self.ask.edges);
         let buckets = cover.buckets.iter().map(|(grain, range)| {
             format!("(grain = '{}' and {})", grain.as_str(), between("bucket", range))
@@ -177,21 +185,14 @@ impl Question<'_> {
         Ok(true)
     }
 
-    /// Returns the range that is to be counted, bounded on both sides: from the first to the last bucket
-    /// that there is, and on to what is not folded yet.
-    async fn range(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<Option<Range<Timestamp>>, sqlx::Error> {
+    /// Returns the range that is to be counted, bounded on both sides: by whole months where the question
+    /// leaves it open.
+    fn range(&self, standing: Standing) -> Option<Range<Timestamp>> {
         let (from, to) = self.condition.range;
-        if let (Some(from), Some(to)) = (from, to) {
-            return Ok((from < to).then_some(from..to));
-        }
-        let Some(there) = bounds(connection, self.condition).await? else { return Ok(None) };
-        // To the end of the month, so that whole months are counted as such.
-        let end = there.end.month().next().start();
-        let range = from.unwrap_or_else(|| there.start.month().start())..to.unwrap_or(end);
-        Ok((range.start < range.end).then_some(range))
+        let open = from.is_none() || to.is_none();
+        let (first, end) = if open { standing.months? } else { Default::default() };
+        let (from, to) = (from.unwrap_or(first), to.unwrap_or(end));
+        (from < to).then_some(from..to)
     }
 
     /// Counts the rows in the range, newest first; tells whether the time sufficed.
@@ -266,9 +267,20 @@ impl Question<'_> {
         let grouped: Vec<_> = columns.trim_start_matches(", ").split(", ").collect();
         groups.clear();
         let _infallible = write!(groups, "grouping({})", grouped.join(", "));
+        let mut source = format!("select s.*{slot} from ({source}) s");
+        let mut number = number;
+        if number == "n" && sets.len() > 1 {
+            // A rollup has many rows of one combination, one for each tenant and bucket: put together once,
+            // there are few to be grouped in each way.
+            let all = grouped.join(", ");
+            source = format!(
+                "select {all}, sum({number})::bigint as n from ({source}) s group by {all}"
+            );
+            number = "n";
+        }
         let sql = format!(
             "select {groups}::bigint, sum({number})::bigint{} \
-             from (select s.*{slot} from ({source}) s) s group by grouping sets ({})",
+             from ({source}) s group by grouping sets ({})",
             grouped.iter().fold(String::new(), |mut all, column| {
                 let _infallible = write!(all, ", {column}::text");
                 all

@@ -8,9 +8,9 @@ use super::{
     decode::{Cells as _, integer},
     error::is_canceled,
     filter::{Condition, bind_all},
-    page::{bounded, within},
+    page::bounded,
     rollup::Rollup,
-    store::{Failure, PostgresStore},
+    store::{Failure, PostgresStore, done},
 };
 use crate::{
     query::{Aggregate, Count, Filter, Relation, Total},
@@ -69,7 +69,7 @@ impl PostgresStore {
             .persistent(false)
             .fetch_one(&mut *transaction)
             .await?;
-        transaction.commit().await?;
+        done(transaction);
         let plan = row.text(0)?.and_then(|text| serde_json::from_str(text).ok());
         let plan: serde_json::Value = plan.unwrap_or_default();
         let rows = plan.pointer("/0/Plan/Plan Rows").and_then(serde_json::Value::as_f64);
@@ -84,8 +84,7 @@ impl PostgresStore {
         condition.push(&mut rows);
         let limit = bounded(usize::try_from(cap).unwrap_or(usize::MAX).saturating_add(1));
         let sql = format!("select count(*)::bigint from ({rows} limit {limit}) s");
-        let mut transaction = self.reading().await?;
-        within(&mut transaction, TRIAL).await?;
+        let mut transaction = self.reading_within(TRIAL).await?;
         let row = bind_all(query(AssertSqlSafe(sql)), &condition.values)
             .persistent(false)
             .fetch_one(&mut *transaction)
@@ -94,7 +93,7 @@ impl PostgresStore {
             Err(source) if is_canceled(&source) => return Ok(None),
             row => row?,
         };
-        transaction.commit().await?;
+        done(transaction);
         let value = u64::try_from(integer(&row, 0)?).unwrap_or(0);
         Ok(Some(if value > cap {
             Total { value: cap, relation: Relation::AtLeast }

@@ -38,6 +38,7 @@ mod leaf;
 mod literal;
 mod maintain;
 mod migrations;
+mod months;
 mod page;
 mod read;
 mod register;

@@ -20,7 +20,8 @@ use super::{
     error::is_canceled,
     filter::{Condition, bind_all, push_and, words_are_indexed},
     literal::time_literal,
-    store::{Failure, PostgresStore},
+    months,
+    store::{Failure, PostgresStore, done, statement_limit},
 };
 use crate::{
     query::{Direction, Filter, Keyset, Page, PageRequest, Place, Test, TextSearch},
@@ -73,8 +74,8 @@ impl PostgresStore {
             TextSearch::Scanned
         };
         let pace = tokio::sync::Mutex::new(Pace {
-            windows: self.window().is_some(),
-            rows: self.window().unwrap_or(FIRST_ROWS),
+            windows: self.window_rows().is_some(),
+            rows: self.window_rows().unwrap_or(FIRST_ROWS),
             ends: Instant::now() + request.patience,
         });
         let page = scan::page(filter, request, condition.exact, text, async |after, limit| {
@@ -103,8 +104,19 @@ impl PostgresStore {
 
     /// Returns the indexes that were asked for, where the filter has a use for them.
     async fn serving(&self, filter: &Filter) -> Result<Vec<Index>, StoreError> {
-        let served = |test: &Test| matches!(test, Test::Text(_) | Test::Json(..));
-        if filter.expr().any_test(&served) { self.made().await } else { Ok(Vec::new()) }
+        let text = filter.asks_for_text();
+        let metadata = filter.expr().any_test(&|test| matches!(test, Test::Json(..)));
+        if !text && !metadata {
+            return Ok(Vec::new());
+        }
+        let made = self.memory().indexes();
+        let is_there = |wanted: bool, index| !wanted || made.contains(&index);
+        if is_there(text, Index::Text) && is_there(metadata, Index::Metadata) {
+            return Ok(made);
+        }
+        let made = self.made().await?;
+        self.memory().learn_indexes(&made);
+        Ok(made)
     }
 
     /// Returns the plan by which a page would be read, for tests of what it costs.
@@ -147,38 +159,69 @@ impl PostgresStore {
         limit: usize,
         pace: &mut Pace,
     ) -> Result<Candidates, Failure> {
-        let mut transaction = self.reading().await?;
-        if !pace.windows && !condition.rest.is_empty() {
+        if pace.windows {
+            return self.window(condition, stretch, limit, pace).await;
+        }
+        // What an index finds needs no trial.
+        let is_trial = !condition.rest.is_empty();
+        let mut transaction = if is_trial {
             let left = pace.ends.saturating_duration_since(Instant::now());
-            within(&mut transaction, TRIAL.min(left)).await?;
-            match read(&mut transaction, condition, stretch, limit).await {
-                Ok(found) => {
-                    transaction.commit().await?;
-                    return Ok(found);
+            self.reading_within(TRIAL.min(left)).await?
+        } else {
+            self.reading().await?
+        };
+        let months = self.memory().months(&mut transaction).await?;
+        let ends = months::ends(&months, stretch.direction, stretch.after, condition.range);
+        let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
+        let (mut step, mut rows) = (stretch, 0);
+        for end in ends.into_iter().map(Some).chain([None]) {
+            step.up_to = end;
+            match read(&mut transaction, condition, step, limit - rows).await {
+                Ok((read, count)) => {
+                    rows += count;
+                    found.records.extend(read.records);
+                    found.unreadable += read.unreadable;
+                    found.next = read.next;
                 }
-                Err(source) if is_canceled(&source) => {
-                    transaction.rollback().await?;
-                    transaction = self.reading().await?;
+                Err(source) if is_trial && is_canceled(&source) => {
+                    done(transaction);
                     pace.windows = true;
+                    if step.after == stretch.after {
+                        return self.window(condition, stretch, limit, pace).await;
+                    }
+                    found.next = step.after.map(Place::Occurred);
+                    return Ok(found);
                 }
                 Err(source) => return Err(source.into()),
             }
+            if found.next.is_some() {
+                break;
+            }
+            step.after = end;
         }
-        if !pace.windows {
-            let found = read(&mut transaction, condition, stretch, limit).await?;
-            transaction.commit().await?;
-            return Ok(found);
-        }
+        done(transaction);
+        Ok(found)
+    }
+
+    /// Reads candidates of as many rows as should take a moment.
+    async fn window(
+        &self,
+        condition: &Condition,
+        stretch: Stretch,
+        limit: usize,
+        pace: &mut Pace,
+    ) -> Result<Candidates, Failure> {
+        let mut transaction = self.reading().await?;
         let begun = Instant::now();
         let end = end_of_window(&mut transaction, condition, stretch, pace.rows).await?;
         let window = Stretch { up_to: end, ..stretch };
-        let mut found = read(&mut transaction, condition, window, limit).await?;
-        transaction.commit().await?;
+        let (mut found, _rows) = read(&mut transaction, condition, window, limit).await?;
+        done(transaction);
         if found.next.is_none() {
             found.next = end.map(Place::Occurred);
         }
         let taken = begun.elapsed();
-        if self.window().is_some() {
+        if self.window_rows().is_some() {
             // As it was asked for.
         } else if taken < WINDOW / 2 {
             pace.rows = (pace.rows * 2).min(*ROWS.end());
@@ -194,18 +237,17 @@ pub(super) async fn within(
     connection: &mut PgConnection,
     limit: Duration,
 ) -> Result<(), sqlx::Error> {
-    let sql = format!("set local statement_timeout = {}", limit.as_millis().max(1));
-    raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+    raw_sql(AssertSqlSafe(statement_limit(limit))).execute(connection).await?;
     Ok(())
 }
 
-/// Reads the rows of a stretch that meet the condition, at most so many.
+/// Reads the rows of a stretch that meet the condition, at most so many; tells how many there were.
 async fn read(
     connection: &mut PgConnection,
     condition: &Condition,
     stretch: Stretch,
     limit: usize,
-) -> Result<Candidates, sqlx::Error> {
+) -> Result<(Candidates, usize), sqlx::Error> {
     let sql = page_sql(condition, stretch, limit);
     let asked = bind_all(query(AssertSqlSafe(sql)), &condition.values).persistent(false);
     let mut rows = std::pin::pin!(asked.fetch(connection));
@@ -229,7 +271,7 @@ async fn read(
             break;
         }
     }
-    Ok(found)
+    Ok((found, count))
 }
 
 /// Returns the place of the last of so many rows, whether or not they meet what no index finds; `None`

@@ -9,7 +9,7 @@ use super::{
     literal::{text_literal, time_literal},
     maintain::{STREAMS, stream},
     page::{Stretch, bounded, page_sql},
-    store::{Failure, PostgresStore},
+    store::{Failure, PostgresStore, done},
 };
 use crate::{
     ledger::Entry,
@@ -115,7 +115,7 @@ impl PostgresStore {
     async fn rows(&self, sql: String) -> Result<Vec<Record>, Failure> {
         let mut transaction = self.reading().await?;
         let rows = query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
+        done(transaction);
         Ok(rows.iter().map(decode::record).collect::<Result<_, _>>()?)
     }
 }

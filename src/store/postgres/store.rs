@@ -10,12 +10,17 @@ use sqlx::{
 
 use super::{
     error::{classify, timed_out},
-    migrations, words,
+    migrations,
+    months::Memory,
+    words,
 };
 use crate::store::{Maintain as _, StoreError, StoreErrorKind};
 
 /// Connections that a store opened from a URL keeps for reading.
 const READ_CONNECTIONS: u32 = 8;
+
+/// How long a connection that nobody uses counts as alive.
+const TRUSTED: Duration = Duration::from_millis(100);
 
 /// A log in Postgres. Clones share their connections.
 ///
@@ -39,6 +44,8 @@ pub struct PostgresStore {
     deadline: Duration,
     /// So many rows, where every question that no index answers is to be asked in windows from the start.
     window: Option<usize>,
+    /// Shared by all clones.
+    memory: Arc<Memory>,
 }
 
 impl PostgresStore {
@@ -85,6 +92,14 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(READ_CONNECTIONS)
             .acquire_timeout(Self::DEFAULT_DEADLINE)
+            // A connection is looked at when it comes back; whether it is still there a moment later need
+            // not be asked by a round trip of its own.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(
+                    async move { Ok(meta.idle_for < TRUSTED || connection.ping().await.is_ok()) },
+                )
+            })
             .connect_lazy_with(writable(&options));
         Ok(Self::from_pool(pool))
     }
@@ -95,7 +110,13 @@ impl PostgresStore {
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
         let options = Arc::new(writable(&pool.connect_options()));
-        Self { pool, options, deadline: Self::DEFAULT_DEADLINE, window: None }
+        Self {
+            pool,
+            options,
+            deadline: Self::DEFAULT_DEADLINE,
+            window: None,
+            memory: Arc::default(),
+        }
     }
 
     /// Sets how long one call may take. Defaults to 10 s.
@@ -115,7 +136,7 @@ impl PostgresStore {
         self
     }
 
-    pub(super) const fn window(&self) -> Option<usize> {
+    pub(super) const fn window_rows(&self) -> Option<usize> {
         self.window
     }
 
@@ -137,12 +158,27 @@ impl PostgresStore {
         Limits(self.deadline)
     }
 
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Begins a transaction that only reads, under the limits.
     ///
     /// Also for a single statement: outside of a transaction PgBouncer may parse a statement on one
     /// server and run it on another.
     pub(super) async fn reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let begin = self.limits().begin(Access::ReadOnly);
+        self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+
+    /// Begins one whose statements may take no longer than `limit` each.
+    pub(super) async fn reading_within(
+        &self,
+        limit: Duration,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut begin = self.limits().begin(Access::ReadOnly);
+        begin.push_str("; ");
+        begin.push_str(&statement_limit(limit));
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
@@ -185,6 +221,17 @@ impl fmt::Debug for PostgresStore {
 /// application's own diagnostics.
 fn writable(options: &PgConnectOptions) -> PgConnectOptions {
     options.clone().extra_float_digits(None).statement_cache_capacity(0).disable_statement_logging()
+}
+
+/// Returns the statement that sets how long those after it in a transaction may take.
+pub(super) fn statement_limit(limit: Duration) -> String {
+    format!("set local statement_timeout = {}", limit.as_millis().max(1))
+}
+
+/// Ends a transaction that only read. Nobody waits for it: the connection does it on its way back to the
+/// pool.
+pub(super) fn done(transaction: Transaction<'static, Postgres>) {
+    drop(transaction);
 }
 
 /// What a transaction may do.

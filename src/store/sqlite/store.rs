@@ -81,6 +81,8 @@ impl SqliteStore {
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A file does not hang up.
+            .test_before_acquire(false)
             .connect_with(location::reading(&options))
             .await
             .map_err(|error| open_error(&options, error))?;
@@ -103,6 +105,8 @@ impl SqliteStore {
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A file does not hang up.
+            .test_before_acquire(false)
             .connect_with(location::reading(&options))
             .await
             .map_err(|error| open_error(&options, error))?;
