@@ -22,16 +22,15 @@ use crate::{
 /// How long the months are remembered. Nothing depends on their being right but how soon a page is full.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// Months that hold something, ascending. By their bounds and not their names, which anybody may choose.
+/// Months that have leaves and have begun, ascending: those made ahead hold nothing as a rule. By their bounds
+/// and not their names, which anybody may choose; and not by their size, which would lock each leaf.
 const MONTHS: &str = "\
     select m.starts from ( \
         select substring(pg_get_expr(c.relpartbound, c.oid) from 'FROM \\(''([^'']+)''\\)')::timestamptz \
             as starts \
         from pg_inherits i join pg_class c on c.oid = i.inhrelid \
-        where i.inhparent = 'activity.records'::regclass and exists ( \
-            select from pg_inherits l \
-            where l.inhparent = i.inhrelid and pg_relation_size(l.inhrelid) > 0) \
-    ) m where m.starts is not null order by 1";
+        where i.inhparent = 'activity.records'::regclass) m \
+    where m.starts <= now() order by 1";
 
 /// What a store remembers of its database from one question to the next.
 #[derive(Debug, Default)]

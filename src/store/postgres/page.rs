@@ -170,7 +170,14 @@ impl PostgresStore {
         } else {
             self.reading().await?
         };
-        let months = self.memory().months(&mut transaction).await?;
+        let months = match self.memory().months(&mut transaction).await {
+            Err(source) if is_trial && is_canceled(&source) => {
+                done(transaction);
+                pace.windows = true;
+                return self.window(condition, stretch, limit, pace).await;
+            }
+            months => months?,
+        };
         let ends = months::ends(&months, stretch.direction, stretch.after, condition.range);
         let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
         let (mut step, mut rows) = (stretch, 0);
