@@ -90,6 +90,8 @@ mod suggest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+#[cfg(feature = "api")]
+mod viewer;
 
 #[cfg(feature = "api")]
 #[doc(inline)]

@@ -29,6 +29,7 @@ mod index;
 mod ingest;
 mod list;
 mod live;
+mod me;
 mod openapi;
 mod origin;
 mod pages;
@@ -39,6 +40,7 @@ mod router;
 mod state;
 mod stats;
 mod trails;
+mod viewer;
 mod watch;
 
 pub use builder::ApiBuilder;

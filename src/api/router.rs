@@ -3,13 +3,17 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, export, facets, fallback, health, index, ingest, live, openapi, records, state::Api,
-    stats, trails, watch,
+    answer, export, facets, fallback, health, index, ingest, live, me, openapi, records,
+    state::Api, stats, trails, viewer, watch,
 };
 
-/// Returns the routes and an answer for everything else.
+/// Returns the routes, the viewer with its files, and an answer for everything else. The files show nothing of
+/// the log, so no guard is before them.
 pub(super) fn whole(api: Api) -> Router {
-    finished(guarded(&api, index::routes()).fallback(fallback::nothing), api)
+    finished(
+        guarded(&api, index::routes()).merge(viewer::routes()).fallback(fallback::nothing),
+        api,
+    )
 }
 
 /// Returns the routes alone.
@@ -29,6 +33,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(live::routes())
         .merge(ingest::routes())
         .merge(health::routes())
+        .merge(me::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

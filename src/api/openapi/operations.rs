@@ -19,7 +19,7 @@ const LIVE: [Extra; 3] = [Extra::Filters, Extra::Cursor, Extra::Ticket];
 /// Describes an endpoint of the table; the caller adds its name and what it is about.
 pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
     let operation = match (endpoint.method, endpoint.path) {
-        (_, "/") => answers("The overview", "text/html", text()),
+        (_, "/") => answers("The viewer, or the overview as JSON", "text/html", text()),
         ("POST", "/records") => ingest(),
         (_, "/records") => records(),
         (_, "/records/{id}") => {
@@ -59,6 +59,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
                     .content("application/json", content),
             )
         }
+        (_, "/me") => json("Who is asking", "Me"),
         (_, "/health") => json("How the log is doing", "Health").response(
             "503",
             ResponseBuilder::new()

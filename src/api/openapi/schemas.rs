@@ -7,8 +7,9 @@ use utoipa::openapi::{
 };
 
 use crate::{
+    api::access::Permission,
     query::{FIELDS, Values},
-    record::{Field, Kind, Record},
+    record::{ActorType, Field, Kind, Record},
 };
 
 type Described = RefOr<Schema>;
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("Facets", facets()),
         ("Accepted", accepted()),
         ("Ticket", ticket()),
+        ("Me", me()),
         ("Health", health()),
         ("Problem", problem()),
     ]
@@ -239,6 +241,23 @@ fn accepted() -> Described {
 fn ticket() -> Described {
     let seconds = integer().description(Some("Seconds"));
     object(2, vec![("ticket", text().into()), ("expires_in", seconds.into())])
+}
+
+fn me() -> Described {
+    let actor = vec![
+        ("type", one_of(ActorType::WORDS.iter().copied()).into()),
+        ("id", or_null(Type::String).into()),
+        ("name", or_null(Type::String).into()),
+    ];
+    let permissions = one_of(Permission::ALL.map(Permission::as_str));
+    object(
+        3,
+        vec![
+            ("actor", object(3, actor)),
+            ("permissions", list(permissions.into())),
+            ("tenant", or_null(Type::String).into()),
+        ],
+    )
 }
 
 fn health() -> Described {
