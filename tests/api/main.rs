@@ -22,6 +22,7 @@ mod parameters;
 mod records;
 mod scope;
 mod stats;
+mod viewer;
 mod watch;
 
 #[path = "../stores/records.rs"]

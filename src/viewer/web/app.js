@@ -21,13 +21,13 @@ const store = {
 const pages = { list: listPage, entity: listPage, actor: listPage, session: listPage, stats: statsPage, health: healthPage };
 let page = null, made = null;
 
-const place = h(".page");
+const place = h(".page", { id: "main", tabindex: "-1" });
 const navigation = h("nav", { "aria-label": words.nav.label });
 const zoneButton = h("button.button.zone-button", { type: "button", onclick: turnZone });
 const themeButton = h("button.icon-button", { type: "button", onclick: () => { const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]; store.set("theme", next); paint(); } });
 const who = h("span.who.quiet");
 const header = h("header.top", null,
-  h("a.skip", { href: "#list", onclick: event => { event.preventDefault(); (document.getElementById("list") ?? place).focus(); } }, words.skip),
+  h("a.skip", { href: "#main", onclick: event => { event.preventDefault(); (document.getElementById("list") ?? place).focus(); } }, words.skip),
   h("a.brand", { href: addressFor("list"), onclick: event => follow(event, "list") }, h("span.logo", { "aria-hidden": "true" }), words.product),
   navigation, h("span.gap"), who, zoneButton, themeButton, iconButton("anonymous", words.keys.open, help));
 

@@ -27,8 +27,7 @@ export async function nothingFound(words, place, signal) {
   // Counted without a limit of time, by the rollups where they can, and at most to where counting gets slow.
   const total = async parameters => (await ask("stats", { ...question(), ...parameters }, { signal })).total;
   try {
-    const everything = await total({ q: "", from: "", to: "" });
-    if (everything === 0 && state.view === "list") return firstRun(words, place);
+    if (state.view === "list" && await isNew(signal)) return firstRun(words, place);
     const found = [];
     if (from || to) {
       const outside = await total({ from: "", to: "" });
@@ -49,6 +48,20 @@ export async function nothingFound(words, place, signal) {
     if (!isAbort(problem)) fill(hints);
   }
   return undefined;
+}
+
+/** What the log says of itself is no beginning. */
+async function isNew(signal) {
+  return (await ask("stats", { q: "-category:system" }, { signal })).total === 0;
+}
+
+/** Over a list in which the log speaks of itself alone: how to begin. */
+export async function howToBegin(words, place, signal) {
+  try {
+    if (await isNew(signal)) firstRun(words, place);
+  } catch (problem) {
+    if (!isAbort(problem)) fill(place);
+  }
 }
 
 function firstRun(words, place) {

@@ -21,7 +21,7 @@ export function facetPanel(words) {
     if (!answer) return fill(element);
     const sections = FACETS.map(field => section(field, answer.facets[field] ?? [])).filter(Boolean);
     element.setAttribute("aria-busy", "false");
-    fill(element, sections.length ? sections : h("p.quiet", null, say.none));
+    fill(element, h("h2.off-screen", null, say.label), sections.length ? sections : h("p.quiet", null, say.none));
   }
 
   function section(field, values) {

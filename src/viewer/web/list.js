@@ -34,22 +34,24 @@ export function recordList(words, scroller, on) {
     waiting = false;
     const offset = -top();
     const from = offset - MARGIN, to = offset + scroller.clientHeight + MARGIN;
-    const wanted = new Set();
-    for (let at = rows.at(Math.max(0, from)); at < rows.items.length && rows.items[at].top < to; at += 1) {
-      const item = rows.items[at];
-      wanted.add(item.key);
-      let node = shown.get(item.key);
-      if (!node) {
-        node = make(item);
-        shown.set(item.key, node);
-        canvas.append(node);
-      }
-      place(node, item, at);
-    }
+    const first = rows.at(Math.max(0, from));
+    let last = first;
+    while (last < rows.items.length && rows.items[last].top < to) last += 1;
+    const wanted = new Set(rows.items.slice(first, last).map(item => item.key));
     for (const [key, node] of shown) {
       if (wanted.has(key)) continue;
       node.remove();
       shown.delete(key);
+    }
+    // The elements stand in the order of the rows: that is the order in which they are read aloud.
+    let follower = canvas.firstChild;
+    for (let at = first; at < last; at += 1) {
+      const item = rows.items[at];
+      let node = shown.get(item.key);
+      if (!node) shown.set(item.key, node = make(item));
+      if (node === follower) follower = follower.nextSibling;
+      else canvas.insertBefore(node, follower);
+      place(node, item, at);
     }
     const end = rows.items.at(-1);
     if (!rows.ended && rows.records.length > 0 && end && end.top < offset + scroller.clientHeight + 2 * MARGIN) on.more();

@@ -6,7 +6,7 @@ import { cellMenu, filterBy } from "./cellmenu.js";
 import { columnPicker } from "./columnpicker.js";
 import { append, copy, fill, h, icon, say as announce } from "./dom.js";
 import { drawer } from "./drawer.js";
-import { nothingFound } from "./empty.js";
+import { howToBegin, nothingFound } from "./empty.js";
 import { exportDialog } from "./export.js";
 import { FACETS, facetPanel, TOP } from "./facets.js";
 import { histogram } from "./histogram.js";
@@ -44,7 +44,7 @@ export function listPage(words) {
   const tools = h(".tools", null, range.element, liveButton, facetButton, h("span.gap"), orderButton, columns.element,
     h("button.button", { type: "button", "aria-label": words.export.open, title: words.export.title, onclick: () => exportDialog(words) }, icon("download"), h("span.button-label", null, words.export.open)));
   append(results, [chart.element, notice, list.element]);
-  const element = h("main.list-page", null,
+  const element = h("main.list-page", null, h("h1.off-screen", null, words.nav.list),
     h(".asked", null, h(".search-line", null, search.element, tools), search.trouble, search.chips),
     heading,
     h(".found", null, facets.element, h(".center", null, h(".live-place", null, freshButton), results), side.element),
@@ -82,6 +82,7 @@ export function listPage(words) {
       cursor = page.live;
       search.wrong(null);
       if (page.records.length === 0 && !page.next) nothingFound(words, notice, signal);
+      else if (!page.next && state.view === "list" && page.records.every(record => record.category === "system")) howToBegin(words, notice, signal);
       else if (page.search && !page.search.indexed) fill(notice, h("p.hint-line.quiet", null, page.search.from && !question().from ? words.search.window(new Date(page.search.from).toLocaleString()) : words.search.unindexed));
       element.classList.toggle("nothing", page.records.length === 0 && !page.next);
       list.open(state.record);
@@ -187,7 +188,7 @@ export function listPage(words) {
   function come(records) {
     recount ??= setTimeout(() => { recount = null; count(); }, RECOUNT);
     element.classList.remove("nothing");
-    if (list.rows.records.length === 0) fill(notice);
+    if (records.some(record => record.category !== "system")) fill(notice);
     waiting.push(...records.filter(record => !list.rows.ids.has(record.id)));
     if (waiting.length > MOST_WAITING) overflowed = true;
     // Many messages make one drawing.
@@ -238,6 +239,7 @@ export function listPage(words) {
     orderButton.setAttribute("aria-label", order);
     if (!same("view", "type", "id")) {
       heading.hidden = !isTrail();
+      element.querySelector("h1.off-screen").hidden = isTrail();
       if (isTrail()) trailHead(words, heading);
     }
     range.refresh();

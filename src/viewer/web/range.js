@@ -23,7 +23,7 @@ export function setRange(from, to = "") {
 export function rangePicker(words) {
   const say = words.range;
   const label = h("span", null);
-  const button = h("button.button.range-button", { type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-label": say.label, onclick: toggle }, icon("clock"), label, icon("down"));
+  const button = h("button.button.range-button", { type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", title: say.label, onclick: toggle }, icon("clock"), label, icon("down"));
   const panel = h(".popover.range-panel", { role: "dialog", "aria-label": say.label, hidden: true });
   const element = h(".anchor", null, button, panel);
 
@@ -71,6 +71,7 @@ export function rangePicker(words) {
 
   function refresh() {
     fill(label, rangeInWords(words));
+    button.setAttribute("aria-label", `${say.label}: ${rangeInWords(words)}`);
   }
 
   refresh();

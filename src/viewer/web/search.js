@@ -85,7 +85,7 @@ export function searchBox(words) {
         ? [condition.negated ? h("span.negation", null, `${say.not} `) : null, h("span.chip-field", null, condition.field), h("span.chip-value", null, plain(condition.value))]
         : [condition.negated ? h("span.negation", null, `${say.not} `) : null, h("span.chip-value", null, condition.value)];
       return h(`li.chip${condition.negated ? ".negated" : ""}`, null,
-        h("button.chip-text", { type: "button", title: say.invert(own), "aria-label": say.invert(own), onclick: () => commit(inverted(text, condition)) }, shown),
+        h("button.chip-text", { type: "button", title: say.invert(own), onclick: () => commit(inverted(text, condition)) }, shown),
         iconButton("close", say.remove(own), () => commit(without(text, condition))));
     }));
     chips.hidden = found.length === 0;
