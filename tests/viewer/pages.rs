@@ -55,7 +55,8 @@ async fn stats_add_up_and_lead_to_the_records() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_to_whoever_may_configure_and_its_status_to_all() {
-    let site = Site::with(shop(5)).await;
+    let site =
+        Site::open(shop(5), Permissions::admin(), |log| Router::new().nest("/activity", log)).await;
     browse("health", Screen::DESK, async |page| {
         page.open(&site.at("?view=health")).await;
         page.until("document.querySelectorAll('.figure').length === 6").await;
@@ -182,7 +183,7 @@ async fn it_works_under_any_prefix_and_behind_a_proxy_path() {
         ),
     ];
     for (mount, addresses) in mounts {
-        let site = Site::open(shop(5), Permissions::admin(), mount).await;
+        let site = Site::open(shop(5), Permissions::viewer(), mount).await;
         browse("mount", Screen::DESK, async |page| {
             for address in addresses {
                 works_at(page, &format!("http://{}{address}", site.address)).await;

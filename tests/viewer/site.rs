@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower_activity::{
     ActivityLayer, Keys, Pipeline, SqliteStore,
-    access::{self, Grant, Permissions},
+    access::{self, Grant, Permission, Permissions},
     record::{
         Actor, ActorType, Address, Category, Json, Operation, Outcome, Record, RecordId, WriterId,
     },
@@ -25,12 +25,11 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts it with these records, open to everybody with all permissions.
+    /// Starts it with these records, open to everybody who looks and exports. What the log notes of itself is not
+    /// for them, so that they see these records alone.
     pub(crate) async fn with(records: Vec<Record>) -> Self {
-        Self::open(records, Permissions::admin(), |log| {
-            Router::new().nest_service("/activity", log)
-        })
-        .await
+        let permissions = Permissions::viewer().with(Permission::Export);
+        Self::open(records, permissions, |log| Router::new().nest_service("/activity", log)).await
     }
 
     /// Starts it with these records for a viewer with some permissions, the log mounted by `app`.

@@ -141,7 +141,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
       const total = stats ? stats.series.reduce((sum, slot) => sum + slot.total, 0) : 0;
       const count = stats ? words.list.total(number(total), false) : "\u00a0";
       fill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
-        stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : null);
+        stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null);
       if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(number(total), spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
       draw();
     },

@@ -22,7 +22,7 @@ import { trailHead } from "./trail.js";
 /** `tail` is how the list goes on after its last record: the parameters that its next page has of its own. */
 const PAGE = 100;
 /** Counting again while records come in: not for each of them. */
-const RECOUNT = 5_000;
+const RECOUNT = 4_000;
 /** More than so many unread records are counted, and read from the API when they are wanted. */
 const MOST_WAITING = 2_000;
 
@@ -65,6 +65,8 @@ export function listPage(words) {
     asking = new AbortController();
     const { signal } = asking;
     stopLive();
+    clearTimeout(recount);
+    recount = null;
     waiting = [];
     overflowed = false;
     tail = null;
@@ -133,10 +135,12 @@ export function listPage(words) {
     const stop = counting;
     signal?.addEventListener("abort", () => stop.abort());
     try {
-      await Promise.all([
-        wholeRange(stop).then(range => ask("stats", { ...question(), ...range, interval: "auto" }, stop)).then(chart.draw),
+      const [stats] = await Promise.all([
+        wholeRange(stop).then(range => ask("stats", { ...question(), ...range, interval: "auto" }, stop)).then(stats => { chart.draw(stats); return stats; }),
         ask("facets", { ...question(), fields: FACETS.join(","), top: TOP }, stop).then(facets.draw),
       ]);
+      // The counts of what has just been written are still being made.
+      if (!stats.exact && stats.complete) recount ??= setTimeout(() => { recount = null; count(); }, RECOUNT);
     } catch (problem) {
       // The list says what is wrong.
       if (!isAbort(problem)) { chart.draw(null); facets.draw(null); }
@@ -181,8 +185,6 @@ export function listPage(words) {
     told = "";
     delete element.dataset.live;
     fill(liveLine);
-    clearTimeout(recount);
-    recount = null;
   }
 
   function come(records) {
@@ -255,7 +257,7 @@ export function listPage(words) {
 
   return {
     element, refresh,
-    leave() { asking?.abort(); stopLive(); },
+    leave() { asking?.abort(); counting?.abort(); clearTimeout(recount); stopLive(); },
     keys: {
       "/": () => search.focus(),
       j: () => { const record = list.move(1); if (record && state.record) open(record, true); },

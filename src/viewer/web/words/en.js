@@ -107,6 +107,7 @@ export const words = {
     units: { minute: "by the minute", hour: "by the hour", day: "by the day", week: "by the week" },
     drag: "Drag to zoom",
     inexact: "counted as far as the time allowed",
+    behind: at => `counting, so far up to what was stored at ${at}`,
     nothing: "No records in this range",
   },
 
