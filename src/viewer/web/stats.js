@@ -9,7 +9,7 @@ import { searchBox } from "./search.js";
 import { addressFor, exact, go, question, state } from "./state.js";
 import { absolute, compact, number } from "./time.js";
 
-const TABLES = [["byOutcome", "by_outcome", "outcome"], ["byAction", "by_action", "action"], ["byEntity", "by_entity_type", "entity_type"], ["byActor", "by_actor", "actor_id"], ["byCategory", "by_category", "category"]];
+const TABLES = [["byOutcome", "by_outcome", "outcome"], ["byCategory", "by_category", "category"], ["byEntity", "by_entity_type", "entity_type"], ["byAction", "by_action", "action"], ["byActor", "by_actor", "actor_id"]];
 
 export function statsPage(words) {
   const say = words.stats;
