@@ -10,6 +10,8 @@ import { day, relative } from "./time.js";
 const MARGIN = 600;
 /** Below this width rows are cards. */
 const NARROW = 640;
+/** So many new rows at once are told apart by colour. */
+const MOST_FRESH = 20;
 
 /**
  * Makes the list. `scroller` is what scrolls around it; `on.open(record)`, `on.more()` and `on.atTop(bool)` are called
@@ -22,7 +24,7 @@ export function recordList(words, scroller, on) {
   const canvas = h(".canvas", { role: "rowgroup" });
   const element = h(".list", { id: "list", role: "grid", tabindex: "0", "aria-label": say.label, "aria-rowcount": "-1" }, h(".list-head", { role: "rowgroup" }, head), canvas);
   const shown = new Map();
-  let columns = [], active = null, activeCell = 0, waiting = false, wasAtTop = true, foot = null, fresh = new Set(), current = "";
+  let columns = [], active = null, activeCell = 0, waiting = false, wasAtTop = true, tall = 0, foot = null, fresh = new Set(), current = "";
 
   // ---- what is in sight
 
@@ -32,8 +34,10 @@ export function recordList(words, scroller, on) {
 
   function draw() {
     waiting = false;
-    const offset = -top();
-    const from = offset - MARGIN, to = offset + scroller.clientHeight + MARGIN;
+    // Everything is measured before anything is changed: the browser lays the page out once.
+    const offset = -top(), room = scroller.clientHeight, atTop = scroller.scrollTop < 4;
+    const from = offset - MARGIN, to = offset + room + MARGIN;
+    if (tall !== rows.height) canvas.style.height = `${tall = rows.height}px`;
     const first = rows.at(Math.max(0, from));
     let last = first;
     while (last < rows.items.length && rows.items[last].top < to) last += 1;
@@ -54,8 +58,7 @@ export function recordList(words, scroller, on) {
       place(node, item, at);
     }
     const end = rows.items.at(-1);
-    if (!rows.ended && rows.records.length > 0 && end && end.top < offset + scroller.clientHeight + 2 * MARGIN) on.more();
-    const atTop = scroller.scrollTop < 4;
+    if (!rows.ended && rows.records.length > 0 && end && end.top < offset + room + 2 * MARGIN) on.more();
     if (atTop !== wasAtTop) on.atTop(wasAtTop = atTop);
   }
 
@@ -117,7 +120,8 @@ export function recordList(words, scroller, on) {
   }
 
   function resized() {
-    canvas.style.height = `${rows.height}px`;
+    // What is higher than the window must be so before somebody scrolls to it.
+    if (tall !== rows.height) canvas.style.height = `${tall = rows.height}px`;
     later();
   }
 
@@ -194,12 +198,15 @@ export function recordList(words, scroller, on) {
     insert(records) {
       const atTop = scroller.scrollTop < 4;
       const before = rows.height;
-      if (atTop) { fresh = new Set(records.slice(-200).map(record => record.id)); }
+      // In a flood everything is new.
+      fresh = new Set(atTop && records.length <= MOST_FRESH ? records.map(record => record.id) : []);
       const { added, cut } = rows.insert(records, atTop);
-      canvas.style.height = `${rows.height}px`;
-      if (!atTop) scroller.scrollTop += rows.height - before;
+      if (!atTop) {
+        canvas.style.height = `${tall = rows.height}px`;
+        scroller.scrollTop += rows.height - before;
+      }
       if (foot) fill(foot.firstChild, footText());
-      draw();
+      later();
       return { added, cut };
     },
     get active() { return active ? rows.items[rows.indexOf(active)]?.record ?? null : null; },

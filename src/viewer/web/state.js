@@ -88,8 +88,9 @@ export function zone() {
   return state.tz === "UTC" ? "UTC" : localZone();
 }
 
-export function localZone() {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-}
+// Asking for it takes longer than showing a row.
+const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+export const localZone = () => LOCAL;
 
 export const isTrail = () => ["entity", "actor", "session"].includes(state.view);
