@@ -17,8 +17,8 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Paths and queries are read so far; the record keeps less.
-const LONGEST: usize = 4 * 1024;
+/// Paths and queries are read so far, which is as long as a question may be; a record of a view keeps less.
+const LONGEST: usize = 16 * 1024;
 
 /// What is kept of the head of a request.
 #[derive(Debug)]
