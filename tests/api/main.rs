@@ -13,6 +13,7 @@ mod export;
 mod foreign;
 mod health;
 mod hostile;
+mod http;
 mod ingest;
 mod list;
 mod live;
