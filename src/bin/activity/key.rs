@@ -115,7 +115,9 @@ async fn revoke(common: &Common, store: &AnyStore, id: &str) -> Result<ExitCode,
     let id = shown.as_ref().map_or(id, Shown::id);
     if store.revoke_api_key(id, SystemClock::default().now()).await? {
         if out::is_table(common) {
-            out::line(&format!("{id} is revoked; running services refuse it within 2 s"))?;
+            out::line(&format!(
+                "{id} is revoked; running services refuse it within 2 s, and end its live sessions within 5 min"
+            ))?;
         } else {
             out::json(&json!({ "id": id, "revoked": true }))?;
         }

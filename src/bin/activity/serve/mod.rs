@@ -119,5 +119,6 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
 /// At the root, as a service that is nothing else has it, and under `/activity`, as in an app.
 fn mount(activity: &Pipeline, access: impl Access) -> Router {
     let api = activity.router(access);
-    Router::new().nest("/activity", api.clone()).merge(api)
+    // Not `nest`, which shows `/activity/` to no inner router.
+    Router::new().nest_service("/activity", api.clone()).merge(api)
 }
