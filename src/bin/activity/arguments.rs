@@ -96,8 +96,8 @@ pub(crate) struct Migrate {
     /// Postgres: make the roles with the least that each needs (writer, reader, auditor, …)
     #[arg(long)]
     pub(crate) roles: bool,
-    /// Postgres: keep tenants apart by a row-level policy (not in this version)
-    #[arg(long)]
+    // Refused with what to do instead; not in the help as long as it does nothing.
+    #[arg(long, hide = true)]
     pub(crate) tenants: bool,
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) span: Span,
     /// The time zone of the days: an IANA name or an offset
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     pub(crate) tz: TimeZone,
     /// The form; text on a terminal, JSON otherwise
     #[arg(long, value_enum)]

@@ -131,6 +131,23 @@ pub(super) fn open_error(options: &SqliteConnectOptions, error: sqlx::Error) -> 
     }
 }
 
+/// Says why a database that is there cannot be read.
+pub(super) fn read_error(options: &SqliteConnectOptions, error: sqlx::Error) -> StoreError {
+    let file = options.get_filename();
+    let kept_out = matches!(&error, sqlx::Error::Database(error)
+        if matches!(primary_code(error.as_ref()), CANTOPEN | READONLY));
+    if !kept_out || file.is_dir() {
+        return open_error(options, error);
+    }
+    let doing = format!(
+        "read the store `{}`: no service has it open, and its folder cannot be written, where SQLite keeps \
+         what readers share; read it as its owner, or, where nobody writes (a copy, a disk that is \
+         read-only), name it with `?immutable=true` at the end",
+        file.display()
+    );
+    StoreError::new(StoreErrorKind::Configuration, doing).with_source(error)
+}
+
 fn why_not(file: &Path) -> String {
     if file.is_dir() {
         return "this is a folder; name a file in it".to_owned();
