@@ -27,7 +27,10 @@ pub(super) struct Settings {
     pub(super) common: Common,
     pub(super) listen: SocketAddr,
     pub(super) rules: Option<PathBuf>,
-    pub(super) service: String,
+    pub(super) service: Option<String>,
+    pub(super) environment: Option<String>,
+    pub(super) allow_origins: Vec<String>,
+    pub(super) quarantine: Option<PathBuf>,
     pub(super) grace: Duration,
     pub(super) drain: Duration,
 }
@@ -42,6 +45,10 @@ struct File {
     keys: Option<PathBuf>,
     rules: Option<PathBuf>,
     service: Option<String>,
+    environment: Option<String>,
+    #[serde(default)]
+    allow_origins: Vec<String>,
+    quarantine: Option<PathBuf>,
     grace_seconds: Option<u64>,
     drain_seconds: Option<u64>,
     mode: Option<String>,
@@ -62,7 +69,10 @@ impl Settings {
             common,
             listen: listen(arguments, file.listen, file.port)?,
             rules: arguments.rules.clone().or(file.rules),
-            service: file.service.unwrap_or_else(|| "activity".to_owned()),
+            service: file.service,
+            environment: file.environment,
+            allow_origins: file.allow_origins,
+            quarantine: file.quarantine,
             grace: file.grace_seconds.map_or(DEFAULT_GRACE, Duration::from_secs),
             drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
         })
@@ -115,6 +125,16 @@ fn best_effort(mode: Option<&str>, spool: bool) -> Result<(), Trouble> {
     }
 }
 
+/// A scheme, a host and perhaps a port, and nothing behind them.
+fn is_origin(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path_and_query().is_none_or(|path| path.as_str() == "/")
+            && text.trim_end_matches('/').matches('/').count() == 2
+    })
+}
+
 fn read(path: &Path) -> Result<File, Trouble> {
     let wrong = |why: String| Trouble::usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -125,9 +145,15 @@ fn read(path: &Path) -> Result<File, Trouble> {
     {
         return Err(wrong(format!("listen names port {asked}, and port is {port}")));
     }
+    if let Some(origin) = file.allow_origins.iter().find(|origin| !is_origin(origin)) {
+        return Err(wrong(format!(
+            "allow_origins: `{}` is no origin: write it as in https://admin.example.com",
+            origin.escape_debug()
+        )));
+    }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new("."));
-    for path in [&mut file.keys, &mut file.rules].into_iter().flatten() {
+    for path in [&mut file.keys, &mut file.rules, &mut file.quarantine].into_iter().flatten() {
         *path = folder.join(&*path);
     }
     Ok(file)
