@@ -55,6 +55,31 @@ async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
     database.execute(&format!("drop owned by {login}; drop role {login}")).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_and_indexes_are_made_and_may_be_asked_for_again() {
+    let log = Log::postgres().await;
+    for _ in 0..2 {
+        let made = log.run(&["migrate", "--roles", "--index", "text,metadata"]).await.with(0);
+        let said = &made.json()[0];
+        assert_eq!((&said["migrated"], &said["roles"]), (&true.into(), &true.into()));
+        assert_eq!(said["indexes"], serde_json::json!(["text", "metadata"]));
+    }
+    let people = log.run(&["migrate", "--roles", "--output", "table"]).await.with(0);
+    assert!(people.stdout.contains("grant activity_writer to shop"), "{}", people.stdout);
+    let mut connection = log.database.as_ref().unwrap().connect().await;
+    for role in ["writer", "reader", "auditor", "privacy", "retention"] {
+        let there: bool = sqlx::query_scalar("select to_regrole($1) is not null")
+            .bind(format!("activity_{role}"))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert!(there, "{role}");
+    }
+    let log = Log::sqlite();
+    let made = log.run(&["migrate", "--index", "text"]).await.with(0);
+    assert_eq!(made.json()[0]["indexes"], serde_json::json!(["text"]));
+}
+
 /// Tests may run as root, whom no mode keeps out; so as somebody else, where that is possible.
 fn as_a_stranger(log: &Log, program: &Path, arguments: &[&str]) -> Command {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
