@@ -7,6 +7,7 @@ use crate::run::{Ended, Log, PATIENCE, record, set_metadata};
 on_both!(
     an_export_has_every_record_in_each_format,
     what_cannot_be_written_leaves_nothing,
+    what_is_no_file_is_written_and_not_replaced,
     an_interrupted_export_leaves_nothing,
 );
 
@@ -43,6 +44,31 @@ async fn what_cannot_be_written_leaves_nothing(log: Log) {
     assert!(!log.path("folder.partial").exists());
 }
 
+async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let log = log.with_three().await;
+    let pipe = log.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reading = pipe.clone();
+    let reader = tokio::task::spawn_blocking(move || fs::read_to_string(reading).unwrap());
+    log.run(&["export", "--out", "pipe"]).await.with(0);
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+    assert_eq!(reader.await.unwrap().lines().count(), 3);
+
+    fs::write(log.path("real.jsonl"), "old").unwrap();
+    std::os::unix::fs::symlink("real.jsonl", log.path("link.jsonl")).unwrap();
+    log.run(&["export", "--out", "link.jsonl"]).await.with(0);
+    assert!(fs::symlink_metadata(log.path("link.jsonl")).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(log.path("real.jsonl")).unwrap().lines().count(), 3);
+
+    // A link, so that no defect can take the device of this machine away.
+    std::os::unix::fs::symlink("/dev/full", log.path("full")).unwrap();
+    let full = log.run(&["export", "--out", "full"]).await.with(3);
+    assert!(full.stderr.contains("could not write full: No space left"), "{}", full.stderr);
+    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+}
+
 async fn an_interrupted_export_leaves_nothing(log: Log) {
     // Held in its first page: by a trigger-free lock on Postgres, by its size on SQLite.
     let many: Vec<_> = (1..=20_000)
@@ -55,6 +81,12 @@ async fn an_interrupted_export_leaves_nothing(log: Log) {
     for batch in many.chunks(5_000) {
         log.append(batch).await;
     }
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        interrupted(&log, signal, code).await;
+    }
+}
+
+async fn interrupted(log: &Log, signal: &str, code: i32) {
     let child = log.command(&["export", "--out", "all.jsonl"]).spawn().unwrap();
     let pid = child.id().unwrap().to_string();
     let partial = log.path("all.jsonl.partial");
@@ -65,9 +97,12 @@ async fn an_interrupted_export_leaves_nothing(log: Log) {
     };
     tokio::time::timeout(PATIENCE, waiting).await.expect("it begins");
     assert!(
-        std::process::Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success()
+        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success()
     );
-    let ended = Ended::of(child.wait_with_output().await.unwrap()).with(130);
-    assert_eq!(ended.stderr, "activity: interrupted: nothing was written\n");
+    let ended = Ended::of(child.wait_with_output().await.unwrap()).with(code);
+    assert_eq!(
+        ended.stderr,
+        "activity: interrupted: the export is not whole, and no file was made of it\n"
+    );
     assert!(!partial.exists() && !log.path("all.jsonl").exists());
 }

@@ -441,6 +441,14 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
         let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
         assert!(refused.stderr.contains(words), "{text}: {}", refused.stderr);
     }
+    fs::write(log.path("serve.toml"), "a".repeat(100_000)).unwrap();
+    let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
+    assert!(refused.stderr.contains("these are no settings"), "{}", refused.stderr);
+    fs::write(log.path("serve.toml"), "store = \"postgres://ana:geheim@x/y\" \u{1b}[31m\n")
+        .unwrap();
+    let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
+    assert!(refused.stderr.contains("line 1, column"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("geheim") && !refused.stderr.contains('\u{1b}'));
     for (name, value, words) in [
         ("PORT", "http", "PORT is `http`"),
         ("ACTIVITY_MODE", "strict", "this version has best_effort"),

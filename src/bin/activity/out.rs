@@ -58,7 +58,8 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Trouble> {
 
 /// Says something beside the result, on standard error. That nobody hears it changes nothing.
 pub(crate) fn note(text: impl AsRef<str>) {
-    let _unheard = writeln!(io::stderr().lock(), "activity: {}", text.as_ref());
+    let lines: Vec<_> = text.as_ref().lines().map(|line| visible(line).to_string()).collect();
+    let _unheard = writeln!(io::stderr().lock(), "activity: {}", lines.join("\n"));
 }
 
 /// A table for people, as wide as their terminal at the most: only the widest text in it is wrapped.

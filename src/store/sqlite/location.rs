@@ -41,6 +41,10 @@ pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> 
         }
         _ => SqliteConnectOptions::new().filename(location),
     };
+    if options.get_filename().as_os_str().is_empty() {
+        // To SQLite, a database that is gone with its connection.
+        return Err(refused("name a file, as in `sqlite:activity.db`"));
+    }
     Ok(options)
 }
 
@@ -190,7 +194,9 @@ mod tests {
             "could not open the store `postgres://localhost/log`: `postgres` is not SQLite; name a \
              file, as in `sqlite:activity.db`"
         );
-        assert!(parse("").is_err());
+        for nothing in ["", "sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+            assert!(parse(nothing).is_err(), "{nothing}");
+        }
     }
 
     #[tokio::test]

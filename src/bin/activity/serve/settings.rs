@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Read as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -20,6 +21,9 @@ const DEFAULT_PORT: u16 = 3000;
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// How long storing what is queued may take afterwards.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+
+/// More is no file of settings.
+const MOST_BYTES: u64 = 64 * 1024;
 
 /// What the service was told.
 #[derive(Debug)]
@@ -135,11 +139,27 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
+/// Says where in the file it is, without the line itself: it may be long, and hold a password.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
+}
+
 fn read(path: &Path) -> Result<File, Trouble> {
     let wrong = |why: String| Trouble::usage(format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let mut file: File =
-        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| wrong(error.to_string()))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(wrong(format!(
+            "it is longer than {} KiB: these are no settings",
+            MOST_BYTES / 1024
+        )));
+    }
+    let mut file: File = toml::from_str(&text).map_err(|error| wrong(place(&text, &error)))?;
     if let (Some(port), Some(asked)) = (file.port, file.listen.and_then(|listen| listen.port))
         && port != asked
     {
