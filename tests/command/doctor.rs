@@ -100,6 +100,28 @@ async fn a_row_that_somebody_edited_is_found(log: Log) {
     is_wrong(&log.run(&["doctor"]).await.with(1), "rows", "1 of the newest rows");
 }
 
+/// What the doctor looks at, and nothing else, is in `docs/troubleshooting.md`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_finding_is_in_the_document() {
+    let document = include_str!("../../docs/troubleshooting.md");
+    let (_, table) = document.split_once("## What the doctor looks at").unwrap();
+    let mut written: Vec<_> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut found = Vec::new();
+    for log in [Log::sqlite(), Log::postgres().await] {
+        let log = log.with_three().await;
+        fs::write(log.path("rules.toml"), "").unwrap();
+        let line = ["doctor", "--rules", "rules.toml", "--url", "https://x/"];
+        for finding in log.run(&line).await.with(1).json() {
+            found.push(finding["what"].as_str().unwrap().to_owned());
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    written.sort_unstable();
+    assert_eq!(written, found);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_single_role_gives_up_is_told() {
     let log = Log::postgres().await.with_three().await;

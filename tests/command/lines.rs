@@ -96,7 +96,7 @@ async fn counts_are_those_of_the_records(log: Log) {
     assert_eq!(counted[0]["by_actor"], serde_json::json!({ "ana": 2, "bob": 1 }));
     assert_eq!(counted[0]["by_outcome"], serde_json::json!({ "success": 2, "denied": 1 }));
     let people = log.run(&["stats", "actor_id:bob", "--output", "table"]).await.with(0);
-    assert!(people.stdout.starts_with("1 records\n"), "{}", people.stdout);
+    assert!(people.stdout.starts_with("1 record\n"), "{}", people.stdout);
 }
 
 async fn a_closed_pipe_ends_it_without_a_word(log: Log) {

@@ -1,13 +1,13 @@
 //! `activity export`
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tower_activity::{
     Filter,
@@ -55,7 +55,7 @@ fn said((records, unreadable): (u64, u64)) {
     if unreadable > 0 {
         out::note(format!("{unreadable} rows cannot be read as records and were left out"));
     }
-    out::note(format!("{records} records"));
+    out::note(out::records(records));
 }
 
 /// A file under another name until it is whole: half an export is not to be taken for one.
@@ -165,8 +165,12 @@ async fn bar(store: &AnyStore, filter: &Filter) -> Result<ProgressBar, Trouble> 
         return Ok(ProgressBar::hidden());
     }
     let total = store.count(filter, Count::Estimate).await?;
-    let style = "{wide_bar} {human_pos} of about {human_len} · {per_sec} · {eta}";
+    let style = "{wide_bar} {human_pos} of about {human_len} · {speed} · {eta}";
+    let speed = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        let _infallible = write!(text, "{:.0}/s", state.per_sec());
+    };
     let style = ProgressStyle::with_template(style)
+        .map(|style| style.with_key("speed", speed))
         .map_err(|error| Trouble::new(format!("the bar cannot be drawn: {error}")))?;
     Ok(ProgressBar::new(total.value).with_style(style))
 }

@@ -6,6 +6,8 @@
 mod arguments;
 mod diagnostics;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod escaped;
 mod export;
 mod key;

@@ -62,6 +62,11 @@ pub(crate) fn note(text: impl AsRef<str>) {
     let _unheard = writeln!(io::stderr().lock(), "activity: {}", lines.join("\n"));
 }
 
+/// Returns so many records, in words.
+pub(crate) fn records(count: u64) -> String {
+    format!("{count} record{}", if count == 1 { "" } else { "s" })
+}
+
 /// A table for people, as wide as their terminal at the most: only the widest text in it is wrapped.
 pub(crate) struct Rows {
     table: Table,

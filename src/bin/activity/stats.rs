@@ -73,7 +73,7 @@ pub(crate) fn say_behind(behind: u64) {
 }
 
 fn tables(counted: &Aggregated) -> Result<ExitCode, Trouble> {
-    out::line(&format!("{} records", counted.total))?;
+    out::line(&out::records(counted.total))?;
     for ((name, _), values) in BY.iter().zip(&counted.by) {
         if values.is_empty() {
             continue;

@@ -17,7 +17,7 @@ pub(super) struct Markdown<'r>(pub(super) &'r Report, pub(super) &'r Period);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        writeln!(f, "Activity on {}: {} records", report.period, report.total)?;
+        writeln!(f, "Activity on {}: {}", report.period, out::records(report.total))?;
         for (title, counts) in tables(report) {
             if counts.is_empty() {
                 continue;
@@ -61,7 +61,7 @@ impl fmt::Display for Text<'_> {
 impl fmt::Display for Markdown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        writeln!(f, "# Activity on {}\n\n{} records\n", report.period, report.total)?;
+        writeln!(f, "# Activity on {}\n\n{}\n", report.period, out::records(report.total))?;
         for (title, counts) in tables(report) {
             if counts.is_empty() {
                 continue;

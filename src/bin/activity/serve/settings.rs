@@ -178,3 +178,36 @@ fn read(path: &Path) -> Result<File, Trouble> {
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `docs/command.md` shows every key, and as it may be set.
+    #[test]
+    fn every_key_is_in_the_document() {
+        let document = include_str!("../../../../docs/command.md");
+        let (_, shown) = document.split_once("<!-- settings -->\n```toml\n").unwrap();
+        let (shown, _) = shown.split_once("```").unwrap();
+        toml::from_str::<File>(shown).unwrap();
+        let unknown = toml::from_str::<File>("nothing = 1").unwrap_err().to_string();
+        let (_, known) = unknown.split_once("expected one of ").unwrap();
+        let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+        assert!(known.len() > 10, "{unknown}");
+        for key in known {
+            assert!(shown.contains(&format!("{key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for text in ["https://admin.example.com", "http://localhost:3000", "https://a.example/"] {
+            assert!(is_origin(text), "{text}");
+        }
+        for text in
+            ["", "a.example", "ftp://a", "https://a/x", "https://u@a", "https://a//", "https://"]
+        {
+            assert!(!is_origin(text), "{text}");
+        }
+    }
+}
