@@ -50,11 +50,14 @@ async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
     let log = log.with_three().await;
     let pipe = log.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let reading = pipe.clone();
-    let reader = tokio::task::spawn_blocking(move || fs::read_to_string(reading).unwrap());
+    // A program of its own: a thread that waits for a writer cannot be given up.
+    let mut cat = tokio::process::Command::new("cat");
+    cat.arg(&pipe).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let cat = cat.spawn().unwrap();
     log.run(&["export", "--out", "pipe"]).await.with(0);
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
-    assert_eq!(reader.await.unwrap().lines().count(), 3);
+    let read = tokio::time::timeout(PATIENCE, cat.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8(read.stdout).unwrap().lines().count(), 3);
 
     fs::write(log.path("real.jsonl"), "old").unwrap();
     std::os::unix::fs::symlink("real.jsonl", log.path("link.jsonl")).unwrap();
@@ -62,11 +65,12 @@ async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
     assert!(fs::symlink_metadata(log.path("link.jsonl")).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(log.path("real.jsonl")).unwrap().lines().count(), 3);
 
-    // A link, so that no defect can take the device of this machine away.
-    std::os::unix::fs::symlink("/dev/full", log.path("full")).unwrap();
-    let full = log.run(&["export", "--out", "full"]).await.with(3);
-    assert!(full.stderr.contains("could not write full: No space left"), "{}", full.stderr);
-    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+    for arguments in [&["export"][..], &["query"], &["report", "--day", "today"], &["man"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = log.command(arguments).stdout(full).spawn().unwrap();
+        let ended = Ended::of(child.wait_with_output().await.unwrap()).with(3);
+        assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
+    }
 }
 
 async fn an_interrupted_export_leaves_nothing(log: Log) {
