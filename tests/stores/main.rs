@@ -10,6 +10,7 @@ mod canonical;
 mod counts;
 mod edges;
 mod memory;
+mod pages;
 mod questions;
 mod records;
 mod register;

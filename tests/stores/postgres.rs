@@ -58,6 +58,7 @@ mod in_windows {
     }
 
     suite!(@answers InWindows: pages_lead_through_everything_both_ways,);
+    suite!(@pages InWindows: random_pages_over_months_are_those_of_memory,);
     suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
 }
 

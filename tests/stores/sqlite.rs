@@ -66,6 +66,7 @@ mod in_windows {
         any_filter_means_what_it_means_in_memory,
         pages_lead_through_everything_both_ways,
     );
+    suite!(@pages InWindows: random_pages_over_months_are_those_of_memory,);
     suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
 }
 

@@ -73,6 +73,10 @@ macro_rules! suite {
             a_snapshot_is_one_moment_whoever_writes,
             a_page_whose_time_is_up_knows_where_to_go_on,
         );
+        suite!(@pages $fixture:
+            random_pages_over_months_are_those_of_memory,
+            pages_of_every_limit_lead_through_all_months,
+        );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
             a_key_that_is_released_can_be_claimed_again_at_once,
@@ -100,6 +104,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::edges::$fact::<$fixture>().await;
+        }
+    )*};
+    (@pages $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::pages::$fact::<$fixture>().await;
         }
     )*};
     (@register $fixture:ty: $($fact:ident,)*) => {$(
