@@ -12,7 +12,7 @@ use proptest::{
 use tower_activity::{
     query::{Direction, Expr, Filter, Keyset, PageRequest, Phrase, Place, Test},
     record::{Record, RecordId},
-    store::Read as _,
+    store::{Append as _, Appender as _, Batch, Read as _},
     time::{Month, Timestamp},
 };
 
@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Months with gaps between them, the last of which has not begun, so that no store expects it.
-const MONTHS: [&str; 12] = [
-    "2019-03", "2024-11", "2024-12", "2025-01", "2025-02", "2025-06", "2025-07", "2026-01",
-    "2026-03", "2026-04", "2026-05", "2031-01",
+const MONTHS: [&str; 9] = [
+    "2019-03", "2024-12", "2025-01", "2025-02", "2025-06", "2026-03", "2026-04", "2026-05",
+    "2031-01",
 ];
 
 struct Dice(TestRunner);
@@ -175,11 +175,12 @@ pub(crate) async fn random_pages_over_months_are_those_of_memory<F: Fixture>() {
     let mut dice = Dice(runner(4));
     let mut records = dice.batch(&[], 20);
     let mut stores = [fixture.open().await, fixture.open().await];
-    append(&stores[0], &records).await.unwrap();
+    let mut appender = stores[0].connect().await.unwrap();
+    appender.append(Batch::new(&records).unwrap()).await.unwrap();
     let (mut over_months, mut cut, mut within) = (0, 0, 0);
-    for round in 0..120 {
+    for round in 0..70 {
         // One store goes on with what it knew before; the other is a new one now and then.
-        if round % 40 == 20 {
+        if round == 35 {
             stores[1] = fixture.open().await;
         }
         let store = dice.below(2);
@@ -197,14 +198,14 @@ pub(crate) async fn random_pages_over_months_are_those_of_memory<F: Fixture>() {
             if dice.below(6) == 0 && records.len() < 220 {
                 let count = 1 + dice.below(4);
                 let batch = dice.batch(&records, count);
-                append(&stores[0], &batch).await.unwrap();
+                appender.append(Batch::new(&batch).unwrap()).await.unwrap();
                 records.extend(batch);
             }
             let Some(next) = next else { break };
             request = request.after(Place::Occurred(next));
         }
     }
-    assert!(over_months > 30 && within > 50 && cut > 50, "{over_months} {within} {cut}");
+    assert!(over_months > 15 && within > 30 && cut > 30, "{over_months} {within} {cut}");
 }
 
 pub(crate) async fn pages_of_every_limit_lead_through_all_months<F: Fixture>() {
