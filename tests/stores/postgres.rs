@@ -1,6 +1,7 @@
 //! Postgres: the suite, and what this store promises beside it.
 
 mod bouncer;
+mod costs;
 mod faults;
 mod filters;
 mod leaves;
