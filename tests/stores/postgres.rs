@@ -60,7 +60,10 @@ mod in_windows {
 
     suite!(@answers InWindows: pages_lead_through_everything_both_ways,);
     suite!(@pages InWindows: random_pages_over_months_are_those_of_memory,);
-    suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
+    suite!(@edges InWindows:
+        a_page_whose_time_is_up_knows_where_to_go_on,
+        a_search_whose_time_is_up_ends_where_it_is,
+    );
 }
 
 suite!(@counts Database: random_counts_are_those_of_memory,);
