@@ -41,8 +41,8 @@ fn operations_have_names_of_their_own_and_every_reference_leads_somewhere() {
     let mut references = 0;
     for reference in text.split("\"$ref\":\"").skip(1) {
         let name = reference.split('"').next().unwrap();
-        let name = name.strip_prefix("#/components/schemas/").unwrap();
-        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        let name = name.strip_prefix('#').unwrap();
+        assert!(document.pointer(name).is_some_and(Value::is_object), "{name}");
         references += 1;
     }
     assert!(references > 15, "{references}");
@@ -79,7 +79,7 @@ fn the_table_has_every_route_of_the_router() {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 // What tests mount is none of ours.
-                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
                 for route in code.split(".route(\"").skip(1) {
                     routes.insert(route.split('"').next().unwrap_or_default().to_owned());
                 }
