@@ -170,8 +170,8 @@ fn text(headers: &HeaderMap, name: &HeaderName, longest: usize) -> String {
 
 /// As the layer reads it: of several, the last that is valid.
 fn trace(headers: &HeaderMap) -> Option<(String, String)> {
-    let valid = headers.get_all(TRACEPARENT).iter().rev();
-    let (trace, span) = valid.filter_map(|value| traceparent(value.as_bytes())).next()?;
+    let mut last_first = headers.get_all(TRACEPARENT).iter().rev();
+    let (trace, span) = last_first.find_map(|value| traceparent(value.as_bytes()))?;
     Some((trace.to_owned(), span.to_owned()))
 }
 
