@@ -182,6 +182,9 @@ async fn a_key_does_what_it_may_and_sees_its_own(log: Log) {
     assert_eq!(api.get("/records", &writer).await.0, 403);
     assert_eq!(api.orders(&reader).await, ["1", "2", "3"]);
     assert_eq!(api.orders(&north).await, ["2", "3"]);
+    for root in ["/", "/activity", "/activity/"] {
+        assert_eq!(api.get(root, &reader).await.0, StatusCode::OK, "{root}");
+    }
     let (_, answer) = api.get("/activity/records?q=entity_id:1", &reader).await;
     assert_eq!(answer["records"][0]["service"], "billing");
     assert_eq!(answer["records"][0]["origin"], "ingest");
