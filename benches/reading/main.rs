@@ -2,16 +2,25 @@
 //! COUNT(*)), which holds the same records in a database of the same kind.
 //!
 //! `scripts/bench reading --store sqlite --rows 2000000`, `scripts/bench reading --store postgres --rows 10000000`
+//!
+//! Filling takes much longer than asking: `--folder DIR` (SQLite) and `--database NAME` (Postgres) keep what was
+//! filled, and a later run with the same `--rows` asks it again.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code)]
+#[path = "../common/database.rs"]
+mod database;
 mod naive;
 mod ours;
 mod skewed;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use common::{argument, is_test, quantile};
 use ours::Ours;
@@ -36,13 +45,15 @@ enum Question {
     RareWord,
     CommonWord,
     CountOfAction,
+    CountOfActor,
+    Estimate,
     StatsDay,
     StatsAll,
     Facets,
 }
 
 impl Question {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Newest,
         Self::ByActor,
         Self::ByEntity,
@@ -53,6 +64,8 @@ impl Question {
         Self::RareWord,
         Self::CommonWord,
         Self::CountOfAction,
+        Self::CountOfActor,
+        Self::Estimate,
         Self::StatsDay,
         Self::StatsAll,
         Self::Facets,
@@ -69,10 +82,28 @@ impl Question {
             Self::Deep => "page in the middle of the log",
             Self::RareWord => "page by a rare word",
             Self::CommonWord => "page by a common word",
-            Self::CountOfAction => "count of an action",
+            Self::CountOfAction => "count of an action, capped",
+            Self::CountOfActor => "count of an actor, capped",
+            Self::Estimate => "estimate of a route",
             Self::StatsDay => "stats, last day",
             Self::StatsAll => "stats, all time",
             Self::Facets => "facets, all time",
+        }
+    }
+
+    /// What it may take, in milliseconds.
+    const fn target(self) -> f64 {
+        match self {
+            Self::Newest
+            | Self::ByActor
+            | Self::ByEntity
+            | Self::ActionInDay
+            | Self::ByTenant
+            | Self::ByAddress
+            | Self::Deep => 0.5,
+            Self::RareWord | Self::CommonWord => 10.0,
+            Self::CountOfAction | Self::CountOfActor | Self::Estimate | Self::StatsDay => 2.0,
+            Self::StatsAll | Self::Facets => 15.0,
         }
     }
 
@@ -84,6 +115,7 @@ impl Question {
                 | Self::RareWord
                 | Self::CommonWord
                 | Self::CountOfAction
+                | Self::Estimate
                 | Self::StatsAll
                 | Self::Facets
         )
@@ -93,10 +125,8 @@ impl Question {
 fn main() {
     let rows = argument("--rows", if is_test() { 3_000 } else { 200_000 }) as u64;
     let rounds = argument("--rounds", if is_test() { 1 } else { 21 });
-    let stores: Vec<String> = {
-        let mut args = std::env::args().skip_while(|arg| arg != "--store");
-        args.nth(1).map_or_else(|| vec!["sqlite".into(), "postgres".into()], |one| vec![one])
-    };
+    let stores: Vec<String> =
+        named("--store").map_or_else(|| vec!["sqlite".into(), "postgres".into()], |one| vec![one]);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for store in &stores {
@@ -122,21 +152,40 @@ fn main() {
     }
 }
 
+/// Returns what stands after a name on the command line.
+fn named(name: &str) -> Option<String> {
+    std::env::args().skip_while(|arg| arg != name).nth(1)
+}
+
 async fn sqlite(rows: u64, rounds: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("activity.db");
+    let thrown_away = tempfile::tempdir().unwrap();
+    let folder = named("--folder").map_or_else(|| thrown_away.path().to_owned(), PathBuf::from);
+    let (path, naive) = (folder.join("activity.db"), folder.join("naive.db"));
+    println!("SQLite, {rows} rows, {rounds} rounds");
+    let is_full = naive.exists();
     let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
-    fill(&store, rows).await;
-    let naive = naive::Sqlite::copy(&path, &folder.path().join("naive.db"));
+    if !is_full {
+        fill(&store, rows).await;
+        let begun = Instant::now();
+        naive::Sqlite::copy(&path, &naive);
+        println!("  the naive log in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    let naive = naive::Sqlite::open(&naive);
     ask(&mut Ours::new(store, rows), &mut naive::Naive::Sqlite(naive), rounds).await;
 }
 
 async fn postgres(url: &str, rows: u64, rounds: usize) {
-    let database = naive::Database::create(url).await;
+    let (database, is_full) = naive::Database::create(url, named("--database")).await;
+    println!("Postgres, {rows} rows, {rounds} rounds");
     let store =
         PostgresStore::open(database.url()).await.unwrap().with_deadline(Duration::from_secs(600));
-    fill(&store, rows).await;
-    let naive = naive::Postgres::copy(database.url()).await;
+    if !is_full {
+        fill(&store, rows).await;
+        let begun = Instant::now();
+        naive::Postgres::copy(database.url()).await;
+        println!("  the naive log in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    let naive = naive::Postgres::open(database.url()).await;
     let store = store.with_deadline(PostgresStore::DEFAULT_DEADLINE);
     ask(&mut Ours::new(store, rows), &mut naive::Naive::Postgres(naive), rounds).await;
     database.drop().await;
@@ -166,7 +215,17 @@ where
     store.make_index(tower_activity::store::Index::Text).await.unwrap();
     println!("  text index in {:.0} s", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
-    while store.fold(100).await.unwrap().behind() > 0 {}
+    told = begun;
+    loop {
+        let folded = store.fold(100).await.unwrap();
+        if folded.behind() == 0 {
+            break;
+        }
+        if told.elapsed() > Duration::from_secs(20) {
+            println!("  folded up to {}, {} s", folded.position, begun.elapsed().as_secs());
+            told = Instant::now();
+        }
+    }
     println!("  rollups in {:.0} s", begun.elapsed().as_secs_f64());
     let storage = store.storage().await.unwrap();
     println!("  {} MiB", storage.bytes / 1024 / 1024);
@@ -174,7 +233,8 @@ where
 
 /// Asks every question of both, interleaved, and prints medians with quartiles.
 async fn ask(ours: &mut Ours, naive: &mut naive::Naive, rounds: usize) {
-    println!("  {:34} {:>26} {:>30} {:>8}", "", "ours, ms", "naive, ms", "ratio");
+    println!("  load average: {}", load());
+    println!("  {:34} {:>26} {:>8} {:>30} {:>8}", "", "ours, ms", "target", "naive, ms", "ratio");
     for question in Question::ALL {
         let rounds = if question.is_slow_naively() { rounds.min(5) } else { rounds };
         let (mut us, mut them) = (Vec::new(), Vec::new());
@@ -196,12 +256,21 @@ async fn ask(ours: &mut Ours, naive: &mut naive::Naive, rounds: usize) {
             let q = |q| quantile(samples, q);
             format!("{:>9.2} ({:.2}–{:.2})", q(0.5), q(0.25), q(0.75))
         };
+        let (target, median) = (question.target(), quantile(&us, 0.5));
         println!(
-            "  {:34} {:>26} {:>30} {:>7.0}x   found {found} and {found_naively}",
+            "  {:34} {:>26} {target:>6}{:>2} {:>30} {:>7.1}x   found {found} and {found_naively}",
             question.name(),
             line(&us),
+            if median > target { " !" } else { "" },
             line(&them),
-            quantile(&them, 0.5) / quantile(&us, 0.5),
+            quantile(&them, 0.5) / median,
         );
     }
+    println!("  load average: {}", load());
+}
+
+/// How busy the machine is besides.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
 }
