@@ -39,7 +39,7 @@ fn main() {
     };
     let rounds = argument("--rounds", if is_test() { 1 } else { 15 });
     let batches = if is_test() { 1 } else { 4 };
-    println!("writer_postgres: {} columns, six indexes, {rounds} rounds", Record::FIELDS.len() + 8);
+    println!("writer_postgres: {} columns, nine indexes, {rounds} rounds", Record::FIELDS.len() + 8);
     for rows in [1_000, 5_000] {
         measure(&url, if is_test() { 10 } else { rows }, batches, rounds);
     }
