@@ -108,7 +108,7 @@ fn ours<'a>(
         assert!(lines >= rows as u64);
         if format == "csv" {
             let mut cpu = cpu.borrow_mut();
-            cpu.0 += cpu_time() - before;
+            cpu.0 += cpu_time().saturating_sub(before);
             cpu.1 += rows as u64;
         }
         (rows as u64, took)

@@ -39,7 +39,10 @@ fn main() {
     };
     let rounds = argument("--rounds", if is_test() { 1 } else { 15 });
     let batches = if is_test() { 1 } else { 4 };
-    println!("writer_postgres: {} columns, nine indexes, {rounds} rounds", Record::FIELDS.len() + 8);
+    println!(
+        "writer_postgres: {} columns, nine indexes, {rounds} rounds",
+        Record::FIELDS.len() + 8
+    );
     for rows in [1_000, 5_000] {
         measure(&url, if is_test() { 10 } else { rows }, batches, rounds);
     }
@@ -67,7 +70,7 @@ fn measure(server: &str, rows: usize, batches: usize, rounds: usize) {
         }
         let took = start.elapsed();
         let mut total = ours_cpu.borrow_mut();
-        total.0 += cpu_time() - cpu;
+        total.0 += cpu_time().saturating_sub(cpu);
         total.1 += (rows * batches) as u64;
         ((rows * batches) as u64, took)
     });
