@@ -66,20 +66,15 @@ async fn a_cursor_of_an_order_that_is_gone_is_outdated() {
     let page = service.get(WORDS).await.json();
     let next = page["next"].as_str().unwrap().to_owned();
     // Somebody takes the index away.
-    let file = service.fixture.by_hand();
-    let index: Vec<String> = file
-        .prepare("SELECT name FROM sqlite_master WHERE name LIKE '%text%' OR sql LIKE '%fts5%'")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    for name in &index {
-        let _gone_with_another = file.execute_batch(&format!("DROP TRIGGER IF EXISTS \"{name}\""));
-    }
-    for name in &index {
-        let _gone_with_another = file.execute_batch(&format!("DROP TABLE IF EXISTS \"{name}\""));
-    }
+    service
+        .fixture
+        .by_hand()
+        .execute_batch(
+            "DROP TRIGGER activity_words_deleted; DROP TRIGGER activity_words_erased; \
+             DROP TABLE activity_words; DROP TABLE activity_words_again; \
+             DELETE FROM activity_folds WHERE name = 'text'",
+        )
+        .unwrap();
     let answer = service.get(&format!("{WORDS}&cursor={next}")).await;
     let problem = answer.problem(400);
     assert_eq!(problem["type"], "urn:tower-activity:problem:invalid-cursor", "{problem}");
