@@ -1,6 +1,6 @@
 //! A service with a log, on a port of its own, and a client that speaks HTTP to it.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use http_body_util::{BodyExt as _, Full};
@@ -262,4 +262,27 @@ impl Answer {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
         serde_json::from_slice(&self.body).expect("problems are JSON")
     }
+}
+
+/// Returns every endpoint that the service describes, as in `GET /records/{id}`.
+pub(crate) async fn described<F: Fixture>(service: &Service<F>) -> BTreeSet<String> {
+    let document = service.get("/activity/openapi.json").await.json();
+    let paths = document["paths"].as_object().expect("paths");
+    let methods = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    methods.collect()
+}
+
+/// Tells whether a path, without its mount, is one of an endpoint as it is described.
+pub(crate) fn is_of(path: &str, endpoint: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    let described = endpoint.split_once(' ').map_or(endpoint, |(_, path)| path);
+    let (path, described) = (path.trim_matches('/'), described.trim_matches('/'));
+    path.split('/').count() == described.split('/').count()
+        && path
+            .split('/')
+            .zip(described.split('/'))
+            .all(|(is, said)| is == said || said.starts_with('{'))
 }
