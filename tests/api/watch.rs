@@ -60,6 +60,7 @@ async fn who_looks_is_recorded_once_and_his_repetitions_are_counted<F: Fixture>(
     }
     let uses = uses(&service).await;
     assert_eq!(uses.len(), 2, "{uses:?}");
+    assert!(uses.iter().all(|record| record.origin == Origin::System), "{uses:?}");
     let second = metadata(&uses[1]);
     assert_eq!(second["count"], 20);
     assert_eq!(second["asked"].as_array().unwrap().len(), 2, "{second}");
