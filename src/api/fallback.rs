@@ -15,12 +15,7 @@ pub(super) async fn nothing(request: Request) -> Response {
     if matches!(path, "" | "/") && matches!(*request.method(), Method::GET | Method::HEAD) {
         return index::index(request).await;
     }
-    let without = path.trim_end_matches('/');
-    let detail = if without.len() < path.len() && !without.is_empty() {
-        "there is nothing at this address; `GET openapi.json` lists what there is"
-    } else {
-        "there is nothing at this address; `GET openapi.json` lists what there is"
-    };
+    let detail = "there is nothing at this address; `GET openapi.json` lists what there is";
     let nested = request.extensions().get::<NestedPath>().is_some();
     let mut response = Problem::not_found(detail).into_response();
     if !nested {

@@ -19,6 +19,7 @@ const QUEUED_BYTES: usize = 16 * 1024 * 1024;
 
 /// One entry of the ledger with its records. Cheap to clone.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the live stream"))]
 pub(crate) struct Committed {
     /// Its place in the ledger.
     pub(crate) position: i64,

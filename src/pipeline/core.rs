@@ -56,6 +56,7 @@ pub(super) struct Core {
     pub(super) origins: Origins,
     pub(super) overflow: Overflow,
     /// How long a call to the store may take.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) call_deadline: Duration,
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
     pub(super) delivery: Delivery,
@@ -72,6 +73,7 @@ pub(super) struct Core {
     /// Changes with each commit.
     pub(super) committed: watch::Sender<()>,
     /// Whether somebody folds rollups already.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) folding: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,

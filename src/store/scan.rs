@@ -30,6 +30,7 @@ const CHUNK: usize = 1_000;
 
 /// How much of candidates is held at once, however many were asked for: a fetch ends with the one that
 /// exceeds it, and the next goes on from there.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) const BYTES: usize = 8 << 20;
 
 /// How many at first: where most pass, they fill a page, and a thousand would be read for nothing.

@@ -112,7 +112,7 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         format!("({MARK} OR tenant_id:{MARK} OR tenant_id:acme)"),
         "status:418".to_owned(),
         "ip:203.0.113.0/24".to_owned(),
-        format!("{MARK}"),
+        MARK.to_owned(),
         format!("metadata.{MARK}:*"),
         format!("id:{id}"),
         "-(action:nothing)".to_owned(),

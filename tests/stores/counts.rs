@@ -194,7 +194,7 @@ pub(crate) async fn random_counts_are_those_of_memory<F: Mutable>() {
                         continue;
                     }
                     fixture.erase(record, &commitment).await;
-                    records[at] = Box::new(erased(record, Group::Identity));
+                    *records[at] = erased(record, Group::Identity);
                 }
             }
             _ if records.len() > 20 => {

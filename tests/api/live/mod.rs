@@ -144,9 +144,8 @@ impl Socket {
     /// Reads on until it is closed, and returns the farewell.
     async fn farewell(&mut self) -> Option<CloseFrame> {
         loop {
-            match self.raw().await? {
-                Message::Close(frame) => return frame,
-                _ => continue,
+            if let Message::Close(frame) = self.raw().await? {
+                return frame;
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Passwords, as they are kept and compared.
 
-use std::{
-    error, fmt,
-    sync::{LazyLock, Mutex, PoisonError},
-};
+#[cfg(feature = "argon2")]
+use std::sync::{Mutex, PoisonError};
+use std::{error, fmt, sync::LazyLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -107,12 +106,17 @@ impl error::Error for BadPassword {}
 pub(super) struct Known {
     password: Password,
     /// The tag of the last password that a slow hash took for right, so that it is slow once.
+    #[cfg(feature = "argon2")]
     right: Mutex<Option<Tag>>,
 }
 
 impl Known {
     pub(super) fn new(password: Password) -> Self {
-        Self { password, right: Mutex::default() }
+        Self {
+            password,
+            #[cfg(feature = "argon2")]
+            right: Mutex::default(),
+        }
     }
 
     /// Returns what takes as long and is never right for anybody.
