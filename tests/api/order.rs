@@ -24,7 +24,7 @@ async fn spoken() -> Service<InFile> {
 
 const WORDS: &str = "/activity/records?search=marmalade&from=2020-01-01&limit=4";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn words_of_an_index_come_in_the_order_of_commits_and_the_answer_says_so() {
     let service = spoken().await;
     let scanned = service.get(WORDS).await.json();
@@ -59,7 +59,7 @@ async fn words_of_an_index_come_in_the_order_of_commits_and_the_answer_says_so()
     service.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_of_an_order_that_is_gone_is_outdated() {
     let service = spoken().await;
     service.store.make_index(Index::Text).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_cursor_of_an_order_that_is_gone_is_outdated() {
     service.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_no_records_any_more_are_counted_in_lists_and_exports() {
     let service = spoken().await;
     let whole = service.get("/activity/records?service=ours").await.json();

@@ -46,7 +46,7 @@ impl Fixture for InMemory {
 pub(crate) struct InFile(TempDir);
 
 impl InFile {
-    /// Opens the file as an editor does.
+    /// Opens the file as an editor does. It blocks: a service on the same thread would never let it write.
     pub(crate) fn by_hand(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.0.path().join("activity.db")).unwrap();
         // On a busy machine the others are not done with it as soon as everywhere else.

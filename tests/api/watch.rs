@@ -174,8 +174,7 @@ async fn whatever_shows_the_log_is_recorded_and_so_is_whoever_is_refused_it() {
     rest.retain(|endpoint| CALLS.iter().all(|(called, ..)| called != endpoint));
     assert!(rest.iter().eq(["GET /", "GET /health", "GET /openapi.json"]), "{rest:?}");
 
-    for n in 0..CALLS.len() {
-        let (endpoint, _, action, name) = CALLS[n];
+    for (n, (endpoint, _, action, name)) in CALLS.into_iter().enumerate() {
         let is_success = (200..300).contains(&call(&service, n, &format!("eve{n}"), &id).await);
         assert!(is_success, "{endpoint}");
         // Known, and without any permission that would do.
@@ -217,7 +216,7 @@ async fn whoever_says_not_who_he_is_is_recorded_at_every_door() {
     }
     let uses = uses(&service).await;
     let is_anonymous = |r: &Record| r.actor_id.is_absent() && r.outcome == Outcome::Denied;
-    assert!(uses.iter().all(|record| is_anonymous(record)), "{uses:?}");
+    assert!(uses.iter().all(is_anonymous), "{uses:?}");
     // One for each, however they are counted together.
     let count: u64 =
         uses.iter().map(|record| metadata(record)["count"].as_u64().unwrap_or(1)).sum();
