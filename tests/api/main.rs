@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod away;
+mod described;
 mod endless;
 mod errors;
 mod export;
@@ -22,6 +23,7 @@ mod parameters;
 mod records;
 mod scope;
 mod stats;
+mod traced;
 mod watch;
 
 #[path = "../stores/records.rs"]
