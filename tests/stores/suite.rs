@@ -82,6 +82,7 @@ macro_rules! suite {
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
             a_key_that_is_released_can_be_claimed_again_at_once,
+            a_claim_is_released_by_whoever_has_it_and_by_nobody_else,
             a_claim_of_the_dead_is_taken_over_under_its_id,
             a_key_twice_in_one_call_is_busy_the_second_time,
             as_many_keys_as_anybody_hands_in_are_claimed_in_their_order,

@@ -283,7 +283,7 @@ async fn what_an_older_build_has_written_is_found_and_counted_like_new() {
     let commitment = Canonical::new().commitment(&records[gone], Group::Identity).unwrap();
     database.erase(&records[gone], &commitment).await;
     let mut records = records;
-    records[gone] = Box::new(erased(&records[gone], Group::Identity));
+    *records[gone] = erased(&records[gone], Group::Identity);
 
     let store = PostgresStore::open(&database.url()).await.unwrap();
     every_answer_is_that_of_memory(&store, &records).await;
@@ -295,7 +295,7 @@ async fn what_an_older_build_has_written_is_found_and_counted_like_new() {
     let gone = records.iter().rposition(|record| record.actor_id == "ana").unwrap();
     let commitment = Canonical::new().commitment(&records[gone], Group::Identity).unwrap();
     database.erase(&records[gone], &commitment).await;
-    records[gone] = Box::new(erased(&records[gone], Group::Identity));
+    *records[gone] = erased(&records[gone], Group::Identity);
     every_answer_is_that_of_memory(&store, &records).await;
 }
 
