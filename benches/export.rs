@@ -8,6 +8,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/database.rs"]
+mod database;
 
 use std::{
     cell::RefCell,
@@ -18,9 +20,10 @@ use std::{
 
 use axum::{Router, body::Body};
 use common::{Case, argument, cpu_time, interleave, is_test, paired, sample::Stream};
+use database::Database;
 use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
-use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgPoolCopyExt as _};
+use sqlx::{Executor as _, postgres::PgPoolCopyExt as _};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use tower_activity::{
@@ -105,7 +108,7 @@ fn ours<'a>(
         assert!(lines >= rows as u64);
         if format == "csv" {
             let mut cpu = cpu.borrow_mut();
-            cpu.0 += cpu_time() - before;
+            cpu.0 += cpu_time().saturating_sub(before);
             cpu.1 += rows as u64;
         }
         (rows as u64, took)
@@ -195,18 +198,10 @@ fn shell(file: &Path, order: &str) {
 }
 
 fn postgres(runtime: &Runtime, server: &str, rows: usize, rounds: usize) {
-    let name = format!("bench_export_{}", std::process::id());
-    let (head, query) = server.split_once('?').map_or((server, ""), |(head, query)| (head, query));
-    let base = head.rsplit_once('/').map_or(head, |(base, _)| base);
-    let url = format!("{base}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
-    runtime.block_on(async {
-        let mut connection = PgConnection::connect(server).await.unwrap();
-        let sql = format!("create database {name}");
-        connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
-    });
-    let store = runtime.block_on(PostgresStore::open(&url)).unwrap();
+    let database = runtime.block_on(Database::create(server, "export"));
+    let store = runtime.block_on(PostgresStore::open(&database.url)).unwrap();
     runtime.block_on(fill(&store, rows));
-    let pool = runtime.block_on(sqlx::PgPool::connect(&url)).unwrap();
+    let pool = runtime.block_on(sqlx::PgPool::connect(&database.url)).unwrap();
     runtime.block_on(async { pool.execute("vacuum analyze").await.unwrap() });
     let (pipeline, router) = runtime.block_on(router(store));
     println!("\nPostgres");
@@ -243,8 +238,6 @@ fn postgres(runtime: &Runtime, server: &str, rows: usize, rounds: usize) {
     runtime.block_on(async {
         pipeline.shutdown(Duration::from_secs(5)).await;
         pool.close().await;
-        let mut connection = PgConnection::connect(server).await.unwrap();
-        let sql = format!("drop database {name} with (force)");
-        connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        database.drop().await;
     });
 }

@@ -8,6 +8,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/database.rs"]
+mod database;
 
 use std::{
     hint::black_box,
@@ -15,6 +17,7 @@ use std::{
 };
 
 use common::{Case, argument, cpu_time, interleave, is_test, paired, sample::Stream};
+use database::Database;
 use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgPoolCopyExt as _};
 use tower_activity::{
@@ -36,34 +39,12 @@ fn main() {
     };
     let rounds = argument("--rounds", if is_test() { 1 } else { 15 });
     let batches = if is_test() { 1 } else { 4 };
-    println!("writer_postgres: {} columns, six indexes, {rounds} rounds", Record::FIELDS.len() + 8);
+    println!(
+        "writer_postgres: {} columns, nine indexes, {rounds} rounds",
+        Record::FIELDS.len() + 8
+    );
     for rows in [1_000, 5_000] {
         measure(&url, if is_test() { 10 } else { rows }, batches, rounds);
-    }
-}
-
-/// A database of its own, dropped at the end.
-struct Database {
-    server: String,
-    name: String,
-    url: String,
-}
-
-impl Database {
-    async fn create(server: &str, name: &str) -> Self {
-        let name = format!("bench_{name}_{}", std::process::id());
-        let mut connection = PgConnection::connect(server).await.unwrap();
-        connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-        let (head, query) = server.split_once('?').map_or((server, ""), |(h, q)| (h, q));
-        let base = head.rsplit_once('/').map_or(head, |(base, _)| base);
-        let url = format!("{base}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
-        Self { server: server.to_owned(), name, url }
-    }
-
-    async fn drop(self) {
-        let mut connection = PgConnection::connect(&self.server).await.unwrap();
-        let sql = format!("drop database {} with (force)", self.name);
-        connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
     }
 }
 
@@ -89,7 +70,7 @@ fn measure(server: &str, rows: usize, batches: usize, rounds: usize) {
         }
         let took = start.elapsed();
         let mut total = ours_cpu.borrow_mut();
-        total.0 += cpu_time() - cpu;
+        total.0 += cpu_time().saturating_sub(cpu);
         total.1 += (rows * batches) as u64;
         ((rows * batches) as u64, took)
     });

@@ -22,7 +22,7 @@ fn main() {
     let batches = if is_test() { 1 } else { 4 };
     let folder = tempfile::tempdir().unwrap();
     println!(
-        "writer_sqlite: WAL, synchronous NORMAL, {} columns, {rounds} rounds",
+        "writer_sqlite: WAL, synchronous NORMAL, {} columns, eleven indexes, {rounds} rounds",
         Record::FIELDS.len() + 8
     );
     for rows in [1_000, 5_000] {

@@ -90,7 +90,8 @@ pub fn is_test() -> bool {
     std::env::args().any(|arg| arg == "--test")
 }
 
-/// Returns the processor time of this process, all threads, as the kernel accounts it.
+/// Returns the processor time of the threads that this process has now, as the kernel accounts it. A thread that
+/// ends takes its share along, so that a difference may fall below nothing.
 pub fn cpu_time() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let nanos = tasks.filter_map(|task| {

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 
 use super::{
     PAGE, Question,
+    database::url_of,
     ours::{actor, address, day, entity, tenant},
     skewed::{COMMON, RARE},
 };
@@ -110,6 +111,12 @@ fn statements(question: Question, n: u64, postgres: bool) -> Vec<String> {
         Question::RareWord => page(format!("{like} '%{RARE}%'")),
         Question::CommonWord => page(format!("{like} '%{COMMON}%'")),
         Question::CountOfAction => vec!["select count(*) from log where action = 'cancel'".into()],
+        Question::CountOfActor => {
+            vec![format!("select count(*) from log where actor_id = '{}'", actor(n))]
+        }
+        Question::Estimate => {
+            vec!["select count(*) from log where path like '/api/v1/orders/%/cancel'".into()]
+        }
         Question::StatsDay => {
             let (from, to) = day(n);
             let range = format!("created_at >= {} and created_at < {}", time(from), time(to));
@@ -120,12 +127,45 @@ fn statements(question: Question, n: u64, postgres: bool) -> Vec<String> {
     }
 }
 
+/// The indexes of our log that are set aside while it is filled: made at once, they are the same and take a
+/// fraction of the time.
+pub struct Indexes {
+    db: rusqlite::Connection,
+    sql: Vec<String>,
+}
+
+impl Indexes {
+    pub fn set_aside(ours: &Path) -> Self {
+        let db = rusqlite::Connection::open(ours).unwrap();
+        let there = "select name, sql from sqlite_master where type = 'index' \
+             and tbl_name = 'activity_records' and sql not like 'create unique%'";
+        let mut statement = db.prepare(there).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let there: Vec<(String, String)> = rows.map(Result::unwrap).collect();
+        drop(statement);
+        let mut sql = Vec::new();
+        for (name, made_by) in there {
+            db.execute_batch(&format!("drop index {name}")).unwrap();
+            sql.push(made_by);
+        }
+        Self { db, sql }
+    }
+
+    pub fn put_back(self) {
+        for sql in &self.sql {
+            self.db.execute_batch(sql).unwrap();
+        }
+    }
+}
+
 pub struct Sqlite(rusqlite::Connection);
 
 impl Sqlite {
     /// Copies the records of the store at `ours` into a log of its own.
-    pub fn copy(ours: &Path, naive: &Path) -> Self {
-        let db = rusqlite::Connection::open(naive).unwrap();
+    pub fn copy(ours: &Path, naive: &Path) {
+        // Under another name until it is whole.
+        let unfinished = naive.with_extension("part");
+        let db = rusqlite::Connection::open(&unfinished).unwrap();
         let columns = COLUMNS.join(", ");
         let theirs = columns.replace("created_at", "occurred_at");
         db.execute_batch(&format!(
@@ -140,7 +180,12 @@ impl Sqlite {
         for column in INDEXED {
             db.execute_batch(&format!("create index log_{column} on log ({column})")).unwrap();
         }
-        Self(db)
+        db.close().unwrap();
+        std::fs::rename(&unfinished, naive).unwrap();
+    }
+
+    pub fn open(naive: &Path) -> Self {
+        Self(rusqlite::Connection::open(naive).unwrap())
     }
 
     fn ask(&self, sql: &str) -> u64 {
@@ -165,7 +210,11 @@ impl Sqlite {
 pub struct Postgres(PgConnection);
 
 impl Postgres {
-    pub async fn copy(url: &str) -> Self {
+    pub async fn open(url: &str) -> Self {
+        Self(PgConnection::connect(url).await.unwrap())
+    }
+
+    pub async fn copy(url: &str) {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let columns = COLUMNS.join(", ");
         let theirs = columns
@@ -194,7 +243,6 @@ impl Postgres {
             connection.execute(AssertSqlSafe(sql)).await.unwrap();
         }
         connection.execute("vacuum analyze").await.unwrap();
-        Self(connection)
     }
 
     async fn ask(&mut self, sql: String) -> u64 {
@@ -216,22 +264,30 @@ impl Columns for sqlx::postgres::PgRow {
     }
 }
 
-/// A database of its own, dropped at the end.
+/// A database of its own, dropped at the end unless it was given a name.
 pub struct Database {
     server: String,
     name: String,
     url: String,
+    is_kept: bool,
 }
 
 impl Database {
-    pub async fn create(server: &str) -> Self {
-        let name = format!("bench_reading_{}", std::process::id());
+    /// Tells too whether the naive log, which is made last, is in it already.
+    pub async fn create(server: &str, kept: Option<String>) -> (Self, bool) {
+        let is_kept = kept.is_some();
+        let name = kept.unwrap_or_else(|| format!("bench_reading_{}", std::process::id()));
         let mut connection = PgConnection::connect(server).await.unwrap();
-        connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-        let (head, query) = server.split_once('?').map_or((server, ""), |(h, q)| (h, q));
-        let base = head.rsplit_once('/').map_or(head, |(base, _)| base);
-        let url = format!("{base}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
-        Self { server: server.to_owned(), name, url }
+        let there = sqlx::query("select 1 from pg_database where datname = $1").bind(&name);
+        let is_there = there.fetch_optional(&mut connection).await.unwrap().is_some();
+        if !is_there {
+            connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+        }
+        let url = url_of(server, &name);
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let full = connection.fetch_one("select to_regclass('log_status_idx') is not null").await;
+        let is_full = full.unwrap().get(0);
+        (Self { server: server.to_owned(), name, url, is_kept }, is_full)
     }
 
     pub fn url(&self) -> &str {
@@ -239,6 +295,9 @@ impl Database {
     }
 
     pub async fn drop(self) {
+        if self.is_kept {
+            return;
+        }
         let mut connection = PgConnection::connect(&self.server).await.unwrap();
         let sql = format!("drop database {} with (force)", self.name);
         connection.execute(AssertSqlSafe(sql)).await.unwrap();

@@ -56,6 +56,14 @@ impl Ours {
                 let filter = any("action", "cancel".into());
                 self.store.count(&filter, Count::UpTo(Count::CAP)).await.unwrap().value
             }
+            Question::CountOfActor => {
+                let filter = any("actor_id", actor(n));
+                self.store.count(&filter, Count::UpTo(Count::CAP)).await.unwrap().value
+            }
+            Question::Estimate => {
+                let filter = any("route", "/api/v1/orders/{id}/cancel".into());
+                self.store.count(&filter, Count::Estimate).await.unwrap().value
+            }
             Question::StatsDay => {
                 let (from, to) = day(n);
                 self.stats(all().from(from).to(to)).await

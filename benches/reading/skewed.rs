@@ -1,11 +1,11 @@
 //! A year of records, skewed as those of a real service are: few actors, tenants and things make up most of
 //! them, most requests succeed, some words are everywhere and some are rare.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use tower_activity::{
     record::{ActorType, Address, Category, Json, Operation, Outcome, Record, RecordId, WriterId},
-    time::Timestamp,
+    time::{Clock as _, SystemClock, Timestamp},
 };
 
 /// One in so many records holds the rare word.
@@ -39,9 +39,21 @@ const AGENTS: [&str; 4] = [
     "python-requests/2.32.3",
 ];
 
-/// Returns the moment at which the year of records begins.
+static BEGINS: OnceLock<Timestamp> = OnceLock::new();
+
+/// Returns the moment at which the year of records begins: so that it ends today, as a log does that is in use.
 pub fn begins() -> Timestamp {
-    "2025-06-01T00:00:00Z".parse().expect("a time")
+    *BEGINS.get_or_init(|| {
+        let now = SystemClock::default().now();
+        let day = Duration::from_secs(24 * 60 * 60).as_micros() as i64;
+        let today = now.as_micros() - now.as_micros().rem_euclid(day);
+        Timestamp::from_micros(today).saturating_sub(SPAN)
+    })
+}
+
+/// Of a log that was filled before, the year begins with its first record.
+pub fn begins_with(first: Timestamp) {
+    BEGINS.set(first).expect("it is set before it is asked for");
 }
 
 /// How long the records last.

@@ -12,6 +12,8 @@ create table activity.rollup_progress (
 );
 insert into activity.rollup_progress default values;
 
+-- Each grain lies in a table of its own: what was folded by month, few rows, would otherwise stand scattered
+-- among the many by hour, one to a page.
 create table activity.rollups (
     grain text collate "C" not null check (grain in ('hour', 'day', 'month')),
     bucket timestamptz not null,
@@ -23,7 +25,10 @@ create table activity.rollups (
     outcome text collate "C" not null,
     count bigint not null,
     primary key (grain, bucket, tenant_id, category, entity_type, action, operation, outcome)
-);
+) partition by list (grain);
+create table activity.rollups_hour partition of activity.rollups for values in ('hour');
+create table activity.rollups_day partition of activity.rollups for values in ('day');
+create table activity.rollups_month partition of activity.rollups for values in ('month');
 create index on activity.rollups (grain, tenant_id, bucket);
 
 -- What is about persons, apart, so that a person can be taken out of it.
@@ -36,7 +41,13 @@ create table activity.person_rollups (
     outcome text collate "C" not null,
     count bigint not null,
     primary key (grain, bucket, tenant_id, category, actor_id, outcome)
-);
+) partition by list (grain);
+create table activity.person_rollups_hour partition of activity.person_rollups
+    for values in ('hour');
+create table activity.person_rollups_day partition of activity.person_rollups
+    for values in ('day');
+create table activity.person_rollups_month partition of activity.person_rollups
+    for values in ('month');
 create index on activity.person_rollups (grain, tenant_id, bucket);
 create index on activity.person_rollups (actor_id);
 

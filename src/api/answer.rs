@@ -2,10 +2,11 @@
 
 use std::{
     any::Any,
+    convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
+    pin::{Pin, pin},
+    task::{Context, Poll},
 };
 
 use axum::{
@@ -14,7 +15,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body::Frame;
 
 use super::problem::Problem;
 use crate::pipeline::Unrecorded;
@@ -33,6 +36,23 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The body of what HEAD is answered where GET has a stream. Unlike an empty body, it does not say that there would be
+/// nothing (RFC 9110, 8.6).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsent;
+
+impl http_body::Body for Unsent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
 
 /// Says that an answer is not the log's: the application's unknown paths are its own.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +105,7 @@ async fn explained(response: Response) -> Response {
         404 => "not-found",
         405 => "method-not-allowed",
         413 => "too-large",
-        415 => "unsupported-media-type",
+        415 => "media-type",
         500.. => "internal",
         _ => "invalid-request",
     };
@@ -116,8 +136,6 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use axum::{Router, middleware, routing::get};
     use tower::ServiceExt as _;
 

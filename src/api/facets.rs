@@ -17,7 +17,7 @@ pub(super) fn routes() -> Router<Api> {
 }
 
 /// Fields whose values occur again and again, so that counting them says something.
-const FIELDS: [&str; 24] = [
+pub(super) const FIELDS: [&str; 24] = [
     "action",
     "operation",
     "category",
@@ -47,7 +47,7 @@ const FIELDS: [&str; 24] = [
 /// What a search page shows beside its list.
 const DEFAULT: [&str; 5] = ["action", "entity_type", "actor_id", "outcome", "category"];
 /// A rollup answers for all of them at once.
-const MAX_FIELDS: usize = 12;
+pub(super) const MAX_FIELDS: usize = 12;
 const DEFAULT_TOP: usize = 20;
 /// With so few values, those of a prefix can be picked out of all of them.
 const MOST_VALUES: usize = 1_000;

@@ -15,6 +15,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `docs/api.md` shows each endpoint with its answer, `docs/access.md` how to say who may see what, and
+//! `GET /openapi.json` describes all of it for programs.
 
 pub mod access;
 mod answer;

@@ -50,7 +50,12 @@ pub(super) async fn bounded(
 
 /// Returns how many rows to read next after some, so that they hold `bytes` of text if they are like those.
 pub(super) fn next_rows(records: &[Record], rows: usize, bytes: usize) -> usize {
-    match text_bytes(records).checked_div(records.len()) {
+    rows_like(text_bytes(records), records.len(), rows, bytes)
+}
+
+/// As [`next_rows`], of `count` records with so much text together.
+pub(super) fn rows_like(text: usize, count: usize, rows: usize, bytes: usize) -> usize {
+    match text.checked_div(count) {
         // Never more than four times as many: the records may grow again.
         Some(each) => (bytes / each.max(1)).max(1).min(4 * rows),
         None => rows,

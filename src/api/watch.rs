@@ -24,7 +24,6 @@ use super::{
 };
 use crate::query::Filter;
 use record::{Asked, Ended};
-#[allow(unused_imports, reason = "for exports and live sessions")]
 pub(super) use session::Session;
 
 /// Guards a route.
@@ -71,7 +70,6 @@ struct Visit {
 
 #[derive(Debug, Default)]
 struct Told {
-    asked: Option<String>,
     shown: Option<u64>,
     /// Whether the record is made, or will be by somebody else.
     settled: bool,
@@ -143,12 +141,8 @@ impl Visit {
     }
 
     fn record(&self, ended: Ended) {
-        let (asked, shown) = {
-            let mut told = self.told();
-            (told.asked.take(), told.shown)
-        };
-        let asked = asked.unwrap_or_else(|| self.asked.text.clone());
-        record::record(self, ended, asked, shown);
+        let shown = self.told().shown;
+        record::record(self, ended, self.asked.text.clone(), shown);
     }
 }
 
@@ -167,7 +161,6 @@ pub(super) struct Caller {
     grant: Grant,
 }
 
-#[allow(dead_code, reason = "for every endpoint that is to come")]
 impl Caller {
     /// Returns who he is and what he may do.
     pub(super) const fn grant(&self) -> &Grant {
@@ -185,11 +178,6 @@ impl Caller {
     /// Returns the filter that everything he sees passes.
     pub(super) fn scope(&self) -> Result<Filter, Problem> {
         self.visit.api.scope(&self.grant)
-    }
-
-    /// Says in words what was asked; path and query otherwise.
-    pub(super) fn asked(&self, filter: impl Into<String>) {
-        self.visit.told().asked = Some(filter.into());
     }
 
     /// Says how many records he is shown; of several calls the sum.

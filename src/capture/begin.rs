@@ -8,10 +8,10 @@ use super::{
     Activity, client,
     config::Config,
     draft::{Draft, Open, Said, State},
-    trace, with_axum,
+    with_axum,
 };
 use crate::{
-    record::{Actor, Origin},
+    record::{Actor, Origin, traceparent},
     rules::{CompiledRules, Mask, Plan, Route},
 };
 
@@ -158,7 +158,7 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
                     set_lossy(record.user_agent.buffer(), value);
                 }
                 "traceparent" => {
-                    if let Some((trace, span)) = trace::traceparent(value.as_bytes()) {
+                    if let Some((trace, span)) = traceparent(value.as_bytes()) {
                         record.trace_id.set(trace);
                         record.span_id.set(span);
                     }

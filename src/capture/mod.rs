@@ -46,7 +46,6 @@ mod layer;
 mod outcome;
 mod service;
 mod tee;
-mod trace;
 #[cfg_attr(not(feature = "axum"), path = "without_axum.rs")]
 mod with_axum;
 mod wrap;

@@ -225,8 +225,10 @@ impl Recorder {
     /// The one door through which a record keeps [`Origin::System`]: nobody outside can pass off a record of
     /// his own as one of who looked. Never waits.
     #[cfg(feature = "api")]
-    pub(crate) fn watch(&self, seen: Use) -> Admission {
+    pub(crate) fn watch(&self, mut seen: Use) -> Admission {
         let core = &*self.core;
+        // Also of the one that stands for repetitions.
+        seen.record.origin = Origin::System;
         let (at, now) = (core.clock.now(), core.clock.monotonic());
         // A count that nobody would take any more is no count: behind the closed door each is dropped, and
         // counted as that.
@@ -237,7 +239,6 @@ impl Recorder {
         };
         match seen {
             Seen::Singly(mut record) => {
-                record.origin = Origin::System;
                 let bytes = admit::prepare(core, &mut record);
                 let lane = Lane::of(&record);
                 core.offer(record, bytes, lane)

@@ -4,6 +4,9 @@
 //! within a minute becomes one further record with a count when the minute is over. So looking at the
 //! records of who looked does not make more of them than one a minute. Refusals of nobody in particular
 //! are counted by network, and when there are too many networks, together.
+//!
+//! Exports are never counted together: each takes records away, and what it took must be told by its own record
+//! and not hide behind others of the same minute.
 
 use std::{
     collections::HashMap,
@@ -28,6 +31,8 @@ const KINDS: usize = 1_024;
 const ASKED: usize = 8;
 /// A question is kept so far, in bytes.
 const LONGEST_ASKED: usize = 512;
+/// That of an export is kept whole, as long as one may be: what matters may stand at its end.
+const LONGEST_EXPORT: usize = 20 * 1024;
 /// A full table is searched for windows that are over at most this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -118,7 +123,12 @@ impl Watched {
     /// Counts a use of the log.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only the interface is watched"))]
     pub(super) fn count(&self, mut seen: Use, at: Timestamp, now: Duration) -> Seen {
-        seen.asked.truncate(seen.asked.floor_char_boundary(LONGEST_ASKED));
+        let exported = seen.is_export();
+        let longest = if exported { LONGEST_EXPORT } else { LONGEST_ASKED };
+        seen.asked.truncate(seen.asked.floor_char_boundary(longest));
+        if exported {
+            return Seen::Singly(seen.once(at));
+        }
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let table = &mut *table;
         let mut kind = Kind::of(&seen);
@@ -213,6 +223,11 @@ impl Kind {
 }
 
 impl Use {
+    /// Tells whether somebody took records away, or is about to.
+    fn is_export(&self) -> bool {
+        self.record.action == "log_exported" && self.record.outcome != Outcome::Denied
+    }
+
     /// Returns the record of a use that stands for itself.
     pub(super) fn once(self, at: Timestamp) -> Box<Record> {
         let Self { mut record, endpoint, asked, shown } = self;
@@ -343,6 +358,31 @@ mod tests {
         assert!(metadata["more"].as_u64().unwrap() > 0);
         assert_eq!(metadata["first_at"], "1970-01-01T00:00:01.000000Z");
         assert!(count(&watched, view(&ana, "192.0.2.7", ""), 61), "a new minute has begun");
+    }
+
+    #[test]
+    fn each_export_stands_for_itself_with_all_that_it_asked() {
+        let (watched, ana) = (Watched::default(), Actor::user("ana"));
+        for n in 0..30 {
+            let asked = format!("/export?q={}{n}", "-actor_id:nobody%20".repeat(100));
+            let mut export = Use { endpoint: "export", ..view(&ana, "192.0.2.7", &asked) };
+            export.record.action.set("log_exported");
+            let Seen::Singly(record) =
+                watched.count(export, Timestamp::default(), Duration::from_secs(1))
+            else {
+                panic!("export {n} hides behind another");
+            };
+            assert_eq!(metadata(&record)["asked"], asked);
+        }
+        assert!(watched.take(Duration::from_secs(1), true).is_empty());
+        let refused = || {
+            let mut refused = view(&ana, "192.0.2.7", "");
+            refused.record.action.set("log_exported");
+            refused.record.outcome = Outcome::Denied;
+            refused
+        };
+        assert!(count(&watched, refused(), 2));
+        assert!(!count(&watched, refused(), 2), "refusals take nothing away");
     }
 
     #[test]

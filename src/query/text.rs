@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::record::{Field, Record, Value};
+use crate::record::{Field, Origin, Record, Value};
 
 /// The fields that bare words are looked for in.
 pub const TEXT_FIELDS: [&str; 8] = [
@@ -77,10 +77,18 @@ impl Phrase {
 
     /// Tells whether one of the record's [text fields](TEXT_FIELDS) holds the phrase. Of JSON, keys and
     /// values are text alike, as they are stored.
+    ///
+    /// No record of who looked at the log holds any: it tells what was asked, and a search would find itself.
     #[must_use]
     pub fn matches(&self, record: &Record) -> bool {
-        texts(record).any(|text| self.occurs_in(text))
+        !tells_of_a_question(record) && texts(record).any(|text| self.occurs_in(text))
     }
+}
+
+/// Tells whether the log made this record of its own use. Whatever else calls itself so has another origin.
+fn tells_of_a_question(record: &Record) -> bool {
+    record.origin == Origin::System
+        && matches!(&*record.action, "log_viewed" | "log_exported" | "log_ingested")
 }
 
 /// Returns what is searched of a record.
@@ -136,6 +144,26 @@ mod tests {
         assert!(!phrase.occurs_in("order 5 5") && !phrase.occurs_in("order 555"));
         assert!(Phrase::new("ord").unwrap().prefix().occurs_in("the order"));
         assert!(Phrase::new("--").is_none());
+    }
+
+    #[test]
+    fn a_search_does_not_find_itself() {
+        use crate::record::Json;
+
+        let phrase = Phrase::new("lamp").unwrap();
+        let mut record = Record::default();
+        record.action.set("log_viewed");
+        record.metadata = Json::from_stored(r#"{"asked":"/records?q=lamp"}"#);
+        record.origin = Origin::System;
+        assert!(!phrase.matches(&record));
+        // Somebody who calls his own records so hides nothing.
+        for origin in [Origin::Ingest, Origin::Manual, Origin::Request] {
+            record.origin = origin;
+            assert!(phrase.matches(&record), "{origin:?}");
+        }
+        record.origin = Origin::System;
+        record.action.set("gap");
+        assert!(phrase.matches(&record));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Folded, Index, IngestKey, Maintain, Read, Register, Snapshot, Storage,
-    StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
+    Storage, StoreError, StreamPosition,
 };
 use crate::{
     ledger::Entry,
@@ -86,7 +86,7 @@ erased! {
     Register {
         fn claim(claims: [Claim];) -> Vec<Claimed>;
         fn settle(keys: [IngestKey];) -> ();
-        fn release(keys: [IngestKey];) -> ();
+        fn release(claims: [Holding];) -> ();
         fn forget(; before: Timestamp) -> u64;
         fn add_api_key(key: ApiKey;) -> ();
         fn api_keys(;) -> Vec<ApiKey>;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Claim, Claimed, IngestKey};
+use super::{Claim, Claimed, Holding, IngestKey};
 use crate::{record::RecordId, time::Timestamp};
 
 /// Every key that was claimed.
@@ -41,9 +41,11 @@ impl Claims {
         }
     }
 
-    pub(super) fn release(&mut self, key: &IngestKey) {
-        if self.0.get(key).is_some_and(|kept| !kept.done) {
-            self.0.remove(key);
+    pub(super) fn release(&mut self, claim: &Holding) {
+        let is_his =
+            |kept: &Kept| !kept.done && kept.record_id == claim.record_id && kept.at == claim.at;
+        if self.0.get(&claim.key).is_some_and(is_his) {
+            self.0.remove(&claim.key);
         }
     }
 

@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Folded, Index, IngestKey,
-    Maintain, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
+    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Folded, Holding, Index,
+    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
+    StreamPosition,
     claims::Claims,
     scan::{self, Candidates},
 };
@@ -321,9 +322,9 @@ impl Register for MemoryStore {
         Ok(())
     }
 
-    async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
+    async fn release(&self, claims: &[Holding]) -> Result<(), StoreError> {
         let mut state = self.lock();
-        keys.iter().for_each(|key| state.claims.release(key));
+        claims.iter().for_each(|claim| state.claims.release(claim));
         Ok(())
     }
 

@@ -30,4 +30,4 @@ pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
 pub use read::{Read, Snapshot};
-pub use register::{ApiKey, Claim, Claimed, IngestKey, Register};
+pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};

@@ -23,6 +23,20 @@ pub struct Claim {
     pub expired_before: Timestamp,
 }
 
+/// A claim that was granted, as whoever has it knows it.
+///
+/// Id and time together are one claimant's: who takes an expired claim over keeps the id, and is later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "stores outside read it")]
+pub struct Holding {
+    /// The key.
+    pub key: IngestKey,
+    /// The id that the record was to have, as [`Claimed::Yours`] said.
+    pub record_id: RecordId,
+    /// When the claim was made: its [`at`](Claim::at).
+    pub at: Timestamp,
+}
+
 /// What became of a [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,12 +104,13 @@ pub trait Register: Send + Sync + 'static {
     /// When the store cannot be asked.
     fn settle(&self, keys: &[IngestKey]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Gives up claims that are not done, so that the keys can be claimed again at once.
+    /// Gives up claims that are not done, so that the keys can be claimed again at once. A claim that
+    /// somebody else has taken over meanwhile is his, and stays.
     ///
     /// # Errors
     ///
     /// When the store cannot be asked.
-    fn release(&self, keys: &[IngestKey]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn release(&self, claims: &[Holding]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets keys that were claimed before `before`, oldest first, and says how many: some ten thousand in
     /// one call, so that nobody waits long behind it. When it says none, there are none left.

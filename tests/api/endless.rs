@@ -14,9 +14,9 @@ use tower_activity::{
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
     record::RecordId,
     store::{
-        AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Folded, Index, IngestKey,
-        Maintain, MemoryAppender, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
-        StreamPosition,
+        AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Folded, Holding, Index,
+        IngestKey, Maintain, MemoryAppender, Read, Register, Snapshot, Storage, StoreError,
+        StoreErrorKind, StreamPosition,
     },
     time::Timestamp,
 };
@@ -193,8 +193,8 @@ impl Register for Endless {
         self.up()?.settle(keys).await
     }
 
-    async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        self.up()?.release(keys).await
+    async fn release(&self, claims: &[Holding]) -> Result<(), StoreError> {
+        self.up()?.release(claims).await
     }
 
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {

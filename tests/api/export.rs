@@ -187,6 +187,7 @@ fn lines_of(array: &str) -> String {
     items.iter().map(|item| item.get()).collect::<Vec<_>>().join("\n")
 }
 
+/// (54)
 async fn a_formula_is_harmless_in_a_spreadsheet<F: Fixture>() {
     let service = Service::<F>::start().await;
     let formula = "=cmd|' /C calc'!A0";
@@ -330,7 +331,7 @@ async fn an_export_that_breaks_off_does_not_look_whole() {
     service.stop().await;
 }
 
-/// One thread, no sockets: what runs is what is awaited, and nothing holds pieces but the export itself.
+/// (63) One thread, no sockets: what runs is what is awaited, and nothing holds pieces but the export itself.
 #[tokio::test]
 async fn twenty_exports_at_once_read_no_further_than_their_clients() {
     let service = Service::<WithoutEnd>::start().await;
@@ -341,9 +342,9 @@ async fn twenty_exports_at_once_read_no_further_than_their_clients() {
         }
     };
     let mut bodies = Vec::new();
-    for _ in 0..20 {
+    for n in 0..20 {
         let request = Request::get("/export?format=csv&action=endless")
-            .header("x-test-caller", "admin")
+            .header("x-test-caller", format!("admin{n}"))
             .body(axum::body::Body::empty())
             .unwrap();
         bodies.push(router.clone().oneshot(request).await.unwrap().into_body());
@@ -367,6 +368,12 @@ async fn twenty_exports_at_once_read_no_further_than_their_clients() {
     drop(bodies);
     idle().await;
     assert_eq!(service.store.pages(), before, "all of them stopped");
+    let recorded = exports(&service).await;
+    for n in 0..20 {
+        let own = recorded.iter().filter(|record| record.actor_id == *format!("admin{n}"));
+        let ended = |outcome| own.clone().filter(|record| record.outcome == outcome).count();
+        assert_eq!((ended(Outcome::Success), ended(Outcome::Aborted)), (1, 1), "{n}: {recorded:?}");
+    }
     drop(router);
     service.stop().await;
 }

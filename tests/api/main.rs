@@ -7,12 +7,14 @@ mod support;
 
 mod access;
 mod away;
+mod described;
 mod endless;
 mod errors;
 mod export;
 mod foreign;
 mod health;
 mod hostile;
+mod http;
 mod ingest;
 mod list;
 mod live;
@@ -22,6 +24,7 @@ mod parameters;
 mod records;
 mod scope;
 mod stats;
+mod traced;
 mod viewer;
 mod watch;
 

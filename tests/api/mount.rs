@@ -6,7 +6,10 @@ use axum::{Router, routing::post};
 use hyper::{Method, header};
 use tower_activity::{ActivityLayer, Pipeline};
 
-use crate::support::{InMemory, Service, by_header};
+use crate::{
+    live::Socket,
+    support::{InMemory, Service, by_header},
+};
 
 /// Every way to mount it, with the path where it is.
 fn mounts() -> Vec<(&'static str, fn(&Pipeline) -> Router)> {
@@ -72,9 +75,27 @@ async fn it_answers_wherever_it_is_mounted_and_the_layer_records_none_of_it() {
                 assert_eq!(allow, method == Method::DELETE, "{index} {method} {path} {answer:?}");
             }
         }
+        // What changes something is what the layer records of everything else.
+        let json = [admin[0], ("content-type", "application/json")];
+        let body = r#"{"action":"ship","actor_id":"ana"}"#;
+        let taken = service.send(Method::POST, &at("/records"), &json, body).await;
+        assert_eq!(taken.status, 201, "{index}: {}", taken.text());
+        for (headers, status) in [(&json[..1], 415), (&json[1..], 401)] {
+            service.send(Method::POST, &at("/records"), headers, body).await.problem(status);
+        }
+        let foreign = [admin[0], ("origin", "https://evil.example")];
+        service.send(Method::POST, &at("/tickets"), &foreign, "").await.problem(403);
+        assert_eq!(service.send(Method::POST, &at("/tickets"), &admin, "").await.status, 201);
+        let csv = service.get(&at("/export?format=csv")).await;
+        assert!(csv.status.is_success() && csv.text().contains("ship"), "{index}");
+        let head = service.send(Method::HEAD, &at("/live/sse"), &admin, "").await;
+        assert_eq!(head.status, 200, "{index}");
+        let (socket, _) = Socket::open(service.address, &at("/live")).await;
+        drop(socket);
         service.pipeline.flush().await;
         for record in service.store.all() {
-            assert_eq!(record.origin.as_str(), "system", "{index}: {record:?}");
+            let own = ["system", "ingest"].contains(&record.origin.as_str());
+            assert!(own, "{index}: {record:?}");
         }
         let viewed = service.store.all();
         let viewed = viewed.iter().find(|record| record.action == "log_viewed").unwrap();

@@ -24,7 +24,7 @@ async fn spoken() -> Service<InFile> {
 
 const WORDS: &str = "/activity/records?search=marmalade&from=2020-01-01&limit=4";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn words_of_an_index_come_in_the_order_of_commits_and_the_answer_says_so() {
     let service = spoken().await;
     let scanned = service.get(WORDS).await.json();
@@ -59,34 +59,29 @@ async fn words_of_an_index_come_in_the_order_of_commits_and_the_answer_says_so()
     service.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_of_an_order_that_is_gone_is_outdated() {
     let service = spoken().await;
     service.store.make_index(Index::Text).await.unwrap();
     let page = service.get(WORDS).await.json();
     let next = page["next"].as_str().unwrap().to_owned();
     // Somebody takes the index away.
-    let file = service.fixture.by_hand();
-    let index: Vec<String> = file
-        .prepare("SELECT name FROM sqlite_master WHERE name LIKE '%text%' OR sql LIKE '%fts5%'")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    for name in &index {
-        let _gone_with_another = file.execute_batch(&format!("DROP TRIGGER IF EXISTS \"{name}\""));
-    }
-    for name in &index {
-        let _gone_with_another = file.execute_batch(&format!("DROP TABLE IF EXISTS \"{name}\""));
-    }
+    service
+        .fixture
+        .by_hand()
+        .execute_batch(
+            "DROP TRIGGER activity_words_deleted; DROP TRIGGER activity_words_erased; \
+             DROP TABLE activity_words; DROP TABLE activity_words_again; \
+             DELETE FROM activity_folds WHERE name = 'text'",
+        )
+        .unwrap();
     let answer = service.get(&format!("{WORDS}&cursor={next}")).await;
     let problem = answer.problem(400);
     assert_eq!(problem["type"], "urn:tower-activity:problem:invalid-cursor", "{problem}");
     service.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_no_records_any_more_are_counted_in_lists_and_exports() {
     let service = spoken().await;
     let whole = service.get("/activity/records?service=ours").await.json();

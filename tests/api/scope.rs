@@ -1,11 +1,15 @@
 //! Fault 51: whoever is limited to a tenant, or to categories, sees nothing else by any door.
 
-use tower_activity::record::{Category, Record};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use tower_activity::{
+    privacy::Keys,
+    record::{Category, Record},
+};
 
 use crate::{
     list::ours,
     sample,
-    support::{Fixture, Service, spelt},
+    support::{Answer, Fixture, Service, spelt},
 };
 
 on_every_store! {
@@ -13,6 +17,7 @@ on_every_store! {
     what_a_caller_may_not_read_is_not_there,
     a_cursor_is_refused_to_whoever_sees_something_else,
     a_damaged_cursor_is_refused,
+    a_cursor_of_another_version_is_told_apart_from_a_forged_one,
 }
 
 const VIEW: &str = "logs.auth.view,logs.actions.view";
@@ -134,8 +139,7 @@ async fn a_cursor_is_refused_to_whoever_sees_something_else<F: Fixture>() {
                 if caller == owner {
                     answer.json();
                 } else {
-                    let problem = answer.problem(400);
-                    assert_eq!(problem["type"], "urn:tower-activity:problem:invalid-cursor");
+                    is_refused_as(&answer, "another filter or another caller");
                 }
             }
         }
@@ -143,9 +147,43 @@ async fn a_cursor_is_refused_to_whoever_sees_something_else<F: Fixture>() {
         let page = service.get(&path).await.json();
         let next = page["next"].as_str().unwrap();
         for changed in ["&action=create", "&order=asc", "&tenant_id=acme"] {
-            service.get(&format!("{path}{changed}&cursor={next}")).await.problem(400);
+            let answer = service.get(&format!("{path}{changed}&cursor={next}")).await;
+            let why = if changed == "&order=asc" { "other way" } else { "another filter" };
+            assert!(answer.problem(400)["detail"].to_string().contains(why), "{}", answer.text());
         }
     }
+    service.stop().await;
+}
+
+fn is_refused_as(answer: &Answer, why: &str) {
+    let problem = answer.problem(400);
+    assert_eq!(problem["type"], "urn:tower-activity:problem:invalid-cursor");
+    assert_eq!(problem["parameter"], "cursor");
+    assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+}
+
+async fn a_cursor_of_another_version_is_told_apart_from_a_forged_one<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    service.append(&mixed()).await;
+    let page = service.get("/activity/records?service=ours&limit=2").await.json();
+    for (cursor, path) in [("next", "records"), ("live", "live/sse")] {
+        let cursor = BASE64_URL_SAFE_NO_PAD.decode(page[cursor].as_str().unwrap()).unwrap();
+        for version in [0, 2, 255] {
+            let mut other = cursor.clone();
+            other[0] = version;
+            let other = BASE64_URL_SAFE_NO_PAD.encode(other);
+            let path = format!("/activity/{path}?service=ours&cursor={other}");
+            is_refused_as(&service.get(&path).await, "of another version; please begin again");
+        }
+    }
+    // Of another installation, as after its keys were lost.
+    let other = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
+    for (cursor, path) in [("next", "records"), ("live", "live/sse")] {
+        let cursor = page[cursor].as_str().unwrap();
+        let path = format!("/activity/{path}?service=ours&cursor={cursor}");
+        is_refused_as(&other.get(&path).await, "was not made here");
+    }
+    other.stop().await;
     service.stop().await;
 }
 
@@ -159,7 +197,10 @@ async fn a_damaged_cursor_is_refused<F: Fixture>() {
         damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
         let damaged = String::from_utf8(damaged).unwrap();
         let path = format!("/activity/records?service=ours&limit=2&cursor={damaged}");
-        service.get(&path).await.problem(400);
+        let answer = service.get(&path).await;
+        // The version comes first, and alone is in the clear.
+        let why = if at < 2 { "cursor" } else { "was not made here, or was damaged" };
+        is_refused_as(&answer, why);
     }
     for cursor in
         ["x", "AAAA", "../..", "' OR 1=1 --", &next.repeat(9), &next[1..], &format!("{next}=")]

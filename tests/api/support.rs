@@ -1,6 +1,6 @@
 //! A service with a log, on a port of its own, and a client that speaks HTTP to it.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use http_body_util::{BodyExt as _, Full};
@@ -46,9 +46,12 @@ impl Fixture for InMemory {
 pub(crate) struct InFile(TempDir);
 
 impl InFile {
-    /// Opens the file as an editor does.
+    /// Opens the file as an editor does. It blocks: a service on the same thread would never let it write.
     pub(crate) fn by_hand(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.0.path().join("activity.db")).unwrap()
+        let file = rusqlite::Connection::open(self.0.path().join("activity.db")).unwrap();
+        // On a busy machine the others are not done with it as soon as everywhere else.
+        file.busy_timeout(Duration::from_secs(60)).unwrap();
+        file
     }
 }
 
@@ -94,7 +97,7 @@ macro_rules! on_every_store {
 }
 
 /// Who calls is told by one header, `x-test-caller: name permission,permission tenant`; the last two may be
-/// left out: `admin` without a tenant, with `logs.ingest`.
+/// left out: `admin` without a tenant, with `logs.ingest`. The tenant `()` is one whose name is empty.
 pub(crate) fn by_header() -> impl Access {
     access::from_fn(|parts| {
         let caller = parts.headers.get("x-test-caller").and_then(|caller| caller.to_str().ok());
@@ -107,6 +110,7 @@ pub(crate) fn by_header() -> impl Access {
                 });
             let grant = Grant::new(actor, permissions);
             match words.next() {
+                Some("()") => grant.tenant(""),
                 Some(tenant) => grant.tenant(tenant),
                 None => grant,
             }
@@ -258,4 +262,27 @@ impl Answer {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
         serde_json::from_slice(&self.body).expect("problems are JSON")
     }
+}
+
+/// Returns every endpoint that the service describes, as in `GET /records/{id}`.
+pub(crate) async fn described<F: Fixture>(service: &Service<F>) -> BTreeSet<String> {
+    let document = service.get("/activity/openapi.json").await.json();
+    let paths = document["paths"].as_object().expect("paths");
+    let methods = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    methods.collect()
+}
+
+/// Tells whether a path, without its mount, is one of an endpoint as it is described.
+pub(crate) fn is_of(path: &str, endpoint: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    let described = endpoint.split_once(' ').map_or(endpoint, |(_, path)| path);
+    let (path, described) = (path.trim_matches('/'), described.trim_matches('/'));
+    path.split('/').count() == described.split('/').count()
+        && path
+            .split('/')
+            .zip(described.split('/'))
+            .all(|(is, said)| is == said || said.starts_with('{'))
 }

@@ -9,7 +9,10 @@ use tower_activity::{
     store::Read as _,
 };
 
-use crate::support::{Fixture, Service};
+use crate::{
+    live::Socket,
+    support::{Fixture, Service, described},
+};
 
 on_every_store! {
     who_looks_is_recorded_once_and_his_repetitions_are_counted,
@@ -57,6 +60,7 @@ async fn who_looks_is_recorded_once_and_his_repetitions_are_counted<F: Fixture>(
     }
     let uses = uses(&service).await;
     assert_eq!(uses.len(), 2, "{uses:?}");
+    assert!(uses.iter().all(|record| record.origin == Origin::System), "{uses:?}");
     let second = metadata(&uses[1]);
     assert_eq!(second["count"], 20);
     assert_eq!(second["asked"].as_array().unwrap().len(), 2, "{second}");
@@ -119,5 +123,103 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
     record.origin = Origin::System;
     service.pipeline.recorder().record(record);
     assert_eq!(uses(&service).await[0].origin, Origin::Manual);
+    service.stop().await;
+}
+
+/// How each endpoint is called, by somebody of his own for each, and what the log says of it.
+const CALLS: [(&str, &str, &str, &str); 12] = [
+    ("GET /records", "records", "log_viewed", "records"),
+    ("GET /records/{id}", "records/ID", "log_viewed", "record"),
+    ("GET /entities/{type}/{id}", "entities/order/55", "log_viewed", "entity"),
+    ("GET /actors/{id}", "actors/ana", "log_viewed", "actor"),
+    ("GET /sessions/{id}", "sessions/s", "log_viewed", "session"),
+    ("GET /stats", "stats", "log_viewed", "stats"),
+    ("GET /facets", "facets", "log_viewed", "facets"),
+    ("GET /export", "export?format=csv", "log_exported", "export"),
+    ("GET /live", "live", "log_viewed", "live"),
+    ("GET /live/sse", "live/sse", "log_viewed", "live"),
+    ("POST /records", "records", "log_ingested", "ingest"),
+    ("POST /tickets", "tickets", "log_viewed", "ticket"),
+];
+
+/// Asks for an endpoint as `caller`, and returns the status. What goes on for ever is left at once.
+async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &str) -> u16 {
+    let (endpoint, path, ..) = CALLS[call];
+    let path = format!("/activity/{}", path.replace("ID", id));
+    let headers = [("x-test-caller", caller), ("content-type", "application/json")];
+    match endpoint {
+        "GET /live" => match Socket::try_open(service.address, &path, &headers[..1]).await {
+            Ok(_left) => 200,
+            Err(status) => status.as_u16(),
+        },
+        "GET /live/sse" => service.send(Method::HEAD, &path, &headers, "").await.status.as_u16(),
+        _ => {
+            let (method, _) = endpoint.split_once(' ').unwrap();
+            let body = if endpoint == "POST /records" { "[]" } else { "" };
+            let method = method.parse().unwrap();
+            service.send(method, &path, &headers, body).await.status.as_u16()
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_shows_the_log_is_recorded_and_so_is_whoever_is_refused_it() {
+    let service = Service::<crate::support::InMemory>::start().await;
+    service.pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", "55"));
+    service.pipeline.flush().await;
+    let all = service.store.all();
+    let id = all.iter().find(|r| r.action == "cancel").unwrap().id.to_string();
+    // A new address is called here too, or this fails.
+    let mut rest = described(&service).await;
+    rest.retain(|endpoint| CALLS.iter().all(|(called, ..)| called != endpoint));
+    assert!(rest.iter().eq(["GET /", "GET /health", "GET /openapi.json"]), "{rest:?}");
+
+    for (n, (endpoint, _, action, name)) in CALLS.into_iter().enumerate() {
+        let is_success = (200..300).contains(&call(&service, n, &format!("eve{n}"), &id).await);
+        assert!(is_success, "{endpoint}");
+        // Known, and without any permission that would do.
+        let refused = call(&service, n, &format!("mallory{n} logs.delete acme"), &id).await;
+        assert_eq!(refused, 403, "{endpoint}");
+        let uses = uses(&service).await;
+        let of = |actor: String| uses.iter().filter(move |record| record.actor_id == *actor);
+        let views: Vec<_> = of(format!("eve{n}")).collect();
+        if matches!(name, "ingest" | "ticket") {
+            // What was handed in is in the log itself, and a ticket shows nothing.
+            assert!(views.is_empty(), "{endpoint}: {views:?}");
+        } else {
+            let first = views.first().unwrap_or_else(|| panic!("{endpoint}: nothing"));
+            assert_eq!((first.action.as_str(), first.outcome), (action, Outcome::Success));
+            assert_eq!(metadata(first)["endpoint"], name, "{endpoint}");
+        }
+        let refusals: Vec<_> = of(format!("mallory{n}")).collect();
+        assert_eq!(refusals.len(), 1, "{endpoint}: {refusals:?}");
+        let refusal = refusals[0];
+        assert_eq!((refusal.action.as_str(), refusal.outcome), (action, Outcome::Denied));
+        assert_eq!((refusal.status, refusal.tenant_id.as_str()), (Some(403), "acme"));
+        assert_eq!(metadata(refusal)["endpoint"], name, "{endpoint}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_says_not_who_he_is_is_recorded_at_every_door() {
+    let service = Service::<crate::support::InMemory>::start().await;
+    for (endpoint, path, ..) in CALLS {
+        let (method, _) = endpoint.split_once(' ').unwrap();
+        let path = format!("/activity/{path}");
+        if endpoint == "GET /live" {
+            let refused = Socket::try_open(service.address, &path, &[]).await.err();
+            assert_eq!(refused.map(|status| status.as_u16()), Some(401));
+        } else {
+            service.send(method.parse().unwrap(), &path, &[], "").await.problem(401);
+        }
+    }
+    let uses = uses(&service).await;
+    let is_anonymous = |r: &Record| r.actor_id.is_absent() && r.outcome == Outcome::Denied;
+    assert!(uses.iter().all(is_anonymous), "{uses:?}");
+    // One for each, however they are counted together.
+    let count: u64 =
+        uses.iter().map(|record| metadata(record)["count"].as_u64().unwrap_or(1)).sum();
+    assert_eq!(count, CALLS.len() as u64, "{uses:?}");
     service.stop().await;
 }

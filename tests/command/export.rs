@@ -7,14 +7,19 @@ use crate::run::{Ended, Log, PATIENCE, record, set_metadata};
 on_both!(
     an_export_has_every_record_in_each_format,
     what_cannot_be_written_leaves_nothing,
+    what_is_no_file_is_written_and_not_replaced,
     an_interrupted_export_leaves_nothing,
 );
 
 async fn an_export_has_every_record_in_each_format(log: Log) {
     let log = log.with_three().await;
-    for (format, begins) in
-        [("jsonl", "{"), ("json", "["), ("csv", "id,"), ("ocsf", "{"), ("cloudevents", "")]
-    {
+    for (format, begins) in [
+        ("jsonl", "{"),
+        ("json", "{\"records\":["),
+        ("csv", "id,"),
+        ("ocsf", "{"),
+        ("cloudevents", "["),
+    ] {
         let piped = log.run(&["export", "--format", format]).await.with(0);
         assert!(piped.stdout.starts_with(begins), "{format}: {}", piped.stdout);
         assert_eq!(piped.stderr, "activity: 3 records\n");
@@ -39,6 +44,35 @@ async fn what_cannot_be_written_leaves_nothing(log: Log) {
     assert!(!log.path("folder.partial").exists());
 }
 
+async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let log = log.with_three().await;
+    let pipe = log.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // A program of its own: a thread that waits for a writer cannot be given up.
+    let mut cat = tokio::process::Command::new("cat");
+    cat.arg(&pipe).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let cat = cat.spawn().unwrap();
+    log.run(&["export", "--out", "pipe"]).await.with(0);
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+    let read = tokio::time::timeout(PATIENCE, cat.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8(read.stdout).unwrap().lines().count(), 3);
+
+    fs::write(log.path("real.jsonl"), "old").unwrap();
+    std::os::unix::fs::symlink("real.jsonl", log.path("link.jsonl")).unwrap();
+    log.run(&["export", "--out", "link.jsonl"]).await.with(0);
+    assert!(fs::symlink_metadata(log.path("link.jsonl")).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(log.path("real.jsonl")).unwrap().lines().count(), 3);
+
+    for arguments in [&["export"][..], &["query"], &["report", "--day", "today"], &["man"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = log.command(arguments).stdout(full).spawn().unwrap();
+        let ended = Ended::of(child.wait_with_output().await.unwrap()).with(3);
+        assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
+    }
+}
+
 async fn an_interrupted_export_leaves_nothing(log: Log) {
     // Held in its first page: by a trigger-free lock on Postgres, by its size on SQLite.
     let many: Vec<_> = (1..=20_000)
@@ -51,6 +85,12 @@ async fn an_interrupted_export_leaves_nothing(log: Log) {
     for batch in many.chunks(5_000) {
         log.append(batch).await;
     }
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        interrupted(&log, signal, code).await;
+    }
+}
+
+async fn interrupted(log: &Log, signal: &str, code: i32) {
     let child = log.command(&["export", "--out", "all.jsonl"]).spawn().unwrap();
     let pid = child.id().unwrap().to_string();
     let partial = log.path("all.jsonl.partial");
@@ -61,9 +101,12 @@ async fn an_interrupted_export_leaves_nothing(log: Log) {
     };
     tokio::time::timeout(PATIENCE, waiting).await.expect("it begins");
     assert!(
-        std::process::Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success()
+        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success()
     );
-    let ended = Ended::of(child.wait_with_output().await.unwrap()).with(130);
-    assert_eq!(ended.stderr, "activity: interrupted: nothing was written\n");
+    let ended = Ended::of(child.wait_with_output().await.unwrap()).with(code);
+    assert_eq!(
+        ended.stderr,
+        "activity: interrupted: the export is not whole, and no file was made of it\n"
+    );
     assert!(!partial.exists() && !log.path("all.jsonl").exists());
 }

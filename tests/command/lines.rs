@@ -27,6 +27,21 @@ async fn a_query_prints_json_lines_in_a_pipe_and_lines_for_people(log: Log) {
     let people = ended(&mut command).await.with(0);
     assert_eq!(
         people.stdout,
+        " WHEN                 OUTCOME  STATUS  WHAT                                 FROM\n \
+         2026-11-20 12:00:00  denied   403     bob tried to cancel order 2: denied  10.0.0.7\n"
+    );
+    for width in [40_usize, 80] {
+        command.env("COLUMNS", width.to_string());
+        let narrow = ended(&mut command).await.with(0).stdout;
+        assert!(narrow.contains("2026-11-20 12:00:00"), "a moment is not broken: {narrow}");
+        let wide = narrow.lines().filter(|line| line.chars().count() > width).count();
+        assert!(wide == 0 || width == 40, "{narrow}");
+    }
+    let tail = ["tail", "--no-follow", "action:cancel", "--output", "table"];
+    let mut command = log.command(&tail);
+    let lines = ended(command.env("TZ", "UTC")).await.with(0).stdout;
+    assert_eq!(
+        lines,
         "2026-11-20 12:00:00  denied   bob tried to cancel order 2: denied  (403, 10.0.0.7)\n"
     );
     let none = log.run(&["query", "actor_id:nobody", "--output", "table"]).await.with(0);
@@ -66,7 +81,8 @@ async fn hostile_text_is_shown_and_never_acted_on(log: Log) {
             let acted = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
             assert!(!text.contains(acted), "{arguments:?}: {text:?}");
         }
-        assert_eq!(stdout.matches("nimda\n").count(), 0, "no line is forged: {stdout}");
+        let forged = |line: &str| line.trim_start().starts_with(r"\u{202e}nimda");
+        assert!(!stdout.lines().any(forged), "no line is forged: {stdout}");
     }
     let read = log.run(&["query"]).await.json();
     assert_eq!(read[0]["actor_id"], hostile, "to a program it is what it was");
@@ -80,7 +96,7 @@ async fn counts_are_those_of_the_records(log: Log) {
     assert_eq!(counted[0]["by_actor"], serde_json::json!({ "ana": 2, "bob": 1 }));
     assert_eq!(counted[0]["by_outcome"], serde_json::json!({ "success": 2, "denied": 1 }));
     let people = log.run(&["stats", "actor_id:bob", "--output", "table"]).await.with(0);
-    assert!(people.stdout.starts_with("1 records\n"), "{}", people.stdout);
+    assert!(people.stdout.starts_with("1 record\n"), "{}", people.stdout);
 }
 
 async fn a_closed_pipe_ends_it_without_a_word(log: Log) {

@@ -61,19 +61,25 @@ async fn text_markdown_and_json_agree(log: Log) {
 
 async fn a_day_is_that_of_the_time_zone(log: Log) {
     // The clocks of Berlin go back at three: the day has 25 hours.
+    let at = |seq, at, actor: &'static str| record(seq, at, |record| record.actor_id.set(actor));
     log.append(&[
-        record(1, "2026-10-24T21:59:59Z", |_| {}),
-        record(2, "2026-10-24T22:00:00Z", |_| {}),
-        record(3, "2026-10-25T22:59:59Z", |_| {}),
-        record(4, "2026-10-25T23:00:00Z", |_| {}),
+        at(1, "2026-10-24T21:59:59Z", "before"),
+        at(2, "2026-10-24T22:00:00Z", "first"),
+        at(3, "2026-10-25T22:59:59Z", "last"),
+        at(4, "2026-10-25T23:00:00Z", "after"),
     ])
     .await;
-    let day = ["report", "--day", "2026-10-25", "--tz"];
-    let total = |zone: &'static str| {
-        let (log, line) = (&log, [&day[..], &[zone]].concat());
-        async move { log.run(&line).await.with(0).json()[0]["total"].clone() }
-    };
-    assert_eq!(total("Europe/Berlin").await, 2);
-    assert_eq!(total("UTC").await, 2);
-    assert_eq!(total("-11:00").await, 1);
+    for (zone, expected) in [
+        ("Europe/Berlin", ["first", "last"]),
+        ("UTC", ["after", "last"]),
+        ("-11:00", ["after", "last"]),
+        ("+05:30", ["before", "first"]),
+    ] {
+        let day = ["report", "--day", "2026-10-25", "--tz", zone];
+        let report = &log.run(&day).await.with(0).json()[0];
+        let actors = report["by_actor"].as_array().unwrap().iter();
+        let mut actors: Vec<_> = actors.map(|actor| actor["value"].as_str().unwrap()).collect();
+        actors.sort_unstable();
+        assert_eq!((actors, &report["total"]), (expected.to_vec(), &2.into()), "{zone}");
+    }
 }

@@ -1,9 +1,16 @@
 //! Who may only read can read: nothing that reads migrates, folds or writes.
 
-use crate::{
-    run::{Log, ended},
-    server::replace_host,
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Stdio,
 };
+
+use tokio::process::Command;
+use tower_activity::store::{Append as _, Maintain as _};
+
+use crate::run::{Log, ended, record};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
@@ -13,12 +20,8 @@ async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
     let login = format!("{}_support", database.name());
     let made = format!("create role {login} login password 'geheim' in role activity_reader");
     database.execute(&made).await;
-    let host = log.url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
-    let url = replace_host(&log.url, &host).replacen(
-        log.url.split("//").nth(1).unwrap().split('@').next().unwrap(),
-        &format!("{login}:geheim"),
-        1,
-    );
+    let (_, address) = log.url.rsplit_once('@').unwrap();
+    let url = format!("postgres://{login}:geheim@{address}");
     let run = async |arguments: &[&str]| {
         let ended = ended(log.command(arguments).env("ACTIVITY_STORE", &url)).await;
         assert!(!format!("{ended:?}").contains("geheim"), "{ended:?}");
@@ -27,10 +30,8 @@ async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
     assert_eq!(run(&["query"]).await.with(0).json().len(), 3);
     assert_eq!(run(&["tail", "--no-follow"]).await.with(0).json().len(), 3);
     assert_eq!(run(&["export"]).await.with(0).json().len(), 3);
-    let behind = run(&["stats"]).await.with(0);
-    assert!(behind.stderr.contains("commits are not counted yet"), "{}", behind.stderr);
-    log.run(&["stats"]).await.with(0);
-    assert_eq!(run(&["stats"]).await.with(0).json()[0]["total"], 3);
+    let counted = run(&["stats"]).await.with(0);
+    assert_eq!((&counted.json()[0]["total"], counted.stderr.as_str()), (&3.into(), ""));
     assert_eq!(run(&["report", "--day", "2026-11-20"]).await.with(0).json()[0]["total"], 2);
     let looked = run(&["doctor"]).await.with(0);
     assert!(looked.stdout.contains("may only read, and does not own the log"), "{}", looked.stdout);
@@ -39,45 +40,100 @@ async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
         assert!(refused.stderr.contains("permission denied"), "{}", refused.stderr);
         assert!(refused.stderr.contains("activity_reader"), "{}", refused.stderr);
     }
+    // What nobody has folded is counted from its rows, as long as it is little.
+    let many: Vec<_> =
+        (4..=51_000).map(|seq| record(seq, "2026-11-20T12:00:00Z", |_| {})).collect();
+    for batch in many.chunks(10_000) {
+        log.append(batch).await;
+    }
+    let behind = run(&["stats"]).await.with(0);
+    assert!(behind.stderr.contains("commits are not counted yet"), "{behind:?}");
+    let counted = &behind.json()[0];
+    assert_eq!((&counted["exact"], &counted["complete"]), (&false.into(), &true.into()));
+    log.run(&["stats"]).await.with(0);
+    assert_eq!(run(&["stats"]).await.with(0).json()[0]["total"], 51_000);
     database.execute(&format!("drop owned by {login}; drop role {login}")).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_and_indexes_are_made_and_may_be_asked_for_again() {
+    let log = Log::postgres().await;
+    for _ in 0..2 {
+        let made = log.run(&["migrate", "--roles", "--index", "text,metadata"]).await.with(0);
+        let said = &made.json()[0];
+        assert_eq!((&said["migrated"], &said["roles"]), (&true.into(), &true.into()));
+        assert_eq!(said["indexes"], serde_json::json!(["text", "metadata"]));
+    }
+    let people = log.run(&["migrate", "--roles", "--output", "table"]).await.with(0);
+    assert!(people.stdout.contains("grant activity_writer to shop"), "{}", people.stdout);
+    let mut connection = log.database.as_ref().unwrap().connect().await;
+    for role in ["writer", "reader", "auditor", "privacy", "retention"] {
+        let there: bool = sqlx::query_scalar("select to_regrole($1) is not null")
+            .bind(format!("activity_{role}"))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert!(there, "{role}");
+    }
+    let log = Log::sqlite();
+    let made = log.run(&["migrate", "--index", "text"]).await.with(0);
+    assert_eq!(made.json()[0]["indexes"], serde_json::json!(["text"]));
+}
+
 /// Tests may run as root, whom no mode keeps out; so as somebody else, where that is possible.
+fn as_a_stranger(log: &Log, program: &Path, arguments: &[&str]) -> Command {
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !root {
+        return log.command(arguments);
+    }
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid", "65534", "--clear-groups", "--"]).arg(program).args(arguments);
+    other.env_clear().env("ACTIVITY_STORE", &log.url).current_dir(log.folder.path());
+    other.stdin(Stdio::null()).kill_on_drop(true);
+    other
+}
+
+fn set_modes(folder: &Path, of_folder: u32, of_files: u32) {
+    for file in std::fs::read_dir(folder).unwrap() {
+        let mode = Permissions::from_mode(of_files);
+        std::fs::set_permissions(file.unwrap().path(), mode).unwrap();
+    }
+    std::fs::set_permissions(folder, Permissions::from_mode(of_folder)).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_a_file_asks_everything_and_writes_nothing() {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let mut log = Log::sqlite().with_three().await;
+    let folder = log.folder.path().to_owned();
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    set_modes(elsewhere.path(), 0o755, 0o755);
+    let program = elsewhere.path().join("activity");
+    std::fs::copy(env!("CARGO_BIN_EXE_activity"), &program).unwrap();
 
-    let log = Log::sqlite().with_three().await;
-    // As a service that runs: the files beside the database are there.
-    let service = tower_activity::SqliteStore::open(&log.url).await.unwrap();
-    let folder = log.folder.path();
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555)).unwrap();
-    for file in std::fs::read_dir(folder).unwrap() {
-        std::fs::set_permissions(file.unwrap().path(), std::fs::Permissions::from_mode(0o444))
-            .unwrap();
+    set_modes(&folder, 0o555, 0o444);
+    let refused = ended(&mut as_a_stranger(&log, &program, &["query"])).await.with(3);
+    for words in ["no service has it open", "; read it as its owner", "?immutable=true"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
-    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let plain = log.url.clone();
+    log.url.push_str("?immutable=true");
+    let copy = ended(&mut as_a_stranger(&log, &program, &["query"])).await.with(0);
+    assert_eq!(copy.json().len(), 3);
+    log.url = plain;
+
+    // As with a service that runs: the files beside the database are there.
+    set_modes(&folder, 0o755, 0o644);
+    let service = tower_activity::SqliteStore::open(&log.url).await.unwrap();
+    let writer = service.connect().await.unwrap();
+    service.fold(0).await.unwrap();
+    set_modes(&folder, 0o555, 0o444);
     for arguments in
         [&["query"][..], &["tail", "--no-follow"], &["export"], &["stats"], &["doctor"]]
     {
-        let mut command = log.command(arguments);
-        if root {
-            let binary = command.as_std().get_program().to_owned();
-            let copy = folder.with_extension("bin");
-            std::fs::copy(binary, &copy).unwrap();
-            let mut other = tokio::process::Command::new("setpriv");
-            other.args(["--reuid", "65534", "--clear-groups", "--"]).arg(&copy).args(arguments);
-            other
-                .env_clear()
-                .env("ACTIVITY_STORE", &log.url)
-                .current_dir(folder)
-                .kill_on_drop(true);
-            command = other;
-        }
-        let asked = ended(&mut command).await.with(0);
+        let asked = ended(&mut as_a_stranger(&log, &program, arguments)).await.with(0);
         assert!(asked.stdout.lines().count() > 0, "{asked:?}");
     }
-    drop(std::fs::remove_file(folder.with_extension("bin")));
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    set_modes(&folder, 0o755, 0o644);
+    drop(writer);
     service.close().await;
 }

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::run::{Log, PATIENCE};
+use crate::run::{Log, PATIENCE, record, set_metadata};
 
 /// A service that runs.
 struct Serving {
@@ -122,12 +122,15 @@ impl Caller {
         self.send("POST", "/records", key, Some(records)).await.0
     }
 
-    /// Returns the ids of the orders that a key sees.
+    /// Returns the ids of the orders that a key sees, sorted.
     async fn orders(&self, key: &str) -> Vec<String> {
-        let (status, answer) = self.get("/records?q=entity_type:order&order=asc", key).await;
+        let (status, answer) = self.get("/records?q=entity_type:order", key).await;
         assert_eq!(status, 200, "{answer}");
-        let records = answer["records"].as_array().unwrap();
-        records.iter().map(|record| record["entity_id"].as_str().unwrap().to_owned()).collect()
+        let records = answer["records"].as_array().unwrap().iter();
+        let mut ids: Vec<_> =
+            records.map(|record| record["entity_id"].as_str().unwrap().to_owned()).collect();
+        ids.sort_unstable();
+        ids
     }
 }
 
@@ -137,7 +140,9 @@ async fn key(log: &Log, name: &str, more: &[&str]) -> String {
 }
 
 fn order(id: &str, tenant: Option<&str>) -> Value {
-    json!({ "action": "create", "entity_type": "order", "entity_id": id, "tenant_id": tenant })
+    json!({
+        "action": "create", "actor_id": "ana", "entity_type": "order", "entity_id": id, "tenant_id": tenant,
+    })
 }
 
 const VIEW: [&str; 2] = ["--permissions", "logs.actions.view"];
@@ -149,6 +154,7 @@ on_both!(
     the_first_key_closes_the_door,
     the_end_under_load_keeps_what_was_acknowledged,
     a_live_session_does_not_hold_up_the_end,
+    an_export_that_nobody_reads_does_not_hold_up_the_end,
 );
 
 async fn a_key_does_what_it_may_and_sees_its_own(log: Log) {
@@ -163,7 +169,10 @@ async fn a_key_does_what_it_may_and_sees_its_own(log: Log) {
         201
     );
     assert_eq!(api.hand_in(&north, &order("3", None)).await, 201);
-    assert_eq!(api.hand_in(&north, &order("4", Some("south"))).await, 422, "a foreign tenant");
+    let foreign = order("4", Some("south"));
+    let (status, answer) = api.send("POST", "/records", &north, Some(&foreign)).await;
+    assert_eq!((status.as_u16(), &answer["accepted"]), (207, &json!(0)), "a foreign tenant");
+    assert!(answer["rejected"][0]["type"].as_str().unwrap().ends_with(":foreign-tenant"));
     assert_eq!(api.hand_in(&reader, &order("5", None)).await, 403);
     assert_eq!(api.hand_in("", &order("6", None)).await, 401);
     let almost = format!("{}0", &writer[..writer.len() - 1]);
@@ -173,6 +182,9 @@ async fn a_key_does_what_it_may_and_sees_its_own(log: Log) {
     assert_eq!(api.get("/records", &writer).await.0, 403);
     assert_eq!(api.orders(&reader).await, ["1", "2", "3"]);
     assert_eq!(api.orders(&north).await, ["2", "3"]);
+    for root in ["/", "/activity", "/activity/"] {
+        assert_eq!(api.get(root, &reader).await.0, StatusCode::OK, "{root}");
+    }
     let (_, answer) = api.get("/activity/records?q=entity_id:1", &reader).await;
     assert_eq!(answer["records"][0]["service"], "billing");
     assert_eq!(answer["records"][0]["origin"], "ingest");
@@ -270,17 +282,86 @@ async fn the_end_under_load_keeps_what_was_acknowledged(log: Log) {
 
 async fn a_live_session_does_not_hold_up_the_end(log: Log) {
     let mut service = Serving::start(&log, &[]).await;
-    let mut live = TcpStream::connect(&service.caller.address).await.unwrap();
-    let request = format!("GET /live/sse HTTP/1.1\r\nHost: {}\r\n\r\n", service.caller.address);
-    live.write_all(request.as_bytes()).await.unwrap();
-    let mut head = [0; 15];
-    live.read_exact(&mut head).await.unwrap();
-    assert_eq!(&head, b"HTTP/1.1 200 OK");
-    // Sooner than the grace of five seconds, after which it would be cut off.
+    let mut sessions = Vec::new();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (path, headers, answered) in
+        [("/live/sse", "", b"HTTP/1.1 200 OK"), ("/activity/live", upgrade, b"HTTP/1.1 101 Sw")]
+    {
+        let mut live = TcpStream::connect(&service.caller.address).await.unwrap();
+        let host = &service.caller.address;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        live.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 15];
+        live.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, answered);
+        sessions.push(live);
+    }
+    // Sooner than the grace of five seconds, after which they would be cut off.
     service.signal();
     let began = Instant::now();
     let status = timeout(PATIENCE, service.child.wait()).await.unwrap().unwrap();
     assert!(status.success() && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+async fn an_export_that_nobody_reads_does_not_hold_up_the_end(log: Log) {
+    // More than the sockets between the two take.
+    let many: Vec<_> = (1..=10_000)
+        .map(|seq| {
+            record(seq, "2026-11-20T12:00:00Z", |record| {
+                set_metadata(record, &format!("{{\"x\":\"{}\"}}", "a".repeat(1_000)));
+            })
+        })
+        .collect();
+    for batch in many.chunks(5_000) {
+        log.append(batch).await;
+    }
+    fs::write(log.path("serve.toml"), "grace_seconds = 1\n").unwrap();
+    let mut service = Serving::start(&log, &["--config", "serve.toml"]).await;
+    let mut export = TcpStream::connect(&service.caller.address).await.unwrap();
+    let host = &service.caller.address;
+    let request = format!("GET /export?format=jsonl HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    export.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    export.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    service.signal();
+    let began = Instant::now();
+    let status = timeout(PATIENCE, service.child.wait()).await.unwrap().unwrap();
+    let took = began.elapsed();
+    assert!(status.success() && took < Duration::from_secs(10), "{took:?}");
+    assert!(took > Duration::from_millis(800), "it had its second: {took:?}");
+    // Whoever reads on sees that it was cut off: the chunk of length nought is not there.
+    let mut rest = Vec::new();
+    let _cut_off = timeout(PATIENCE, export.read_to_end(&mut rest)).await.unwrap();
+    assert!(!rest.ends_with(b"\r\n0\r\n\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_an_origin_that_is_allowed_hand_in_and_no_others() {
+    let log = Log::sqlite();
+    let file = "allow_origins = [\"https://admin.example.com\"]\nenvironment = \"staging\"\n\
+                quarantine = \"unstorable.jsonl\"\nservice = \"collector\"\n";
+    fs::write(log.path("serve.toml"), file).unwrap();
+    let service = Serving::start(&log, &["--config", "serve.toml"]).await;
+    for (origin, expected) in [("https://admin.example.com", 200), ("https://evil.example", 403)] {
+        let request = Request::post(format!("http://{}/tickets", service.caller.address))
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+            .body(Full::from(Bytes::new()))
+            .unwrap();
+        let answer = service.caller.client.request(request).await.unwrap();
+        assert_eq!(answer.status().as_u16() / 100, expected / 100, "{origin}");
+    }
+    service.stop().await;
+    let written = log.run(&["query", "action:started OR action:stopped"]).await.with(0).json();
+    assert!(!written.is_empty());
+    for record in written {
+        assert_eq!(
+            (&record["environment"], &record["service"]),
+            (&"staging".into(), &"collector".into())
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -355,11 +436,22 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
         ("mode = \"durable\"\n", "this version has best_effort"),
         ("spool = \"/var/spool\"\n", "this version has best_effort"),
         ("port = ", "line 1"),
+        ("allow_origins = [\"admin.example.com\"]\n", "is no origin"),
+        ("allow_origins = [\"https://a.example/x\"]\n", "is no origin"),
+        ("grace_seconds = -1\n", "line 1"),
     ] {
         fs::write(log.path("serve.toml"), text).unwrap();
         let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
         assert!(refused.stderr.contains(words), "{text}: {}", refused.stderr);
     }
+    fs::write(log.path("serve.toml"), "a".repeat(100_000)).unwrap();
+    let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
+    assert!(refused.stderr.contains("these are no settings"), "{}", refused.stderr);
+    fs::write(log.path("serve.toml"), "store = \"postgres://ana:geheim@x/y\" \u{1b}[31m\n")
+        .unwrap();
+    let refused = log.run(&["serve", "--config", "serve.toml"]).await.with(2);
+    assert!(refused.stderr.contains("line 1, column"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("geheim") && !refused.stderr.contains('\u{1b}'));
     for (name, value, words) in [
         ("PORT", "http", "PORT is `http`"),
         ("ACTIVITY_MODE", "strict", "this version has best_effort"),

@@ -1,5 +1,7 @@
 //! The examples as their users meet them: real programs, real HTTP, real signals.
 
+#[cfg(feature = "argon2")]
+mod access;
 mod documents;
 mod log;
 #[cfg(feature = "postgres")]

@@ -6,7 +6,7 @@ use proptest::{
 };
 use tower_activity::{
     query::{Aggregate, Expr, Filter, Pattern, Test},
-    record::{Canonical, Group, Outcome, Record},
+    record::{Canonical, Category, Group, Operation, Outcome, Record},
     store::Maintain as _,
     time::Timestamp,
 };
@@ -81,6 +81,8 @@ impl Dice {
                 .action
                 .set(self.pick(&["create", "CREATE", "cancel", "log_in", "loginx", ""][..]));
             record.outcome = self.pick(&Outcome::ALL);
+            record.category = self.pick(&Category::ALL);
+            record.operation = self.pick(&Operation::ALL);
             record.seal(salts(record.seq));
         }
         records
@@ -125,7 +127,7 @@ impl Dice {
         let value = |dice: &mut Self| {
             let values = [
                 "acme", "globex", "ana", "bob", "order", "user", "create", "cancel", "success",
-                "denied", "activity", "3", "", "none",
+                "denied", "activity", "system", "read", "3", "", "none",
             ];
             dice.pick(&values).to_owned()
         };

@@ -9,7 +9,7 @@ use tower_activity::{
         Test,
     },
     record::Record,
-    store::{Append as _, Appender as _, Batch, Read as _},
+    store::{Append as _, Appender as _, Batch, Maintain as _, Read as _},
     time::Timestamp,
 };
 
@@ -98,6 +98,11 @@ pub(crate) async fn no_filter_is_too_large_for_a_statement<F: Fixture>() {
         (0..12).map(|_| Expr::All(vec![Expr::Any(one_by_one(150)), Expr::EVERY])).collect(),
     );
     let long = "x".repeat(70_000);
+    // Planned for one leaf and not for those of each month, so that it is asked for its size alone.
+    let brief = |expr: Expr| {
+        let at = |seconds: i64| Timestamp::from_micros(NOON + seconds * 1_000_000);
+        Filter::new().and(expr).from(at(0)).to(at(600))
+    };
     let like = |pieces: [&str; 2]| Expr::Test(Test::Like(field("actor_id"), Pattern::new(pieces)));
     for filter in [
         any("entity_id", many(40_000)),
@@ -105,12 +110,12 @@ pub(crate) async fn no_filter_is_too_large_for_a_statement<F: Fixture>() {
         // A list that is split by its values, beside one that is as long as a statement may be.
         any("action", two.clone()).and(any("entity_id", many(20_000))),
         any("tenant_id", many(35_000)).and(any("action", two)),
-        Filter::new().and(Expr::Any(one_by_one(2_000))),
-        Filter::new().and(Expr::All(
+        brief(Expr::Any(one_by_one(2_000))),
+        brief(Expr::All(
             one_by_one(2_000).into_iter().map(|part| Expr::Not(Box::new(part))).collect(),
         )),
-        Filter::new().and(deep),
-        Filter::new().and(wide),
+        brief(deep),
+        brief(wide),
         Filter::new().and(like([&long, ""])),
         not(Filter::new().and(like(["", &long]))),
         not(Filter::new().and(like(["a\0", ""]))),
@@ -195,5 +200,84 @@ pub(crate) async fn a_page_whose_time_is_up_knows_where_to_go_on<F: Fixture>() {
             }
             assert!(read.iter().eq(expected.iter().map(|record| &***record)), "{filter:?}");
         }
+    }
+}
+
+/// Asks beyond the rollups without any time, and is told that this is not all; never that it is.
+pub(crate) async fn a_count_whose_time_is_up_says_so<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut records = stream(3, 1..=1_200);
+    for record in &mut records {
+        record.occurred_at = Timestamp::from_micros(NOON + record.seq * 600_000_000);
+        record.id = crate::records::id(record.occurred_at, 3, record.seq);
+    }
+    append(&store, &records).await.unwrap();
+    store.fold(10).await.unwrap();
+    let mut cut_short = 0;
+    for filter in [
+        any("entity_id", ["3".to_owned()]),
+        not(any("entity_id", ["3".to_owned()])),
+        Filter::new().and(Expr::Test(Test::Text(Phrase::new("order").unwrap()))),
+    ] {
+        counted_as_asked(&store, &records, &filter, &ask()).await;
+        let hasty = Aggregate { patience: Duration::ZERO, ..ask() };
+        let counted = store.aggregate(&filter, &hasty).await.unwrap();
+        let all = records.iter().filter(|record| filter.matches(record)).count() as u64;
+        assert!(counted.exact <= counted.complete && counted.total <= all, "{counted:?}");
+        assert!(counted.total == all || !counted.complete, "{counted:?}");
+        cut_short += usize::from(!counted.complete);
+    }
+    assert!(cut_short > 0);
+}
+
+/// Appends so much more than was folded that it is not counted from its rows: the answer says how far it is
+/// behind, and of when it is.
+pub(crate) async fn a_count_that_is_behind_says_how_far<F: Fixture>(more: i64) {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let first = append(&store, &stream(3, 1..=10)).await.unwrap();
+    assert_eq!(store.fold(10).await.unwrap().behind(), 0);
+    let mut appender = store.connect().await.unwrap();
+    let mut last = None;
+    for records in stream(3, 11..=10 + more).chunks(10_000) {
+        last = Some(appender.append(Batch::new(records).unwrap()).await.unwrap());
+    }
+    let (last, all) = (last.unwrap(), 10 + more as u64);
+    let hours = [-20, 0, 20].map(|hour| Timestamp::from_micros(NOON + hour * 3_600_000_000));
+    let ask = Aggregate { edges: hours.to_vec(), ..ask() };
+    let counted = store.aggregate(&Filter::new(), &ask).await.unwrap();
+    assert!(counted.complete && !counted.exact && counted.total < all, "{counted:?}");
+    let behind = last.position() - first.position();
+    assert_eq!((counted.behind, counted.as_of), (behind as u64, Some(first.committed_at())));
+    let total = store.count(&Filter::new(), Count::Estimate).await.unwrap();
+    assert_eq!(total.relation, Relation::Estimate);
+    let total = store.count(&Filter::new(), Count::UpTo(100)).await.unwrap();
+    assert_eq!((total.value, total.relation), (100, Relation::AtLeast));
+
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    let counted = store.aggregate(&Filter::new(), &ask).await.unwrap();
+    assert!(counted.complete && counted.exact && counted.total == all, "{counted:?}");
+    assert_eq!((counted.behind, counted.as_of), (0, Some(last.committed_at())));
+}
+
+/// What is looked for in windows, and found nowhere, is given up when the time is up, and not before.
+pub(crate) async fn a_search_whose_time_is_up_ends_where_it_is<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut records = stream(3, 1..=120);
+    for record in &mut records {
+        // Over five months.
+        record.occurred_at = Timestamp::from_micros(NOON - record.seq * 86_400_000_000);
+        record.id = crate::records::id(record.occurred_at, 3, record.seq);
+    }
+    append(&store, &records).await.unwrap();
+    let nothing = Expr::Test(Test::Text(Phrase::new("nothing").unwrap()));
+    let nothing = Filter::new().and(nothing);
+    for first in [PageRequest::newest(5), PageRequest::oldest(5)] {
+        let page = store.records(&nothing, &first.within(Duration::ZERO)).await.unwrap();
+        assert!(!page.complete && page.next.is_some(), "{page:?}");
+        let page = store.records(&nothing, &first).await.unwrap();
+        assert!(page.complete && page.next.is_none(), "{page:?}");
     }
 }

@@ -11,6 +11,7 @@ mod canonical;
 mod counts;
 mod edges;
 mod memory;
+mod pages;
 mod questions;
 mod records;
 mod register;

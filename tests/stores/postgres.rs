@@ -1,6 +1,7 @@
 //! Postgres: the suite, and what this store promises beside it.
 
 mod bouncer;
+mod costs;
 mod faults;
 mod filters;
 mod leaves;
@@ -58,7 +59,11 @@ mod in_windows {
     }
 
     suite!(@answers InWindows: pages_lead_through_everything_both_ways,);
-    suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
+    suite!(@pages InWindows: random_pages_over_months_are_those_of_memory,);
+    suite!(@edges InWindows:
+        a_page_whose_time_is_up_knows_where_to_go_on,
+        a_search_whose_time_is_up_ends_where_it_is,
+    );
 }
 
 suite!(@counts Database: random_counts_are_those_of_memory,);

@@ -2,7 +2,7 @@
 
 use tower_activity::{
     record::RecordId,
-    store::{ApiKey, Claim, Claimed, Register, StoreErrorKind},
+    store::{ApiKey, Claim, Claimed, Holding, Register, StoreErrorKind},
     time::Timestamp,
 };
 
@@ -27,6 +27,11 @@ fn claim(number: u64, id: u8, seconds: i64) -> Claim {
         at: at(seconds),
         expired_before: at(seconds - 60),
     }
+}
+
+/// The claim that was made so many seconds after noon.
+fn held(number: u64, id: u8, seconds: i64) -> Holding {
+    Holding { key: key(number), record_id: RecordId::from_bytes([id; 16]), at: at(seconds) }
 }
 
 fn yours(id: u8, taken_over: bool) -> Claimed {
@@ -70,9 +75,24 @@ pub(crate) async fn a_key_that_is_released_can_be_claimed_again_at_once<F: Fixtu
     store.claim(&[claim(1, 1, 0), claim(2, 2, 0)]).await.unwrap();
     store.settle(&[key(2)]).await.unwrap();
     store.release(&[]).await.unwrap();
-    store.release(&[key(1), key(2), key(3)]).await.unwrap();
+    store.release(&[held(1, 1, 0), held(2, 2, 0), held(3, 3, 0)]).await.unwrap();
     assert_eq!(claimed(&store, claim(1, 4, 1)).await, yours(4, false));
     assert_eq!(claimed(&store, claim(2, 4, 1)).await, done(2), "what is done stays done");
+}
+
+pub(crate) async fn a_claim_is_released_by_whoever_has_it_and_by_nobody_else<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    store.claim(&[claim(1, 1, 0), claim(2, 2, 0)]).await.unwrap();
+    // Taken over by another, who records under the same id: what the first gives up late is not his.
+    assert_eq!(claimed(&store, claim(1, 3, 61)).await, yours(1, true));
+    store.release(&[held(1, 1, 0), held(2, 9, 0), held(2, 2, 1)]).await.unwrap();
+    let taken = Claimed::Busy { record_id: RecordId::from_bytes([1; 16]), fingerprint: [3; 32] };
+    assert_eq!(claimed(&store, claim(1, 4, 62)).await, taken);
+    assert_eq!(claimed(&store, claim(2, 4, 1)).await, busy(2));
+    store.release(&[held(1, 1, 61), held(2, 2, 0)]).await.unwrap();
+    assert_eq!(claimed(&store, claim(1, 4, 63)).await, yours(4, false));
+    assert_eq!(claimed(&store, claim(2, 4, 63)).await, yours(4, false));
 }
 
 pub(crate) async fn a_claim_of_the_dead_is_taken_over_under_its_id<F: Fixture>() {
@@ -126,7 +146,8 @@ pub(crate) async fn as_many_keys_as_anybody_hands_in_are_claimed_in_their_order<
     let keys: Vec<_> = (0..KEYS).map(key).collect();
     store.settle(&keys).await.unwrap();
     assert!(store.claim(&claims).await.unwrap().iter().all(|c| matches!(c, Claimed::Done { .. })));
-    store.release(&keys).await.unwrap();
+    let all: Vec<_> = (0..KEYS).map(|n| held(n, (n % 5) as u8, 0)).collect();
+    store.release(&all).await.unwrap();
     assert_eq!(store.forget(at(1)).await.unwrap(), KEYS);
 }
 

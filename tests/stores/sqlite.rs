@@ -66,7 +66,11 @@ mod in_windows {
         any_filter_means_what_it_means_in_memory,
         pages_lead_through_everything_both_ways,
     );
-    suite!(@edges InWindows: a_page_whose_time_is_up_knows_where_to_go_on,);
+    suite!(@pages InWindows: random_pages_over_months_are_those_of_memory,);
+    suite!(@edges InWindows:
+        a_page_whose_time_is_up_knows_where_to_go_on,
+        a_search_whose_time_is_up_ends_where_it_is,
+    );
 }
 
 suite!(@counts InFile: random_counts_are_those_of_memory,);

@@ -11,8 +11,10 @@ use std::{
 use tower_activity::{
     ledger::{Entry, leaf_hash, new_entries, root},
     pipeline::Pipeline,
-    query::{Count, Direction, Filter, Keyset, PageRequest, Relation, TextSearch},
-    record::{Actor, Canonical, Record, RecordId, WriterId},
+    query::{
+        Count, Direction, Expr, Filter, Keyset, PageRequest, Pattern, Relation, Test, TextSearch,
+    },
+    record::{Actor, Canonical, Field, Record, RecordId, WriterId},
     store::{
         Append, Appended, Appender, Batch, Maintain, Read, Register, StoreError, StoreErrorKind,
     },
@@ -73,9 +75,14 @@ macro_rules! suite {
             a_snapshot_is_one_moment_whoever_writes,
             a_page_whose_time_is_up_knows_where_to_go_on,
         );
+        suite!(@pages $fixture:
+            random_pages_over_months_are_those_of_memory,
+            pages_of_every_limit_lead_through_all_months,
+        );
         suite!(@register $fixture:
             a_key_is_claimed_once_and_done_when_it_is_settled,
             a_key_that_is_released_can_be_claimed_again_at_once,
+            a_claim_is_released_by_whoever_has_it_and_by_nobody_else,
             a_claim_of_the_dead_is_taken_over_under_its_id,
             a_key_twice_in_one_call_is_busy_the_second_time,
             as_many_keys_as_anybody_hands_in_are_claimed_in_their_order,
@@ -100,6 +107,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::edges::$fact::<$fixture>().await;
+        }
+    )*};
+    (@pages $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::pages::$fact::<$fixture>().await;
         }
     )*};
     (@register $fixture:ty: $($fact:ident,)*) => {$(
@@ -449,6 +462,17 @@ pub(crate) async fn filters_mean_what_they_mean_in_memory<F: Fixture>() {
         any("outcome", &["success"]).from(at(5)).to(at(30)),
         Filter::new().from(at(30)).to(at(5)),
     ];
+    // As nobody writes them who goes through the language: not folded before.
+    let field = |name: &str| Field::named(name).unwrap();
+    for test in [
+        Test::OneOf(field("action"), vec!["CANCEL".to_owned(), "Create".to_owned()]),
+        Test::Like(field("action"), Pattern::new(["CRE", ""])),
+        Test::Like(field("entity_type"), Pattern::new(["", "DUCT"])),
+        Test::Like(field("actor_id"), Pattern::new(["A", ""])),
+    ] {
+        filters.push(Filter::new().and(Expr::Test(test.clone())));
+        filters.push(Filter::new().and(Expr::Not(Box::new(Expr::Test(test)))));
+    }
     // Each hostile text finds its own record again.
     for record in sent.iter().skip(60).step_by(9) {
         for field in ["actor_id", "action", "entity_type", "description", "route"] {

@@ -1,6 +1,7 @@
 //! Who may do what with the log: decided by the application, through one trait.
 //!
-//! Closed by default: `()` refuses everybody and says how to let somebody in.
+//! Closed by default: `()` refuses everybody and says how to let somebody in. The whole of it, with proxies,
+//! browsers and tenants, is told in `docs/access.md`; `examples/access.rs` is an application to copy from.
 
 mod basic;
 mod development;

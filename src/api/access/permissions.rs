@@ -44,6 +44,19 @@ impl Permission {
         }
     }
 
+    /// Returns what it allows, in a few words.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::ViewAuthentication => "to read records of category `authentication`",
+            Self::ViewActions => "to read records of every other category but `system`",
+            Self::Export => "to export what may be read",
+            Self::Delete => "to erase; nothing asks for it yet",
+            Self::Configure => "to read `system` records, and the whole of `/health`",
+            Self::Ingest => "to hand in records",
+        }
+    }
+
     const fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -132,5 +145,38 @@ impl FromIterator<Permission> for Permissions {
 impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(Permission::as_str)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// `UPDATE_DOCS=1 cargo test --lib permission` writes it anew.
+    #[test]
+    fn every_permission_is_documented() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md");
+        let there = std::fs::read_to_string(&path).unwrap();
+        let mut table = "| permission | `viewer()` | `admin()` | allows |\n\
+                         | --- | --- | --- | --- |\n"
+            .to_owned();
+        for permission in Permission::ALL {
+            let has = |all: Permissions| if all.contains(permission) { "●" } else { "" };
+            let (viewer, admin) = (has(Permissions::viewer()), has(Permissions::admin()));
+            let about = permission.about();
+            writeln!(table, "| `{permission}` | {viewer} | {admin} | {about} |").unwrap();
+        }
+        let (before, rest) = there.split_once("<!-- permissions -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- /permissions -->").unwrap();
+        let text = format!("{before}<!-- permissions -->\n{table}<!-- /permissions -->{after}");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert!(
+            text == there || std::env::var_os("UPDATE_DOCS").is_some(),
+            "docs/access.md is behind"
+        );
     }
 }

@@ -28,7 +28,8 @@ use http::{HeaderName, HeaderValue, Method, header};
 
 use self::{ask::Ask, produce::Producer};
 use super::{
-    access::Permission, parameters::Parameters, problem::Problem, state::Api, watch::Caller,
+    access::Permission, answer::Unsent, parameters::Parameters, problem::Problem, state::Api,
+    watch::Caller,
 };
 use crate::store::Read as _;
 
@@ -58,7 +59,7 @@ async fn export(
 
     let position = snapshot.position;
     let body = if parts.method == Method::HEAD {
-        Body::empty()
+        Body::new(Unsent)
     } else {
         Body::new(Producer::new(store, filter, snapshot, &ask, caller.begin()).start())
     };

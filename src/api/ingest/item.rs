@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The longest key by which repeats of an item are known.
-pub(super) const MAX_KEY: usize = 128;
+pub(in crate::api) const MAX_KEY: usize = 128;
 
 /// An item as it was sent.
 #[derive(Debug, Default)]
@@ -289,14 +289,19 @@ fn word(key: &str, field: &str, text: &str) -> Result<&'static str, Refusal> {
     })
 }
 
-fn integer(key: &str, field: &str, raw: &str) -> Result<i64, Refusal> {
-    let (least, most) = match field {
+/// Returns the least and the most that an integer may be.
+pub(in crate::api) fn bounds(field: &str) -> (i64, i64) {
+    match field {
         "severity" => (0, 6),
         "status" => (100, 599),
         "grpc_status" => (0, 16),
         // Beyond it integers are not exact in JSON.
         _ => (0, (1 << 53) - 1),
-    };
+    }
+}
+
+fn integer(key: &str, field: &str, raw: &str) -> Result<i64, Refusal> {
+    let (least, most) = bounds(field);
     let number = raw.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| {
         let why = format!("it takes an integer from {least} to {most}, not `{}`", shown(raw));

@@ -117,13 +117,21 @@ pub(super) fn check_shape(field: &str, compact: &str) -> Result<(), String> {
         "metadata" => Err("it takes an object".to_owned()),
         "changes" => changes(compact),
         "targets" => targets(compact),
-        "location" => serde_json::from_str::<Location>(compact).map(drop).map_err(|_| {
+        "location" => object::<Location>(compact).map(drop).map_err(|_| {
             "it takes an object of texts, `{\"country\",\"region\",\"city\"}`".to_owned()
         }),
         _ => serde_json::from_str::<Vec<Cow<'_, str>>>(compact)
             .map(drop)
             .map_err(|_| "it takes an array of texts".to_owned()),
     }
+}
+
+/// Reads an object: by itself, what is derived takes an array of the values too.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    if text.starts_with('{') {
+        return serde_json::from_str(text);
+    }
+    Err(serde::de::Error::custom("expected an object"))
 }
 
 #[derive(Deserialize)]
@@ -152,7 +160,7 @@ fn changes(compact: &str) -> Result<(), String> {
     const SHAPE: &str = "it takes an array of `{\"op\",\"path\",\"old\",\"new\"}`";
     let elements = elements(compact).ok_or_else(|| SHAPE.to_owned())?;
     for (index, raw) in elements.iter().enumerate() {
-        let change: Change<'_> = serde_json::from_str(raw.get())
+        let change: Change<'_> = object(raw.get())
             .map_err(|error| format!("{SHAPE}; of the one at {index}: {}", reason(&error)))?;
         if !["add", "remove", "replace"].contains(&change.op.as_str()) {
             return Err(format!(
@@ -185,7 +193,7 @@ fn targets(compact: &str) -> Result<(), String> {
     const SHAPE: &str = "it takes an array of `{\"type\",\"id\",\"name\",\"relation\"}`, all texts";
     let elements = elements(compact).ok_or_else(|| SHAPE.to_owned())?;
     for (index, raw) in elements.iter().enumerate() {
-        let target: Target = serde_json::from_str(raw.get())
+        let target: Target = object(raw.get())
             .map_err(|error| format!("{SHAPE}; of the one at {index}: {}", reason(&error)))?;
         if target.r#type.trim().is_empty() || target.id.trim().is_empty() {
             return Err(format!("the target at {index} has an empty `type` or `id`"));
@@ -274,6 +282,9 @@ mod tests {
             ("subject_ids", r#"["a",1]"#, "array of texts"),
             ("forwarded", r#""192.0.2.7""#, "array of texts"),
             ("location", r#"{"planet":"Mars"}"#, "country"),
+            ("location", r#"["PT","Porto",null]"#, "takes an object"),
+            ("changes", r#"[["add","/a",null,1]]"#, "expected an object"),
+            ("targets", r#"[["user","7",null,null]]"#, "expected an object"),
         ] {
             let error = check_shape(field, bad).unwrap_err();
             assert!(error.contains(why), "{field}: {error}");

@@ -42,6 +42,10 @@ use tokio::{
 };
 
 use self::{answer::Answer, keys::Caller};
+pub(super) use self::{
+    item::{MAX_KEY, bounds},
+    names::taken,
+};
 use super::{access::Permission, problem::Problem, state::Api, watch};
 use crate::{
     pipeline::{Intake, Pipeline},

@@ -67,6 +67,13 @@ fn spellings() -> impl Iterator<Item = (&'static str, &'static Field)> {
     })
 }
 
+/// Returns every key of an item that is a field of the record, with the field.
+pub(in crate::api) fn taken() -> impl Iterator<Item = (&'static str, &'static Field)> {
+    let own = Record::FIELDS.iter().map(|field| (field.name(), field));
+    let also = spellings().filter(|(name, field)| *name != field.name());
+    own.chain(also).filter(|(name, _)| matches!(meaning(name), Ok(Name::Field(_))))
+}
+
 /// Tells whether what is asked for so is a whole value, as it could be handed in. A length of time is asked
 /// for with its unit, and says nothing without one.
 const fn is_a_value(values: Values) -> bool {

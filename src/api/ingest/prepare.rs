@@ -101,6 +101,12 @@ impl Context<'_> {
         }
         record.service.set(service);
         if let Some(tenant) = tenant {
+            if tenant.is_empty() {
+                // Without this the record would be that of no tenant, which he may not see.
+                let detail = "`tenant_id`: this caller is limited to a tenant without a name; that of \
+                              his grant is empty";
+                return Err(Refusal::new(FOREIGN_TENANT, detail));
+            }
             if !record.tenant_id.is_absent() && record.tenant_id != tenant.as_str() {
                 let detail = "`tenant_id`: this caller writes for one tenant only; leave it out";
                 return Err(Refusal::new(FOREIGN_TENANT, detail));

@@ -28,7 +28,8 @@ use crate::{
     pipeline::{Fate, Turned},
     record::{Record, RecordId},
     store::{
-        AnyStore, Claim, Claimed, IngestKey, Read as _, Register as _, StoreError, StoreErrorKind,
+        AnyStore, Claim, Claimed, Holding, IngestKey, Read as _, Register as _, StoreError,
+        StoreErrorKind,
     },
     time::Timestamp,
 };
@@ -90,6 +91,7 @@ struct Work {
     api: Api,
     store: AnyStore,
     deadline: Instant,
+    /// The time of all claims of this request: with its id, it says whose a claim is.
     claimed_at: Timestamp,
     taken: Vec<Option<Taken>>,
     /// The first item of each key.
@@ -103,7 +105,7 @@ struct Work {
 /// A record in the queue.
 struct Pending {
     id: RecordId,
-    key: Option<IngestKey>,
+    held: Option<Holding>,
 }
 
 impl Work {
@@ -139,10 +141,11 @@ impl Work {
             Ok(existing) => existing,
             Err(error) => {
                 complain(&error);
-                release(&self.store, &fresh_keys(&mine)).await;
+                release(&self.store, &self.fresh(&mine)).await;
                 return Err(Refusal::away());
             }
         };
+        let claimed_at = self.claimed_at;
         let (mut done, mut given_up) = (Vec::new(), Vec::new());
         mine.retain(|Mine { prepared, taken_over }| {
             let Some(stored) = existing.get(&prepared.index) else { return true };
@@ -154,7 +157,7 @@ impl Work {
                 // Left to expire again: released, the key would be free for something else.
                 Taken::Refused(Refusal::conflict())
             } else {
-                given_up.extend(key);
+                given_up.extend(holding(prepared, claimed_at));
                 let detail = "there is another record of this id; give each item an id of its own";
                 Taken::Refused(Refusal::new("id-taken", detail))
             };
@@ -184,7 +187,7 @@ impl Work {
 
     /// Claims the keys, and returns what is to be recorded.
     async fn claim(&mut self, ready: Vec<Prepared>) -> Result<Vec<Mine>, Refusal> {
-        let at = self.api.now();
+        let at = self.claimed_at;
         let claims: Vec<_> = ready
             .iter()
             .filter_map(|prepared| {
@@ -274,22 +277,24 @@ impl Work {
     async fn record(&mut self, mine: Vec<Mine>) -> Result<(), Refusal> {
         let mut mine = mine.into_iter();
         while let Some(Mine { prepared, taken_over }) = mine.next() {
-            let Prepared { index, record, bytes, claim, .. } = prepared;
-            let (id, key) = (record.id, claim.map(|wish| wish.key));
+            let held = holding(&prepared, self.claimed_at);
+            let Prepared { index, record, bytes, .. } = prepared;
+            let id = record.id;
             match self.offer(record, bytes, index).await {
                 Ok(()) => {
-                    self.pending.insert(index, Pending { id, key });
+                    self.pending.insert(index, Pending { id, held });
                 }
                 Err(Unoffered::Expected) => {
                     self.taken[index] = Some(Taken::Refused(Refusal::in_progress()));
                     // Of a claim that was taken over, it is the first claimant who is still at it.
-                    let keys = key.filter(|_| !taken_over);
-                    release(&self.store, keys.as_slice()).await;
+                    let held = held.filter(|_| !taken_over);
+                    release(&self.store, held.as_slice()).await;
                 }
                 Err(Unoffered::Never(why)) => {
                     let rest: Vec<_> = mine.collect();
-                    let keys = key.filter(|_| !taken_over).into_iter().chain(fresh_keys(&rest));
-                    release(&self.store, &keys.collect::<Vec<_>>()).await;
+                    let mut given_up = self.fresh(&rest);
+                    given_up.extend(held.filter(|_| !taken_over));
+                    release(&self.store, &given_up).await;
                     return Err(why);
                 }
             }
@@ -319,6 +324,12 @@ impl Work {
         }
     }
 
+    /// The claims that nobody else can be at.
+    fn fresh(&self, mine: &[Mine]) -> Vec<Holding> {
+        let fresh = mine.iter().filter(|mine| !mine.taken_over);
+        fresh.filter_map(|mine| holding(&mine.prepared, self.claimed_at)).collect()
+    }
+
     fn refuse_rest(&mut self, why: &Refusal) {
         for (index, taken) in self.taken.iter_mut().enumerate() {
             if taken.is_none() && !self.pending.contains_key(&index) {
@@ -334,18 +345,16 @@ impl Work {
         answer: oneshot::Sender<Answer>,
         turn: OwnedSemaphorePermit,
     ) {
-        let Self {
-            api, store, deadline, claimed_at, mut taken, followers, mut pending, fates, ..
-        } = self;
+        let Self { api, store, deadline, mut taken, followers, mut pending, fates, .. } = self;
         // Queue and writer hold the others: when they drop the last, nobody knows any more.
         drop(fates);
         api.intake().hurry();
         let (done, given_up) = (Vec::new(), Vec::new());
-        let mut ends = Ends { api, store, claimed_at, done, given_up };
+        let mut ends = Ends { store, done, given_up };
         while !pending.is_empty() {
             let Ok(Some((index, fate))) = timeout_at(deadline, told.recv()).await else { break };
-            let Some(Pending { id, key }) = pending.remove(&index) else { continue };
-            ends.add(key, fate);
+            let Some(Pending { id, held }) = pending.remove(&index) else { continue };
+            ends.add(held, fate);
             taken[index] = Some(match fate {
                 Fate::Stored => Taken::Stored { id, duplicate: false },
                 Fate::Unstorable => Taken::Refused(Refusal::new(
@@ -372,8 +381,8 @@ impl Work {
         while !pending.is_empty() {
             // The end comes when the pipeline has: what is then unknown expires.
             let Some((index, fate)) = told.recv().await else { break };
-            if let Some(Pending { key, .. }) = pending.remove(&index) {
-                ends.add(key, fate);
+            if let Some(Pending { held, .. }) = pending.remove(&index) {
+                ends.add(held, fate);
             }
             if told.is_empty() {
                 ends.write().await;
@@ -389,10 +398,10 @@ struct Mine {
     taken_over: bool,
 }
 
-/// The keys that nobody else can be at.
-fn fresh_keys(mine: &[Mine]) -> Vec<IngestKey> {
-    let fresh = mine.iter().filter(|mine| !mine.taken_over);
-    fresh.filter_map(|mine| mine.prepared.claim.map(|wish| wish.key)).collect()
+/// Returns the claim under which an item is recorded, as the store knows it.
+fn holding(prepared: &Prepared, at: Timestamp) -> Option<Holding> {
+    let Wish { key, .. } = prepared.claim?;
+    Some(Holding { key, record_id: prepared.record.id, at })
 }
 
 enum Unoffered {
@@ -418,18 +427,16 @@ fn adopt(prepared: &mut Prepared, id: RecordId) -> bool {
 
 /// What became of keys, and is to be written down.
 struct Ends {
-    api: Api,
     store: AnyStore,
-    claimed_at: Timestamp,
     done: Vec<IngestKey>,
-    given_up: Vec<IngestKey>,
+    given_up: Vec<Holding>,
 }
 
 impl Ends {
-    fn add(&mut self, key: Option<IngestKey>, fate: Fate) {
+    fn add(&mut self, held: Option<Holding>, fate: Fate) {
         match fate {
-            Fate::Stored => self.done.extend(key),
-            Fate::Unstorable | Fate::Lost => self.given_up.extend(key),
+            Fate::Stored => self.done.extend(held.map(|held| held.key)),
+            Fate::Unstorable | Fate::Lost => self.given_up.extend(held),
         }
     }
 
@@ -438,9 +445,8 @@ impl Ends {
         if settle(&self.store, &self.done).await {
             self.done.clear();
         }
-        // By then somebody else may have the claim, and be about to store the record.
-        let expired = self.api.now().saturating_sub(CLAIMS_LAST) >= self.claimed_at;
-        if expired || release(&self.store, &self.given_up).await {
+        // What somebody else has taken over by then, and is about to store, stays his.
+        if release(&self.store, &self.given_up).await {
             self.given_up.clear();
         }
     }
@@ -450,8 +456,8 @@ async fn settle(store: &AnyStore, keys: &[IngestKey]) -> bool {
     keys.is_empty() || written(store.settle(keys)).await
 }
 
-async fn release(store: &AnyStore, keys: &[IngestKey]) -> bool {
-    keys.is_empty() || written(store.release(keys)).await
+async fn release(store: &AnyStore, claims: &[Holding]) -> bool {
+    claims.is_empty() || written(store.release(claims)).await
 }
 
 async fn written(write: impl Future<Output = Result<(), StoreError>>) -> bool {

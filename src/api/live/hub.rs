@@ -23,7 +23,8 @@ use crate::{
     store::AnyStore,
 };
 
-/// How many may listen at once. Each costs a connection and a few hundred kilobytes at worst.
+/// How many may listen at once. Each costs a connection and, at worst, what a message and what is read ahead
+/// for him may hold: a megabyte.
 pub(super) const MAX_SESSIONS: usize = 1_000;
 
 /// How many of them may read the store at once: it has other questions to answer.

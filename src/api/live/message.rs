@@ -7,7 +7,7 @@ use crate::{query::Binding, record::Record, time::Timestamp};
 const MAX_RECORDS: usize = 256;
 /// and no further one once it is so long: together with the record that crossed the line, this is what a
 /// client who does not read costs.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// A message, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,11 @@ impl Gathered {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.data.len()
     }
 
     pub(super) const fn is_full(&self) -> bool {

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts as _, Request, State, WebSocketUpgrade},
+    body::Body,
+    extract::{
+        FromRequestParts as _, Request, State, WebSocketUpgrade,
+        ws::rejection::WebSocketUpgradeRejection,
+    },
     response::{IntoResponse as _, Response, Sse},
-    routing::{any, get, post},
+    routing::{MethodFilter, get, on, post},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Serialize;
@@ -24,6 +28,7 @@ use super::{
 };
 use crate::{
     api::{
+        answer::Unsent,
         parameters::Parameters,
         problem::Problem,
         state::Api,
@@ -38,7 +43,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(in crate::api) fn routes() -> Router<Api> {
     Router::new()
         // Over HTTP/2 a WebSocket is a CONNECT (RFC 8441).
-        .route("/live", any(over_socket))
+        .route("/live", on(MethodFilter::GET.or(MethodFilter::CONNECT), over_socket))
         .route("/live/sse", get(as_events))
         .route("/tickets", post(fetch_ticket))
 }
@@ -49,12 +54,10 @@ async fn over_socket(
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut head, _) = request.into_parts();
-    let upgrade =
-        WebSocketUpgrade::from_request_parts(&mut head, &()).await.map_err(|refused| {
-            let detail =
-                format!("{}; `live/sse` has the same as server-sent events", refused.body_text());
-            Problem::new(refused.status(), "websocket-expected", detail)
-        })?;
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(refused) => return Ok(no_socket(&refused)),
+    };
     let asked = Asked::read(&head)?;
     let opening = Opening::Socket { by_ticket: asked.ticket.is_some() };
     origin::check(&head, api.origins(), opening)?;
@@ -63,6 +66,18 @@ async fn over_socket(
         .max_message_size(socket::MAX_INBOUND)
         .max_frame_size(socket::MAX_INBOUND)
         .on_upgrade(move |socket| socket::serve(socket, session)))
+}
+
+/// Answers whoever came without an upgrade, and says which one is meant (RFC 9110, 15.5.22).
+fn no_socket(refused: &WebSocketUpgradeRejection) -> Response {
+    let detail = format!("{}; `live/sse` has the same as server-sent events", refused.body_text());
+    let status = match refused.status() {
+        // Of the methods that come here only HEAD is none of its own.
+        StatusCode::METHOD_NOT_ALLOWED => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let problem = Problem::new(status, "websocket-expected", detail);
+    ([(header::UPGRADE, HeaderValue::from_static("websocket"))], problem).into_response()
 }
 
 async fn as_events(
@@ -84,7 +99,7 @@ async fn as_events(
     let mut response = if is_head {
         drop(session);
         let kind = HeaderValue::from_static("text/event-stream");
-        ([(header::CONTENT_TYPE, kind)], ()).into_response()
+        ([(header::CONTENT_TYPE, kind)], Body::new(Unsent)).into_response()
     } else {
         Sse::new(Events::new(session)).into_response()
     };

@@ -12,18 +12,21 @@ use crate::{
 
 /// How many entries to look at together. Many are of one record only.
 const ENTRIES: usize = 256;
-/// How many records to read together: a few hundred kilobytes.
-pub(super) const CHUNK: i64 = 256;
+/// How many records to read together at most: of the usual size, a few hundred kilobytes.
+pub(super) const CHUNK: usize = 256;
 
-/// Returns the next records after `place`, each with the place behind it, and the place behind all that was
-/// looked at; `None` when the ledger ends at `place`.
+/// Returns the next records after `place`, out of so many numbers at most, each with the place behind it, and
+/// the place behind all that was looked at; `None` when the ledger ends at `place`.
 ///
 /// Records that the store no longer holds are passed over.
 pub(super) async fn records(
     store: &AnyStore,
     place: Place,
+    numbers: usize,
 ) -> Result<Option<(Vec<(Place, Record)>, Place)>, StoreError> {
-    let pieces = pieces(&store.entries(place.position, ENTRIES).await?, place);
+    let numbers = numbers.clamp(1, CHUNK);
+    let pieces =
+        pieces(&store.entries(place.position, ENTRIES.min(numbers)).await?, place, numbers);
     let Some(last) = pieces.last() else { return Ok(None) };
     let reached = last.behind();
     let mut found = found(store, &pieces).await?;
@@ -42,7 +45,7 @@ pub(super) async fn records(
 /// Returns the next whole entries after the one at `place`; none when the ledger ends there.
 pub(super) async fn entries(store: &AnyStore, place: Place) -> Result<Vec<Committed>, StoreError> {
     let entries = store.entries(place.position, ENTRIES).await?;
-    let mut pieces = pieces(&entries, Place::behind(place.position));
+    let mut pieces = pieces(&entries, Place::behind(place.position), CHUNK);
     // The last one to its end, however large it is.
     let count = pieces.len();
     if let (Some(piece), Some(entry)) = (pieces.last_mut(), entries.iter().take(count).next_back())
@@ -83,9 +86,9 @@ impl Piece {
     }
 }
 
-/// Cuts off as much of the entries after `place` as is read together.
-fn pieces(entries: &[Entry], place: Place) -> Vec<Piece> {
-    let mut left = CHUNK;
+/// Cuts off as much of the entries after `place` as is read together: so many numbers.
+fn pieces(entries: &[Entry], place: Place, numbers: usize) -> Vec<Piece> {
+    let mut left = i64::try_from(numbers).unwrap_or(i64::MAX);
     let mut pieces = Vec::with_capacity(entries.len());
     for entry in entries {
         if left == 0 {
@@ -203,8 +206,9 @@ mod tests {
         for from in 0..=all.len() {
             let mut place = places[from];
             let mut read = Vec::new();
-            while let Some((records, reached)) = records(&any, place).await.unwrap() {
-                assert!(records.len() <= CHUNK as usize && reached > place);
+            let numbers = if from == 0 { CHUNK } else { [1, 7, CHUNK][from % 3] };
+            while let Some((records, reached)) = records(&any, place, numbers).await.unwrap() {
+                assert!(records.len() <= numbers && reached > place);
                 assert!(records.last().is_none_or(|(last, _)| *last == reached));
                 for (place, record) in records {
                     if from == 0 {

@@ -123,3 +123,24 @@ fn same(one: &Grant, other: &Grant) -> bool {
         && one.permissions() == other.permissions()
         && one.only_tenant() == other.only_tenant()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::access::Permissions, record::Actor};
+
+    #[test]
+    fn a_grant_that_shows_something_else_is_not_the_same() {
+        let grant = || Grant::new(Actor::user("ana"), Permissions::viewer());
+        assert!(same(&grant(), &grant()) && same(&grant().tenant("acme"), &grant().tenant("acme")));
+        for other in [
+            grant().tenant("acme"),
+            grant().tenant(""),
+            Grant::new(Actor::user("bob"), Permissions::viewer()),
+            Grant::new(Actor::user("ana"), Permissions::admin()),
+        ] {
+            assert!(!same(&grant(), &other) && !same(&other, &grant()), "{other:?}");
+        }
+        assert!(!same(&grant().tenant("acme"), &grant().tenant("globex")));
+    }
+}

@@ -8,9 +8,10 @@ use super::{
     hub::{Next, Seat},
     message::{Cursors, Gathered, Message},
     place::Place,
-    reader,
+    reader::{self, CHUNK},
 };
 use crate::{
+    api::pages::rows_like,
     query::Filter,
     record::Record,
     store::{AnyStore, StoreError},
@@ -20,6 +21,11 @@ use crate::{
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What was found in history waits so long for company.
 const COMPANY: Duration = Duration::from_millis(250);
+/// What is read ahead for one client: so many bytes of text, and the record that crosses the line. Records may
+/// hold some hundred kilobytes each, and a thousand may listen.
+pub(super) const AHEAD_BYTES: usize = 512 * 1024;
+/// How many records are read together at first; afterwards their size says.
+const FIRST_ROWS: usize = 64;
 /// How often to try when the store does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -32,8 +38,10 @@ pub(super) struct Tail {
     cursors: Cursors,
     /// Behind what has been looked at: either sent, or gathered, or not wanted.
     place: Place,
-    /// Read from the store and not looked at yet: a chunk at most.
+    /// Read from the store and not looked at yet.
     ahead: VecDeque<(Place, Record)>,
+    /// How many to read next.
+    rows: usize,
     /// Behind all that is in `ahead`.
     reached: Place,
     gathered: Gathered,
@@ -63,6 +71,7 @@ impl Tail {
             cursors,
             place,
             ahead: VecDeque::new(),
+            rows: FIRST_ROWS,
             reached: place,
             gathered: Gathered::default(),
             gathering_since: now,
@@ -176,20 +185,36 @@ impl Tail {
     /// Reads on in the store.
     async fn read(&mut self) {
         let turn = self.seat.reader().await;
-        let read = reader::records(&self.store, self.place).await;
+        let read = reader::records(&self.store, self.place, self.rows).await;
         drop(turn);
         match read {
-            Ok(Some((records, reached))) => {
+            Ok(Some((mut records, reached))) => {
+                let sizes = records.iter().map(|(_, record)| record.text_bytes());
+                let text = sizes.clone().sum();
+                let kept = within(sizes, AHEAD_BYTES);
+                self.rows = rows_like(text, records.len(), self.rows, AHEAD_BYTES).min(CHUNK);
                 self.reached = reached;
+                if kept < records.len() {
+                    // The others are read again, when he has taken these.
+                    records.truncate(kept);
+                    records.shrink_to_fit();
+                    self.reached = records.last().map_or(self.place, |(place, _)| *place);
+                }
                 self.ahead = records.into();
                 if self.ahead.is_empty() {
-                    self.place = reached;
+                    self.place = self.reached;
                 }
             }
             // The hub has seen more than the store shows: it will show.
             Ok(None) => sleep(COMPANY).await,
             Err(error) => self.wait_out(&error).await,
         }
+    }
+
+    /// Returns how much text is held for the client, beside the message that he is being sent.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.gathered.bytes() + self.ahead.iter().map(|(_, r)| r.text_bytes()).sum::<usize>()
     }
 
     async fn wait_out(&self, error: &StoreError) {
@@ -199,4 +224,15 @@ impl Tail {
         );
         sleep_until(self.beat.min(Instant::now() + RETRY)).await;
     }
+}
+
+/// Returns how many of these sizes, at least one, stay within `most` or cross it with the last.
+fn within(sizes: impl Iterator<Item = usize>, most: usize) -> usize {
+    let mut sum = 0;
+    let fits = |size: &usize| {
+        let fits = sum < most;
+        sum += size;
+        fits
+    };
+    sizes.take_while(fits).count()
 }

@@ -13,12 +13,12 @@ use tokio::time::{Instant, advance};
 use super::{
     events::Events,
     hub::{Hub, MAX_SESSIONS, Next},
-    message::{Cursors, Message},
+    message::{Cursors, MAX_BYTES, Message},
     place::Place,
     ring::RING_RECORDS,
     session::{Bounds, Ending, MAX_AGE, RECHECK, Session},
     socket::PATIENCE,
-    tail::{HEARTBEAT, Lost, Tail},
+    tail::{AHEAD_BYTES, HEARTBEAT, Lost, Tail},
 };
 use crate::{
     api::{
@@ -135,6 +135,37 @@ async fn what_was_missed_is_counted_by_the_filter_and_told_before_it_is_made_up_
         told += message.records;
     }
     assert_eq!(told, wanted);
+}
+
+/// (37) Whatever the size of the records: a client who listens to history takes no more than this.
+#[tokio::test]
+async fn what_is_held_for_a_client_is_bounded_by_bytes() {
+    const EACH: usize = 60_000;
+    let service = Service::start().await;
+    let filter = only("create");
+    let begin = Place::behind(service.store.head().await.unwrap());
+    for n in 0..400 {
+        // Small ones among the large, so that nobody can go by the last alone.
+        let body = "x".repeat(if n / 40 % 2 == 0 { 100 } else { EACH });
+        let record = Record::by(Actor::user("ana")).verb("create").on("order", &n.to_string());
+        let mut record = record;
+        record.request_body.set(&body);
+        assert!(service.pipeline.recorder().record(record).is_accepted());
+        if n % 50 == 0 {
+            service.pipeline.flush().await;
+        }
+    }
+    service.pipeline.flush().await;
+    let mut tail = service.tail(&filter, begin);
+    let (mut told, mut most) = (0, 0);
+    while told < 400 {
+        let message = tail.next().await.unwrap();
+        assert!(message.json.len() < MAX_BYTES + 2 * EACH, "{}", message.json.len());
+        told += message.records;
+        most = most.max(tail.held());
+        assert!(tail.held() < AHEAD_BYTES + 2 * EACH, "{}", tail.held());
+    }
+    assert!(told == 400 && most > AHEAD_BYTES / 2, "{told} {most}");
 }
 
 #[tokio::test(start_paused = true)]

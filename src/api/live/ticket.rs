@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::request::Parts;
+use http::{HeaderName, HeaderValue, request::Parts};
 use rand::RngExt as _;
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ use crate::{api::access::Grant, record::hex};
 pub(super) const LIFETIME: Duration = Duration::from_secs(30);
 /// How many are kept; the oldest gives way.
 const MAX_TICKETS: usize = 10_000;
+/// What the requests that fetched them may occupy: a head takes some hundred kilobytes if its sender likes.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a ticket stands for: who fetched it, and what he was granted.
 #[derive(Debug)]
@@ -23,6 +25,15 @@ pub(super) struct Fetched {
     pub(super) grant: Grant,
     /// The head of the request that fetched it, for asking access again.
     pub(super) head: Parts,
+}
+
+impl Fetched {
+    fn bytes(&self) -> usize {
+        let uri = &self.head.uri;
+        let uri = uri.path().len() + uri.query().map_or(0, str::len);
+        let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+        size_of::<Self>() + uri + self.head.headers.iter().map(line).sum::<usize>()
+    }
 }
 
 /// The tickets that are out. In memory: one that was fetched from another replica, or before a restart, is
@@ -35,6 +46,8 @@ pub(in crate::api) struct Tickets {
 #[derive(Debug, Default)]
 struct Inner {
     out: HashMap<String, Fetched>,
+    /// What those in `out` occupy.
+    bytes: usize,
     /// When each was made, oldest first, the used ones among them.
     made: VecDeque<(Instant, String)>,
 }
@@ -45,10 +58,11 @@ impl Tickets {
         let ticket = hex(&rand::rng().random::<[u8; 32]>());
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.tidy(now);
-        if inner.made.len() >= MAX_TICKETS
+        inner.bytes += fetched.bytes();
+        while (inner.made.len() >= MAX_TICKETS || inner.bytes > MAX_BYTES)
             && let Some((_, oldest)) = inner.made.pop_front()
         {
-            inner.out.remove(&oldest);
+            inner.take(&oldest);
         }
         inner.made.push_back((now, ticket.clone()));
         inner.out.insert(ticket.clone(), fetched);
@@ -59,14 +73,20 @@ impl Tickets {
     pub(super) fn redeem(&self, ticket: &str, now: Instant) -> Option<Fetched> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.tidy(now);
-        inner.out.remove(ticket)
+        inner.take(ticket)
     }
 }
 
 impl Inner {
+    fn take(&mut self, ticket: &str) -> Option<Fetched> {
+        let fetched = self.out.remove(ticket)?;
+        self.bytes -= fetched.bytes();
+        Some(fetched)
+    }
+
     fn tidy(&mut self, now: Instant) {
         while let Some((_, old)) = self.made.pop_front_if(|(made, _)| now >= *made + LIFETIME) {
-            self.out.remove(&old);
+            self.take(&old);
         }
     }
 }
@@ -114,5 +134,22 @@ mod tests {
         assert!(tickets.redeem(&second, now).is_some());
         let inner = tickets.inner.lock().unwrap();
         assert!(inner.made.len() <= MAX_TICKETS && inner.out.len() < MAX_TICKETS);
+    }
+
+    #[test]
+    fn heads_of_any_size_occupy_no_more_than_there_is_room_for() {
+        let (tickets, now) = (Tickets::default(), Instant::now());
+        let mut last = String::new();
+        for _ in 0..300 {
+            let head = http::Request::builder().header("cookie", "x".repeat(300_000));
+            let head = head.body(()).unwrap().into_parts().0;
+            last = tickets.issue(Fetched { head, ..fetched("bob") }, now);
+            let inner = tickets.inner.lock().unwrap();
+            assert!(inner.bytes <= MAX_BYTES && inner.made.len() == inner.out.len());
+        }
+        assert!(tickets.redeem(&last, now).is_some());
+        let mut inner = tickets.inner.lock().unwrap();
+        inner.tidy(now + LIFETIME);
+        assert_eq!((inner.bytes, inner.out.len()), (0, 0));
     }
 }

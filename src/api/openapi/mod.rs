@@ -4,6 +4,7 @@
 //! from [`Record::FIELDS`](crate::record::Record::FIELDS). Addresses are relative, so that the description is
 //! right wherever the router is mounted.
 
+mod answers;
 mod operations;
 mod parameters;
 mod schemas;
@@ -90,6 +91,9 @@ fn components() -> Components {
         ),
     );
     components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic, "Name and password"));
+    for refusal in answers::REFUSALS {
+        components.responses.insert(refusal.name.to_owned(), refusal.described().into());
+    }
     for (name, schema) in schemas::all() {
         components.schemas.insert(name.to_owned(), schema);
     }

@@ -1,15 +1,22 @@
 //! Each endpoint: what it takes and what it answers.
 
 use utoipa::openapi::{
-    ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, SchemaFormat,
-    path::OperationBuilder, request_body::RequestBodyBuilder,
+    RefOr, Required, ResponseBuilder, Schema,
+    path::OperationBuilder,
+    request_body::RequestBodyBuilder,
+    schema::{ObjectBuilder, OneOfBuilder},
 };
 
 use super::{
-    parameters::{self, header, path},
-    schemas::{list, named, text},
+    answers::{REFUSALS, header, json_of, of, retry_after},
+    parameters::{self, header as header_parameter, path},
+    schemas::{count, list, named, text, uuid},
 };
-use crate::{api::endpoint::Endpoint, encode::Format, query::Extra};
+use crate::{
+    api::endpoint::{Endpoint, Guard},
+    encode::Format,
+    query::Extra,
+};
 
 /// What `/records` and the trails take.
 const LIST: [Extra; 6] =
@@ -19,12 +26,19 @@ const LIVE: [Extra; 3] = [Extra::Filters, Extra::Cursor, Extra::Ticket];
 /// Describes an endpoint of the table; the caller adds its name and what it is about.
 pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
     let operation = match (endpoint.method, endpoint.path) {
-        (_, "/") => answers("The viewer, or the overview as JSON", "text/html", text()),
+        (_, "/") => answers(
+            json_of("What there is; for a browser the viewer", "Overview")
+                .content("text/html", of(text()))
+                .header("Vary", header(text(), "`Accept` and `Accept-Language` decide"))
+                .header("Content-Language", header(text(), "That of the viewer's words")),
+        ),
         ("POST", "/records") => ingest(),
         (_, "/records") => records(),
-        (_, "/records/{id}") => {
-            json("The record", "Record").parameter(path("id", "The id of a record", id()))
-        }
+        (_, "/records/{id}") => answers(json_of("The record", "Record")).parameter(path(
+            "id",
+            "The id of a record",
+            uuid(),
+        )),
         (_, "/entities/{type}/{id}") => records()
             .parameter(path("type", "The type of thing, such as `order`", text()))
             .parameter(path("id", "Its id", text())),
@@ -32,80 +46,104 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
         (_, "/sessions/{id}") => {
             records().parameter(path("id", "The session, by its pseudonym", text()))
         }
-        (_, "/stats") => json("The numbers", "Stats")
+        (_, "/stats") => answers(json_of("The numbers", "Stats"))
             .parameters(Some(parameters::of(&[Extra::Filters, Extra::Interval]))),
         (_, "/facets") => {
             let extras = [Extra::Filters, Extra::Fields, Extra::Top, Extra::Prefix];
-            json("The values", "Facets").parameters(Some(parameters::of(&extras)))
+            answers(json_of("The values", "Facets")).parameters(Some(parameters::of(&extras)))
         }
         (_, "/export") => export(),
         (_, "/live") => OperationBuilder::new()
             .description(Some(
-                "A WebSocket. Messages: `{\"type\":\"records\",\"data\":[…],\"count\":n,\"cursor\":\"…\"}`, \
-                 `{\"type\":\"lagged\",\"missed\":n,\"cursor\":\"…\"}`, \
-                 `{\"type\":\"heartbeat\",\"cursor\":\"…\"}`",
+                "A WebSocket (RFC 6455, over HTTP/2 RFC 8441). Each message is a `LiveMessage`, as text.",
             ))
             .response("101", ResponseBuilder::new().description("The session"))
             .parameters(Some(parameters::of(&LIVE))),
-        (_, "/live/sse") => answers("The session", "text/event-stream", text())
-            .parameter(header("Last-Event-ID", "Where to go on: the `id` of the last event"))
-            .parameters(Some(parameters::of(&LIVE))),
-        (_, "/tickets") => {
-            let content = ContentBuilder::new().schema(Some(named("Ticket"))).build();
-            OperationBuilder::new().response(
-                "201",
-                ResponseBuilder::new()
-                    .description("A ticket for `?ticket=`, good once, for 30 seconds")
-                    .content("application/json", content),
-            )
+        (_, "/live/sse") => {
+            let about = "The session: the `data` of each event is a `LiveMessage`, its `event` the `type`, \
+                         its `id` the `cursor`";
+            answers(ResponseBuilder::new().description(about).content("text/event-stream", of(text())))
+                .parameter(header_parameter(
+                    "Last-Event-ID",
+                    "Where to go on: the `id` of the last event",
+                    text().min_length(Some(1)),
+                ))
+                .parameters(Some(parameters::of(&LIVE)))
         }
-        (_, "/me") => json("Who is asking", "Me"),
-        (_, "/health") => json("How the log is doing", "Health").response(
-            "503",
+        (_, "/me") => answers(json_of("Who is asking", "Me")),
+        (_, "/tickets") => OperationBuilder::new()
+            .response("201", json_of("A ticket for `?ticket=`, good once, for 30 seconds", "Ticket")),
+        (_, "/health") => answers(json_of("How the log is doing", "Health"))
+            .response("503", json_of("It is failing", "Health")),
+        _ => answers(
             ResponseBuilder::new()
-                .description("It is failing")
-                .content("application/json", of(named("Health"))),
+                .description("This description")
+                .content("application/json", of(ObjectBuilder::new())),
         ),
-        _ => answers("This description", "application/json", text_object()),
     };
-    operation.response("default", problem())
+    let mut operation = operation.tag(tag(endpoint));
+    for refusal in REFUSALS.iter().filter(|refusal| is_refused(endpoint, refusal.status)) {
+        operation = operation.response(refusal.status, RefOr::from(refusal.named()));
+    }
+    operation
 }
 
-fn id() -> utoipa::openapi::ObjectBuilder {
-    text().format(Some(SchemaFormat::Custom("uuid".to_owned())))
+/// Tells whether an endpoint may answer this status with a problem.
+fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
+    let is_open = endpoint.guard == Guard::Open;
+    let (takes_body, is_live) = (endpoint.guard == Guard::HandedIn, endpoint.name == "live");
+    match status {
+        // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
+        "403" | "500" => true,
+        "404" => endpoint.path == "/records/{id}",
+        "408" | "413" | "415" => takes_body,
+        "426" => endpoint.path == "/live",
+        // A ticket is fetched without asking the store. Health has a 503 of its own.
+        "501" | "503" => !is_open && (is_live || endpoint.guard != Guard::Asked),
+        "414" => !is_open && !takes_body,
+        _ => !is_open,
+    }
 }
 
-fn text_object() -> utoipa::openapi::ObjectBuilder {
-    utoipa::openapi::ObjectBuilder::new()
+const fn tag(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.guard, endpoint.path.as_bytes()) {
+        (_, b"/me") => "service",
+        (Guard::Asked, _) | (_, b"/live" | b"/live/sse") => "live",
+        (Guard::HandedIn, _) => "ingest",
+        (Guard::Exported, _) => "export",
+        (Guard::Viewed, _) => "reading",
+        (Guard::Open, _) => "service",
+    }
 }
 
-fn of(schema: impl Into<RefOr<Schema>>) -> utoipa::openapi::Content {
-    ContentBuilder::new().schema(Some(schema)).build()
-}
-
-fn answers(about: &str, kind: &str, schema: utoipa::openapi::ObjectBuilder) -> OperationBuilder {
-    let response = ResponseBuilder::new().description(about).content(kind, of(schema));
+fn answers(response: ResponseBuilder) -> OperationBuilder {
     OperationBuilder::new().response("200", response)
 }
 
-fn json(about: &str, name: &str) -> OperationBuilder {
-    let response = ResponseBuilder::new().description(about);
-    OperationBuilder::new().response("200", response.content("application/json", of(named(name))))
-}
-
 fn records() -> OperationBuilder {
-    json("A page of records", "Records").parameters(Some(parameters::of(&LIST)))
+    answers(json_of("A page of records", "Records")).parameters(Some(parameters::of(&LIST)))
 }
 
 fn export() -> OperationBuilder {
-    let mut response = ResponseBuilder::new().description("The whole result, streamed");
+    let mut response = ResponseBuilder::new()
+        .description(
+            "The whole result, streamed. Clients that send `TE: trailers` get `activity-records`, the number \
+             of records, and `activity-unreadable`, the number of rows that are no records any more",
+        )
+        .header("Content-Disposition", header(text(), "A name for the file"))
+        .header("activity-position", header(count(), "Where the ledger stood: what is exported"));
     for format in Format::ALL {
         let kind = format.media_type();
         // Parameters of a media type are no part of its name here.
         let kind = kind.split(';').next().unwrap_or(kind);
-        response = response.content(kind, of(text()));
+        let schema: RefOr<Schema> = match format {
+            Format::Json => named("Exported"),
+            Format::CloudEvents => list(ObjectBuilder::new().into()),
+            Format::Csv | Format::JsonLines | Format::Ocsf => text().into(),
+        };
+        response = response.content(kind, of(schema));
     }
-    OperationBuilder::new().response("200", response).parameters(Some(parameters::of(&[
+    answers(response).parameters(Some(parameters::of(&[
         Extra::Filters,
         Extra::Order,
         Extra::Format,
@@ -114,29 +152,26 @@ fn export() -> OperationBuilder {
 }
 
 fn ingest() -> OperationBuilder {
+    let one_or_many = OneOfBuilder::new().item(named("NewRecord")).item(list(named("NewRecord")));
     let body = RequestBodyBuilder::new()
         .required(Some(Required::True))
         .description(Some(
-            "One record, an array of records, or JSON Lines; at most 8 MiB and 10,000",
+            "One record, an array of records, or JSON Lines (a record in each line); at most 8 MiB and \
+             10,000 records",
         ))
-        .content("application/json", of(list(named("NewRecord"))))
+        .content("application/json", of(Schema::from(one_or_many.build())))
         .content("application/x-ndjson", of(text()));
-    let answer = |about: &str| {
-        ResponseBuilder::new().description(about).content("application/json", of(named("Accepted")))
-    };
+    let some = json_of("Some were rejected, and it is said which and why", "Accepted");
     OperationBuilder::new()
         .request_body(Some(body.build()))
-        .parameter(header(
+        .parameter(header_parameter(
             "Idempotency-Key",
             "Sent again with the same key, nothing is stored twice",
+            text()
+                .min_length(Some(1))
+                .max_length(Some(128))
+                .pattern(Some(r"^[\t -~]*[!-~][\t -~]*$")),
         ))
-        .response("201", answer("All of them are stored"))
-        .response("207", answer("Some of them were rejected"))
-}
-
-fn problem() -> ResponseBuilder {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new()
-        .description("What was wrong")
-        .content("application/problem+json", content)
+        .response("201", json_of("All of them are stored", "Accepted"))
+        .response("207", some.header("Retry-After", retry_after()))
 }

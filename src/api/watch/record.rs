@@ -13,12 +13,13 @@ use crate::{
     },
     pipeline::Use,
     privacy::{KeySet, PeerAddr, Redactions},
-    record::{Actor, Address, Category, Operation, Outcome, Record},
+    record::{Actor, Address, Category, Operation, Outcome, Record, traceparent},
 };
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Paths and queries are read so far; the record keeps less.
-const LONGEST: usize = 4 * 1024;
+/// Paths and queries are read so far, which is as long as a question may be; a record of a view keeps less.
+const LONGEST: usize = 16 * 1024;
 
 /// What is kept of the head of a request.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Asked {
     address: Option<IpAddr>,
     user_agent: String,
     request_id: String,
+    /// Trace and span, of a `traceparent` that is valid.
+    trace: Option<(String, String)>,
     /// Path and query, without secrets and without what only turns the page.
     pub(super) text: String,
 }
@@ -56,6 +59,7 @@ impl Asked {
             address: api.trust().client(&parts.headers, peer(parts)),
             user_agent: text(&parts.headers, &header::USER_AGENT, 512),
             request_id: text(&parts.headers, &REQUEST_ID, 128),
+            trace: trace(&parts.headers),
             text: asked(parts, api),
         }
     }
@@ -112,6 +116,10 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
     record.http_version.set(&format!("{:?}", head.version));
     record.user_agent.set(&head.user_agent);
     record.request_id.set(&head.request_id);
+    if let Some((trace, span)) = &head.trace {
+        record.trace_id.set(trace);
+        record.span_id.set(span);
+    }
     if let Some(address) = head.address {
         let policy = recorder.address_policy(record.category);
         let kept = policy.apply(address, record.tenant_id.as_option(), recorder.keys());
@@ -158,6 +166,13 @@ fn asked(parts: &Parts, api: &Api) -> String {
 fn text(headers: &HeaderMap, name: &HeaderName, longest: usize) -> String {
     let text = headers.get(name).and_then(|value| value.to_str().ok());
     text.map_or("", |text| cut(text, longest)).to_owned()
+}
+
+/// As the layer reads it: of several, the last that is valid.
+fn trace(headers: &HeaderMap) -> Option<(String, String)> {
+    let mut last_first = headers.get_all(TRACEPARENT).iter().rev();
+    let (trace, span) = last_first.find_map(|value| traceparent(value.as_bytes()))?;
+    Some((trace.to_owned(), span.to_owned()))
 }
 
 fn cut(text: &str, longest: usize) -> &str {

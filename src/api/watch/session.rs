@@ -18,22 +18,18 @@ use super::{
 /// An export or a live session. Its end, and how much was shown by then, is recorded when it is dropped.
 pub(in crate::api) struct Session {
     visit: Arc<Visit>,
-    asked: String,
     shown: AtomicU64,
     complete: AtomicBool,
     broken: AtomicBool,
 }
 
-#[allow(dead_code, reason = "for exports and live sessions")]
 impl Session {
     pub(super) fn begin(visit: Arc<Visit>) -> Self {
-        let asked = visit.told().asked.clone().unwrap_or_else(|| visit.asked.text.clone());
         if visit.settle() {
             visit.record(Ended::Answered(StatusCode::OK));
         }
         Self {
             visit,
-            asked,
             shown: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -63,7 +59,7 @@ impl Drop for Session {
             false => Ended::Session(self.complete.load(Ordering::Relaxed)),
         };
         let shown = self.shown.load(Ordering::Relaxed);
-        record::record(&self.visit, ended, std::mem::take(&mut self.asked), Some(shown));
+        record::record(&self.visit, ended, self.visit.asked.text.clone(), Some(shown));
     }
 }
 

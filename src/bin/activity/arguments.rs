@@ -7,9 +7,17 @@ use tower_activity::{access::Permission, encode::Format, query::TimeZone};
 
 use crate::{listen::Listen, out, question::Question, trouble::Trouble};
 
+/// Where the help lists what every command takes, apart from a command's own options.
+const EVERYWHERE: &str = "Options of every command";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 something is wrong with what was looked at (doctor, rules check), or `serve` ended with \
+records lost · 2 the command line or the settings are wrong · 3 it could not run · 130, 143 interrupted";
+
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
 #[command(name = "activity", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -20,16 +28,16 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// The store: `sqlite:activity.db`, `postgres://user@host/database`
-    ///
-    /// [default: sqlite:activity.db]
-    #[arg(long, global = true, value_name = "URL", env = "ACTIVITY_STORE", hide_env_values = true)]
+    /// The store: `sqlite:activity.db`, `postgres://user@host/database` [default: sqlite:activity.db]
+    #[arg(long, value_name = "URL", env = "ACTIVITY_STORE", hide_env_values = true)]
+    #[arg(global = true, help_heading = EVERYWHERE)]
     store: Option<String>,
     /// The key file; beside a SQLite store by default
-    #[arg(long, global = true, value_name = "FILE", env = "ACTIVITY_KEYS")]
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_KEYS", hide_env_values = true)]
+    #[arg(global = true, help_heading = EVERYWHERE)]
     pub(crate) keys: Option<PathBuf>,
     /// How to print: a table on a terminal, JSON otherwise
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, value_enum, global = true, help_heading = EVERYWHERE)]
     pub(crate) output: Option<Output>,
 }
 
@@ -96,8 +104,8 @@ pub(crate) struct Migrate {
     /// Postgres: make the roles with the least that each needs (writer, reader, auditor, …)
     #[arg(long)]
     pub(crate) roles: bool,
-    /// Postgres: keep tenants apart by a row-level policy (not in this version)
-    #[arg(long)]
+    // Refused with what to do instead; not in the help as long as it does nothing.
+    #[arg(long, hide = true)]
     pub(crate) tenants: bool,
 }
 
@@ -139,7 +147,7 @@ pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) span: Span,
     /// The time zone of the days: an IANA name or an offset
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     pub(crate) tz: TimeZone,
     /// The form; text on a terminal, JSON otherwise
     #[arg(long, value_enum)]
@@ -189,7 +197,7 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The rules file to look at as well
-    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
     pub(crate) rules: Option<PathBuf>,
     /// A running service to ask, as in http://localhost:3000/activity
     #[arg(long, value_name = "URL")]
@@ -198,21 +206,17 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Settings in TOML: listen, port, store, keys, rules, service, grace_seconds, drain_seconds
+    /// Settings in TOML: listen, port, store, keys, rules, service and more; docs/command.md has them all
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The address to listen on, as in `[::]` or `0.0.0.0:8080`; any but loopback takes an API key
-    ///
-    /// [default: 127.0.0.1]
+    /// The address to listen on, as in `[::]` or `0.0.0.0:8080`; any but loopback takes an API key [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<Listen>,
-    /// The port; 0 takes a free one
-    ///
-    /// [env: PORT] [default: 3000]
+    /// The port; 0 takes a free one [env: PORT] [default: 3000]
     #[arg(long)]
     pub(crate) port: Option<u16>,
     /// The rules file, before the convention
-    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
     pub(crate) rules: Option<PathBuf>,
 }
 
@@ -228,7 +232,7 @@ pub(crate) enum KeyCommand {
     New {
         /// What to call it; the `service` of what is handed in with it
         name: String,
-        /// What it may do
+        /// What it may do: logs.ingest, logs.actions.view, logs.auth.view, logs.export, logs.delete, logs.configure
         #[arg(
             long,
             value_delimiter = ',',
@@ -260,7 +264,7 @@ pub(crate) enum RulesCommand {
     /// Reads a rules file and says what is wrong with it
     Check {
         /// The file, TOML or JSON
-        #[arg(env = "ACTIVITY_RULES")]
+        #[arg(env = "ACTIVITY_RULES", hide_env_values = true)]
         file: PathBuf,
     },
     /// Says what a request would mean, which rule says so, and why no other
@@ -273,7 +277,7 @@ pub(crate) enum RulesCommand {
         #[arg(default_value_t = 200)]
         status: u16,
         /// The rules file, before the convention
-        #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES")]
+        #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
         rules: Option<PathBuf>,
     },
 }

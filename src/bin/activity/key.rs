@@ -13,6 +13,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Key, KeyCommand},
     out,
+    records::Printer,
     secret::Shown,
     store::Store,
     trouble::Trouble,
@@ -87,17 +88,24 @@ async fn new(
 async fn list(common: &Common, store: &AnyStore) -> Result<ExitCode, Trouble> {
     let keys = store.api_keys().await?;
     if out::is_table(common) {
-        let rows = keys.iter().map(|key| {
-            vec![
-                key.id.clone(),
-                key.name.clone(),
-                key.permissions.join(", "),
-                key.tenant.clone().unwrap_or_else(|| "all".to_owned()),
-                key.created_at.to_string(),
-                key.revoked_at.map_or_else(String::new, |at| at.to_string()),
-            ]
-        });
-        out::table(&["id", "name", "permissions", "tenant", "made", "revoked"], rows)?;
+        let printer = Printer::new(common);
+        let mut rows =
+            out::Rows::titled(&["id", "name", "permissions", "tenant", "made", "revoked"]);
+        for key in &keys {
+            rows.row([
+                out::cell(&key.id),
+                out::cell(&key.name),
+                out::cell(&key.permissions.join(", ")),
+                out::cell(key.tenant.as_deref().unwrap_or("(all)")),
+                out::cell(&printer.clock(key.created_at)),
+                out::cell(&key.revoked_at.map(|at| printer.clock(at)).unwrap_or_default()),
+            ]);
+        }
+        rows.whole(&[0]);
+        match keys.is_empty() {
+            true => out::note("there is no key; `activity key new NAME` makes one"),
+            false => rows.print()?,
+        }
     } else {
         for key in &keys {
             out::json(&json!({
@@ -115,7 +123,9 @@ async fn revoke(common: &Common, store: &AnyStore, id: &str) -> Result<ExitCode,
     let id = shown.as_ref().map_or(id, Shown::id);
     if store.revoke_api_key(id, SystemClock::default().now()).await? {
         if out::is_table(common) {
-            out::line(&format!("{id} is revoked; running services refuse it within 2 s"))?;
+            out::line(&format!(
+                "{id} is revoked; running services refuse it within 2 s, and end its live sessions within 5 min"
+            ))?;
         } else {
             out::json(&json!({ "id": id, "revoked": true }))?;
         }

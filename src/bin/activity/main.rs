@@ -6,9 +6,12 @@
 mod arguments;
 mod diagnostics;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod escaped;
 mod export;
 mod key;
+mod line;
 mod listen;
 mod migrate;
 mod out;
@@ -27,12 +30,13 @@ mod trouble;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use trouble::Trouble;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let line = line::told_apart(&Arguments::command(), std::env::args_os());
+    let arguments = Arguments::parse_from(line);
     match run(arguments).await {
         Ok(code) => code,
         Err(trouble) if trouble.is_unheard() => ExitCode::SUCCESS,

@@ -1,8 +1,13 @@
 //! What is printed: tables for people, JSON for programs.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+};
 
-use comfy_table::{ContentArrangement, Table, TableStyle};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, TableStyle, Width,
+};
 use serde::Serialize;
 use tower_activity::record::visible;
 
@@ -11,6 +16,9 @@ use crate::{
     escaped::Escaped,
     trouble::Trouble,
 };
+
+/// Less is no terminal that anybody reads a table on.
+const NARROWEST: u16 = 20;
 
 /// Tells whether a table is wanted rather than JSON.
 pub(crate) fn is_table(common: &Common) -> bool {
@@ -50,19 +58,85 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Trouble> {
 
 /// Says something beside the result, on standard error. That nobody hears it changes nothing.
 pub(crate) fn note(text: impl AsRef<str>) {
-    let _unheard = writeln!(io::stderr().lock(), "activity: {}", text.as_ref());
+    let lines: Vec<_> = text.as_ref().lines().map(|line| visible(line).to_string()).collect();
+    let _unheard = writeln!(io::stderr().lock(), "activity: {}", lines.join("\n"));
 }
 
-/// Prints a table; control characters and bidi marks in it are shown, never acted on.
-pub(crate) fn table(
-    header: &[&str],
-    rows: impl IntoIterator<Item = Vec<String>>,
-) -> Result<(), Trouble> {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.iter().map(|name| name.to_uppercase()));
-    for row in rows {
-        table.add_row(row.iter().map(|cell| visible(cell).to_string()));
+/// Returns so many records, in words.
+pub(crate) fn records(count: u64) -> String {
+    format!("{count} record{}", if count == 1 { "" } else { "s" })
+}
+
+/// A table for people, as wide as their terminal at the most: only the widest text in it is wrapped.
+pub(crate) struct Rows {
+    table: Table,
+}
+
+impl Rows {
+    pub(crate) fn new() -> Self {
+        let mut table = Table::new();
+        table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+        if let Some(width) = width() {
+            table.set_width(width);
+        }
+        Self { table }
     }
-    Ok(writeln!(io::stdout().lock(), "{}", table.trim_fmt())?)
+
+    pub(crate) fn titled(header: &[&str]) -> Self {
+        let mut rows = Self::new();
+        rows.table.set_header(header.iter().map(|name| name.to_uppercase()));
+        rows
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.table.add_row(cells.into_iter().collect::<Vec<_>>());
+    }
+
+    /// Numbers stand one below the other.
+    pub(crate) fn right(&mut self, column: usize) {
+        if let Some(column) = self.table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+
+    /// What stands in these columns is not to be broken.
+    pub(crate) fn whole(&mut self, columns: &[usize]) {
+        for column in columns {
+            if let Some(column) = self.table.column_mut(*column) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+
+    pub(crate) fn at_least(&mut self, column: usize, width: u16) {
+        if let Some(column) = self.table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        }
+    }
+
+    /// Colours were asked for: see [`colours`].
+    pub(crate) fn coloured(&mut self) {
+        self.table.enforce_styling();
+    }
+
+    pub(crate) fn print(&self) -> Result<(), Trouble> {
+        line(&self.to_string())
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table.trim_fmt())
+    }
+}
+
+/// A cell in which control characters and bidi marks are shown, never acted on.
+pub(crate) fn cell(text: &str) -> Cell {
+    Cell::new(visible(text))
+}
+
+/// Returns how wide a table may be: `COLUMNS`, or what the terminal says.
+fn width() -> Option<u16> {
+    let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    set.filter(|columns| *columns >= NARROWEST).or_else(|| Table::new().width())
 }

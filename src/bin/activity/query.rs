@@ -36,9 +36,7 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
                 "words are looked for by reading; `activity migrate --index text` makes an index",
             );
         }
-        for record in &page.records {
-            printer.print(record)?;
-        }
+        printer.page(&page.records)?;
         found += page.records.len();
         unreadable += page.unreadable;
         left -= page.records.len();

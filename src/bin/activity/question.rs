@@ -8,13 +8,13 @@ use tower_activity::{
     time::{Clock as _, SystemClock},
 };
 
-use crate::trouble::Trouble;
+use crate::{line, trouble::Trouble};
 
 /// Which records are meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Question {
     /// What to look for, as in `action:cancel -actor_id:bot status:>=500`; docs/query.md has it all
-    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    #[arg(value_name = "QUERY")]
     query: Vec<String>,
     /// The beginning: a date, a time (RFC 3339), or as in `now-24h`
     #[arg(long, value_name = "TIME")]
@@ -23,14 +23,15 @@ pub(crate) struct Question {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// The time zone of dates: an IANA name or an offset
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     tz: TimeZone,
 }
 
 impl Question {
     /// Returns the filter that is meant.
     pub(crate) fn filter(&self) -> Result<Filter, Trouble> {
-        let query = self.query.join(" ");
+        let words: Vec<_> = self.query.iter().map(|text| line::word(text)).collect();
+        let query = words.join(" ");
         let mut pairs = vec![("tz".to_owned(), self.tz.to_string())];
         for (name, value) in
             [("q", Some(&query)), ("from", self.from.as_ref()), ("to", self.to.as_ref())]

@@ -25,6 +25,9 @@ const BY: [(&str, &str); 5] = [
     ("by_category", "category"),
 ];
 
+/// Tables one below the other have their numbers in one place, as long as their words are no longer.
+pub(crate) const COLUMN: u16 = 24;
+
 /// How long to read what no rollup covers.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Entries of the ledger that are folded before counting, so that a log nobody serves is up to date.
@@ -70,14 +73,20 @@ pub(crate) fn say_behind(behind: u64) {
 }
 
 fn tables(counted: &Aggregated) -> Result<ExitCode, Trouble> {
-    out::line(&format!("{} records", counted.total))?;
+    out::line(&out::records(counted.total))?;
     for ((name, _), values) in BY.iter().zip(&counted.by) {
         if values.is_empty() {
             continue;
         }
         out::line("")?;
-        let rows = values.iter().map(|(value, count)| vec![value.clone(), count.to_string()]);
-        out::table(&[name.trim_start_matches("by_"), "records"], rows)?;
+        let title = name.trim_start_matches("by_").replace('_', " ");
+        let mut rows = out::Rows::titled(&[&title, "records"]);
+        for (value, count) in values {
+            rows.row([out::cell(value), out::cell(&count.to_string())]);
+        }
+        rows.at_least(0, COLUMN);
+        rows.right(1);
+        rows.print()?;
     }
     if !counted.complete {
         out::note("the time was up; these are the newest of them");

@@ -56,9 +56,14 @@ impl Store {
 }
 
 fn unknown(scheme: &str) -> Trouble {
+    // What is no scheme may be a password at the wrong place.
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let begins = match scheme.chars().all(is_scheme) {
+        true => format!("begins with `{scheme}://`"),
+        false => "is no URL of a store".to_owned(),
+    };
     Trouble::usage(format!(
-        "--store begins with `{scheme}://`: name a store as in sqlite:activity.db or \
-         postgres://user:password@localhost/log"
+        "--store {begins}: name a store as in sqlite:activity.db or postgres://user:password@localhost/log"
     ))
 }
 
@@ -69,10 +74,11 @@ pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
 
 /// Returns the file of a SQLite store.
 pub(crate) fn file(common: &Common) -> Option<PathBuf> {
-    if is_postgres(common.store()) {
+    let url = common.store();
+    if is_postgres(url) || url.split_once("://").is_some_and(|(scheme, _)| scheme != "sqlite") {
         return None;
     }
-    let path = common.store().strip_prefix("sqlite:").unwrap_or(common.store());
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
     let in_memory = path.is_empty() || path.contains(":memory:");

@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tower_activity::{
     query::{Filter, PageRequest},
     store::{AnyStore, Read as _, StoreError},
@@ -37,14 +38,20 @@ pub(crate) async fn run(common: &Common, arguments: &Tail) -> Result<ExitCode, T
     if arguments.no_follow {
         return Ok(ExitCode::SUCCESS);
     }
+    // Listened to from here on: one that comes while the store is read is not to be missed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut poll = tokio::time::interval(POLL);
     let mut away = false;
     loop {
         tokio::select! {
             _ = poll.tick() => {}
-            stopped = tokio::signal::ctrl_c() => return Ok(stopped.map(|()| ExitCode::SUCCESS)?),
+            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
         }
-        match follow(&store, &filter, &printer, &mut position).await {
+        let followed = tokio::select! {
+            followed = follow(&store, &filter, &printer, &mut position) => followed,
+            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        };
+        match followed {
             Ok(()) => {
                 if away {
                     out::note("the store answers again");

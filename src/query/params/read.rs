@@ -227,7 +227,10 @@ fn number(given: &Given<'_>, least: usize, most: usize) -> Result<usize, ParamEr
     let number =
         given.value.parse().ok().filter(|number| digits && (least..=most).contains(number));
     number.ok_or_else(|| {
-        let detail = format!("`{}` is a number from {least} to {most}", given.name);
+        let detail = match most {
+            usize::MAX => format!("`{}` is a number from {least} on", given.name),
+            most => format!("`{}` is a number from {least} to {most}", given.name),
+        };
         ParamError::new(given.name, detail)
     })
 }

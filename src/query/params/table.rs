@@ -117,7 +117,7 @@ pub const PARAMETERS: &[Parameter] = &[
         &[],
         Extra::Cursor,
         "Where to go on: `next` or `prev` of the answer before",
-        "v1.…",
+        "AZq_KT7D3v…",
     ),
     of(
         "page",

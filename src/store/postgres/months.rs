@@ -2,7 +2,8 @@
 //!
 //! To plan a statement over every leaf of a log takes the server longer than to read a page: milliseconds
 //! for a year of five classes, against tenths of one for a month. So a page is asked of the month where it
-//! begins, and only when that does not fill it of the two before, then four, and at last of all the rest.
+//! begins, and only when that does not fill it of the one before, then of two, of four, and at last of all the
+//! rest.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -78,11 +79,11 @@ pub(super) fn ends(
     after: Option<Keyset>,
     bounds: (Option<Timestamp>, Option<Timestamp>),
 ) -> Vec<Keyset> {
-    let after = after.map(|place| place.occurred_at);
+    let at = after.map(|place| place.occurred_at);
     let (from, to) = bounds;
     let (from, to) = match direction {
-        Direction::Older => (from, earlier(after, to)),
-        Direction::Newer => (from.max(after), to),
+        Direction::Older => (from, earlier(at, to)),
+        Direction::Newer => (from.max(at), to),
     };
     let begins = months.iter().copied();
     let mut ends: Vec<_> = begins
@@ -103,7 +104,9 @@ pub(super) fn ends(
         next = if is_end { 2 * next + 1 } else { next };
         is_end
     });
-    stepped.map(|(_, begins)| end(direction, begins)).collect()
+    let ends = stepped.map(|(_, begins)| end(direction, begins));
+    // A page may have ended with a step, and the next one that ended there too would never get on.
+    ends.filter(|end| Some(*end) != after).collect()
 }
 
 /// Returns the last place before the step that a month divides from the next.
@@ -153,6 +156,21 @@ mod tests {
         assert_eq!(shown(Direction::Older, Some(at(3, 1)), unbounded), ["02-01", "01-01"]);
         assert_eq!(shown(Direction::Newer, Some(at(10, 9)), unbounded), ["10-31", "11-30"]);
         assert_eq!(shown(Direction::Newer, None, unbounded), ["01-31", "02-28", "04-30", "08-31"]);
+    }
+
+    #[test]
+    fn a_step_never_ends_where_the_page_begins() {
+        let months: Vec<_> = (1..=12).map(|month| at(month, 1)).collect();
+        for direction in [Direction::Older, Direction::Newer] {
+            for begins in ends(&months, direction, None, (None, None)) {
+                let ends = ends(&months, direction, Some(begins), (None, None));
+                let gets_on = |end: &Keyset| match direction {
+                    Direction::Older => *end < begins,
+                    Direction::Newer => *end > begins,
+                };
+                assert!(ends.iter().all(gets_on), "{begins:?} {ends:?}");
+            }
+        }
     }
 
     #[test]

@@ -180,12 +180,14 @@ impl PostgresStore {
         };
         let ends = months::ends(&months, stretch.direction, stretch.after, condition.range);
         let mut found = Candidates { records: Vec::new(), unreadable: 0, next: None };
-        let (mut step, mut rows) = (stretch, 0);
+        let (mut step, mut rows, mut bytes) = (stretch, 0, 0);
         for end in ends.into_iter().map(Some).chain([None]) {
             step.up_to = end;
-            match read(&mut transaction, condition, step, limit - rows).await {
+            let room = (limit - rows, scan::BYTES.saturating_sub(bytes));
+            match read(&mut transaction, condition, step, room).await {
                 Ok((read, count)) => {
                     rows += count;
+                    bytes += read.records.iter().map(|(_, r)| r.footprint()).sum::<usize>();
                     found.records.extend(read.records);
                     found.unreadable += read.unreadable;
                     found.next = read.next;
@@ -200,6 +202,10 @@ impl PostgresStore {
                     return Ok(found);
                 }
                 Err(source) => return Err(source.into()),
+            }
+            if is_trial && Instant::now() >= pace.ends {
+                // Each step has a limit of its own, and together they would take longer than was given.
+                found.next = found.next.or(end.map(Place::Occurred));
             }
             if found.next.is_some() {
                 break;
@@ -222,7 +228,8 @@ impl PostgresStore {
         let begun = Instant::now();
         let end = end_of_window(&mut transaction, condition, stretch, pace.rows).await?;
         let window = Stretch { up_to: end, ..stretch };
-        let (mut found, _rows) = read(&mut transaction, condition, window, limit).await?;
+        let (mut found, _rows) =
+            read(&mut transaction, condition, window, (limit, scan::BYTES)).await?;
         done(transaction);
         if found.next.is_none() {
             found.next = end.map(Place::Occurred);
@@ -248,12 +255,13 @@ pub(super) async fn within(
     Ok(())
 }
 
-/// Reads the rows of a stretch that meet the condition, at most so many; tells how many there were.
+/// Reads the rows of a stretch that meet the condition, at most so many, and of so many bytes and one more;
+/// tells how many there were.
 async fn read(
     connection: &mut PgConnection,
     condition: &Condition,
     stretch: Stretch,
-    limit: usize,
+    (limit, room): (usize, usize),
 ) -> Result<(Candidates, usize), sqlx::Error> {
     let sql = page_sql(condition, stretch, limit);
     let asked = bind_all(query(AssertSqlSafe(sql)), &condition.values).persistent(false);
@@ -273,7 +281,7 @@ async fn read(
             }
             Err(_) => found.unreadable += 1,
         }
-        if count >= limit || bytes > scan::BYTES {
+        if count >= limit || bytes > room {
             found.next = Some(Place::Occurred(place(&row, at, id)?));
             break;
         }

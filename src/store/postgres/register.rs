@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     record::RecordId,
-    store::{ApiKey, Claim, Claimed, IngestKey, Register, StoreError, StoreErrorKind},
+    store::{ApiKey, Claim, Claimed, Holding, IngestKey, Register, StoreError, StoreErrorKind},
     time::Timestamp,
 };
 
@@ -61,14 +61,37 @@ impl Register for PostgresStore {
         let sql = "with there as (select key from activity.ingest_keys where key = any($1) \
                    order by key for update) \
                    update activity.ingest_keys k set done = true from there where k.key = there.key";
-        self.change("settle keys", sql, keys).await
+        self.bounded("settle keys", async {
+            let mut transaction = self.writing().await?;
+            query(sql).bind(bytes(keys)).persistent(false).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
-    async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        let sql = "with there as (select key from activity.ingest_keys where key = any($1) \
-                   and not done order by key for update) \
-                   delete from activity.ingest_keys k using there where k.key = there.key and not k.done";
-        self.change("release keys", sql, keys).await
+    async fn release(&self, claims: &[Holding]) -> Result<(), StoreError> {
+        let sql = "with there as (select k.key from activity.ingest_keys k \
+                   join unnest($1::bytea[], $2::text[], $3::text[]) c(key, id, at) \
+                   on k.key = c.key and k.record_id = c.id::uuid and k.claimed_at = c.at::timestamptz \
+                   where not k.done order by k.key for update of k) \
+                   delete from activity.ingest_keys k using there where k.key = there.key";
+        let keys: Vec<_> = claims.iter().map(|claim| claim.key).collect();
+        let ids: Vec<_> = claims.iter().map(|claim| claim.record_id.to_string()).collect();
+        let times: Vec<_> = claims.iter().map(|claim| time_text(claim.at)).collect();
+        self.bounded("release keys", async {
+            let mut transaction = self.writing().await?;
+            query(sql)
+                .bind(bytes(&keys))
+                .bind(ids)
+                .bind(times)
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -154,23 +177,6 @@ impl Register for PostgresStore {
             .await?;
             transaction.commit().await?;
             Ok(done.rows_affected() > 0)
-        })
-        .await
-    }
-}
-
-impl PostgresStore {
-    async fn change(
-        &self,
-        doing: &'static str,
-        sql: &'static str,
-        keys: &[IngestKey],
-    ) -> Result<(), StoreError> {
-        self.bounded(doing, async {
-            let mut transaction = self.writing().await?;
-            query(sql).bind(bytes(keys)).persistent(false).execute(&mut *transaction).await?;
-            transaction.commit().await?;
-            Ok(())
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Counting by value and over time.
 //!
-//! Three sources, each for what it covers: the rollup, the rollup by person, and the records themselves.
+//! Three sources, each for what it covers: the rollup, for all tenants at once or by tenant, the rollup by
+//! person, and the records themselves.
 //! From a rollup come whole hours, days and months; the edges of a range, and what is not folded in yet,
 //! are counted from the records. All of it sees one moment.
 
@@ -32,6 +33,8 @@ const KEPT: [&str; 5] = ["category", "entity_type", "action", "operation", "outc
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Rollup,
+    /// The rollup, tenant by tenant.
+    Tenants,
     Persons,
     Records,
 }
@@ -128,6 +131,8 @@ fn parts(filter: &Filter, ask: &Aggregate) -> Vec<Part> {
             Source::Records => Source::Records,
             covering if KEPT.contains(&field.name()) => covering,
             _ if field.name() == "actor_id" => Source::Persons,
+            Source::Persons if field.name() == "tenant_id" => Source::Persons,
+            _ if field.name() == "tenant_id" => Source::Tenants,
             _ => Source::Records,
         };
         match parts.iter_mut().find(|part| part.source == source) {
@@ -321,6 +326,16 @@ impl<'a> Counting<'a> {
         ));
         match tenants {
             None if persons => {}
+            // Each is found by a step in the key: its buckets are then a range of it.
+            None if part.source == Source::Tenants => drop(sql.push(&format!(
+                "tenant_id IN (WITH RECURSIVE tenants (name) AS ( \
+                   SELECT min(tenant_id) FROM {table} WHERE grain = {grain} AND tenant_id > '' \
+                   UNION ALL SELECT (SELECT min(r.tenant_id) FROM {table} AS r \
+                     WHERE r.grain = {grain} AND r.tenant_id > tenants.name) \
+                   FROM tenants WHERE name IS NOT NULL \
+                 ) SELECT name FROM tenants WHERE name IS NOT NULL) AND ",
+                grain = grain as i64
+            ))),
             None => drop(sql.push("tenant_id = '' AND ")),
             Some(tenants) => {
                 sql.push("tenant_id IN (");

@@ -41,6 +41,10 @@ pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> 
         }
         _ => SqliteConnectOptions::new().filename(location),
     };
+    if options.get_filename().as_os_str().is_empty() {
+        // To SQLite, a database that is gone with its connection.
+        return Err(refused("name a file, as in `sqlite:activity.db`"));
+    }
     Ok(options)
 }
 
@@ -131,6 +135,23 @@ pub(super) fn open_error(options: &SqliteConnectOptions, error: sqlx::Error) -> 
     }
 }
 
+/// Says why a database that is there cannot be read.
+pub(super) fn read_error(options: &SqliteConnectOptions, error: sqlx::Error) -> StoreError {
+    let file = options.get_filename();
+    let kept_out = matches!(&error, sqlx::Error::Database(error)
+        if matches!(primary_code(error.as_ref()), CANTOPEN | READONLY));
+    if !kept_out || file.is_dir() {
+        return open_error(options, error);
+    }
+    let doing = format!(
+        "read the store `{}`: no service has it open, and its folder cannot be written, where SQLite keeps \
+         what readers share; read it as its owner, or, where nobody writes (a copy, a disk that is \
+         read-only), name it with `?immutable=true` at the end",
+        file.display()
+    );
+    StoreError::new(StoreErrorKind::Configuration, doing).with_source(error)
+}
+
 fn why_not(file: &Path) -> String {
     if file.is_dir() {
         return "this is a folder; name a file in it".to_owned();
@@ -173,7 +194,9 @@ mod tests {
             "could not open the store `postgres://localhost/log`: `postgres` is not SQLite; name a \
              file, as in `sqlite:activity.db`"
         );
-        assert!(parse("").is_err());
+        for nothing in ["", "sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+            assert!(parse(nothing).is_err(), "{nothing}");
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use super::{error::store_error, rows::array, store::SqliteStore};
 use crate::{
     record::RecordId,
-    store::{ApiKey, Claim, Claimed, IngestKey, Register, StoreError, StoreErrorKind},
+    store::{ApiKey, Claim, Claimed, Holding, IngestKey, Register, StoreError, StoreErrorKind},
     time::Timestamp,
 };
 
@@ -37,13 +37,40 @@ impl Register for SqliteStore {
     }
 
     async fn settle(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        let sql = "UPDATE activity_ingest_keys SET done = 1 WHERE key IN (";
-        self.change_keys("settle keys", sql, keys).await
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.write("settle keys", async |connection| {
+            for keys in keys.chunks(CHUNK) {
+                let sql = "UPDATE activity_ingest_keys SET done = 1 WHERE key IN (";
+                let mut query = QueryBuilder::<Sqlite>::new(sql);
+                push_keys(&mut query, keys.iter());
+                query.build().persistent(false).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
-    async fn release(&self, keys: &[IngestKey]) -> Result<(), StoreError> {
-        let sql = "DELETE FROM activity_ingest_keys WHERE done = 0 AND key IN (";
-        self.change_keys("release keys", sql, keys).await
+    async fn release(&self, claims: &[Holding]) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        self.write("release keys", async |connection| {
+            // One by one: what is given up is rare.
+            let sql = "DELETE FROM activity_ingest_keys \
+                       WHERE key = ? AND record_id = ? AND claimed_at = ? AND done = 0";
+            for claim in claims {
+                sqlx::query(sql)
+                    .bind(&claim.key[..])
+                    .bind(claim.record_id.as_bytes().to_vec())
+                    .bind(claim.at.as_micros())
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn forget(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -105,28 +132,6 @@ impl Register for SqliteStore {
                  WHERE id = ? AND revoked_at IS NULL";
             let done = sqlx::query(sql).bind(at.as_micros()).bind(id).execute(connection).await?;
             Ok(done.rows_affected() > 0)
-        })
-        .await
-    }
-}
-
-impl SqliteStore {
-    async fn change_keys(
-        &self,
-        doing: &str,
-        sql: &'static str,
-        keys: &[IngestKey],
-    ) -> Result<(), StoreError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.write(doing, async |connection| {
-            for keys in keys.chunks(CHUNK) {
-                let mut query = QueryBuilder::<Sqlite>::new(sql);
-                push_keys(&mut query, keys.iter());
-                query.build().persistent(false).execute(&mut *connection).await?;
-            }
-            Ok(())
         })
         .await
     }

@@ -92,8 +92,9 @@ impl SqliteStore {
 
     /// Opens a log that is there already, for reading: makes nothing and migrates nothing.
     ///
-    /// It needs no right to write the file, as long as the folder lets SQLite keep its shared memory beside
-    /// it. Whatever writes is refused by the database.
+    /// It needs no right to write the file, as long as a service has the log open or the folder lets SQLite
+    /// keep its shared memory beside it. Whatever writes is refused by the database. Where nobody writes, as
+    /// in a copy, `sqlite:activity.db?immutable=true` needs neither.
     ///
     /// # Errors
     ///
@@ -111,6 +112,11 @@ impl SqliteStore {
             .await
             .map_err(|error| open_error(&options, error))?;
         let mut connection = pool.acquire().await.map_err(|error| open_error(&options, error))?;
+        // The file itself is looked at with the first question only.
+        sqlx::query("SELECT count(*) FROM sqlite_schema")
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| location::read_error(&options, error))?;
         migrations::expect_current(&mut connection, &name(&options)).await?;
         drop(connection);
         Ok(Self::over(options, pool))

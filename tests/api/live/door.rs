@@ -43,7 +43,9 @@ async fn pages_of_other_origins_may_not_listen<F: Fixture>() {
         );
     }
     let foreign = [caller, ("origin", "http://evil.example")];
-    service.send(Method::GET, "/activity/live/sse", &foreign, "").await.problem(403);
+    // Without a body, which has no end for whoever is let in.
+    let answer = service.send(Method::HEAD, "/activity/live/sse", &foreign, "").await;
+    assert_eq!(answer.status, 403);
     service.send(Method::POST, "/activity/tickets", &foreign, "").await.problem(403);
     service.stop().await;
 }

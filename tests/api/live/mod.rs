@@ -122,12 +122,15 @@ impl Socket {
 
     /// Returns the next message that tells something.
     async fn news(&mut self) -> Told {
-        loop {
-            let told = self.next().await;
-            if told.kind != "heartbeat" {
-                return told;
+        let news = async {
+            loop {
+                let told = self.next().await;
+                if told.kind != "heartbeat" {
+                    return told;
+                }
             }
-        }
+        };
+        timeout(PATIENCE, news).await.expect("something comes that is no heartbeat")
     }
 
     /// Returns the next `count` records by their actors, with the cursor behind each message.

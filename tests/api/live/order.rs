@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tower_activity::Pipeline;
 
 use super::{Events, OURS, PATIENCE, Socket, by, happens};
@@ -13,6 +13,7 @@ on_every_store! {
     what_is_committed_is_told_as_it_is_stored,
     from_every_cursor_on_each_record_comes_once_whoever_writes,
     history_goes_over_into_the_present,
+    whoever_is_cut_off_again_and_again_misses_nothing,
     events_go_on_behind_the_last_id,
     a_cursor_is_good_for_its_question_only,
 }
@@ -130,6 +131,68 @@ async fn history_goes_over_into_the_present<F: Fixture>() {
             seen.extend(ids);
         }
     }
+    service.stop().await;
+}
+
+/// From the page before the first record on, at one replica or the other, while both write and their commits
+/// lie between each other's.
+async fn whoever_is_cut_off_again_and_again_misses_nothing<F: Fixture>() {
+    const EACH: usize = 60;
+    let service = Service::<F>::start().await;
+    let other = Pipeline::builder(service.fixture.open().await).start().await.unwrap();
+    let other = Arc::new(other);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = listener.local_addr().unwrap();
+    let app = Router::new().nest("/activity", other.router(by_header()));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let page = service.get("/activity/records?action=cancel").await.json();
+    assert_eq!(page["records"].as_array().map(Vec::len), Some(0));
+    let mut cursor = page["live"].as_str().unwrap().to_owned();
+
+    // They keep to the pace of who listens, so that he is cut off in the middle of it.
+    let pace = Arc::new(Semaphore::new(0));
+    let mut writers = JoinSet::new();
+    for (name, pipeline) in [("a", &service.pipeline), ("b", &other)] {
+        let (pipeline, pace) = (Arc::clone(pipeline), Arc::clone(&pace));
+        writers.spawn(async move {
+            for n in 0..EACH {
+                pace.acquire().await.unwrap().forget();
+                assert!(pipeline.recorder().record(by(&format!("{name}{n}"))).is_accepted());
+                if n % 3 > 0 {
+                    pipeline.flush().await;
+                }
+            }
+            pipeline.flush().await;
+        });
+    }
+    let (mut heard, mut sessions) = (Vec::new(), 0);
+    while heard.len() < EACH * 2 {
+        let address = if sessions % 3 == 0 { there } else { service.address };
+        let path = format!("{OURS}&cursor={cursor}");
+        let (mut socket, begin) = Socket::open(address, &path).await;
+        // The first word says where it begins: somebody who is cut off behind it goes on from there.
+        cursor = begin;
+        for _ in 0..sessions % 4 {
+            if heard.len() == EACH * 2 {
+                break;
+            }
+            pace.add_permits(5);
+            let told = socket.news().await;
+            assert_eq!(told.kind, "records");
+            heard.extend(told.actors());
+            cursor = told.cursor;
+        }
+        sessions += 1;
+    }
+    writers.join_all().await;
+    assert!(sessions > 10, "{sessions}");
+    for name in ["a", "b"] {
+        let own: Vec<_> = heard.iter().filter(|actor| actor.starts_with(name)).cloned().collect();
+        let written: Vec<_> = (0..EACH).map(|n| format!("{name}{n}")).collect();
+        assert_eq!(own, written, "each once, in its order");
+    }
+    serving.abort();
+    other.shutdown(PATIENCE).await;
     service.stop().await;
 }
 

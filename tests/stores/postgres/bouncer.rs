@@ -16,8 +16,10 @@ use tower_activity::{
 
 use super::batch;
 use crate::{
+    answers::{every_answer_is_that_of_memory, of_all_kinds},
     records::stream,
     server::{Database, free_port, pgbouncer, unprivileged},
+    suite::append,
 };
 
 struct Bouncer {
@@ -99,5 +101,50 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
     assert_eq!(store.storage().await.unwrap().rows, 800);
     for entry in &entries[..3] {
         assert_eq!(store.entry_records(entry).await.unwrap().len(), 8);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_through_pgbouncer_reads_the_same() {
+    let database = Database::new().await;
+    let bouncer = Bouncer::before(&database).await;
+    let store = PostgresStore::open(&bouncer.url).await.unwrap();
+    let records = of_all_kinds();
+    for stream in records.chunk_by(|a, b| a.writer_id == b.writer_id) {
+        append(&store, stream).await.unwrap();
+    }
+    store.fold(2).await.unwrap();
+    // Two servers for three who ask, so that each goes from one to the other.
+    let asking: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, records) = (store.clone(), records.clone());
+            tokio::spawn(async move {
+                every_answer_is_that_of_memory(&store, &records).await;
+                let mut request = PageRequest::newest(40);
+                let mut read = Vec::new();
+                loop {
+                    let page = store.records(&Filter::new(), &request).await.unwrap();
+                    read.extend(page.records);
+                    match page.next {
+                        Some(next) => request = request.after(next),
+                        None => break,
+                    }
+                }
+                assert_eq!(read.len(), records.len());
+                // As a live session goes on: from where the log stands, entry by entry.
+                let (head, snapshot) =
+                    (store.head().await.unwrap(), store.snapshot().await.unwrap());
+                assert_eq!(snapshot.position, head);
+                assert!(read.iter().all(|record| snapshot.holds(record)));
+                let mut seen = 0;
+                for entry in store.entries(0, 1_000).await.unwrap() {
+                    seen += store.entry_records(&entry).await.unwrap().len();
+                }
+                assert_eq!(seen, records.len());
+            })
+        })
+        .collect();
+    for one in asking {
+        one.await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use tower_activity::{
     record::RecordId,
-    store::{ApiKey, Claim, Claimed, MemoryStore, Register as _, StoreErrorKind},
+    store::{ApiKey, Claim, Claimed, Holding, MemoryStore, Register as _, StoreErrorKind},
     time::Timestamp,
 };
 
@@ -40,8 +40,17 @@ async fn claims_go_as_they_do_in_memory() {
                 memory.settle(&keys).await.unwrap();
             }
             1 => {
-                store.release(&keys).await.unwrap();
-                memory.release(&keys).await.unwrap();
+                // Of this moment, or of one before: mostly of claims that are not there any more.
+                let at = step - next(12) as i64;
+                let held: Vec<_> = keys
+                    .iter()
+                    .map(|key| {
+                        let Claim { key, record_id, at, .. } = claim(key[0], at, 0);
+                        Holding { key, record_id, at }
+                    })
+                    .collect();
+                store.release(&held).await.unwrap();
+                memory.release(&held).await.unwrap();
             }
             2 if next(4) == 0 => {
                 let before = Timestamp::from_micros(NOON + step - 40);

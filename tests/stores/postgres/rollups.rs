@@ -155,6 +155,16 @@ async fn each_entry_is_folded_once_however_many_fold() {
     assert_eq!(row.get::<i64, _>(0), 1_500);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_is_behind_says_how_far() {
+    crate::edges::a_count_that_is_behind_says_how_far::<crate::server::Database>(50_001).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_whose_time_is_up_says_so() {
+    crate::edges::a_count_whose_time_is_up_says_so::<crate::server::Database>().await;
+}
+
 #[tokio::test]
 async fn one_folds_while_the_others_come_back_at_once() {
     let (database, store) = store().await;

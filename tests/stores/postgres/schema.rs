@@ -7,14 +7,16 @@ use tower_activity::{
     query::{Filter, PageRequest},
     record::{Canonical, Category, Group, Kind, Record, Seal, WriterId},
     store::{
-        Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind,
+        Append as _, Appender as _, Index, Maintain as _, Read as _, StoreErrorKind,
         postgres::PostgresStore,
     },
 };
 
 use super::{batch, filled, store};
 use crate::{
-    records::stream,
+    answers::{every_answer_is_that_of_memory, of_all_kinds},
+    counts::Mutable as _,
+    records::{erased, stream},
     server::{Database, execute, programs, run},
 };
 
@@ -218,12 +220,8 @@ async fn a_schema_of_a_newer_version_is_refused() {
     assert!(source.contains("version 1000, newer than this build"), "{source}");
 }
 
-#[tokio::test]
-async fn the_files_applied_by_hand_leave_the_same_state() {
-    let (ours, _store) = store().await;
-    let theirs = Database::new().await;
-    let mut psql = Command::new(programs().join("psql"));
-    psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", &theirs.url()]);
+/// The files in `migrations/postgres`, in their order.
+fn migrations() -> Vec<std::path::PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -231,6 +229,16 @@ async fn the_files_applied_by_hand_leave_the_same_state() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .collect();
     files.sort();
+    files
+}
+
+#[tokio::test]
+async fn the_files_applied_by_hand_leave_the_same_state() {
+    let (ours, _store) = store().await;
+    let theirs = Database::new().await;
+    let mut psql = Command::new(programs().join("psql"));
+    psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", &theirs.url()]);
+    let files = migrations();
     for file in &files {
         psql.arg("-f").arg(file);
     }
@@ -246,13 +254,49 @@ async fn the_files_applied_by_hand_leave_the_same_state() {
         kept.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(dump(&ours.url()), dump(&theirs.url()));
-    let migrations = async |database: &Database| {
+    let applied = async |database: &Database| {
         let sql = "select version || name from activity.migrations order by version";
         let rows = database.connect().await.fetch_all(raw_sql(sql)).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect::<Vec<String>>()
     };
-    assert_eq!(migrations(&ours).await, migrations(&theirs).await);
-    assert_eq!(migrations(&ours).await.len(), files.len());
+    assert_eq!(applied(&ours).await, applied(&theirs).await);
+    assert_eq!(applied(&ours).await.len(), files.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_older_build_has_written_is_found_and_counted_like_new() {
+    // As the first release left it: four files, applied by hand, and its rows.
+    let database = Database::new().await;
+    let mut connection = database.connect().await;
+    for file in &migrations()[..4] {
+        let sql = std::fs::read_to_string(file).unwrap();
+        connection.execute(raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    }
+    let records = of_all_kinds();
+    let old = PostgresStore::from_pool(sqlx::PgPool::connect_lazy(&database.url()).unwrap());
+    let mut appender = old.connect().await.unwrap();
+    for stream in records.chunk_by(|a, b| a.writer_id == b.writer_id) {
+        appender.append(batch(stream)).await.unwrap();
+    }
+    // One person is erased already.
+    let gone = records.iter().position(|record| record.actor_id == "bob").unwrap();
+    let commitment = Canonical::new().commitment(&records[gone], Group::Identity).unwrap();
+    database.erase(&records[gone], &commitment).await;
+    let mut records = records;
+    *records[gone] = erased(&records[gone], Group::Identity);
+
+    let store = PostgresStore::open(&database.url()).await.unwrap();
+    every_answer_is_that_of_memory(&store, &records).await;
+    for index in Index::ALL {
+        store.make_index(index).await.unwrap();
+    }
+    // Those whose leaves are older than the trigger that takes them out of the rollups.
+    assert_eq!(store.fold(1_000).await.unwrap().behind(), 0);
+    let gone = records.iter().rposition(|record| record.actor_id == "ana").unwrap();
+    let commitment = Canonical::new().commitment(&records[gone], Group::Identity).unwrap();
+    database.erase(&records[gone], &commitment).await;
+    *records[gone] = erased(&records[gone], Group::Identity);
+    every_answer_is_that_of_memory(&store, &records).await;
 }
 
 #[tokio::test]

@@ -220,6 +220,16 @@ async fn a_row_that_was_edited_into_nonsense_is_left_out_and_said() {
 }
 
 #[tokio::test]
+async fn a_count_that_is_behind_says_how_far() {
+    crate::edges::a_count_that_is_behind_says_how_far::<InFile>(20_001).await;
+}
+
+#[tokio::test]
+async fn a_count_whose_time_is_up_says_so() {
+    crate::edges::a_count_whose_time_is_up_says_so::<InFile>().await;
+}
+
+#[tokio::test]
 async fn a_field_of_no_kind_of_its_own_finds_nothing() {
     let fixture = InFile::new().await;
     let store = fixture.open().await;

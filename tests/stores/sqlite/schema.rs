@@ -5,11 +5,12 @@ use std::fs;
 use rusqlite::{Connection, params};
 use tower_activity::{
     record::{Canonical, Group, Kind, Record, Seal},
-    store::{Read as _, StoreErrorKind, sqlite::SqliteStore},
+    store::{Index, Maintain as _, Read as _, StoreErrorKind, sqlite::SqliteStore},
 };
 
 use super::InFile;
 use crate::{
+    answers::{every_answer_is_that_of_memory, of_all_kinds},
     records::{erased, full, ordinary, stream},
     suite::{Fixture as _, all, append},
 };
@@ -70,6 +71,44 @@ async fn a_file_of_an_older_build_is_brought_up_to_date_with_what_is_in_it() {
     let new = InFile::new().await;
     drop(new.open().await);
     assert_eq!(state(&fixture.by_hand()), state(&new.by_hand()));
+}
+
+#[tokio::test]
+async fn what_an_older_build_has_written_is_found_and_counted_like_new() {
+    let (new, old) = (InFile::new().await, InFile::new().await);
+    let records = of_all_kinds();
+    {
+        let store = new.open().await;
+        for stream in records.chunk_by(|a, b| a.writer_id == b.writer_id) {
+            append(&store, stream).await.unwrap();
+        }
+    }
+    // As the first released schema holds it, applied by hand.
+    let by_hand = old.by_hand();
+    by_hand.execute_batch(&migrations()[0]).unwrap();
+    by_hand.execute("ATTACH ? AS new", [new.path()]).unwrap();
+    for table in ["activity_records", "activity_ledger"] {
+        let columns: String = by_hand
+            .query_row(
+                "SELECT group_concat(name, ', ') FROM pragma_table_info(?, 'main')",
+                [table],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let copied = format!(
+            "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table} ORDER BY rowid"
+        );
+        assert!(by_hand.execute(&copied, []).unwrap() > 3);
+    }
+    drop(by_hand);
+    let store = old.open().await;
+    assert_eq!(all(&store).await, all(&new.open().await).await);
+    every_answer_is_that_of_memory(&store, &records).await;
+    store.make_index(Index::Text).await.unwrap();
+    store.fold(2).await.unwrap();
+    every_answer_is_that_of_memory(&store, &records).await;
+    append(&store, &stream(99, 1..=3)).await.unwrap();
+    assert_eq!(store.fold(1_000).await.unwrap().behind(), 0);
 }
 
 #[tokio::test]

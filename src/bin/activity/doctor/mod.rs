@@ -9,6 +9,7 @@ mod service;
 
 use std::{fmt, process::ExitCode};
 
+use comfy_table::{Cell, Color};
 use serde::Serialize;
 
 use tower_activity::record::visible;
@@ -94,18 +95,26 @@ pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode,
 }
 
 fn print(common: &Common, findings: &[Finding]) -> Result<(), Trouble> {
-    for finding in findings {
-        if !out::is_table(common) {
-            out::json(finding)?;
-            continue;
-        }
-        let Finding { what, state, said, mend } = finding;
-        out::line(&format!("{state:6} {what:12} {}", visible(said)))?;
-        if let Some(mend) = mend {
-            out::line(&format!("{:19} → {}", "", visible(mend)))?;
-        }
+    if !out::is_table(common) {
+        return findings.iter().try_for_each(out::json);
     }
-    Ok(())
+    let colours = out::colours(&std::io::stdout());
+    let mut rows = out::Rows::new();
+    for Finding { what, state, said, mend } in findings {
+        let mend = mend.iter().map(|mend| format!("\n→ {}", visible(mend))).collect::<String>();
+        let shown = out::cell(&state.to_string());
+        let shown = match state {
+            State::Wrong if colours => shown.fg(Color::DarkRed),
+            State::Note if colours => shown.fg(Color::DarkYellow),
+            _ => shown,
+        };
+        rows.row([shown, out::cell(what), Cell::new(format!("{}{mend}", visible(said)))]);
+    }
+    rows.whole(&[0, 1]);
+    if colours {
+        rows.coloured();
+    }
+    rows.print()
 }
 
 /// Returns a number of bytes for people.

@@ -6,6 +6,7 @@ use super::{
     gather::{Counted, Report},
     period::Period,
 };
+use crate::{out, stats::COLUMN};
 
 /// A report for a terminal.
 pub(super) struct Text<'r>(pub(super) &'r Report, pub(super) &'r Period);
@@ -16,31 +17,42 @@ pub(super) struct Markdown<'r>(pub(super) &'r Report, pub(super) &'r Period);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        writeln!(f, "Activity on {}: {} records", report.period, report.total)?;
+        writeln!(f, "Activity on {}: {}", report.period, out::records(report.total))?;
         for (title, counts) in tables(report) {
             if counts.is_empty() {
                 continue;
             }
-            writeln!(f, "\n{title}")?;
-            let width = counts.iter().map(|c| c.value.chars().count()).max().unwrap_or(0);
+            let mut rows = out::Rows::new();
             for Counted { value, count } in counts {
-                writeln!(f, "  {value:width$}  {count:>8}")?;
+                rows.row([out::cell(value), out::cell(&count.to_string())]);
             }
+            rows.at_least(0, COLUMN);
+            rows.right(1);
+            writeln!(f, "\n{title}\n{rows}")?;
         }
         writeln!(f, "\nSensitive operations: {}", report.sensitive.total)?;
-        for line in &report.sensitive.newest {
-            let from = line.ip.as_deref().map(|ip| format!("  ({ip})")).unwrap_or_default();
-            writeln!(f, "  {}  {}{from}", self.1.clock(line.at), line.sentence)?;
+        if !report.sensitive.newest.is_empty() {
+            let mut rows = out::Rows::new();
+            for line in &report.sensitive.newest {
+                let ip = line.ip.as_deref().unwrap_or_default();
+                rows.row([
+                    out::cell(&self.1.clock(line.at)),
+                    out::cell(&line.sentence),
+                    out::cell(ip),
+                ]);
+            }
+            rows.whole(&[0]);
+            writeln!(f, "{rows}")?;
         }
         writeln!(f, "\nGaps: {}", gaps(report))?;
-        for gap in &report.gaps {
-            writeln!(
-                f,
-                "  {}  {} records missing: {}",
-                self.1.clock(gap.at),
-                gap.count,
-                gap.reason
-            )?;
+        if !report.gaps.is_empty() {
+            let mut rows = out::Rows::new();
+            for gap in &report.gaps {
+                let missing = format!("{} records missing: {}", gap.count, gap.reason);
+                rows.row([out::cell(&self.1.clock(gap.at)), out::cell(&missing)]);
+            }
+            rows.whole(&[0]);
+            writeln!(f, "{rows}")?;
         }
         f.write_str(cut(report))
     }
@@ -49,7 +61,7 @@ impl fmt::Display for Text<'_> {
 impl fmt::Display for Markdown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        writeln!(f, "# Activity on {}\n\n{} records\n", report.period, report.total)?;
+        writeln!(f, "# Activity on {}\n\n{}\n", report.period, out::records(report.total))?;
         for (title, counts) in tables(report) {
             if counts.is_empty() {
                 continue;

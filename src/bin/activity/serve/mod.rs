@@ -65,7 +65,15 @@ where
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr()?;
 
-    let mut builder = Pipeline::builder(store).rules(rules).service(&settings.service);
+    let named = rules.defaults().service().map(str::to_owned);
+    let service = settings.service.clone().or(named).unwrap_or_else(|| "activity".to_owned());
+    let mut builder = Pipeline::builder(store).rules(rules).service(service);
+    if let Some(environment) = &settings.environment {
+        builder = builder.environment(environment);
+    }
+    if let Some(file) = &settings.quarantine {
+        builder = builder.quarantine(file);
+    }
     match store::keys(&settings.common)? {
         Some(keys) => builder = builder.keys(keys),
         None => out::note(
@@ -74,7 +82,7 @@ where
         ),
     }
     let activity = Arc::new(builder.start().await.map_err(|error| Trouble::of(&error))?);
-    let app = mount(&activity, Door::new(keys, loopback));
+    let app = mount(&activity, Door::new(keys, loopback), &settings.allow_origins);
     let from = store::shown(settings.common.store());
     out::note(format!("serving http://{address} from {from}; {}", count.said()));
 
@@ -117,7 +125,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
 }
 
 /// At the root, as a service that is nothing else has it, and under `/activity`, as in an app.
-fn mount(activity: &Pipeline, access: impl Access) -> Router {
-    let api = activity.router(access);
-    Router::new().nest("/activity", api.clone()).merge(api)
+fn mount(activity: &Pipeline, access: impl Access, origins: &[String]) -> Router {
+    let api = origins.iter().fold(activity.api(access), |api, origin| api.allow_origin(origin));
+    let api = api.into_router();
+    // Not `nest`, which shows `/activity/` to no inner router.
+    Router::new().nest_service("/activity", api.clone()).merge(api)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Read as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -21,13 +22,19 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// How long storing what is queued may take afterwards.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 
+/// More is no file of settings.
+const MOST_BYTES: u64 = 64 * 1024;
+
 /// What the service was told.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) common: Common,
     pub(super) listen: SocketAddr,
     pub(super) rules: Option<PathBuf>,
-    pub(super) service: String,
+    pub(super) service: Option<String>,
+    pub(super) environment: Option<String>,
+    pub(super) allow_origins: Vec<String>,
+    pub(super) quarantine: Option<PathBuf>,
     pub(super) grace: Duration,
     pub(super) drain: Duration,
 }
@@ -42,6 +49,10 @@ struct File {
     keys: Option<PathBuf>,
     rules: Option<PathBuf>,
     service: Option<String>,
+    environment: Option<String>,
+    #[serde(default)]
+    allow_origins: Vec<String>,
+    quarantine: Option<PathBuf>,
     grace_seconds: Option<u64>,
     drain_seconds: Option<u64>,
     mode: Option<String>,
@@ -62,7 +73,10 @@ impl Settings {
             common,
             listen: listen(arguments, file.listen, file.port)?,
             rules: arguments.rules.clone().or(file.rules),
-            service: file.service.unwrap_or_else(|| "activity".to_owned()),
+            service: file.service,
+            environment: file.environment,
+            allow_origins: file.allow_origins,
+            quarantine: file.quarantine,
             grace: file.grace_seconds.map_or(DEFAULT_GRACE, Duration::from_secs),
             drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
         })
@@ -115,20 +129,85 @@ fn best_effort(mode: Option<&str>, spool: bool) -> Result<(), Trouble> {
     }
 }
 
+/// A scheme, a host and perhaps a port, and nothing behind them.
+fn is_origin(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path_and_query().is_none_or(|path| path.as_str() == "/")
+            && text.trim_end_matches('/').matches('/').count() == 2
+    })
+}
+
+/// Says where in the file it is, without the line itself: it may be long, and hold a password.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
+}
+
 fn read(path: &Path) -> Result<File, Trouble> {
     let wrong = |why: String| Trouble::usage(format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let mut file: File =
-        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| wrong(error.to_string()))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(wrong(format!(
+            "it is longer than {} KiB: these are no settings",
+            MOST_BYTES / 1024
+        )));
+    }
+    let mut file: File = toml::from_str(&text).map_err(|error| wrong(place(&text, &error)))?;
     if let (Some(port), Some(asked)) = (file.port, file.listen.and_then(|listen| listen.port))
         && port != asked
     {
         return Err(wrong(format!("listen names port {asked}, and port is {port}")));
     }
+    if let Some(origin) = file.allow_origins.iter().find(|origin| !is_origin(origin)) {
+        return Err(wrong(format!(
+            "allow_origins: `{}` is no origin: write it as in https://admin.example.com",
+            origin.escape_debug()
+        )));
+    }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new("."));
-    for path in [&mut file.keys, &mut file.rules].into_iter().flatten() {
+    for path in [&mut file.keys, &mut file.rules, &mut file.quarantine].into_iter().flatten() {
         *path = folder.join(&*path);
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `docs/command.md` shows every key, and as it may be set.
+    #[test]
+    fn every_key_is_in_the_document() {
+        let document = include_str!("../../../../docs/command.md");
+        let (_, shown) = document.split_once("<!-- settings -->\n```toml\n").unwrap();
+        let (shown, _) = shown.split_once("```").unwrap();
+        toml::from_str::<File>(shown).unwrap();
+        let unknown = toml::from_str::<File>("nothing = 1").unwrap_err().to_string();
+        let (_, known) = unknown.split_once("expected one of ").unwrap();
+        let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+        assert!(known.len() > 10, "{unknown}");
+        for key in known {
+            assert!(shown.contains(&format!("{key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for text in ["https://admin.example.com", "http://localhost:3000", "https://a.example/"] {
+            assert!(is_origin(text), "{text}");
+        }
+        for text in
+            ["", "a.example", "ftp://a", "https://a/x", "https://u@a", "https://a//", "https://"]
+        {
+            assert!(!is_origin(text), "{text}");
+        }
+    }
 }

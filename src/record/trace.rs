@@ -3,7 +3,7 @@
 /// Returns the trace id and the parent span id of a `traceparent` header (W3C Trace Context, level 2).
 ///
 /// A header that is not valid is no header at all: nothing of it is kept.
-pub(super) fn traceparent(value: &[u8]) -> Option<(&str, &str)> {
+pub(crate) fn traceparent(value: &[u8]) -> Option<(&str, &str)> {
     let (known, later) = value.split_first_chunk::<LENGTH>()?;
     let (version, trace, span, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
     let dashes = [2, 35, 52].iter().all(|at| known[*at] == b'-');

@@ -1,0 +1,77 @@
+//! How the log is doing.
+
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use super::{
+    Described, count, either_or_null, list, moment_or_null, object, one_of, or_null, stream, text,
+};
+use crate::{pipeline::DropReason, rules::Delivery, store::Index};
+
+/// Whoever may not configure the log sees the status alone.
+pub(super) fn health() -> Described {
+    let status = one_of(["ok", "degraded", "failing"]);
+    let share = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+    let storage = object(
+        4,
+        vec![
+            ("rows", or_null(Type::Integer).into()),
+            ("bytes", or_null(Type::Integer).into()),
+            ("oldest", moment_or_null().into()),
+            ("newest", moment_or_null().into()),
+        ],
+    );
+    let lag = or_null(Type::Integer).description(Some(
+        "How long its oldest record has been waiting; null where only another process knows",
+    ));
+    let writer = object(
+        4,
+        vec![
+            ("id", stream().into()),
+            ("last_seq", count().into()),
+            ("gaps", count().into()),
+            ("lag_ms", lag.into()),
+        ],
+    );
+    let behind = object(1, vec![("behind", count().into())]);
+    let verified =
+        or_null(Type::Object).description(Some("The last verification, once there is one"));
+    let indexes = list(one_of(Index::ALL.map(Index::as_str)).into());
+    object(
+        1,
+        vec![
+            ("status", status.into()),
+            ("reasons", list(text().into())),
+            ("mode", one_of(Delivery::WORDS.iter().copied()).into()),
+            ("queue", object(1, vec![("share", share.into())])),
+            ("tally", tally()),
+            ("writers", either_or_null(list(writer))),
+            ("writers_total", or_null(Type::Integer).into()),
+            ("storage", either_or_null(storage)),
+            ("rollups", either_or_null(behind)),
+            ("indexes", either_or_null(indexes)),
+            ("last_verify", verified.into()),
+        ],
+    )
+}
+
+fn tally() -> Described {
+    let counts = [
+        "received",
+        "stored",
+        "queued",
+        "quarantined",
+        "folded",
+        "gaps",
+        "own",
+        "open_drafts",
+        "retries",
+        "refused",
+    ];
+    let mut properties: Vec<(&str, Described)> =
+        counts.into_iter().map(|name| (name, count().into())).collect();
+    let reasons: Vec<_> =
+        DropReason::ALL.into_iter().map(|reason| (reason.as_str(), count().into())).collect();
+    let dropped = object(reasons.len(), reasons);
+    properties.push(("dropped", dropped));
+    object(properties.len(), properties)
+}

@@ -1,0 +1,242 @@
+//! What questions cost: how many rows of which months the reader's statements really touch.
+
+use std::time::Duration;
+
+use sqlx::{
+    Executor as _, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    raw_sql,
+};
+use tower_activity::{
+    query::{
+        Aggregate, Count, Expr, Filter, Keyset, PageRequest, ParseContext, Phrase, Place, Test,
+    },
+    record::{Field, Kind, Record},
+    store::{Maintain as _, Read as _, postgres::PostgresStore},
+    time::Timestamp,
+};
+
+use super::{store, time};
+use crate::{
+    records::{id, stream},
+    server::Database,
+    suite::append,
+};
+
+/// Half a year: every field that may be asked for holds something, and each month has so many records.
+const A_MONTH: i64 = 600;
+
+fn half_a_year() -> Vec<Box<Record>> {
+    let mut records = stream(5, 1..=6 * A_MONTH);
+    for record in &mut records {
+        let n = record.seq;
+        let month = (n - 1) / A_MONTH;
+        let start = time(&format!("2026-0{}-02T00:00:00Z", month + 1)).as_micros();
+        record.occurred_at = Timestamp::from_micros(start + n % A_MONTH * 3_600_000_000);
+        record.id = id(record.occurred_at, 5, n);
+        for field in Record::FIELDS.iter().filter(|field| field.kind() == Kind::Text) {
+            if field.name() != "retention_class" {
+                let value = format!("{} {}", field.name(), n % 3);
+                field.set(record, tower_activity::record::Value::Text(&value)).unwrap();
+            }
+        }
+        record.retention_class.set(["activity", "authentication"][n as usize / 100 % 2]);
+        record.status = Some(200);
+        record.ip = Some(format!("10.0.0.{}", n % 3).parse().unwrap());
+        record.seal(crate::records::salts(n));
+    }
+    records
+}
+
+/// What the reader's statements read since the last time: rows by month, of tables and not of indexes.
+struct Meter {
+    database: Database,
+    before: Vec<(String, i64)>,
+}
+
+impl Meter {
+    /// Asks as the reader, on connections of its own: only what a connection did that has ended is certain
+    /// to be counted.
+    async fn rows<T>(&mut self, ask: impl AsyncFnOnce(PostgresStore) -> T) -> Vec<(String, i64)> {
+        let options: PgConnectOptions = self.database.url().parse().unwrap();
+        let pool = PgPoolOptions::new().max_connections(2).after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(raw_sql("set role activity_reader")).await.map(drop)
+            })
+        });
+        let pool = pool.connect_with(options).await.unwrap();
+        ask(PostgresStore::from_pool(pool.clone())).await;
+        pool.close().await;
+        let mut connection = self.database.connect().await;
+        // Whoever filled the log counts too, as long as he is there.
+        let there = "select count(*)::bigint from pg_stat_activity where pid <> pg_backend_pid() \
+             and datname = current_database() and backend_type = 'client backend'";
+        let alone = async {
+            while connection.fetch_one(raw_sql(there)).await.unwrap().get::<i64, _>(0) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), alone).await.expect("connections end");
+        let counted = "select substring(relname from 9 for 7), \
+             sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables \
+             where relname ~ '^records_2026_0[1-6]_' group by 1 order by 1";
+        let rows = connection.fetch_all(raw_sql(counted)).await.unwrap();
+        let now: Vec<(String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let before = std::mem::replace(&mut self.before, now.clone());
+        now.into_iter()
+            .map(|(month, rows)| {
+                let of_it = before.iter().find(|(other, _)| *other == month);
+                let since = rows - of_it.map_or(0, |(_, rows)| *rows);
+                (month, since)
+            })
+            .filter(|(_, rows)| *rows > 0)
+            .collect()
+    }
+}
+
+fn sum(rows: &[(String, i64)]) -> i64 {
+    rows.iter().map(|(_, rows)| rows).sum()
+}
+
+async fn metered() -> (Meter, Vec<Box<Record>>) {
+    let (database, store) = store().await;
+    let records = half_a_year();
+    append(&store, &records).await.unwrap();
+    store.make_roles().await.unwrap();
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    database.execute("vacuum analyze activity.records").await;
+    drop(store);
+    let mut meter = Meter { database, before: Vec::new() };
+    meter.rows(async |_| ()).await;
+    (meter, records)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_by_any_parameter_reads_the_months_of_its_page_alone() {
+    let (mut meter, records) = metered().await;
+    let of = &records[records.len() - 10];
+    let mut questions = vec![
+        Filter::new(),
+        Filter::new().from(time("2026-02-03T00:00:00Z")).to(time("2026-06-20T00:00:00Z")),
+        Filter::new()
+            .and(Expr::Not(Box::new(Filter::new().any_of("action", ["action 1"]).unwrap().into()))),
+    ];
+    let context = ParseContext::new(time("2026-06-30T00:00:00Z"));
+    for field in Record::FIELDS.iter().filter(|field| field.kind() == Kind::Text) {
+        let tower_activity::record::Value::Text(value) = field.value(of) else { continue };
+        questions.push(Filter::new().any_of(field.name(), [value]).unwrap());
+    }
+    for asked in [
+        "event:\"entity_type 0\".*",
+        "operation:update OR outcome:success",
+        "category:activity",
+        "status:>=200",
+        "ip:10.0.0.0/8",
+        "actor_type:user",
+        "\"description 1\"",
+        "origin:request OR origin:manual OR -origin:ingest",
+    ] {
+        questions.push(Filter::parse(asked, &context).unwrap_or_else(|e| panic!("{asked}: {e}")));
+    }
+    let middle = Place::Occurred(Keyset::of(&records[3 * A_MONTH as usize]));
+    for filter in questions {
+        let rows = meter
+            .rows(async |store| {
+                for first in [PageRequest::newest(50), PageRequest::oldest(50)] {
+                    let page = store.records(&filter, &first.after(middle)).await.unwrap();
+                    assert!(!page.records.is_empty(), "{filter:?}");
+                }
+            })
+            .await;
+        // Each page lies in one month, and begins in it or in the one beside it.
+        assert!(rows.len() <= 2 && sum(&rows) <= 4 * A_MONTH, "{filter:?}: {rows:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_question_beside_lists_reads_the_log_through() {
+    let (mut meter, records) = metered().await;
+    let field = |name: &str| Field::named(name).unwrap();
+    let ask = |names: &[&str]| Aggregate {
+        dimensions: names.iter().map(|name| field(name)).collect(),
+        top: 10,
+        edges: vec![time("2026-01-01T00:00:00Z"), time("2026-04-01T00:00:00Z")],
+        patience: Duration::from_secs(5),
+    };
+    let one = |name: &str, value: &str| Filter::new().any_of(name, [value]).unwrap();
+    let day = || Filter::new().from(time("2026-03-05T00:00:00Z")).to(time("2026-03-06T00:00:00Z"));
+    let is_small = |question: &str, rows: &[(String, i64)], most: i64| {
+        assert!(sum(rows) <= most, "{question}: {rows:?}");
+    };
+    // Stats and facets, of the whole log: from rollups alone.
+    let stats = ["action", "entity_type", "actor_id", "outcome", "category"];
+    for filter in [Filter::new(), one("tenant_id", "tenant_id 1"), one("category", "activity")] {
+        let rows = meter
+            .rows(async |store| {
+                let counted = store.aggregate(&filter, &ask(&stats)).await.unwrap();
+                assert!(counted.exact && counted.total > 0);
+                store.count(&filter, Count::Estimate).await.unwrap();
+                store.count(&filter, Count::UpTo(Count::CAP)).await.unwrap();
+            })
+            .await;
+        is_small("stats", &rows, 0);
+    }
+    // Beyond the rollups: the range and nothing else.
+    for filter in [day(), one("method", "method 1").from(time("2026-03-05T00:00:00Z"))] {
+        let filter = filter.to(time("2026-03-06T00:00:00Z"));
+        let rows = meter
+            .rows(async |store| {
+                store.aggregate(&filter, &ask(&["method", "actor_id"])).await.unwrap();
+                store.count(&filter, Count::UpTo(10)).await.unwrap();
+            })
+            .await;
+        assert!(rows.iter().all(|(month, _)| month == "2026_03"), "{rows:?}");
+        is_small("a day", &rows, 400);
+    }
+    // An exact count that is cut at its cap stops there; an estimate reads nothing.
+    let by_method = one("method", "method 1");
+    let rows = meter
+        .rows(async |store| {
+            let total = store.count(&by_method, Count::UpTo(10)).await.unwrap();
+            assert_eq!(total.value, 10);
+        })
+        .await;
+    is_small("a capped count", &rows, A_MONTH);
+    let rows = meter.rows(async |store| store.count(&by_method, Count::Estimate).await).await;
+    is_small("an estimate", &rows, 0);
+    // Where the log stands, what live sessions and exports go on from, and one record.
+    let rows = meter
+        .rows(async |store| {
+            store.head().await.unwrap();
+            store.snapshot().await.unwrap();
+            store.streams().await.unwrap();
+            store.entries(3, 5).await.unwrap();
+        })
+        .await;
+    is_small("where the log stands", &rows, 0);
+    let rows = meter
+        .rows(async |store| {
+            let record = &records[700];
+            assert_eq!(store.record(record.id).await.unwrap().unwrap(), **record);
+        })
+        .await;
+    is_small("one record", &rows, 2);
+    let rows = meter
+        .rows(async |store| {
+            let entry = store.entries(0, 1).await.unwrap().remove(0);
+            store.entry_records(&entry).await.unwrap();
+        })
+        .await;
+    is_small("an entry", &rows, A_MONTH / 2);
+    // A trail, and a rare thing in its range.
+    let order = one("entity_id", "entity_id 1").any_of("entity_type", ["entity_type 1"]).unwrap();
+    let phrase = Expr::Test(Test::Text(Phrase::new("nothing").unwrap()));
+    for (filter, months) in [(order, 1), (day().and(phrase), 1)] {
+        let rows = meter
+            .rows(async |store| store.records(&filter, &PageRequest::newest(50)).await.unwrap())
+            .await;
+        assert!(rows.len() <= months, "{filter:?}: {rows:?}");
+    }
+    let rows = meter.rows(async |store| store.storage().await.unwrap()).await;
+    is_small("storage", &rows, 60);
+}
