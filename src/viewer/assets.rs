@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = files![
     "cellmenu.js",
     "columnpicker.js",
     "columns.js",
+    "counts.js",
     "diff.js",
     "dom.js",
     "drawer.js",

@@ -4,6 +4,7 @@
 import { ask, isAbort } from "./api.js";
 import { cellMenu, filterBy } from "./cellmenu.js";
 import { columnPicker } from "./columnpicker.js";
+import { AGAIN, goesOn, statsOf } from "./counts.js";
 import { append, copy, fill, h, icon, say as announce } from "./dom.js";
 import { drawer } from "./drawer.js";
 import { howToBegin, nothingFound } from "./empty.js";
@@ -15,14 +16,13 @@ import { Live } from "./live.js";
 import { showTrouble } from "./problems.js";
 import { rangePicker } from "./range.js";
 import { searchBox } from "./search.js";
+import { inOneLine } from "./sentence.js";
 import { change, isTrail, question, state } from "./state.js";
-import { duration, number } from "./time.js";
+import { duration, number, shortMoment } from "./time.js";
 import { trailHead } from "./trail.js";
 
 /** `tail` is how the list goes on after its last record: the parameters that its next page has of its own. */
 const PAGE = 100;
-/** Counting again while records come in: not for each of them. */
-const RECOUNT = 4_000;
 /** More than so many unread records are counted, and read from the API when they are wanted. */
 const MOST_WAITING = 2_000;
 
@@ -85,7 +85,7 @@ export function listPage(words) {
       search.wrong(null);
       if (page.records.length === 0 && !page.next) nothingFound(words, notice, signal);
       else if (!page.next && state.view === "list" && page.records.every(record => record.category === "system")) howToBegin(words, notice, signal);
-      else if (page.search && !page.search.indexed) fill(notice, h("p.hint-line.quiet", null, page.search.from && !question().from ? words.search.window(new Date(page.search.from).toLocaleString()) : words.search.unindexed));
+      else if (page.search && !page.search.indexed) fill(notice, h("p.hint-line.quiet", null, page.search.from && !question().from ? words.search.window(shortMoment(new Date(page.search.from))) : words.search.unindexed));
       element.classList.toggle("nothing", page.records.length === 0 && !page.next);
       list.open(state.record);
       follow();
@@ -136,22 +136,14 @@ export function listPage(words) {
     signal?.addEventListener("abort", () => stop.abort());
     try {
       const [stats] = await Promise.all([
-        wholeRange(stop).then(range => ask("stats", { ...question(), ...range, interval: "auto" }, stop)).then(stats => { chart.draw(stats); return stats; }),
+        statsOf(question(), stop).then(stats => { chart.draw(stats); return stats; }),
         ask("facets", { ...question(), fields: FACETS.join(","), top: TOP }, stop).then(facets.draw),
       ]);
-      // The counts of what has just been written are still being made.
-      if (!stats.exact && stats.complete) recount ??= setTimeout(() => { recount = null; count(); }, RECOUNT);
+      if (goesOn(stats)) recount ??= setTimeout(() => { recount = null; count(); }, AGAIN);
     } catch (problem) {
       // The list says what is wrong.
       if (!isAbort(problem)) { chart.draw(null); facets.draw(null); }
     }
-  }
-
-  /** Without a range the numbers are those of the last days: it begins with the oldest record there is. */
-  async function wholeRange(stop) {
-    if (question().from) return {};
-    const { records: [oldest] } = await ask("records", { ...question(), order: "asc", limit: 1 }, stop);
-    return oldest ? { from: oldest.occurred_at } : {};
   }
 
   // ---- live
@@ -188,7 +180,7 @@ export function listPage(words) {
   }
 
   function come(records) {
-    recount ??= setTimeout(() => { recount = null; count(); }, RECOUNT);
+    recount ??= setTimeout(() => { recount = null; count(); }, AGAIN);
     element.classList.remove("nothing");
     if (records.some(record => record.category !== "system")) fill(notice);
     waiting.push(...records.filter(record => !list.rows.ids.has(record.id)));
@@ -225,6 +217,7 @@ export function listPage(words) {
 
   function open(record, replace = false) {
     side.hold(record);
+    announce(inOneLine(record, words));
     change({ record: record.id, tab: state.record ? state.tab : "" }, { replace: replace || Boolean(state.record) });
   }
 
@@ -262,7 +255,7 @@ export function listPage(words) {
       "/": () => search.focus(),
       j: () => { const record = list.move(1); if (record && state.record) open(record, true); },
       k: () => { const record = list.move(-1); if (record && state.record) open(record, true); },
-      Enter: () => { if (list.active) open(list.active); },
+      Enter: () => { if (list.active) { open(list.active); side.element.focus({ preventScroll: true }); } },
       Escape: () => { if (element.classList.contains("with-facets")) facetsOpen(false); else if (state.record) side.close(); },
       ArrowLeft: () => list.sideways(-1),
       ArrowRight: () => list.sideways(1),

@@ -1,6 +1,7 @@
 // The page of numbers.
 
-import { ask, isAbort } from "./api.js";
+import { isAbort } from "./api.js";
+import { AGAIN, goesOn, statsOf } from "./counts.js";
 import { fill, h } from "./dom.js";
 import { histogram } from "./histogram.js";
 import { showTrouble } from "./problems.js";
@@ -17,13 +18,15 @@ export function statsPage(words) {
   const numbers = h(".numbers"), tables = h(".tables"), notice = h(".notices"), asOf = h("p.quiet");
   const element = h("main.stats-page", null, h(".asked", null, h(".search-line", null, search.element, h(".tools", null, range.element)), search.trouble, search.chips),
     h(".page-body", null, h("h1", null, say.title), notice, numbers, h(".panel-box", null, chart.element), tables, asOf));
-  let asking = null;
+  let asking = null, again = null;
 
   async function load() {
     asking?.abort();
     asking = new AbortController();
     try {
-      const stats = await ask("stats", { ...question(), interval: "auto" }, asking);
+      const stats = await statsOf(question(), asking);
+      clearTimeout(again);
+      if (goesOn(stats)) again = setTimeout(load, AGAIN);
       fill(notice);
       search.wrong(null);
       const fine = stats.by_outcome.success ?? 0;
@@ -64,7 +67,7 @@ export function statsPage(words) {
       if (!before || before.q !== state.q) search.refresh();
       load();
     },
-    leave() { asking?.abort(); },
+    leave() { asking?.abort(); clearTimeout(again); },
     keys: { "/": () => search.focus() },
   };
 }
