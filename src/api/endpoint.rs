@@ -68,6 +68,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     post("/tickets", "ticket", Guard::Asked, "a one-use ticket for a browser's live session"),
     get("/me", "me", Guard::Asked, "who is asking, and what he may do"),
     get("/health", "health", Guard::Open, "how the log is doing"),
+    get("/assets/{revision}/{file}", "asset", Guard::Open, "the files of the viewer"),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 

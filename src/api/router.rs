@@ -7,13 +7,10 @@ use super::{
     state::Api, stats, trails, viewer, watch,
 };
 
-/// Returns the routes, the viewer with its files, and an answer for everything else. The files show nothing of
-/// the log, so no guard is before them.
+/// Returns the routes, with the viewer, and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
-    finished(
-        guarded(&api, index::routes()).merge(viewer::routes()).fallback(fallback::nothing),
-        api,
-    )
+    let page = index::routes().merge(viewer::routes());
+    finished(guarded(&api, page).fallback(fallback::nothing), api)
 }
 
 /// Returns the routes alone.

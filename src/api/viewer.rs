@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     response::{Html, IntoResponse as _, Response},
     routing::get,
 };
@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/assets/{revision}/{*path}", get(asset))
+    Router::new().route("/assets/{revision}/{file}", get(asset))
 }
 
 /// Answers the page. `here` leads from its address to the mount.
@@ -37,11 +37,12 @@ pub(super) fn page(headers: &HeaderMap, here: &str, unscripted: &str) -> Respons
 }
 
 async fn asset(
-    Path((revision, path)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asset = viewer::asset(&path)
-        .ok_or_else(|| Problem::not_found("the viewer has no such file; load its page again"))?;
+    let missing = || Problem::not_found("the viewer has no such file; load its page again");
+    let Path((revision, file)) = path.map_err(|_| missing())?;
+    let asset = viewer::asset(&file).ok_or_else(missing)?;
     // While replicas of two versions stand behind one address, a page of one asks the other: better the file of
     // another version than none, and nobody shall keep it.
     let known = revision == viewer::revision();

@@ -60,7 +60,7 @@ const FILES: &[(&str, &str)] = files![
     "tabs.js",
     "time.js",
     "trail.js",
-    "words/en.js",
+    "words.en.js",
 ];
 
 /// Compressed when the first reader comes: some milliseconds, and no second copy of each file in the repository.
@@ -105,9 +105,9 @@ pub(crate) fn asset(path: &str) -> Option<&'static Asset> {
 
 /// Returns the modules of the page in a language, in no order that matters.
 pub(super) fn modules(language: &str) -> impl Iterator<Item = &'static str> {
-    let words = format!("words/{language}.js");
+    let words = format!("words.{language}.js");
     let names = ASSETS.iter().map(|asset| asset.name).filter(|name| name.ends_with(".js"));
-    names.filter(move |name| !name.starts_with("words/") || *name == words)
+    names.filter(move |name| !name.starts_with("words.") || *name == words)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ async fn a_file_of_another_version_is_kept_by_nobody_and_a_strange_one_is_not_th
         "/activity/assets/0/nothing.js",
         "/activity/assets/0/../../Cargo.toml",
         "/activity/assets/0/%2e%2e/%2e%2e/Cargo.toml",
-        "/activity/assets/0/words",
+        "/activity/assets/0/words/en.js",
         "/activity/assets/0/",
         "/activity/assets",
     ] {

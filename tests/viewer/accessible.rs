@@ -1,6 +1,8 @@
 //! Every page as axe sees it: no violation of WCAG 2.2 AA, in light and dark, on a desk and on a phone.
 
+use axum::Router;
 use serde_json::{Value, json};
+use tower_activity::access::Permissions;
 
 use crate::{
     browser::{ESCAPE, Page, Screen, browse},
@@ -29,7 +31,10 @@ async fn is_fine(page: &Page, what: &str) {
 async fn no_page_has_a_violation() {
     let mut records = shop(300);
     records.push(bare(5, 9_999));
-    let site = Site::with(records).await;
+    let site = Site::open(records, Permissions::admin(), |log| {
+        Router::new().nest_service("/activity", log)
+    })
+    .await;
     for screen in [Screen::DESK, Screen::DARK, Screen::PHONE] {
         browse("accessible", screen, async |page| {
             page.open(&site.at("")).await;

@@ -134,7 +134,7 @@ impl Page {
     /// Goes to an address, and waits until records or a notice are there.
     pub(crate) async fn open(&self, address: &str) {
         self.driver.goto(address).await.unwrap();
-        self.until("document.querySelector('.record, .notice, .figure, .trouble:not([hidden])')")
+        self.until("document.querySelector('.record, .notice, .figure, .health-status, .trouble:not([hidden])')")
             .await;
         self.settled().await;
     }
@@ -173,7 +173,9 @@ impl Page {
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) -> impl Future<Output = Value> {
         let place = std::panic::Location::caller();
-        let expression = expression.to_owned();
+        // What is not there yet is not true yet.
+        let expression =
+            format!("(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()");
         async move {
             let begun = Instant::now();
             loop {

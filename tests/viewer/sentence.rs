@@ -96,7 +96,7 @@ async fn the_page_says_what_the_command_says() {
         page.open(&site.at("")).await;
         let script = "const [records, done] = arguments;
             const root = new URL('.', document.querySelector('script[type=module]').src);
-            Promise.all(['sentence.js', 'words/en.js', 'dom.js'].map(one => import(new URL(one, root))))
+            Promise.all(['sentence.js', 'words.en.js', 'dom.js'].map(one => import(new URL(one, root))))
                 .then(([{ inOneLine }, { words }, { visible }]) => done(records.map(one => visible(inOneLine(one, words)))), error => done(String(error)));";
         let given: Vec<Value> = vec![json!(records)];
         let said = page.driver.execute_async(script, given).await.unwrap();

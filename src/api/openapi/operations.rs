@@ -75,6 +75,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             .response("201", json_of("A ticket for `?ticket=`, good once, for 30 seconds", "Ticket")),
         (_, "/health") => answers(json_of("How the log is doing", "Health"))
             .response("503", json_of("It is failing", "Health")),
+        (_, "/assets/{revision}/{file}") => asset(),
         _ => answers(
             ResponseBuilder::new()
                 .description("This description")
@@ -95,7 +96,7 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
-        "404" => endpoint.path == "/records/{id}",
+        "404" => matches!(endpoint.name, "record" | "asset"),
         "408" | "413" | "415" => takes_body,
         "426" => endpoint.path == "/live",
         // A ticket is fetched without asking the store. Health has a 503 of its own.
@@ -122,6 +123,23 @@ fn answers(response: ResponseBuilder) -> OperationBuilder {
 
 fn records() -> OperationBuilder {
     answers(json_of("A page of records", "Records")).parameters(Some(parameters::of(&LIST)))
+}
+
+fn asset() -> OperationBuilder {
+    let file = ["text/javascript", "text/css", "image/svg+xml"].into_iter().fold(
+        ResponseBuilder::new().description("The file, compressed for whoever takes gzip"),
+        |response, kind| response.content(kind, of(text())),
+    );
+    let file = file
+        .header("ETag", header(text(), "Of all files together"))
+        .header("Vary", header(text(), "`Accept-Encoding` decides"));
+    answers(file)
+        .response(
+            "304",
+            ResponseBuilder::new().description("It is the one that `If-None-Match` names"),
+        )
+        .parameter(path("revision", "A hash of all files, as the page names it", text()))
+        .parameter(path("file", "Its name", text()))
 }
 
 fn export() -> OperationBuilder {

@@ -9,7 +9,7 @@ import { statsPage } from "./stats.js";
 import { offset } from "./time.js";
 
 // The server chose the language; there is one catalogue for each.
-const { words } = await import(`./words/${document.documentElement.lang}.js`);
+const { words } = await import(`./words.${document.documentElement.lang}.js`);
 
 const THEMES = ["auto", "light", "dark"];
 const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };

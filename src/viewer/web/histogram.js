@@ -55,16 +55,15 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
     for (let index = 0; index < series.length; index += every) {
       const x = index * step();
       if (width - x < 44) break;
-      group.append(svg("text", { class: "tick", x: x.toFixed(1), y: high + 13 }, named(begin(index), index)));
+      group.append(svg("text", { class: "tick", x: x.toFixed(1), y: high + 13 }, named(begin(index), index, every)));
     }
     return group;
   }
 
-  function named(at, index) {
-    if (interval === "day" || interval === "week") return shortDay(at);
-    const before = index > 0 ? shortDay(begin(Math.max(0, index - 1))) : "";
-    const spans = series.length * LENGTH[interval] > 864e5 * 2;
-    return spans || (index > 0 && before !== shortDay(at)) ? (spans && series.length > 60 ? shortDay(at) : shortMoment(at)) : minute(at);
+  function named(at, index, every) {
+    if (interval === "day" || interval === "week" || every * LENGTH[interval] >= 864e5) return shortDay(at);
+    const before = index > 0 ? shortDay(begin(index - every)) : null;
+    return before !== null && before === shortDay(at) ? minute(at) : shortMoment(at);
   }
 
   const spoken = at => (interval === "minute" ? clock(at) : interval === "hour" ? shortMoment(at) : shortDay(at));
@@ -74,7 +73,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
     if (focus < 0 || focus >= series.length) { tip.hidden = true; return; }
     const slot = series[focus];
     chart.firstChild?.prepend(svg("rect", { class: "focus", x: (focus * step()).toFixed(2), y: 0, width: Math.max(1, step()).toFixed(2), height: HEIGHT }));
-    fill(tip, h("strong", null, `${spoken(begin(focus))} – ${interval === "day" ? "" : ""}${spoken(end(focus))}`), h("span", null, number(slot.total)),
+    fill(tip, h("strong", null, interval === "day" ? spoken(begin(focus)) : `${spoken(begin(focus))} – ${spoken(end(focus))}`), h("span", null, number(slot.total)),
       STACK.filter(outcome => slot.by_outcome[outcome]).reverse().map(outcome => h(`span.badge.o-${outcome}`, null, h("span.dot", { "aria-hidden": "true" }), words.outcomes[outcome], h("span.code", null, number(slot.by_outcome[outcome])))));
     tip.hidden = false;
     const left = Math.min(Math.max(0, (focus + 0.5) * step() - tip.offsetWidth / 2), Math.max(0, width - tip.offsetWidth));

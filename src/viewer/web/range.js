@@ -54,7 +54,7 @@ export function rangePicker(words) {
         } }, h("label", null, say.from, from), h("label", null, say.to, to), h("button.button", { type: "submit" }, say.apply))));
     panel.hidden = false;
     button.setAttribute("aria-expanded", "true");
-    panel.querySelector("[aria-pressed=true], button").focus();
+    (panel.querySelector("[aria-pressed=true]") ?? panel.querySelector("button")).focus();
     document.addEventListener("pointerdown", outside);
     panel.addEventListener("keydown", escape);
   }
