@@ -15,16 +15,9 @@ async fn is_fine(page: &Page, what: &str) {
     if page.get("typeof axe").await == "undefined" {
         page.run(AXE).await;
     }
-    let found = page
-        .driver
-        .execute_async(
-            "const done = arguments[0]; const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-             axe.run(document, { runOnly: tags }).then(found => done(found.violations.map(one => [one.id, ...one.nodes.map(node => node.html + node.failureSummary)])), error => done([String(error)]));",
-            Vec::<Value>::new(),
-        )
-        .await
-        .unwrap();
-    assert_eq!(found.json(), &json!([]), "{what}");
+    let found = page.promised("const done = arguments[0]; const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+             axe.run(document, { runOnly: tags }).then(found => done(found.violations.map(one => [one.id, ...one.nodes.map(node => node.html + node.failureSummary)])), error => done([String(error)]));", &[]).await;
+    assert_eq!(found, json!([]), "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +50,7 @@ async fn no_page_has_a_violation() {
                 "?q=action:nothing%20actor_id:ana",
                 "?q=outcome:denied&from=all",
             ] {
-                page.driver.goto(site.at(query)).await.unwrap();
+                page.driver.goto(&site.at(query)).await;
                 page.until("document.querySelector('.record, .hints p:not(.quiet), .figure, .trouble:not([hidden])')").await;
                 page.settled().await;
                 is_fine(page, query).await;

@@ -8,15 +8,17 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use thirtyfour::{ChromiumLikeCapabilities as _, prelude::*};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     sync::Semaphore,
     time::{Instant, sleep},
 };
+
+use crate::webdriver::Driver;
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -40,45 +42,39 @@ impl Screen {
 
 /// A page in a browser of its own.
 pub(crate) struct Page {
-    pub(crate) driver: WebDriver,
+    pub(crate) driver: Driver,
 }
 
 /// Opens a browser, does something with it, and closes it whatever comes of that.
 pub(crate) async fn browse(name: &str, screen: Screen, visit: impl AsyncFnOnce(&Page)) {
     let _room = ROOM.acquire().await.unwrap();
     let (mut chromedriver, address) = start_driver().await;
-    let mut wanted = DesiredCapabilities::chrome();
-    if let Some(binary) = env::var_os("TEST_CHROMIUM") {
-        wanted.set_binary(binary.to_str().unwrap()).unwrap();
-    }
+    let binary = env::var("TEST_CHROMIUM").ok();
     let size = format!("--window-size={},{}", screen.width, screen.height);
-    for argument in [
+    let arguments = [
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--lang=en-GB",
         &size,
-    ] {
-        wanted.add_arg(argument).unwrap();
-    }
-    let driver = WebDriver::new(&address, wanted).await.expect("Chromium starts");
-    let page = Page { driver: driver.clone() };
+    ];
+    let page = Page { driver: Driver::start(&address, binary.as_deref(), &arguments).await };
     page.show_on(screen).await;
     let outcome = AssertUnwindSafe(visit(&page)).catch_unwind().await;
     if outcome.is_err() {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("viewer");
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join(format!("{name}.png"));
-        let shot = driver.screenshot(&file).await;
-        eprintln!("{name}: {} ({shot:?}) at {:?}", file.display(), driver.current_url().await);
+        let picture = page.driver.picture().await;
+        std::fs::write(&file, STANDARD.decode(picture).unwrap()).unwrap();
+        eprintln!("{name}: {} at {}", file.display(), page.driver.address().await);
     }
-    let quit = driver.quit().await;
+    page.driver.quit().await;
     chromedriver.kill().await.ok();
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
-    quit.unwrap();
 }
 
 /// Starts a driver on a free port.
@@ -128,12 +124,12 @@ impl Page {
     }
 
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.driver.cdp().send_raw(command, parameters).await.unwrap()
+        self.driver.devtools(command, parameters).await
     }
 
     /// Goes to an address, and waits until records or a notice are there.
     pub(crate) async fn open(&self, address: &str) {
-        self.driver.goto(address).await.unwrap();
+        self.driver.goto(address).await;
         self.until("document.querySelector('.record, .notice, .figure, .health-status, .trouble:not([hidden])')")
             .await;
         self.settled().await;
@@ -146,7 +142,7 @@ impl Page {
 
     /// Runs the body of a function in the page.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.driver.execute(script, Vec::<Value>::new()).await.unwrap().json().clone()
+        self.driver.run(script, &[], false).await
     }
 
     /// Returns what an expression comes to.
@@ -192,17 +188,23 @@ impl Page {
         }
     }
 
-    /// Clicks with the mouse.
+    /// Calls a function whose last argument is what takes its result.
+    pub(crate) async fn promised(&self, script: &str, arguments: &[Value]) -> Value {
+        self.driver.run(script, arguments, true).await
+    }
+
+    /// Clicks with the mouse, as soon as there is something to click on.
     pub(crate) async fn click(&self, selector: &str) {
-        self.until(&format!("document.querySelector({selector:?})")).await;
-        self.driver.find(By::Css(selector)).await.unwrap().click().await.unwrap();
+        let begun = Instant::now();
+        while let Err(why) = self.driver.click(selector).await {
+            assert!(begun.elapsed() < PATIENCE, "{selector} cannot be clicked: {why}");
+            sleep(Duration::from_millis(30)).await;
+        }
     }
 
     /// Presses keys, one after the other.
     pub(crate) async fn press(&self, keys: &str) {
-        for key in keys.chars() {
-            self.driver.action_chain().send_keys(key.to_string()).perform().await.unwrap();
-        }
+        self.driver.press(keys).await;
     }
 
     /// Writes a query into the search box and asks for it.
@@ -216,15 +218,13 @@ impl Page {
     pub(crate) async fn write(&self, query: &str) {
         self.press("/").await;
         self.until("document.activeElement.id === 'search'").await;
-        let input = self.driver.find(By::Id("search")).await.unwrap();
-        input.send_keys(Key::Control + "a").await.unwrap();
-        input.send_keys(query).await.unwrap();
+        self.driver.press_with(CONTROL, 'a').await;
+        self.press(query).await;
     }
 
     /// Moves the mouse over the middle of an element.
     pub(crate) async fn hover(&self, selector: &str) {
-        let element = self.driver.find(By::Css(selector)).await.unwrap();
-        self.driver.action_chain().move_to_element_center(&element).perform().await.unwrap();
+        self.driver.point(selector, 0, None).await;
     }
 
     /// Opens the nth record of the list by a click.
@@ -234,6 +234,7 @@ impl Page {
     }
 }
 
+const CONTROL: char = '\u{e009}';
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const DOWN: &str = "\u{e015}";

@@ -11,15 +11,15 @@ async fn a_record_has_an_address_that_opens_it_anywhere() {
     browse("address", Screen::DESK, async |page| {
         page.open(&site.at("?q=")).await;
         page.open_record(2).await;
-        let (title, address) = (page.text(".drawer-title").await, page.driver.current_url().await.unwrap());
+        let (title, address) = (page.text(".drawer-title").await, page.driver.address().await);
         assert!(address.as_str().contains("record="), "{address}");
         page.press(ESCAPE).await;
         page.until("document.querySelector('.drawer').hidden && !location.search.includes('record')").await;
-        page.driver.goto(address.as_str()).await.unwrap();
+        page.driver.goto(&address).await;
         page.until(&format!("document.querySelector('.drawer-title')?.textContent === {title:?}")).await;
         // One that the list does not hold is fetched by itself.
         let old = shop(300)[0].id;
-        page.driver.goto(site.at(&format!("?from=now-15m&record={old}"))).await.unwrap();
+        page.driver.goto(&site.at(&format!("?from=now-15m&record={old}"))).await;
         page.until("document.querySelector('.drawer')?.textContent.includes('no such record') || document.querySelector('.drawer-title')").await;
     })
     .await;

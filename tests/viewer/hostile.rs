@@ -114,8 +114,8 @@ async fn two_hundred_hostile_strings_are_text_everywhere() {
                 }
                 return shown;
             })().then(done, error => done(String(error)))";
-        let shown = page.driver.execute_async(walk, vec![json!(ids)]).await.unwrap();
-        assert_eq!(shown.json(), 800);
+        let shown = page.promised(walk, &[json!(ids)]).await;
+        assert_eq!(shown, 800);
         let foreign = "document.querySelectorAll('script:not([type=module]), iframe, img, base, form[action], #app style, object, embed').length";
         assert_eq!(page.get(foreign).await, 0);
         assert_eq!(page.get("window.pwned ?? null").await, serde_json::Value::Null);

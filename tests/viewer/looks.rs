@@ -32,7 +32,7 @@ async fn colours_follow_the_system_and_can_be_chosen() {
         let turn = "header button[aria-label^=Colours]";
         page.click(turn).await;
         page.until(&format!("{ground} === 'rgb(255, 255, 255)'")).await;
-        page.driver.refresh().await.unwrap();
+        page.driver.refresh().await;
         page.until(&format!(
             "document.querySelector('.record') && {ground} === 'rgb(255, 255, 255)'"
         ))

@@ -14,3 +14,4 @@ mod pages;
 mod search;
 mod sentence;
 mod site;
+mod webdriver;

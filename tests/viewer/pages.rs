@@ -68,7 +68,7 @@ async fn health_is_told_to_whoever_may_configure_and_its_status_to_all() {
         Site::open(shop(5), Permissions::viewer(), |log| Router::new().nest("/activity", log))
             .await;
     browse("health_of_viewers", Screen::DESK, async |page| {
-        page.driver.goto(site.at("?view=health")).await.unwrap();
+        page.driver.goto(&site.at("?view=health")).await;
         page.until("document.querySelector('.health-status')").await;
         assert_eq!(page.count(".figure").await, 0);
         assert!(page.text(".page-body").await.contains("logs.configure"));
@@ -87,16 +87,9 @@ async fn an_export_says_first_how_much_it_is_and_which_permission_is_missing() {
         assert!(page.text("dialog").await.contains("action:cancel"));
         page.click(".choice input[value=jsonl]").await;
         // What the link leads to is the whole result.
-        let lines = page
-            .driver
-            .execute_async(
-                "const done = arguments[0]; fetch(document.querySelector('dialog a').href).then(async one => done((await one.text()).trim().split('\\n').length))",
-                Vec::<serde_json::Value>::new(),
-            )
-            .await
-            .unwrap();
+        let lines = page.promised("const done = arguments[0]; fetch(document.querySelector('dialog a').href).then(async one => done((await one.text()).trim().split('\\n').length))", &[]).await;
         let count = page.text(".chart-summary strong").await;
-        assert_eq!(format!("{} records", lines.json()), count);
+        assert_eq!(format!("{} records", lines), count);
         page.press(ESCAPE).await;
         page.until("!document.querySelector('dialog')").await;
     })
@@ -121,7 +114,7 @@ async fn an_empty_log_says_how_to_begin_and_shows_the_first_record_by_itself() {
         Site::open(Vec::new(), Permissions::viewer(), |log| Router::new().nest("/activity", log))
             .await;
     browse("first", Screen::DESK, async |page| {
-        page.driver.goto(site.at("")).await.unwrap();
+        page.driver.goto(&site.at("")).await;
         page.until("document.querySelector('.first')").await;
         assert!(page.text(".first pre").await.contains("ActivityLayer::new(activity.recorder())"));
         page.until("document.querySelector('[data-live=connected]')").await;
@@ -159,7 +152,7 @@ async fn who_may_see_nothing_is_told_so_in_words() {
     let only = Permissions::NONE.with(Permission::Ingest);
     let site = Site::open(shop(5), only, |log| Router::new().nest("/activity", log)).await;
     browse("refused", Screen::DESK, async |page| {
-        page.driver.goto(site.at("")).await.unwrap();
+        page.driver.goto(&site.at("")).await;
         page.until("document.querySelector('.notice[role=alert]')").await;
         assert!(page.text(".notice").await.contains("This is not for you to see"));
         assert!(page.text(".notice").await.contains("logs.actions.view"));
@@ -200,6 +193,6 @@ async fn works_at(page: &Page, address: &str) {
     page.open_record(0).await;
     page.press("l").await;
     page.until("document.querySelector('[data-live=connected]')").await;
-    page.driver.refresh().await.unwrap();
+    page.driver.refresh().await;
     page.until("document.querySelector('.drawer-title')").await;
 }

@@ -124,16 +124,8 @@ async fn the_range_is_chosen_from_a_list_by_a_length_and_by_dragging() {
         page.until("new URLSearchParams(location.search).get('from') === 'now-3h'").await;
         page.settled().await;
         // Dragging over the chart zooms in.
-        let (before, chart) = (page.text(".chart-summary").await, page.driver.find(thirtyfour::By::Css(".chart")).await.unwrap());
-        page.driver
-            .action_chain()
-            .move_to_element_with_offset(&chart, -200, 0)
-            .click_and_hold()
-            .move_by_offset(120, 0)
-            .release()
-            .perform()
-            .await
-            .unwrap();
+        let before = page.text(".chart-summary").await;
+        page.driver.point(".chart", -200, Some(120)).await;
         page.until("new URLSearchParams(location.search).get('to')").await;
         page.until(&format!("document.querySelector('.chart-summary').textContent !== {before:?}")).await;
         // With the keyboard, too.

@@ -99,8 +99,8 @@ async fn the_page_says_what_the_command_says() {
             Promise.all(['sentence.js', 'words.en.js', 'dom.js'].map(one => import(new URL(one, root))))
                 .then(([{ inOneLine }, { words }, { visible }]) => done(records.map(one => visible(inOneLine(one, words)))), error => done(String(error)));";
         let given: Vec<Value> = vec![json!(records)];
-        let said = page.driver.execute_async(script, given).await.unwrap();
-        let said = said.json().as_array().unwrap_or_else(|| panic!("{:?}", said.json()));
+        let said = page.promised(script, &given).await;
+        let said = said.as_array().unwrap_or_else(|| panic!("{said:?}"));
         assert_eq!(said.len(), records.len());
         for (record, said) in records.iter().zip(said) {
             assert_eq!(said, &record.sentence().to_string(), "{}", record.action);
