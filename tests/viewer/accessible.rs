@@ -60,10 +60,12 @@ async fn no_page_has_a_violation() {
             page.until("document.querySelector('dialog')?.textContent.includes('records, about')").await;
             is_fine(page, "export").await;
             page.press(ESCAPE).await;
+            page.until("!document.querySelector('dialog')").await;
             page.press("?").await;
             page.until("document.querySelector('.keys')").await;
             is_fine(page, "keys").await;
             page.press(ESCAPE).await;
+            page.until("!document.querySelector('dialog')").await;
             page.click(".range-button").await;
             is_fine(page, "range").await;
             page.press(ESCAPE).await;
