@@ -133,17 +133,16 @@ async fn search(page: &Page, at: &str, query: &str, from: &str, rounds: usize) {
         // From another question each time, so that nothing is there already.
         page.open(&format!("{at}?from={from}&q=-rule:round-{round}")).await;
         page.write(query).await;
-        let asked = format!(
+        let asked =
             "document.querySelectorAll('.record').forEach(row => row.classList.add('old'));
              const begun = performance.now();
-             document.getElementById('search').dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, cancelable: true }}));
+             document.getElementById('search').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
              const isThere = () => document.querySelector('.record:not(.old), .list-page.nothing');
-             window.took = new Promise(over => {{
+             window.took = new Promise(over => {
                  const look = () => isThere() ? requestAnimationFrame(() => setTimeout(() => over(performance.now() - begun), 0)) : requestAnimationFrame(look);
                  look();
-             }});"
-        );
-        page.run(&asked).await;
+             });";
+        page.run(asked).await;
         times.push(promised(page, "window.took").await);
         page.settled().await;
     }
