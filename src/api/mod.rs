@@ -22,6 +22,7 @@
 pub mod access;
 mod answer;
 mod builder;
+mod cors;
 mod counts;
 mod endpoint;
 mod export;
@@ -39,6 +40,7 @@ mod parameters;
 mod problem;
 mod records;
 mod router;
+mod search;
 mod state;
 mod stats;
 mod trails;

@@ -3,8 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, export, facets, fallback, health, index, ingest, live, openapi, records, state::Api,
-    stats, trails, watch,
+    answer, cors, export, facets, fallback, health, index, ingest, live, openapi, records,
+    state::Api, stats, trails, watch,
 };
 
 /// Returns the routes and an answer for everything else.
@@ -36,5 +36,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
 }
 
 fn finished(router: Router<Api>, api: Api) -> Router {
-    router.layer(middleware::from_fn(answer::finish)).with_state(api)
+    router
+        .layer(middleware::from_fn(answer::finish))
+        .layer(middleware::from_fn_with_state(api.clone(), cors::tell))
+        .with_state(api)
 }

@@ -32,16 +32,6 @@ pub(super) fn records() -> Described {
     let relation = one_of(["eq", "gte", "estimate"])
         .description(Some("That many, at least that many, or about that many"));
     let total = object(2, vec![("value", count().into()), ("relation", relation.into())]);
-    let complete = boolean().description(Some("Whether the time sufficed for the whole range"));
-    let search = object(
-        2,
-        vec![
-            ("indexed", boolean().into()),
-            ("complete", complete.into()),
-            ("from", moment().description(Some("How far back words were looked for")).into()),
-            ("hint", text().into()),
-        ],
-    );
     let unfinished = boolean()
         .enum_values(Some([false]))
         .description(Some("The time was up before the page was full; `next` goes on"));
@@ -55,10 +45,24 @@ pub(super) fn records() -> Described {
             ("prev", cursor("Where the page before begins")),
             ("live", text().description(Some("Where `live` goes on without a gap")).into()),
             ("total", total),
-            ("search", search),
+            ("search", search()),
             ("order", committed.into()),
             ("complete", unfinished.into()),
             ("unreadable", unreadable.into()),
+        ],
+    )
+}
+
+/// How words were looked for: only where some were.
+fn search() -> Described {
+    let complete = boolean().description(Some("Whether the time sufficed for the whole range"));
+    object(
+        2,
+        vec![
+            ("indexed", boolean().into()),
+            ("complete", complete.into()),
+            ("from", moment().description(Some("How far back words were looked for")).into()),
+            ("hint", text().into()),
         ],
     )
 }
@@ -93,6 +97,7 @@ pub(super) fn stats() -> Described {
             ("exact", boolean().into()),
             ("complete", boolean().into()),
             ("as_of", as_of()),
+            ("search", search()),
         ],
     )
 }
@@ -110,6 +115,7 @@ pub(super) fn facets() -> Described {
             ("exact", boolean().into()),
             ("complete", boolean().into()),
             ("as_of", as_of()),
+            ("search", search()),
         ],
     )
 }
