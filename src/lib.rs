@@ -70,7 +70,7 @@
 //! | `postgres` | `PostgresStore` | |
 //! | `tls-native-tls`, `tls-rustls-ring`, `tls-rustls-aws-lc-rs` | TLS towards Postgres, as sqlx names it | |
 //! | `tonic` | peer addresses and service names of tonic | |
-//! | `argon2` | passwords as Argon2id hashes for [`access::basic`](crate::api::access::basic) | |
+//! | `argon2` | passwords as Argon2id hashes for [`access::basic`] | |
 //! | `cli` | the command `activity` | |
 //! | `metrics` | counters and gauges through the `metrics` facade | |
 //! | `testing` | `testing::Recorded`, for the tests of an application | |

@@ -64,8 +64,9 @@ impl Pipeline {
 }
 
 impl ApiBuilder<'_> {
-    /// Lets pages of this origin, as in `https://admin.example.com`, hand in, take tickets and open
-    /// WebSockets. Those of the log's own origin always may. Defaults to no other.
+    /// Lets pages of this origin, as in `https://admin.example.com`, read answers (CORS, with credentials), hand in,
+    /// take tickets and open WebSockets, as far as access goes. Those of the log's own origin always may. Defaults
+    /// to no other.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.settings.origins.allow(origin);
         self

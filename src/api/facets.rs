@@ -4,7 +4,14 @@ use axum::{Json, Router, extract::State, routing::get};
 use http::request::Parts;
 use serde::{Serialize, Serializer};
 
-use super::{counts, parameters::Parameters, problem::Problem, state::Api, watch::Caller};
+use super::{
+    counts,
+    parameters::Parameters,
+    problem::Problem,
+    search::{self, Search},
+    state::Api,
+    watch::Caller,
+};
 use crate::{
     query::{Aggregate, Aggregated, Expr, Extra, Filter, PageRequest, Pattern, Test, folds_case},
     record::{Field, Kind},
@@ -58,6 +65,8 @@ struct Facets {
     exact: bool,
     complete: bool,
     as_of: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Search>,
 }
 
 /// `{"field": [{"value", "count"}, …], …}`, in the order that was asked for.
@@ -85,11 +94,13 @@ async fn facets(
 ) -> Result<Json<Facets>, Problem> {
     let scope = caller.scope()?;
     let extras = [Extra::Filters, Extra::Fields, Extra::Top, Extra::Prefix];
-    let params = Parameters::of(&parts)?.read(&extras, api.now())?;
+    let now = api.now();
+    let params = Parameters::of(&parts)?.read(&extras, now)?;
     let dimensions = dimensions(params.fields)?;
     let prefix = params.prefix.map(|prefix| beginning_of(&dimensions, prefix)).transpose()?;
-    let filter = params.filter.and(scope);
     let store = api.store()?;
+    let (asked, window) = api.in_time(search::bounded(store, params.filter, now)).await?;
+    let filter = asked.and(scope);
     let ask = Aggregate {
         dimensions,
         top: params.top.unwrap_or(DEFAULT_TOP),
@@ -106,7 +117,8 @@ async fn facets(
         })
         .await?;
     let facets = ByField(ask.dimensions.into_iter().zip(by).collect());
-    Ok(Json(Facets { facets, exact, complete, as_of }))
+    let search = window.map(|window| window.told(window.indexed, complete));
+    Ok(Json(Facets { facets, exact, complete, as_of, search }))
 }
 
 /// Counts the values of a field that begin so.

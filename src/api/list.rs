@@ -1,23 +1,27 @@
 //! Lists: what `/records` and the trails have in common.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use serde::{Serialize, Serializer};
 
-use super::{pages, parameters::Parameters, problem::Problem, state::Api, watch::Caller};
+use super::{
+    pages,
+    parameters::Parameters,
+    problem::Problem,
+    search::{self, Search},
+    state::Api,
+    watch::Caller,
+};
 use crate::{
     query::{
         Binding, Cursor, Direction, Extra, Filter, LiveCursor, Page, PageRequest, Params, Place,
         Relation, Sealed, TextSearch, Total,
     },
     record::Record,
-    store::{AnyStore, Index, Maintain as _, Read as _, StoreErrorKind},
+    store::{AnyStore, Read as _, StoreErrorKind},
     time::Timestamp,
 };
-
-/// How far back words are looked for when nobody says how far, and no index finds them.
-const TEXT_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// A page that holds so much text ends before its limit, and `next` goes on: a thousand records may hold
 /// hundreds of megabytes.
@@ -44,20 +48,6 @@ pub(super) struct Envelope {
     #[serde(skip_serializing_if = "is_zero")]
     unreadable: u64,
 }
-
-/// How words were looked for.
-#[derive(Debug, Serialize)]
-struct Search {
-    indexed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<Timestamp>,
-    complete: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
-}
-
-const HINT: &str = "without a text index, words are looked for in every record of the range, and in the \
-                    last 7 days when no `from` is given; to add the index: activity migrate --index text";
 
 /// What a list takes.
 const EXTRAS: [Extra; 6] =
@@ -89,7 +79,7 @@ pub(super) async fn answer(
     let store = api.store()?;
 
     api.in_time(async {
-        let (asked, window) = text_window(store, asked, now).await?;
+        let (asked, window) = search::bounded(store, asked, now).await?;
         let filter = asked.and(scope);
         // Before the page is read, so that whoever goes on live from here misses nothing.
         let position = store.head().await?;
@@ -123,10 +113,7 @@ pub(super) async fn answer(
             records.reverse();
         }
         caller.showed(records.len());
-        let search = window.map(|from| {
-            let indexed = text == TextSearch::Indexed;
-            Search { indexed, from, complete, hint: (!indexed).then_some(HINT) }
-        });
+        let search = window.map(|window| window.told(text == TextSearch::Indexed, complete));
         let committed = matches!(first, Some(Place::Committed(_)));
         Ok(Json(Envelope {
             records,
@@ -141,23 +128,6 @@ pub(super) async fn answer(
         }))
     })
     .await
-}
-
-/// Bounds a search for words that no index answers. Returns where it begins, if words are looked for.
-async fn text_window(
-    store: &AnyStore,
-    asked: Filter,
-    now: Timestamp,
-) -> Result<(Filter, Option<Option<Timestamp>>), Problem> {
-    if !asked.asks_for_text() {
-        return Ok((asked, None));
-    }
-    let (from, to) = asked.range();
-    if from.is_some() || store.indexes().await?.contains(&Index::Text) {
-        return Ok((asked, Some(from)));
-    }
-    let from = to.unwrap_or(now).saturating_sub(TEXT_WINDOW);
-    Ok((asked.from(from), Some(Some(from))))
 }
 
 /// How far a reader got who has to leave out the first rows.

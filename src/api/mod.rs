@@ -22,6 +22,7 @@
 pub mod access;
 mod answer;
 mod builder;
+mod cors;
 mod counts;
 mod endpoint;
 mod export;
@@ -40,6 +41,7 @@ mod parameters;
 mod problem;
 mod records;
 mod router;
+mod search;
 mod state;
 mod stats;
 mod trails;

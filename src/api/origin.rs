@@ -6,7 +6,7 @@
 //! send neither `Origin` nor `Sec-Fetch-Site` and are not concerned.
 
 use axum::extract::OriginalUri;
-use http::{HeaderMap, Method, StatusCode, header, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts, uri::Authority};
 
 use super::problem::Problem;
 
@@ -20,6 +20,18 @@ impl Origins {
     /// Allows an origin.
     pub(super) fn allow(&mut self, origin: &str) {
         self.0.push(origin.trim_end_matches('/').to_ascii_lowercase());
+    }
+
+    /// Tells whether any origin was allowed by name.
+    pub(super) const fn is_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Returns the origin of a request, if it is one that was allowed by name.
+    pub(super) fn named<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+        let Single::One(origin) = single(headers, &header::ORIGIN) else { return None };
+        let is_named = self.0.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed));
+        headers.get(header::ORIGIN).filter(|_| is_named)
     }
 
     /// Refuses what a page of somebody else sends and what no page of somebody else may do.
@@ -39,18 +51,14 @@ impl Origins {
     /// Tells whether a page of the log's own, or one that was allowed, or no page at all sent this.
     pub(super) fn is_ours(&self, parts: &Parts) -> bool {
         let headers = &parts.headers;
-        match single(headers, &header::ORIGIN) {
-            Single::One(origin)
-                if self.0.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed)) =>
-            {
-                return true;
-            }
-            Single::Many => return false,
-            Single::One(_) | Single::None => {}
+        if self.named(headers).is_some() {
+            return true;
         }
         // Browsers say it themselves, and no page can (its name begins with `Sec-`).
         match single(headers, &SEC_FETCH_SITE) {
-            Single::One("same-origin" | "none") => return true,
+            Single::One("same-origin" | "none") => {
+                return !matches!(single(headers, &header::ORIGIN), Single::Many);
+            }
             Single::One(_) | Single::Many => return false,
             Single::None => {}
         }

@@ -3,7 +3,7 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, export, facets, fallback, health, index, ingest, live, me, openapi, records,
+    answer, cors, export, facets, fallback, health, index, ingest, live, me, openapi, records,
     state::Api, stats, trails, viewer, watch,
 };
 
@@ -38,5 +38,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
 }
 
 fn finished(router: Router<Api>, api: Api) -> Router {
-    router.layer(middleware::from_fn(answer::finish)).with_state(api)
+    router
+        .layer(middleware::from_fn(answer::finish))
+        .layer(middleware::from_fn_with_state(api.clone(), cors::tell))
+        .with_state(api)
 }

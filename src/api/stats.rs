@@ -2,6 +2,7 @@
 //!
 //! The totals are those of everything that passes the filter, over all time if it names none. The series is
 //! that of the filter's range, and of the last 30 days if it names none (of the last 12 hours by the minute).
+//! Both are of the last seven days where words are looked for, no index finds them and no range is named.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{
     counts::{self, ByOutcomes, ByValue},
     parameters::Parameters,
     problem::Problem,
+    search::{self, Search},
     state::Api,
     watch::Caller,
 };
@@ -47,6 +49,8 @@ struct Stats {
     exact: bool,
     complete: bool,
     as_of: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Search>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,9 +71,10 @@ async fn stats(
     let scope = caller.scope()?;
     let now = api.now();
     let params = Parameters::of(&parts)?.read(&[Extra::Filters, Extra::Interval], now)?;
-    let (interval, edges) = series(params.interval, &params.tz, &params.filter, now)?;
-    let filter = params.filter.and(scope);
     let store = api.store()?;
+    let (asked, window) = api.in_time(search::bounded(store, params.filter, now)).await?;
+    let (interval, edges) = series(params.interval, &params.tz, &asked, now)?;
+    let filter = asked.and(scope);
 
     let patience = PageRequest::DEFAULT_PATIENCE;
     let dimensions = DIMENSIONS.map(counts::field).to_vec();
@@ -106,6 +111,7 @@ async fn stats(
         exact,
         complete,
         as_of: counted.as_of,
+        search: window.map(|window| window.told(window.indexed, complete)),
     }))
 }
 

@@ -31,6 +31,8 @@ const KINDS: usize = 1_024;
 const ASKED: usize = 8;
 /// A question is kept so far, in bytes.
 const LONGEST_ASKED: usize = 512;
+/// The end of one that was longer.
+const CUT: &str = "…";
 /// That of an export is kept whole, as long as one may be: what matters may stand at its end.
 const LONGEST_EXPORT: usize = 20 * 1024;
 /// A full table is searched for windows that are over at most this often.
@@ -125,7 +127,10 @@ impl Watched {
     pub(super) fn count(&self, mut seen: Use, at: Timestamp, now: Duration) -> Seen {
         let exported = seen.is_export();
         let longest = if exported { LONGEST_EXPORT } else { LONGEST_ASKED };
-        seen.asked.truncate(seen.asked.floor_char_boundary(longest));
+        if seen.asked.len() > longest {
+            seen.asked.truncate(seen.asked.floor_char_boundary(longest - CUT.len()));
+            seen.asked.push_str(CUT);
+        }
         if exported {
             return Seen::Singly(seen.once(at));
         }
@@ -446,5 +451,7 @@ mod tests {
             panic!("the first is single");
         };
         assert!(record.metadata.as_str().len() < 2 * LONGEST_ASKED);
+        let asked = metadata(&record)["asked"].as_str().unwrap().to_owned();
+        assert!(asked.len() <= LONGEST_ASKED && asked.ends_with("ä…"), "it says that it was cut");
     }
 }

@@ -239,7 +239,9 @@ fn write_use(
     count: i64,
 ) -> Result<bool, fmt::Error> {
     let denied = record.outcome == Outcome::Denied;
+    let endpoint = metadata["endpoint"].as_str();
     let did = match (action, denied) {
+        ("log_viewed", false) if endpoint == Some("live_end") => "stopped following the log",
         ("log_exported", false) => "exported the log",
         ("log_exported", true) => "was refused an export of the log",
         ("log_ingested", false) => "handed in records",
@@ -249,7 +251,7 @@ fn write_use(
     };
     let name = [&record.actor_name, &record.actor_id].into_iter().find_map(|name| name.as_option());
     write!(f, "{} {did}", visible(name.unwrap_or("someone")))?;
-    if let Some(endpoint) = metadata["endpoint"].as_str() {
+    if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint != "live_end") {
         write!(f, " ({})", visible(endpoint))?;
     }
     if count > 1 {

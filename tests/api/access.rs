@@ -175,3 +175,43 @@ async fn pages_of_others_may_not_act() {
     assert!(records.iter().any(|record| record.outcome == Outcome::Denied), "{records:?}");
     service.stop().await;
 }
+
+#[tokio::test]
+async fn pages_that_were_allowed_by_name_may_read_and_no_others() {
+    let service = Service::<InMemory>::with(|pipeline| {
+        let api = pipeline.api(by_header()).allow_origin("https://admin.example");
+        Router::new().nest("/activity", api.into_router())
+    })
+    .await;
+    let ask = |method: Method, path: &'static str, origin: &'static str| async {
+        let headers = [
+            ("x-test-caller", "admin"),
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization"),
+        ];
+        let headers = if method == Method::OPTIONS { &headers[1..] } else { &headers[..2] };
+        service.send(method, path, headers, "").await
+    };
+    for (method, path) in [
+        (Method::GET, "/activity/records"),
+        (Method::POST, "/activity/tickets"),
+        (Method::OPTIONS, "/activity/tickets"),
+        (Method::GET, "/activity/records?limit=none"),
+    ] {
+        let answer = ask(method.clone(), path, "https://admin.example").await;
+        let said = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(said("access-control-allow-origin"), Some("https://admin.example"), "{path}");
+        assert_eq!(said("access-control-allow-credentials"), Some("true"));
+        assert_eq!(said("vary"), Some("origin"));
+        let allowed = said("access-control-allow-headers").map(|all| all.contains("authorization"));
+        assert_eq!(allowed, (method == Method::OPTIONS).then_some(true));
+        for other in ["https://evil.example", "https://admin.example.evil.example", "null"] {
+            let answer = ask(method.clone(), path, other).await;
+            let tells = |name: &&http::HeaderName| name.as_str().starts_with("access-control");
+            assert_eq!(answer.headers.keys().find(tells), None, "{other}");
+            assert_eq!(answer.headers["vary"], "origin");
+        }
+    }
+    service.stop().await;
+}

@@ -193,11 +193,20 @@ async fn words_without_an_index_are_looked_for_in_the_last_week<F: Fixture>() {
         assert_eq!((&search["indexed"], &search["complete"]), (&false.into(), &true.into()));
         assert_eq!(search["from"], "2026-05-04T12:00:00.000000Z");
         assert!(search["hint"].as_str().unwrap().contains("activity migrate --index text"));
+        // What the list shows, the numbers count.
+        let stats = service.get(&format!("/activity/stats?{query}")).await.json();
+        assert_eq!((&stats["total"], &stats["search"]), (&2.into(), search), "{stats}");
+        let facets = service.get(&format!("/activity/facets?fields=service&{query}")).await.json();
+        assert_eq!(facets["search"], *search, "{facets}");
+        assert_eq!(facets["facets"]["service"][0]["count"], 2, "{facets}");
         let since = service.get(&format!("/activity/records?{query}&from=2026-05-01")).await.json();
         assert_eq!(since["records"].as_array().unwrap().len(), 3);
         let until = service.get(&format!("/activity/records?{query}&to=2026-05-04")).await.json();
         assert_eq!(until["records"].as_array().unwrap().len(), 1, "the week before then");
     }
-    assert!(service.get("/activity/records?actor_id=ana").await.json().get("search").is_none());
+    for path in ["records", "stats", "facets"] {
+        let answer = service.get(&format!("/activity/{path}?actor_id=ana")).await.json();
+        assert!(answer.get("search").is_none(), "{answer}");
+    }
     service.stop().await;
 }

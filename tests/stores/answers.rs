@@ -423,6 +423,7 @@ async fn all_counted_as_asked<S: Read>(store: &S, records: &[Box<Record>], round
 }
 
 /// Records of many shapes and months, one stream after the other.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn of_all_kinds() -> Vec<Box<Record>> {
     let mut records = mixed();
     records.extend(spread(6).into_iter().take(4).flatten());
@@ -430,6 +431,7 @@ pub(crate) fn of_all_kinds() -> Vec<Box<Record>> {
 }
 
 /// Asks for pages, numbers and counts of every kind; none of them may wait for the fold.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn every_answer_is_that_of_memory<S: Read>(store: &S, records: &[Box<Record>]) {
     for filter in drawn(15) {
         let expected = passing(records, &filter);

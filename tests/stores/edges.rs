@@ -3,13 +3,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use tower_activity::store::Maintain as _;
 use tower_activity::{
     query::{
         Aggregate, Count, Direction, Expr, Filter, Keyset, PageRequest, Pattern, Phrase, Relation,
         Test,
     },
     record::Record,
-    store::{Append as _, Appender as _, Batch, Maintain as _, Read as _},
+    store::{Append as _, Appender as _, Batch, Read as _},
     time::Timestamp,
 };
 
@@ -204,6 +206,7 @@ pub(crate) async fn a_page_whose_time_is_up_knows_where_to_go_on<F: Fixture>() {
 }
 
 /// Asks beyond the rollups without any time, and is told that this is not all; never that it is.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn a_count_whose_time_is_up_says_so<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
@@ -233,6 +236,7 @@ pub(crate) async fn a_count_whose_time_is_up_says_so<F: Fixture>() {
 
 /// Appends so much more than was folded that it is not counted from its rows: the answer says how far it is
 /// behind, and of when it is.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn a_count_that_is_behind_says_how_far<F: Fixture>(more: i64) {
     let fixture = F::new().await;
     let store = fixture.open().await;
@@ -262,6 +266,7 @@ pub(crate) async fn a_count_that_is_behind_says_how_far<F: Fixture>(more: i64) {
 }
 
 /// What is looked for in windows, and found nowhere, is given up when the time is up, and not before.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn a_search_whose_time_is_up_ends_where_it_is<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;

@@ -3,7 +3,7 @@
 //! The whole body is looked through once before anything is taken: an array that breaks off in the middle
 //! leaves nothing behind. Nothing is built meanwhile, and nothing recurses, however deep or wide the body is.
 
-use std::{fmt, ops::Range, pin::pin, time::Duration};
+use std::{fmt, ops::Range, pin::pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Refusal;
 use crate::api::problem::Problem;
@@ -108,29 +109,65 @@ fn too_large() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
 }
 
-/// Reads a body up to the bound.
-pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+/// Memory for the bodies of all requests at once, in KiB.
+///
+/// A body takes as much of it as has arrived, and not before: whoever sends slowly holds up nobody.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// Has room for so many of the largest bodies.
+    pub(super) fn new(bodies: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bodies * MAX_BYTES / 1_024)))
+    }
+
+    /// Takes none yet.
+    fn none(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.0).try_acquire_many_owned(0).map_err(|_| Self::full())
+    }
+
+    /// Adds to what was taken until it is enough for so many bytes.
+    fn grow(&self, taken: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), Problem> {
+        let more = bytes.div_ceil(1_024).saturating_sub(taken.num_permits());
+        let more = u32::try_from(more).map_err(|_| Self::full())?;
+        taken.merge(Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| Self::full())?);
+        Ok(())
+    }
+
+    fn full() -> Problem {
+        let detail = "the bodies of other requests fill the memory for them; send it again later";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail).retry_after(1)
+    }
+}
+
+/// Reads a body up to the bound, with the room that it takes.
+pub(super) async fn read(
+    body: Body,
+    room: &Room,
+) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
     if body.size_hint().lower() > MAX_HEARD as u64 {
         return Err(too_large());
     }
     let all = async {
         let mut body = pin!(body);
-        let (mut all, mut heard) = (BytesMut::new(), 0_usize);
+        let (mut all, mut heard, mut taken) = (BytesMut::new(), 0_usize, room.none()?);
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             let broken = |_| bad("unreadable-body", "the body broke off");
             let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
             heard = heard.saturating_add(data.len());
             if heard <= MAX_BYTES {
+                room.grow(&mut taken, heard)?;
                 all.extend_from_slice(&data);
             } else if heard <= MAX_HEARD {
                 // Kept no longer, and heard to its end: many clients read no answer before they have sent
                 // everything.
                 all = BytesMut::new();
+                taken = room.none()?;
             } else {
                 return Err(too_large());
             }
         }
-        if heard > MAX_BYTES { Err(too_large()) } else { Ok(all.freeze()) }
+        if heard > MAX_BYTES { Err(too_large()) } else { Ok((all.freeze(), taken)) }
     };
     tokio::time::timeout(READ_WITHIN, all).await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {} seconds", READ_WITHIN.as_secs());
@@ -242,5 +279,28 @@ impl<'de, F: Fn(&'de RawValue) -> Place> Visitor<'de> for Array<'_, F> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_takes_room_as_it_arrives_and_gives_it_back() {
+        let room = Room::new(1);
+        let body = || Body::from(vec![b' '; MAX_BYTES / 2 + 1]);
+        let (first, taken) = read(body(), &room).await.unwrap();
+        assert_eq!((first.len(), taken.num_permits()), (MAX_BYTES / 2 + 1, 4_097));
+        assert_eq!(read(body(), &room).await.unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
+        // One that has sent nothing holds nothing.
+        let (nothing, empty) = read(Body::empty(), &room).await.unwrap();
+        assert_eq!((nothing.len(), empty.num_permits()), (0, 0));
+        drop(taken);
+        drop(read(body(), &room).await.unwrap());
+        let too_long = Body::from(vec![b' '; MAX_BYTES + 1]);
+        let refused = read(too_long, &room).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(room.0.available_permits(), MAX_BYTES / 1_024);
     }
 }

@@ -59,7 +59,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A sweep has so many steps at the most, so far apart: a minute's worth, and the next one goes on.
 const STEPS: usize = 600;
 const STEP: Duration = Duration::from_millis(100);
-/// So many requests are read and taken in at once: each may hold a whole body in memory.
+/// So many requests are taken in at once, and the bodies of so many of the largest are held in memory.
 const AT_ONCE: usize = 16;
 /// Whoever finds as many before him waits so long for his turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
@@ -73,8 +73,16 @@ pub(super) fn routes() -> Router<Api> {
 pub(super) struct Ingest {
     intake: Intake,
     turns: Arc<Semaphore>,
+    room: body::Room,
     /// Microseconds of the last sweep.
     swept_at: AtomicI64,
+}
+
+/// What a request holds until it is answered.
+#[derive(Debug)]
+struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Ingest {
@@ -82,6 +90,7 @@ impl Ingest {
         Self {
             intake: pipeline.intake(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            room: body::Room::new(AT_ONCE),
             swept_at: AtomicI64::new(0),
         }
     }
@@ -110,8 +119,9 @@ async fn ingest(
     api.store()?;
     let format = body::format(&parts.headers)?;
     let key = idempotency_key(&parts.headers)?;
-    let turn = api.ingest().turn().await?;
-    let items = body::items(body::read(body).await?, format)?;
+    let (body, room) = body::read(body, &api.ingest().room).await?;
+    let turn = Turn { _turn: api.ingest().turn().await?, _room: room };
+    let items = body::items(body, format)?;
     sweep(&api);
     let (answer, answered) = oneshot::channel();
     let request = take::Request { items, key, caller: Caller::of(visitor.grant()), turn };

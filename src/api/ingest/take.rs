@@ -12,12 +12,13 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
 use super::{
+    Turn,
     answer::{Answer, Refusal, Taken},
     body::Items,
     keys::{self, Caller},
@@ -52,7 +53,7 @@ pub(super) struct Request {
     /// The `Idempotency-Key`.
     pub(super) key: Option<String>,
     pub(super) caller: Caller,
-    pub(super) turn: OwnedSemaphorePermit,
+    pub(super) turn: Turn,
 }
 
 /// Takes everything in that can be, and answers. Goes on after the answer until it is known of every
@@ -343,7 +344,7 @@ impl Work {
         self,
         mut told: mpsc::UnboundedReceiver<(usize, Fate)>,
         answer: oneshot::Sender<Answer>,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) {
         let Self { api, store, deadline, mut taken, followers, mut pending, fates, .. } = self;
         // Queue and writer hold the others: when they drop the last, nobody knows any more.

@@ -145,7 +145,14 @@ impl Access for Basic {
         let Credentials { name, password } = Credentials::of(parts).ok_or_else(asked)?;
         let found = self.known.get(&name);
         let known = found.map(|(known, _)| known).or(self.decoy.as_deref()).ok_or_else(asked)?;
-        let is_right = known.verify(password).await?;
+        let is_right = known.verify(password.clone()).await?;
+        if !is_right
+            && !known.is_slow()
+            && let Some(slow) = self.decoy.as_deref().filter(|decoy| decoy.is_slow())
+        {
+            // A quick refusal would tell that the name is somebody's.
+            slow.verify(password).await?;
+        }
         found.filter(|_| is_right).map(|(_, grant)| grant.clone()).ok_or_else(asked)
     }
 }

@@ -36,16 +36,6 @@ pub(super) fn records() -> Described {
     let relation = one_of(["eq", "gte", "estimate"])
         .description(Some("That many, at least that many, or about that many"));
     let total = object(2, vec![("value", count().into()), ("relation", relation.into())]);
-    let complete = boolean().description(Some("Whether the time sufficed for the whole range"));
-    let search = object(
-        2,
-        vec![
-            ("indexed", boolean().into()),
-            ("complete", complete.into()),
-            ("from", moment().description(Some("How far back words were looked for")).into()),
-            ("hint", text().into()),
-        ],
-    );
     let unfinished = boolean()
         .enum_values(Some([false]))
         .description(Some("The time was up before the page was full; `next` goes on"));
@@ -59,10 +49,24 @@ pub(super) fn records() -> Described {
             ("prev", cursor("Where the page before begins")),
             ("live", text().description(Some("Where `live` goes on without a gap")).into()),
             ("total", total),
-            ("search", search),
+            ("search", search()),
             ("order", committed.into()),
             ("complete", unfinished.into()),
             ("unreadable", unreadable.into()),
+        ],
+    )
+}
+
+/// How words were looked for: only where some were.
+fn search() -> Described {
+    let complete = boolean().description(Some("Whether the time sufficed for the whole range"));
+    object(
+        2,
+        vec![
+            ("indexed", boolean().into()),
+            ("complete", complete.into()),
+            ("from", moment().description(Some("How far back words were looked for")).into()),
+            ("hint", text().into()),
         ],
     )
 }
@@ -97,6 +101,7 @@ pub(super) fn stats() -> Described {
             ("exact", boolean().into()),
             ("complete", boolean().into()),
             ("as_of", as_of()),
+            ("search", search()),
         ],
     )
 }
@@ -114,6 +119,7 @@ pub(super) fn facets() -> Described {
             ("exact", boolean().into()),
             ("complete", boolean().into()),
             ("as_of", as_of()),
+            ("search", search()),
         ],
     )
 }
