@@ -1,7 +1,7 @@
 //! Every page as axe sees it: no violation of WCAG 2.2 AA, in light and dark, on a desk and on a phone.
 
 use axum::Router;
-use serde_json::{Value, json};
+use serde_json::json;
 use tower_activity::access::Permissions;
 
 use crate::{
