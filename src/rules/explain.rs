@@ -167,7 +167,13 @@ pub(super) fn explain(inner: &Mapping, method: &str, route: &str, status: u16) -
             why: why.unwrap_or_else(|why| why),
         });
         if matched {
-            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), reading));
+            // What the rule leaves out, it takes from where the plan has it.
+            let sources = mapping::sources(rule, &readings);
+            let source = sources.into_iter().find(|(_, endings)| {
+                endings.as_ref().is_none_or(|endings| endings.contains(&ended))
+            });
+            let source = source.and_then(|(reading, _)| reading);
+            winner = Some(inner.meaning_of_rule(rule, template.as_ref(), source));
             break;
         }
     }

@@ -219,7 +219,7 @@ impl Mapping {
 ///
 /// A rule that only makes logins strict leaves it to the convention whether one failed: it takes
 /// from both readings, each for its own endings. The last of them is for whatever is left.
-fn sources<'r>(
+pub(super) fn sources<'r>(
     rule: &Ready,
     readings: &'r [Reading],
 ) -> Vec<(Option<&'r Reading>, Option<StatusSet>)> {

@@ -346,6 +346,17 @@ fn an_explanation_says_who_won_and_why_no_other() {
     assert_eq!(json["how"], "convention");
 }
 
+#[test]
+fn a_rule_takes_what_it_leaves_out_from_the_same_reading_here_and_there() {
+    let rule = Rule::new("r").methods(["POST"]).route("/**").status(["error"]).action("done");
+    let rules = Rules::rest().rule(rule).compile().unwrap();
+    let meaning = plan(&rules, &Method::POST, "/login");
+    let meaning = meaning.decide(&Mask::default(), &Ended::with_status(401)).unwrap();
+    let told = rules.explain("POST", "/login", 401);
+    assert_eq!(told.entity_id(), &meaning.entity_id);
+    assert_eq!((told.action(), told.rule()), ("done", "r"));
+}
+
 proptest::proptest! {
     #[test]
     fn an_explanation_agrees_with_the_plan(
