@@ -63,9 +63,16 @@ const FILES: &[(&str, &str)] = files![
     "words.en.js",
 ];
 
+/// The chart library, as its author published it.
+const UPLOT: &[(&str, &str)] = &[
+    ("uplot.css", include_str!("uplot/uPlot.min.css")),
+    ("uplot.js", include_str!("uplot/uPlot.esm.js")),
+];
+
 /// Compressed when the first reader comes: some milliseconds, and no second copy of each file in the repository.
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    let embedded = FILES.iter().map(|(name, text)| made(name, Bytes::from_static(text.as_bytes())));
+    let files = FILES.iter().chain(UPLOT);
+    let embedded = files.map(|(name, text)| made(name, Bytes::from_static(text.as_bytes())));
     embedded.chain([made("fields.js", Bytes::from(fields::module()))]).collect()
 });
 
@@ -145,6 +152,16 @@ mod tests {
         assert_eq!(embedded, there);
     }
 
+    /// Nobody mends somebody else's code here: what is published can be compared with what is embedded.
+    #[test]
+    fn the_chart_library_is_the_one_that_was_published() {
+        let readme = include_str!("uplot/README.md");
+        for (name, text) in UPLOT {
+            let hash = crate::record::hex(&Sha256::digest(text));
+            assert!(readme.contains(&hash), "{name} has the hash {hash}");
+        }
+    }
+
     #[test]
     fn all_of_it_is_small() {
         let bytes: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
@@ -158,7 +175,7 @@ mod tests {
     /// What a record says came from clients. These would let it become markup or code.
     #[test]
     fn no_module_makes_markup_or_code_of_text() {
-        for (name, text) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
+        for (name, text) in FILES.iter().chain(UPLOT).filter(|(name, _)| name.ends_with(".js")) {
             for sink in [
                 "innerHTML",
                 "outerHTML",

@@ -36,6 +36,7 @@ pub(crate) fn page(here: &str, language: &str, unscripted: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Activity</title>\n\
          <link rel=\"icon\" href=\"{assets}/icon.svg\" type=\"image/svg+xml\">\n\
+         <link rel=\"stylesheet\" href=\"{assets}/uplot.css\">\n\
          <link rel=\"stylesheet\" href=\"{assets}/styles.css\">\n\
          <script type=\"module\" src=\"{assets}/app.js\"></script>\n"
     );

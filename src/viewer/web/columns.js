@@ -1,5 +1,6 @@
 // What a row of the list shows, column by column.
 
+import { withheld } from "./diff.js";
 import { h, icon } from "./dom.js";
 import { sentence, short } from "./sentence.js";
 import { addressFor } from "./state.js";
@@ -48,12 +49,12 @@ function actor(record, words) {
   const name = record.actor_name ?? record.actor_id ?? words.actorTypes[record.actor_type];
   const real = record.impersonator_name ?? record.impersonator_id;
   return cell("actor_id", record.actor_id, { class: "actor" }, icon(record.actor_type, words.actorTypes[record.actor_type]),
-    h("span.ellipsis", null, real ?? (record.actor_id ? name : h("span.quiet", null, name)), real ? h("span.quiet", null, ` ${words.list.as(name)}`) : null));
+    h("span.ellipsis", null, real ?? (record.actor_id ? name : record.erased?.includes("identity") ? withheld(words.changes.erased) : h("span.quiet", null, name)), real ? h("span.quiet", null, ` ${words.list.as(name)}`) : null));
 }
 
 /** The sentence, as a link to the record; what it says of the entity stands out. */
 function what(record, words, folded) {
-  return h("div.cell.what", { role: "gridcell", title: null },
+  return h("div.cell.what", { role: "gridcell", data: { field: "action", value: record.action } },
     h("a.ellipsis", { href: addressFor("list", { record: record.id, from: "all" }), tabindex: "-1", draggable: "false" }, parts(record, words)),
     folded);
 }

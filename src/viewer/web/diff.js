@@ -1,8 +1,9 @@
 // What changed, field by field: old and new, words within text, the leaves of JSON.
 
-import { h, visible, visibleLines } from "./dom.js";
+import { h, visibleLines } from "./dom.js";
 
-const REDACTED = /^\[?redacted\]?$/i;
+/** What the privacy rules put in the place of a secret, as a whole or within a text. */
+const MARKED = /(\[REDACTED\])/i;
 /** Longer texts are compared as wholes. */
 const MOST_WORDS = 400;
 
@@ -10,18 +11,16 @@ export function changesTable(words, record) {
   const say = words.changes;
   const changes = record.changes;
   if (changes === null || changes === undefined) {
-    return h("p.quiet", null, truncated(record, "changes") ? say.lost : say.none);
+    return h("p.quiet", null, record.erased?.includes("content") ? [withheld(say.erased), " ", say.gone] : truncated(record, "changes") ? say.lost : say.none);
   }
   if (!Array.isArray(changes) || changes.some(change => change === null || typeof change !== "object")) {
-    return [h("p.quiet", null, say.unreadable), h("pre", null, visibleLines(JSON.stringify(changes, null, 2)))].map(keepLines);
+    return [h("p.quiet", null, say.unreadable), json(changes)];
   }
   if (changes.length === 0) return h("p.quiet", null, say.none);
   return h("table.changes", null, h("caption.off-screen", null, say.table),
     h("thead", null, h("tr", null, [say.field, say.before, say.after].map(text => h("th", { scope: "col" }, text)))),
     h("tbody", null, changes.map(change => row(change, say))));
 }
-
-const keepLines = element => element;
 
 export const truncated = (record, field) => JSON.stringify(record.truncated ?? null).includes(`"${field}"`);
 
@@ -30,19 +29,20 @@ function row(change, say) {
   const field = h("th.path", { scope: "row" }, path === "" ? h("em", null, say.whole) : path.split("/").slice(1).map((part, at) => [at ? h("span.quiet", null, " › ") : null, part.replaceAll("~1", "/").replaceAll("~0", "~")]));
   const had = Object.hasOwn(change, "old"), has = Object.hasOwn(change, "new");
   if (had && has && isTree(change.old) && isTree(change.new)) return h("tr", null, field, h("td", { colspan: "2" }, trees(change.old, change.new, say)));
-  if (had && has && typeof change.old === "string" && typeof change.new === "string" && !REDACTED.test(change.old)) {
+  if (had && has && typeof change.old === "string" && typeof change.new === "string" && !MARKED.test(change.old + change.new)) {
     const parts = wordDiff(change.old, change.new);
     if (parts) return h("tr", null, field, h("td.old", null, side(parts, "out")), h("td.new", null, side(parts, "in")));
   }
   return h("tr", null, field, h("td.old", null, had ? value(change.old, say) : h("span.quiet", null, say.absent)), h("td.new", null, has ? value(change.new, say) : h("span.quiet", null, say.absent)));
 }
 
+export const withheld = text => h("span.withheld", null, text);
+
 const isTree = one => one !== null && typeof one === "object";
 
 export function value(one, say) {
   if (typeof one === "string") {
-    if (REDACTED.test(one)) return h("span.withheld", null, say.redacted);
-    return h("span.v-text", null, one === "" ? "“”" : one);
+    return h("span.v-text", null, one === "" ? "“”" : one.split(MARKED).map((part, at) => (at % 2 ? withheld(say.redacted) : part)));
   }
   if (isTree(one)) return h("details.tree", null, h("summary", null, Array.isArray(one) ? `[ ${one.length} ]` : `{ ${Object.keys(one).length} }`), json(one));
   return h("span.v-other", null, String(one));
@@ -78,20 +78,23 @@ function wordDiff(a, b) {
   return parts;
 }
 
-/** The leaves of two pieces of JSON that differ; how many do not is told and folded. */
+/** Two pieces of JSON as one tree: what differs, below the keys that lead there; how much does not is told and folded. */
 function trees(before, after, say) {
-  const [old, fresh] = [leaves(before), leaves(after)];
-  const paths = [...new Set([...old.keys(), ...fresh.keys()])];
-  const same = paths.filter(path => old.has(path) && fresh.has(path) && old.get(path) === fresh.get(path));
-  const other = paths.filter(path => !same.includes(path));
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const other = [], same = [];
+  for (const key of keys) {
+    const [had, has] = [Object.hasOwn(before, key), Object.hasOwn(after, key)];
+    const [old, fresh] = [before[key], after[key]];
+    const name = h("code", null, key);
+    if (had && has && JSON.stringify(old) === JSON.stringify(fresh)) same.push([leaves(old), h("li", null, name, " ", JSON.stringify(old))]);
+    else if (had && has && isTree(old) && isTree(fresh) && Array.isArray(old) === Array.isArray(fresh)) other.push(h("li", null, name, trees(old, fresh, say)));
+    else other.push(h("li", null, name, " ", had ? h("del", null, JSON.stringify(old)) : null, had && has ? " → " : null, has ? h("ins", null, JSON.stringify(fresh)) : null));
+  }
+  const unchanged = same.reduce((sum, [count]) => sum + count, 0);
   return [
-    h("ul.leaves", null, other.map(path => h("li", null, h("code", null, path), " ", old.has(path) ? h("del", null, old.get(path)) : null, old.has(path) && fresh.has(path) ? " → " : null, fresh.has(path) ? h("ins", null, fresh.get(path)) : null))),
-    same.length ? h("details", null, h("summary.quiet", null, say.unchanged(same.length)), h("ul.leaves", null, same.map(path => h("li", null, h("code", null, path), ` ${old.get(path)}`)))) : null,
+    other.length ? h("ul.leaves", null, other) : null,
+    unchanged ? h("details", null, h("summary.quiet", null, say.unchanged(unchanged)), h("ul.leaves", null, same.map(([, item]) => item))) : null,
   ];
 }
 
-function leaves(tree, path = "", found = new Map()) {
-  if (!isTree(tree) || Object.keys(tree).length === 0) return found.set(path || "·", JSON.stringify(tree));
-  for (const [key, one] of Object.entries(tree)) leaves(one, path ? `${path}.${visible(key)}` : visible(key), found);
-  return found;
-}
+const leaves = tree => (isTree(tree) && Object.keys(tree).length ? Object.values(tree).reduce((sum, one) => sum + leaves(one), 0) : 1);

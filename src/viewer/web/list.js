@@ -178,7 +178,7 @@ export function recordList(words, scroller, on) {
   new ResizeObserver(() => {
     if (element.clientWidth !== lastWidth) { lastWidth = element.clientWidth; redraw(); } else later();
   }).observe(element);
-  setInterval(() => {
+  const aging = setInterval(() => {
     const now = Date.now();
     for (const node of canvas.querySelectorAll("[data-at]")) node.textContent = relative(Number(node.dataset.at), now);
   }, 15_000);
@@ -216,5 +216,6 @@ export function recordList(words, scroller, on) {
     /** Says which record is open beside the list. */
     open(id) { current = id; if (id) active = id; remark(); const at = id ? rows.indexOf(id) : -1; if (at >= 0) reveal(at); },
     toTop() { scroller.scrollTop = 0; draw(); },
+    leave() { clearInterval(aging); },
   };
 }

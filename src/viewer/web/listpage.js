@@ -228,7 +228,7 @@ export function listPage(words) {
 
   function refresh(before) {
     const same = (...names) => before && names.every(name => before[name] === state[name]);
-    fill(orderButton, icon(state.order === "asc" ? "up" : "down"));
+    fill(orderButton, icon(state.order === "asc" ? "oldest" : "newest"));
     const order = state.order === "asc" ? words.list.oldest : words.list.newest;
     orderButton.title = order;
     orderButton.setAttribute("aria-label", order);
@@ -250,7 +250,7 @@ export function listPage(words) {
 
   return {
     element, refresh,
-    leave() { asking?.abort(); counting?.abort(); clearTimeout(recount); stopLive(); },
+    leave() { asking?.abort(); counting?.abort(); clearTimeout(recount); stopLive(); chart.leave(); list.leave(); },
     keys: {
       "/": () => search.focus(),
       j: () => { const record = list.move(1); if (record && state.record) open(record, true); },

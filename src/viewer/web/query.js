@@ -123,6 +123,11 @@ export function toggled(text, field, value, negated = false) {
   return `${conditions(rest)[0]?.either ? `(${rest})` : rest} ${added}`;
 }
 
+/** Adds a condition on a value that is not there yet. */
+export function narrowed(text, field, value) {
+  return asked(text, field, value) === true ? text : toggled(text, field, value);
+}
+
 /** Takes a condition out, and the AND that joined it. */
 export function without(text, { from, to }) {
   const before = text.slice(0, from).replace(/\s*(\bAND\s*)?$/, "");

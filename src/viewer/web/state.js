@@ -48,15 +48,17 @@ export function change(changes, { replace = false } = {}) {
   listeners.forEach(listener => listener(before));
 }
 
+/** What belongs to the reader, wherever he goes. */
+const kept = () => ({ tz: state.tz, cols: state.cols, live: state.live });
+
 /** Goes to another view, from its own beginning. */
 export function go(view, more) {
-  const { tz, cols } = state;
-  change({ ...defaults(view), view, tz, cols, ...more });
+  change({ ...defaults(view), ...kept(), view, ...more });
 }
 
 /** Returns the address of a view, for links that open elsewhere too. */
 export function addressFor(view, more) {
-  return addressOf({ ...defaults(view), tz: state.tz, cols: state.cols, view, ...more });
+  return addressOf({ ...defaults(view), ...kept(), view, ...more });
 }
 
 addEventListener("popstate", () => {

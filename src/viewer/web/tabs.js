@@ -2,7 +2,7 @@
 
 import { address, askText, isAbort } from "./api.js";
 import { actions } from "./cellmenu.js";
-import { changesTable, json, truncated, value } from "./diff.js";
+import { changesTable, json, truncated, value, withheld } from "./diff.js";
 import { copy, fill, h, icon } from "./dom.js";
 import { FIELDS } from "./fields.js";
 import { showTrouble } from "./problems.js";
@@ -21,6 +21,8 @@ const SECTIONS = {
   facts: ["metadata"],
   recorded: ["occurred_at", "recorded_at", "service", "instance", "environment", "channel", "origin", "rule", "retention_class", "redactions", "truncated", "skewed", "id"],
 };
+/** The erasable groups, and the sections that they leave a mark in. */
+const GROUPS = { who: "identity", whom: "target", why: "content", request: "network", client: "network", bodies: "content" };
 const REQUEST = {
   request: ["method", "route", "path", "query", "host", "http_version", "status", "grpc_status", "request_bytes", "response_bytes", "duration_us"],
   client: ["ip", "ip_pseudonym", "forwarded", "location", "user_agent", "auth_method"],
@@ -44,8 +46,10 @@ export function changesTab(words, record, panel) {
 function sections(words, record, which) {
   return Object.entries(which).map(([name, fields]) => {
     const there = fields.filter(field => record[field] !== null && record[field] !== undefined && record[field] !== "");
-    if (there.length === 0) return null;
-    return h("section", null, h("h3", null, words.drawer.sections[name]), h("dl.facts", null, there.map(field => fact(words, record, field))));
+    const erased = record.erased?.includes(GROUPS[name]);
+    if (there.length === 0 && !erased) return null;
+    return h("section", null, h("h3", null, words.drawer.sections[name]), h("dl.facts", null, there.map(field => fact(words, record, field)),
+      erased ? h(".fact", null, h("dt", null, words.groups[GROUPS[name]]), h("dd", null, withheld(words.changes.erased))) : null));
   }).filter(Boolean);
 }
 
@@ -54,7 +58,7 @@ function fact(words, record, field) {
   const simple = typeof one === "string" || typeof one === "number";
   const filters = simple && ASKED.has(field) && !NO_FILTER.has(field) && String(one).length < 400;
   return h(".fact", null, h("dt", null, words.fields[field] ?? field),
-    h("dd", null, shown(words, record, field), truncated(record, field) ? h("span.withheld", null, words.changes.cut) : null, filters ? actions(words, field, String(one)) : null));
+    h("dd", null, shown(words, record, field), truncated(record, field) ? withheld(words.changes.cut) : null, filters ? actions(words, field, String(one)) : null));
 }
 
 function shown(words, record, field) {

@@ -153,6 +153,9 @@ export const words = {
     service: "Service", instance: "Instance", environment: "Environment", rule: "Rule", origin: "Origin", retention_class: "Kept as", redactions: "Taken out", truncated: "Cut", skewed: "Clamped times", schema_version: "Encoding", writer_id: "Stream", seq: "Number in it",
   },
 
+  // The groups of personal fields that are erased together.
+  groups: { identity: "Who acted", network: "From where", target: "On what", content: "What was said and changed" },
+
   severities: ["Unknown", "Informational", "Low", "Medium", "High", "Critical", "Fatal"],
 
   changes: {
@@ -171,6 +174,7 @@ export const words = {
     redacted: "redacted",
     erased: "erased",
     cut: "cut",
+    gone: "What was said and changed was erased; the proof of the record still holds.",
     lost: "The changes were too large to keep; the record says that they were cut.",
     unreadable: "The changes are not in the form that this page knows:",
   },
@@ -223,6 +227,7 @@ export const words = {
     asOf: text => `As of ${text}`,
     inexact: "Some numbers are not the last word: counting stopped when its time was up.",
     value: "Value", count: "Records",
+    live: "Stats are counted anew every few seconds",
     topOnly: "20 and more",
     nobody: "none",
   },
