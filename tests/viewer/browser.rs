@@ -24,7 +24,9 @@ use crate::webdriver::Driver;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A browser takes a core and some hundred megabytes.
-static ROOM: Semaphore = Semaphore::const_new(2);
+static ROOM: Semaphore = Semaphore::const_new(3);
+
+const MOUSE: &str = "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4";
 
 /// What the page is shown on.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,10 @@ pub(crate) async fn browse(name: &str, screen: Screen, visit: impl AsyncFnOnce(&
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--lang=en-GB",
+        // Otherwise a page that changes its address often does so in vain.
+        "--disable-ipc-flooding-protection",
+        // A headless browser has no mouse, and pages are then shown to fingers: a desk has one.
+        if screen.width < 600 { "--touch-events=enabled" } else { MOUSE },
         &size,
     ];
     let page = Page { driver: Driver::start(&address, binary.as_deref(), &arguments).await };
@@ -225,6 +231,20 @@ impl Page {
     /// Moves the mouse over the middle of an element.
     pub(crate) async fn hover(&self, selector: &str) {
         self.driver.point(selector, 0, None).await;
+    }
+
+    /// Returns what was copied last.
+    pub(crate) async fn copied(&self) -> String {
+        let granted = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", granted).await;
+        self.devtools("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+        let read = "navigator.clipboard.readText().then(arguments[0], error => arguments[0](String(error)))";
+        self.promised(read, &[]).await.as_str().unwrap().to_owned()
+    }
+
+    /// Runs a script in every page before any of its own.
+    pub(crate) async fn before(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
     /// Opens the nth record of the list by a click.

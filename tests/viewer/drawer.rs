@@ -1,8 +1,10 @@
 //! The drawer: one record, at an address of its own.
 
+use tower_activity::record::{Group, Json, Seal};
+
 use crate::{
     browser::{ESCAPE, Screen, browse},
-    site::{Site, shop},
+    site::{Site, order, shop},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,8 +90,50 @@ async fn a_record_is_there_raw_in_every_format_and_its_place_in_the_log_is_told(
             ))
             .await;
         }
+        let [copy, curl] = [1, 2].map(|n| format!(".raw-tools > .button:nth-of-type({n})"));
+        page.click(&copy).await;
+        page.until("document.getElementById('toast')?.textContent === 'Copied'").await;
+        assert!(page.copied().await.contains("\"specversion\": \"1.0\""));
+        page.click(".segments button").await;
+        page.until("document.querySelector('.raw pre')?.textContent.includes('occurred_at')").await;
+        page.click(&curl).await;
+        let id = page.parameter("record").await.unwrap();
+        page.until("document.getElementById('toast').classList.contains('shown')").await;
+        assert_eq!(page.copied().await, format!("curl '{}/records/{id}'", site.at("")));
         page.click("#tab-integrity").await;
         page.until("document.getElementById('panel').textContent.includes('No proof yet')").await;
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_out_or_erased_is_named_as_such() {
+    let mut erased = order(0);
+    for field in [&mut erased.actor_id, &mut erased.actor_name, &mut erased.session_id] {
+        field.clear();
+    }
+    erased.changes = Json::default();
+    erased.seals.set(Group::Identity, Seal::Erased([9; 32]));
+    erased.seals.set(Group::Content, Seal::Erased([9; 32]));
+    let mut redacted = order(1);
+    redacted.changes = Json::from_stored(
+        r#"[{"op":"replace","path":"/note","old":"my card is [REDACTED], thank you","new":"paid"}]"#,
+    );
+    let site = Site::with(vec![redacted, erased]).await;
+    browse("erased", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        assert_eq!(page.text(".record .actor .withheld").await, "erased");
+        page.open_record(0).await;
+        page.until("document.querySelectorAll('#panel .withheld').length === 2").await;
+        let facts = "[...document.querySelectorAll('#panel .fact:has(.withheld)')].map(one => one.textContent).join()";
+        assert_eq!(page.get(facts).await, "Who actederased,What was said and changederased");
+        page.click("#tab-changes").await;
+        page.until("document.getElementById('panel').textContent.startsWith('erased')").await;
+        page.press("j").await;
+        page.until("document.querySelector('.changes .old')").await;
+        assert_eq!(page.text(".changes .old .withheld").await, "redacted");
+        assert_eq!(page.text(".changes .old").await, "my card is redacted, thank you");
     })
     .await;
     site.stop().await;

@@ -121,8 +121,8 @@ async fn two_hundred_hostile_strings_are_text_everywhere() {
         assert_eq!(page.get("window.pwned ?? null").await, serde_json::Value::Null);
         assert_eq!(page.get("window.broken").await, json!([]));
         // Nothing that moves, hides or reorders stands in the text as it is.
-        let deceiving = r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/.test(document.getElementById('app').textContent)";
-        assert_eq!(page.get(deceiving).await, false);
+        let deceiving = r"(document.getElementById('app').textContent.match(/.{0,30}[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff].{0,30}/s) ?? [''])[0]";
+        assert_eq!(page.get(deceiving).await, "");
         let links = "[...document.querySelectorAll('a')].every(one => one.protocol === 'http:' && one.host === location.host)";
         assert_eq!(page.get(links).await, true);
         // Filtering by one finds the records that have it.

@@ -1,33 +1,11 @@
 //! The list: windows, pages, columns, folding, what a cell offers, the keyboard.
 
+use serde_json::json;
+
 use crate::{
     browser::{DOWN, ENTER, ESCAPE, RIGHT, Screen, browse},
     site::{Site, bare, order, shop},
 };
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_records_are_a_few_rows_of_the_page() {
-    let site = Site::with(shop(100_000)).await;
-    browse("many", Screen::DESK, async |page| {
-        page.open(&site.at("?q=&from=all")).await;
-        page.until("document.querySelector('.chart-summary strong').textContent === '100,000 records'").await;
-        let height = "parseInt(document.querySelector('.canvas').style.height)";
-        for _ in 0..5 {
-            let before = page.get(height).await;
-            page.run("const one = document.querySelector('.results'); one.scrollTop = one.scrollHeight").await;
-            page.until(&format!("{height} > {before}")).await;
-        }
-        assert!(page.count(".row").await < 120, "{}", page.count(".row").await);
-        // Newest first, without holes, in the order in which they are read aloud.
-        let times = "[...document.querySelectorAll('.record time')].map(time => time.dateTime)";
-        let ordered = format!("(() => {{ const t = {times}; return t.length > 10 && t.every((one, at) => at === 0 || t[at - 1] > one); }})()");
-        assert_eq!(page.get(&ordered).await, true);
-        let minutes = format!("(() => {{ const t = {times}.map(one => Date.parse(one)); return t.every((one, at) => at === 0 || Math.abs(t[at - 1] - one - 60000) < 5000); }})()");
-        assert_eq!(page.get(&minutes).await, true);
-    })
-    .await;
-    site.stop().await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keyboard_goes_through_records_and_filters_by_a_cell() {
@@ -91,7 +69,12 @@ async fn every_cell_offers_to_filter_and_to_copy() {
         page.open(&site.at("?q=")).await;
         page.hover(".record [data-field=ip]").await;
         page.until("document.querySelectorAll('.record > .actions button').length === 3").await;
+        // Copied as it is.
+        page.click(".record > .actions button:nth-child(3)").await;
+        page.until("document.getElementById('toast')?.textContent === 'Copied'").await;
+        let copied = page.copied().await;
         let ip = page.get("document.querySelector('.record [data-field=ip]').dataset.value").await;
+        assert_eq!(ip, json!(copied));
         page.click(".record > .actions button:nth-child(2)").await;
         page.until("document.getElementById('search').value.startsWith('-ip:')").await;
         assert_eq!(page.parameter("q").await.unwrap(), format!("-ip:{}", ip.as_str().unwrap()));
@@ -102,6 +85,12 @@ async fn every_cell_offers_to_filter_and_to_copy() {
         page.click(".record > .actions button:nth-child(1)").await;
         page.until("new URLSearchParams(location.search).get('from')").await;
         page.until("document.querySelectorAll('.record').length === 6").await;
+        page.settled().await;
+        page.hover(".record[aria-rowindex='5'] [data-field=at]").await;
+        page.until("document.querySelector('.record > .actions')").await;
+        page.click(".record > .actions button:nth-child(2)").await;
+        page.until("new URLSearchParams(location.search).get('to')").await;
+        page.until("document.querySelectorAll('.record').length === 4").await;
     })
     .await;
     site.stop().await;
@@ -193,5 +182,92 @@ async fn a_record_with_nothing_in_it_and_one_with_an_endless_id_are_rows_like_ot
         })
         .await;
     }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_cell_shows_can_be_asked_for() {
+    let mut record = order(3);
+    for (field, text) in [
+        (&mut record.reason, "ticket 4711, \"urgent\""),
+        (&mut record.rule, "rest:order *"),
+        (&mut record.tenant_id, "-north"),
+    ] {
+        field.set(text);
+    }
+    let site = Site::with(vec![record]).await;
+    let columns = "time actor what entity outcome action category method route ip duration tenant service rule origin reason request session user_agent";
+    browse("whatever", Screen::DESK, async |page| {
+        for column in columns.split(' ') {
+            page.open(&site.at(&format!("?q=&cols={column}"))).await;
+            assert_eq!(page.count(".head > div").await, 1, "{column}");
+            page.press("jf").await;
+            page.until("location.search.includes('q=') && document.getElementById('search').value || location.search.includes('from=')").await;
+            page.settled().await;
+            assert_eq!(page.text("#trouble").await, "", "{column}");
+            page.until("document.querySelector('.record')").await;
+            if column != "time" {
+                page.press("jx").await;
+                page.until("document.querySelector('.none')").await;
+                assert_eq!(page.text("#trouble").await, "", "{column}");
+            }
+        }
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_says_who_as_whom_and_when_and_days_stand_apart() {
+    let mut acting = order(0);
+    acting.impersonator_id.set("mira");
+    acting.impersonator_name.set("Mira Root");
+    let site = Site::with(vec![bare(3 * 86_400, 3), bare(86_400 + 60, 2), acting]).await;
+    browse("row", Screen::DESK, async |page| {
+        page.open(&site.at("?q=&from=all")).await;
+        assert_eq!(page.count(".row.day").await, 3);
+        assert_eq!(page.text(".record .actor").await, "Mira Root as Ana Lima");
+        assert_eq!(
+            page.text(".record .what").await,
+            "Mira Root acting as Ana Lima created order 0"
+        );
+        assert_eq!(
+            page.get("document.querySelector('.record .actor svg').getAttribute('aria-label')")
+                .await,
+            "User"
+        );
+        assert_eq!(page.text(".record .ago").await, "1m ago");
+        let whole = page.get("document.querySelector('.record .when').title").await;
+        assert!(
+            whole.as_str().unwrap().contains("UTC") && whole.as_str().unwrap().contains(", 20"),
+            "{whole}"
+        );
+        assert_eq!(page.text(".record .badge").await, "Success200");
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_shows_cards_and_what_stands_beside_them_over_them() {
+    let site = Site::with(shop(64)).await;
+    browse("phone", Screen::PHONE, async |page| {
+        page.open(&site.at("?q=")).await;
+        assert_eq!(page.count(".record .card").await, page.count(".record").await);
+        page.click(".facet-button").await;
+        page.until("document.querySelector('.facets').checkVisibility()").await;
+        page.click(".facet-value[title=denied]").await;
+        page.until("document.getElementById('search').value === 'outcome:denied'").await;
+        page.settled().await;
+        page.press(ESCAPE).await;
+        page.until("!document.querySelector('.facets').checkVisibility()").await;
+        page.click(".record .card-what").await;
+        page.until("document.querySelector('.drawer-title')").await;
+        assert_eq!(page.get("document.querySelector('.drawer').clientWidth === innerWidth").await, true);
+        // What a mouse does in a cell, a finger does here.
+        page.click(".fact .actions button").await;
+        page.until("document.querySelector('.drawer').hidden && document.getElementById('search').value.includes('action:')").await;
+    })
+    .await;
     site.stop().await;
 }

@@ -44,6 +44,14 @@ async fn stats_add_up_and_lead_to_the_records() {
             page.get(&format!("{denied}.closest('tr').querySelector('.number').textContent")).await,
             "57"
         );
+        // Followed live, they are counted again.
+        page.press("l").await;
+        page.until("new URLSearchParams(location.search).get('live') === '1'").await;
+        let mut record = bare(0, 12_345);
+        record.actor_id.set("ana");
+        site.pipeline.recorder().record(record);
+        page.until("document.querySelector('.figure strong').textContent === '401'").await;
+        page.press("l").await;
         page.run(&format!("{denied}.click()")).await;
         page.until("document.querySelector('.chart-summary strong')?.textContent === '57 records'")
             .await;
@@ -85,11 +93,24 @@ async fn an_export_says_first_how_much_it_is_and_which_permission_is_missing() {
         page.press("e").await;
         page.until("document.querySelector('dialog')?.textContent.includes('records, about')").await;
         assert!(page.text("dialog").await.contains("action:cancel"));
-        page.click(".choice input[value=jsonl]").await;
-        // What the link leads to is the whole result.
-        let lines = page.promised("const done = arguments[0]; fetch(document.querySelector('dialog a').href).then(async one => done((await one.text()).trim().split('\\n').length))", &[]).await;
         let count = page.text(".chart-summary strong").await;
-        assert_eq!(format!("{} records", lines), count);
+        let count: u64 = count.strip_suffix(" records").unwrap().parse().unwrap();
+        // What the link leads to is the whole result, in each of the formats.
+        for (format, counted) in [
+            ("csv", "text.trim().split('\\r\\n').length - text.startsWith('id,')"),
+            ("json", "JSON.parse(text).records.filter(one => one.action === 'cancel').length"),
+            ("jsonl", "text.trim().split('\\n').map(line => JSON.parse(line).action === 'cancel').length"),
+            ("ocsf", "text.trim().split('\\n').map(line => JSON.parse(line)).filter(one => one.class_uid).length"),
+            ("cloudevents", "JSON.parse(text).filter(one => one.specversion === '1.0').length"),
+        ] {
+            page.click(&format!(".choice input[value={format}]")).await;
+            let fetched = format!("const done = arguments[0]; fetch(document.querySelector('dialog a').href).then(async one => {{ const text = await one.text(); return {counted}; }}).then(done, error => done(String(error)))");
+            assert_eq!(page.promised(&fetched, &[]).await, count, "{format}");
+        }
+        page.run("[...document.querySelectorAll('dialog button')].find(one => one.textContent === 'Copy as curl').click()").await;
+        page.until("document.getElementById('toast')?.textContent === 'Copied'").await;
+        let command = page.copied().await;
+        assert!(command.starts_with("curl 'http://") && command.contains("format=cloudevents"), "{command}");
         page.press(ESCAPE).await;
         page.until("!document.querySelector('dialog')").await;
     })
@@ -164,7 +185,7 @@ async fn who_may_see_nothing_is_told_so_in_words() {
 
 /// Every way to mount it, with the addresses of the page.
 #[tokio::test(flavor = "multi_thread")]
-async fn it_works_under_any_prefix_and_behind_a_proxy_path() {
+async fn it_works_under_any_prefix() {
     type Mount = fn(Router) -> Router;
     let mounts: [(Mount, &[&str]); 4] = [
         (|log| log, &["/", ""]),
@@ -187,7 +208,7 @@ async fn it_works_under_any_prefix_and_behind_a_proxy_path() {
     }
 }
 
-async fn works_at(page: &Page, address: &str) {
+pub(crate) async fn works_at(page: &Page, address: &str) {
     page.open(address).await;
     assert_eq!(page.count(".record").await, 5, "{address}");
     page.open_record(0).await;

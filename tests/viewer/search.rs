@@ -1,10 +1,12 @@
 //! Asking: the search box, its completion, its errors, the chips, the values beside the list, the range.
 
+use axum::Router;
 use serde_json::json;
+use tower_activity::access::{Grant, Permissions};
 
 use crate::{
     browser::{DOWN, ENTER, ESCAPE, Screen, browse},
-    site::{Site, shop},
+    site::{Site, shop, vera},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +139,106 @@ async fn the_range_is_chosen_from_a_list_by_a_length_and_by_dragging() {
         page.until("document.querySelector('.chart-summary')").await;
         page.settled().await;
         assert!(page.parameter("from").await >= from);
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_one_may_see_is_offered() {
+    let north = Grant::new(vera(), Permissions::viewer()).tenant("north");
+    let mount = |log| Router::new().nest("/activity", log);
+    let site = Site::granting(shop(64), north, mount).await;
+    browse("offered", Screen::DESK, async |page| {
+        page.open(&site.at("")).await;
+        assert_eq!(page.text(".chart-summary strong").await, "32 records");
+        page.write("tenant_id:").await;
+        page.until("document.querySelector('#suggestions .option-count')").await;
+        let offered = "[...document.querySelectorAll('#suggestions [role=option]')].map(one => one.textContent)";
+        assert_eq!(page.get(offered).await, json!(["north32"]));
+        page.press(ESCAPE).await;
+        let beside = "[...document.querySelectorAll('.facet-value')].map(one => one.title)";
+        let beside = page.get(beside).await;
+        let beside: Vec<_> = beside.as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+        // Ana and Chen sell in the north, Bob and Dina in the south.
+        assert!(beside.contains(&"ana") && !beside.contains(&"bob"), "{beside:?}");
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_dates_is_meant_in_the_zone_that_is_shown() {
+    let site = Site::with(shop(1_600)).await;
+    browse("dates", Screen::DESK, async |page| {
+        page.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Asia/Kolkata" })).await;
+        page.open(&site.at("?q=")).await;
+        // The last day, unless something else is asked for.
+        assert_eq!(page.text(".range-button").await, "Last 24 hours");
+        let count = page.text(".chart-summary strong").await;
+        assert!(["1,439 records", "1,440 records"].contains(&count.as_str()), "{count}");
+        assert_eq!(page.text(".zone-button").await, "UTC+05:30");
+        let dates = |from: &str, to: &str| {
+            format!("const [from, to] = document.querySelectorAll('[type=datetime-local]'); from.value = '{from}'; to.value = '{to}'")
+        };
+        page.click(".range-button").await;
+        page.run(&dates("2020-01-02T00:00:00", "2020-01-01T00:00:00")).await;
+        page.click(".range-forms form:nth-child(2) button").await;
+        page.until("document.getElementById('toast')?.textContent.includes('after the end')").await;
+        page.run(&dates("2020-01-01T00:00:00", "")).await;
+        page.click(".range-forms form:nth-child(2) button").await;
+        page.until("location.search.includes('2019-12-31T18')").await;
+        assert_eq!(page.parameter("from").await.as_deref(), Some("2019-12-31T18:30:00.000Z"));
+        page.until("document.querySelector('.chart-summary strong').textContent === '1,600 records'").await;
+        let local = page.text(".record time").await;
+        page.click(".zone-button").await;
+        page.until("document.querySelector('.zone-button').textContent === 'UTC'").await;
+        page.until(&format!("document.querySelector('.record time')?.textContent !== {local:?}")).await;
+        page.click(".range-button").await;
+        page.run(&dates("2020-01-01T00:00:00", "")).await;
+        page.click(".range-forms form:nth-child(2) button").await;
+        page.until("location.search.includes('2020-01-01T00')").await;
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bars_are_stacked_by_outcome_and_follow_the_colours() {
+    let site = Site::with(shop(600)).await;
+    // For each column of points of the chart: do those of the denied stand above those of the successful?
+    let stacked = "(() => {
+        const canvas = document.querySelector('.chart canvas'), probe = document.querySelector('.probe');
+        const { width, height } = canvas, { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+        const rgb = name => { probe.style.color = `var(--bar-${name})`; return getComputedStyle(probe).color.match(/[0-9]+/g).map(Number); };
+        const highest = (x, [r, g, b]) => { for (let y = 0; y < height; y += 1) { const at = 4 * (y * width + x); if (data[at] === r && data[at + 1] === g && data[at + 2] === b) return y; } return -1; };
+        const [success, denied] = [rgb('success'), rgb('denied')];
+        let columns = 0;
+        for (let x = 0; x < width; x += 1) { const [s, d] = [highest(x, success), highest(x, denied)]; if (s >= 0 && d >= 0) { if (d > s) return -1; columns += 1; } }
+        return columns;
+    })()";
+    browse("stacked", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.until(&format!("{stacked} > 100")).await;
+        page.driver.point(".chart", 400, None).await;
+        page.until("document.querySelector('.tip:not([hidden])')?.textContent.includes('Denied')")
+            .await;
+        page.click("header button[aria-label^=Colours]").await;
+        page.click("header button[aria-label^=Colours]").await;
+        page.until("document.documentElement.dataset.theme === 'dark'").await;
+        page.until(&format!("{stacked} > 100")).await;
+        // A click on a bar is its hour; out of it leads a button.
+        page.driver.point(".chart", 400, Some(0)).await;
+        page.until("document.querySelector('.zoom-out')").await;
+        page.settled().await;
+        assert!(!page.text(".chart-summary strong").await.starts_with("600"));
+        let from = page.parameter("from").await;
+        page.click(".zoom-out").await;
+        page.until(&format!(
+            "new URLSearchParams(location.search).get('from') < {:?}",
+            from.unwrap()
+        ))
+        .await;
     })
     .await;
     site.stop().await;

@@ -9,7 +9,8 @@ use tower_activity::{
     ActivityLayer, Keys, Pipeline, SqliteStore,
     access::{self, Grant, Permission, Permissions},
     record::{
-        Actor, ActorType, Address, Category, Json, Operation, Outcome, Record, RecordId, WriterId,
+        Actor, ActorType, Address, Category, Json, Operation, Outcome, Record, RecordId, Seal,
+        WriterId,
     },
     store::{Append as _, Appender as _, Batch},
     time::Timestamp,
@@ -38,14 +39,24 @@ impl Site {
         permissions: Permissions,
         app: impl FnOnce(Router) -> Router,
     ) -> Self {
+        Self::granting(records, Grant::new(vera(), permissions), app).await
+    }
+
+    /// Starts it for whom a grant describes.
+    pub(crate) async fn granting(
+        records: Vec<Record>,
+        grant: Grant,
+        app: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store =
             SqliteStore::open(folder.path().join("activity.db").to_str().unwrap()).await.unwrap();
         let keys = Keys::open(folder.path().join("activity.keys")).unwrap();
         let pipeline = Arc::new(Pipeline::builder(store.clone()).keys(keys).start().await.unwrap());
         append(&store, records).await;
-        let access = access::from_fn(move |_| async move {
-            Ok(Grant::new(Actor::user("vera").named("Vera Viewer"), permissions))
+        let access = access::from_fn(move |_| {
+            let grant = grant.clone();
+            async move { Ok(grant) }
         });
         let app = app(pipeline.router(access))
             .route("/orders", post(|| async {}))
@@ -79,6 +90,11 @@ impl Site {
     }
 }
 
+/// Returns who looks.
+pub(crate) fn vera() -> Actor {
+    Actor::user("vera").named("Vera Viewer")
+}
+
 /// Appends records as another process would, past the pipeline; each call is a stream of its own.
 async fn append(store: &SqliteStore, records: Vec<Record>) {
     static STREAM: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
@@ -88,7 +104,11 @@ async fn append(store: &SqliteStore, records: Vec<Record>) {
         .map(|(seq, mut record)| {
             record.writer_id = WriterId::new(stream);
             record.seq = seq;
+            let erased: Vec<_> = record.erased().collect();
             record.seal(std::array::from_fn(|group| [u8::try_from(group).unwrap() + 1; 16]));
+            for group in erased {
+                record.seals.set(group, Seal::Erased([9; 32]));
+            }
             Box::new(record)
         })
         .collect();

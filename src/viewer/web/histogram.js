@@ -3,6 +3,7 @@
 
 import { fill, h } from "./dom.js";
 import { setRange } from "./range.js";
+import { state } from "./state.js";
 import { clock, compact, minute, number, shortDay, shortMoment } from "./time.js";
 import uPlot from "./uplot.js";
 
@@ -114,6 +115,13 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
     setRange(begin(Math.min(from, to)).toISOString(), end(Math.max(from, to)).toISOString());
   }
 
+  /** Twice as much time around the same middle; the future is left out. */
+  function zoomOut() {
+    const [from, to] = [Date.parse(state.from), Date.parse(state.to)];
+    const half = (to - from) / 2;
+    setRange(new Date(from - half).toISOString(), to + half < Date.now() ? new Date(to + half).toISOString() : "");
+  }
+
   const ready = () => plot && series.length > 0;
   chart.addEventListener("pointermove", event => {
     if (!ready()) return;
@@ -153,9 +161,11 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
     });
     chart.addEventListener("blur", () => { focus = -1; mark(); });
   }
-  new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
+  // Not within the observer, whose own round a change of size would begin anew.
+  const resized = new ResizeObserver(() => requestAnimationFrame(() => { if (chart.clientWidth !== width) draw(); }));
+  resized.observe(chart);
   // What is painted does not change its colours by itself.
-  const repaint = () => plot?.redraw(false);
+  const repaint = () => plot?.redraw();
   const themes = new MutationObserver(repaint), dark = matchMedia("(prefers-color-scheme: dark)");
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   dark.addEventListener("change", repaint);
@@ -171,13 +181,16 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
       if (focus >= series.length) { focus = -1; brush = null; }
       const total = series.reduce((sum, slot) => sum + slot.total, 0);
       const count = stats ? words.list.total(number(total), false) : "\u00a0";
+      const isZoomed = zooms && Date.parse(state.from) < Date.parse(state.to);
       fill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
-        stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null);
+        stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null,
+        isZoomed ? h("button.link.zoom-out", { type: "button", onclick: zoomOut }, say.zoomOut) : null);
       if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(number(total), spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
       draw();
     },
     /** Ends what outlives the page. */
     leave() {
+      resized.disconnect();
       themes.disconnect();
       dark.removeEventListener("change", repaint);
       plot?.destroy();

@@ -155,6 +155,7 @@ export function recordList(words, scroller, on) {
     const to = from < 0 && by < 0 ? -1 : rows.step(from, by);
     if (to < 0) return null;
     active = rows.items[to].record.id;
+    element.classList.add("keyed");
     reveal(to);
     remark();
     return rows.items[to].record;
@@ -168,6 +169,7 @@ export function recordList(words, scroller, on) {
     const item = rows.items[rows.indexOf(row.dataset.id)];
     if (!item) return;
     active = row.dataset.id;
+    element.classList.remove("keyed");
     const cell = event.target.closest(".cell");
     if (cell) activeCell = [...row.children].indexOf(cell);
     remark();
@@ -175,9 +177,10 @@ export function recordList(words, scroller, on) {
   });
   scroller.addEventListener("scroll", later, { passive: true });
   let lastWidth = 0;
-  new ResizeObserver(() => {
+  const watched = new ResizeObserver(() => requestAnimationFrame(() => {
     if (element.clientWidth !== lastWidth) { lastWidth = element.clientWidth; redraw(); } else later();
-  }).observe(element);
+  }));
+  watched.observe(element);
   const aging = setInterval(() => {
     const now = Date.now();
     for (const node of canvas.querySelectorAll("[data-at]")) node.textContent = relative(Number(node.dataset.at), now);
@@ -212,10 +215,10 @@ export function recordList(words, scroller, on) {
     get active() { return active ? rows.items[rows.indexOf(active)]?.record ?? null : null; },
     get activeCell() { return active ? shown.get(active)?.children[activeCell] ?? null : null; },
     get atTop() { return scroller.scrollTop < 4; },
-    sideways(by) { activeCell = Math.max(0, Math.min(columns.length - 1, activeCell + by)); remark(); },
+    sideways(by) { element.classList.add("keyed"); activeCell = Math.max(0, Math.min(columns.length - 1, activeCell + by)); remark(); },
     /** Says which record is open beside the list. */
     open(id) { current = id; if (id) active = id; remark(); const at = id ? rows.indexOf(id) : -1; if (at >= 0) reveal(at); },
     toTop() { scroller.scrollTop = 0; draw(); },
-    leave() { clearInterval(aging); },
+    leave() { clearInterval(aging); watched.disconnect(); },
   };
 }

@@ -77,16 +77,22 @@ export function listPage(words) {
     fill(notice);
     count(signal);
     try {
-      const page = await ask("records", { ...question(), order: state.order, limit: PAGE }, { signal });
+      let page = await ask("records", { ...question(), order: state.order, limit: PAGE }, { signal });
       list.clear();
       results.scrollTop = 0;
-      take(page);
       cursor = page.live;
       search.wrong(null);
-      if (page.records.length === 0 && !page.next) nothingFound(words, notice, signal);
+      // A rare word in a long log: each answer comes in its time, with what was found until then.
+      while (page.records.length === 0 && page.next) {
+        fill(notice, h("p.hint-line.quiet", { role: "status" }, words.search.unfinished));
+        page = await ask("records", { ...question(), order: state.order, limit: PAGE, cursor: page.next }, { signal });
+        fill(notice);
+      }
+      take(page);
+      if (page.records.length === 0) nothingFound(words, notice, signal);
       else if (!page.next && state.view === "list" && page.records.every(record => record.category === "system")) howToBegin(words, notice, signal);
-      else if (page.search && !page.search.indexed) fill(notice, h("p.hint-line.quiet", null, page.search.from && !question().from ? words.search.window(shortMoment(new Date(page.search.from))) : words.search.unindexed));
-      element.classList.toggle("nothing", page.records.length === 0 && !page.next);
+      else if (page.search && !page.search.indexed) fill(notice, h("p.hint-line.quiet", null, page.search.from && !question().from ? words.search.window(shortMoment(new Date(page.search.from))) : words.search.unindexed), page.search.complete ? null : h("p.hint-line.quiet", null, words.search.partial));
+      element.classList.toggle("nothing", page.records.length === 0);
       list.open(state.record);
       follow();
     } catch (problem) {
@@ -96,7 +102,10 @@ export function listPage(words) {
       chart.draw(null);
       facets.draw(null);
       element.classList.add("nothing");
-      if (problem.parameter === "q") search.wrong(problem);
+      if (problem.parameter === "q") {
+        search.wrong(problem);
+        fill(notice, h(".notice", null, icon("search"), h("h2", null, words.problems.query), h("p.quiet", null, words.problems.mend)));
+      }
       else showTrouble(notice, words, problem, () => load());
     } finally {
       clearTimeout(slow);

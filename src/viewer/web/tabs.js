@@ -3,7 +3,7 @@
 import { address, askText, isAbort } from "./api.js";
 import { actions } from "./cellmenu.js";
 import { changesTable, json, truncated, value, withheld } from "./diff.js";
-import { copy, fill, h, icon } from "./dom.js";
+import { copy, fill, h, icon, visibleLines } from "./dom.js";
 import { FIELDS } from "./fields.js";
 import { showTrouble } from "./problems.js";
 import { addressFor, go } from "./state.js";
@@ -102,7 +102,7 @@ function body(text) {
     return json(JSON.parse(text));
   } catch {
     const pre = json("");
-    pre.textContent = text.split("\n").map(line => line.replace(/[\p{Cc}\p{Cf}]/gu, c => `\\u{${c.codePointAt(0).toString(16)}}`)).join("\n");
+    pre.textContent = visibleLines(text);
     return pre;
   }
 }

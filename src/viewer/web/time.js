@@ -1,6 +1,6 @@
 // Times as people read them, in local time or UTC.
 
-import { zone } from "./state.js";
+import { state, zone } from "./state.js";
 
 const formats = new Map();
 
@@ -37,6 +37,7 @@ export const dayKey = at => format("key", { year: "numeric", month: "2-digit", d
 
 /** "UTC+01:00" */
 export function offset(at = new Date()) {
+  if (zone() === "UTC" && state.tz === "UTC") return "UTC";
   const parts = format("offset", { timeZoneName: "longOffset" }).formatToParts(at);
   const name = parts.find(part => part.type === "timeZoneName")?.value ?? "GMT";
   return name === "GMT" || name === "UTC" ? "UTC" : name.replace("GMT", "UTC");

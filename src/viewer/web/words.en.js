@@ -9,7 +9,6 @@ export const words = {
   copied: "Copied",
   notCopied: "The browser does not let this page copy",
   retry: "Try again",
-  and: "and",
 
   nav: { label: "Pages", list: "Records", stats: "Stats", health: "Health" },
   theme: { label: "Colours", auto: "As the system", light: "Light", dark: "Dark" },
@@ -27,14 +26,14 @@ export const words = {
     suggestions: "Suggestions",
     hint: "Press / to search",
     chips: "Conditions",
-    noConditions: "No conditions",
     remove: text => `Remove the condition ${text}`,
     invert: text => `Turn the condition ${text} around`,
     not: "not",
     values: count => `${count} ×`,
     window: from => `Words were looked for in the records since ${from}: without a text index, and without a range, no further back.`,
     unindexed: "Words were looked for record by record, since the store has no text index (activity migrate --index text).",
-    partial: "The time was up before all records were looked at; scroll on to look further.",
+    partial: "Not all records were looked at yet; scroll on to look further.",
+    unfinished: "Nothing found so far; looking further …",
   },
 
   range: {
@@ -70,12 +69,9 @@ export const words = {
     more: "Loading more …",
     end: "That is all there is.",
     unreadable: count => `${count} rows could not be read as records and are left out.`,
-    committed: "In the order in which they were stored.",
     newest: "Newest first. Show the oldest first",
     oldest: "Oldest first. Show the newest first",
     total: (count, about) => `${about ? "about " : ""}${count} ${count === "1" ? "record" : "records"}`,
-    partly: "counted as far as the time allowed",
-    redrawn: "The list was drawn anew",
   },
 
   cell: {
@@ -105,7 +101,6 @@ export const words = {
     bar: (from, to, total) => `${from} to ${to}: ${total}`,
     zoomOut: "Zoom out",
     units: { minute: "by the minute", hour: "by the hour", day: "by the day", week: "by the week" },
-    drag: "Drag to zoom",
     inexact: "counted as far as the time allowed",
     behind: at => `counting, so far up to what was stored at ${at}`,
     nothing: "No records in this range",
@@ -116,7 +111,6 @@ export const words = {
 
   live: {
     start: "Live",
-    on: "Live",
     startLabel: "Follow the log live",
     stopLabel: "Stop following the log",
     connecting: "Connecting …",
@@ -165,10 +159,6 @@ export const words = {
     before: "Before",
     after: "After",
     whole: "the whole",
-    added: "Added",
-    removed: "Removed",
-    replaced: "Changed",
-    moved: "Moved",
     absent: "not there",
     unchanged: count => `${count} unchanged`,
     redacted: "redacted",
@@ -190,7 +180,6 @@ export const words = {
     actor: "Same actor",
     all: "See all",
     none: "Nothing else is known to belong to it.",
-    onlyThis: "only this one",
   },
 
   raw: {
@@ -213,7 +202,6 @@ export const words = {
     entity: "Entity", actor: "Actor", session: "Session",
     records: "Records", first: "First", last: "Last", by: "By", actions: "Actions", outcomes: "Outcomes",
     back: "All records",
-    asActor: "As actor", asEntity: "As entity",
   },
 
   stats: {
@@ -261,7 +249,6 @@ export const words = {
     counting: "Counting …",
     estimate: (count, size) => `${count}, ${size} as CSV before compression`,
     about: size => `about ${size}`,
-    atLeast: count => `at least ${count}`,
     filter: "What is exported",
     everything: "every record that you may see",
     noted: "That you took it is noted in the log.",
@@ -273,10 +260,10 @@ export const words = {
 
   none: {
     title: "No records found",
-    outside: (count, range) => `${count} match outside of the range (${range}).`,
+    outside: (count, range) => `${count} ${count === "1" ? "matches" : "match"} outside of the range (${range}).`,
     widen: "Search all time",
     narrowest: text => `The condition ${text} excludes the most:`,
-    without: count => `without it, there are ${count}.`,
+    without: count => `without it, there ${count === "1" ? "is" : "are"} ${count}.`,
     drop: "Drop it",
     looking: "Looking for what would be found otherwise …",
     hopeless: "No single condition is to blame: drop several.",
@@ -307,6 +294,8 @@ export const words = {
       "not-json": "The address of the API was answered by something that is not the log: perhaps a login page, or a proxy.",
       unauthenticated: "Sign in where you usually do, then try again.",
     },
+    query: "This query cannot be read",
+    mend: "Mend what is underlined above. Nothing was asked of the log meanwhile.",
     column: n => `at column ${n}`,
   },
 
