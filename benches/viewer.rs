@@ -1,7 +1,8 @@
-//! What a reader waits for, in a real browser over a month of records in SQLite: the first useful paint, a search's
-//! result, and the frames while the log is followed live at 200 records a second.
+//! What a reader waits for, in a real browser over a full log in SQLite: the first useful paint, a search's result, and
+//! the frames while he scrolls through it and while it is followed live at 200 records a second.
 //!
-//! `scripts/bench viewer [--rows 2000000] [--rounds 5]`; needs Chromium and its driver.
+//! `scripts/bench viewer [--rows 2000000] [--rounds 5]`; needs Chromium and its driver. `--folder DIR` takes a copy of the
+//! `activity.db` that is there, such as `scripts/bench reading --store sqlite --folder DIR` leaves, instead of filling one.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -13,7 +14,7 @@ mod common;
 #[path = "../tests/viewer/webdriver.rs"]
 mod webdriver;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use axum::Router;
 use browser::{Page, Screen, browse};
@@ -25,7 +26,7 @@ use tower_activity::{
     access::{self, Grant, Permissions},
     record::{Actor, Record, RecordId},
     store::{Append as _, Appender as _, Batch, Maintain as _},
-    time::Timestamp,
+    time::{Clock as _, SystemClock, Timestamp},
 };
 
 /// So long is the time that the records spread over.
@@ -46,16 +47,34 @@ const QUERIES: [(&str, &str); 6] = [
 fn main() {
     let rows = if is_test() { 2_000 } else { argument("--rows", 2_000_000) };
     let rounds = if is_test() { 1 } else { argument("--rounds", 5) };
-    println!("viewer: {rows} rows of a month in SQLite, {rounds} rounds, times in ms");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(measure(rows, rounds));
 }
 
 async fn measure(rows: usize, rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let store =
-        SqliteStore::open(folder.path().join("activity.db").to_str().unwrap()).await.unwrap();
-    fill(&store, rows).await;
+    let path = folder.path().join("activity.db");
+    let kept = named("--folder").map(|kept| Path::new(&kept).join("activity.db"));
+    if let Some(kept) = &kept {
+        // What is looked at is recorded: in a copy, so that the next run finds what this one found.
+        std::fs::copy(kept, &path).unwrap_or_else(|error| panic!("{}: {error}", kept.display()));
+    }
+    let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+    if kept.is_none() {
+        fill(&store, rows).await;
+    }
+    // A log that was written over a month has its rollups.
+    while store.fold(1_000).await.unwrap().behind() > 0 {}
+    let storage = store.storage().await.unwrap();
+    println!(
+        "viewer: {} rows from {} to {} in SQLite, {rounds} rounds, times in ms",
+        storage.rows,
+        storage.oldest.unwrap_or_default(),
+        storage.newest.unwrap_or_default()
+    );
+    // A log that was filled days ago has nothing of the last one.
+    let newest = storage.newest.unwrap_or_default().as_micros();
+    let day = if now().as_micros() - newest < 20 * 3_600_000_000 { "now-24h" } else { "all" };
     let keys = Keys::open(folder.path().join("activity.keys")).unwrap();
     let pipeline = Pipeline::builder(store.clone()).keys(keys).start().await.unwrap();
     let access =
@@ -67,10 +86,12 @@ async fn measure(rows: usize, rounds: usize) {
     tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
 
     browse("bench", Screen::DESK, async |page| {
-        paint(page, &at, rounds).await;
+        paint(page, &format!("{at}?from={day}"), rounds).await;
         for (query, from) in QUERIES {
+            let from = if from == "now-24h" { day } else { from };
             search(page, &at, query, from, rounds).await;
         }
+        scroll(page, &at).await;
         live(page, &at, &pipeline, if is_test() { Duration::from_secs(2) } else { LIVE_FOR }).await;
     })
     .await;
@@ -78,12 +99,10 @@ async fn measure(rows: usize, rounds: usize) {
 }
 
 async fn fill(store: &SqliteStore, rows: usize) {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap());
     let step = MONTH / u32::try_from(rows).unwrap();
     let mut appender = store.connect().await.unwrap();
     let mut stream = Stream::new(1);
-    let mut at = now.saturating_sub(MONTH);
+    let mut at = now().saturating_sub(MONTH);
     let mut left = rows;
     while left > 0 {
         let mut batch = stream.batch(left.min(5_000));
@@ -94,8 +113,10 @@ async fn fill(store: &SqliteStore, rows: usize) {
         appender.append(Batch::new(&batch).unwrap()).await.unwrap();
         left -= batch.len();
     }
-    // A log that was written over a month has its rollups.
-    while store.fold(1_000).await.unwrap().behind() > 0 {}
+}
+
+fn now() -> Timestamp {
+    SystemClock::default().now()
 }
 
 fn move_to(record: &mut Record, at: Timestamp) {
@@ -154,35 +175,56 @@ async fn promised(page: &Page, promise: &str) -> f64 {
     page.promised(&script, &[]).await.as_f64().unwrap()
 }
 
+/// Notes how long each frame takes from now on.
+const FRAMES: &str = "window.frames_ = []; let last = performance.now();
+     const frame = now => { frames_.push(now - last); last = now; requestAnimationFrame(frame); };
+     requestAnimationFrame(frame);";
+
+/// As fast as a wheel goes, towards the beginning of the log.
+async fn scroll(page: &Page, at: &str) {
+    page.open(&format!("{at}?q=&from=all")).await;
+    page.run(FRAMES).await;
+    let seconds = if is_test() { 1 } else { 20 };
+    let walk = format!(
+        "const over = arguments[0], box = document.querySelector('.results'), begun = performance.now();
+         const step = () => {{ box.scrollTop += 700; performance.now() - begun < {seconds}000 ? requestAnimationFrame(step) : over(parseInt(document.querySelector('.canvas').style.height) / 38); }};
+         step();"
+    );
+    let behind = page.promised(&walk, &[]).await.as_f64().unwrap_or_default();
+    frames(page, &format!("scrolling for {seconds} s, {behind:.0} rows in the list")).await;
+}
+
 async fn live(page: &Page, at: &str, pipeline: &Pipeline, how_long: Duration) {
     page.open(&format!("{at}?live=1")).await;
     page.until("document.querySelector('[data-live=connected]')").await;
-    page.run(
-        "window.frames_ = []; let last = performance.now();
-         const frame = now => { frames_.push(now - last); last = now; requestAnimationFrame(frame); };
-         requestAnimationFrame(frame);",
-    )
-    .await;
+    page.run(FRAMES).await;
     let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / LIVE_RATE));
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut stream = Stream::new(2);
     let records = (how_long.as_secs_f64() * LIVE_RATE) as usize;
     for mut record in stream.batch(records) {
         tick.tick().await;
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        move_to(&mut record, Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap()));
+        move_to(&mut record, now());
         pipeline.recorder().record(*record);
     }
+    frames(page, &format!("live at {LIVE_RATE}/s for {} s", how_long.as_secs())).await;
+}
+
+async fn frames(page: &Page, what: &str) {
     let frames: Vec<f64> = serde_json::from_value(page.get("frames_").await).unwrap();
     let most = frames.iter().copied().fold(0.0, f64::max);
     let long = frames.iter().filter(|frame| **frame > 100.0).count();
     println!(
-        "live at {LIVE_RATE}/s for {} s: {} frames, median {:.0}, 99 % {:.0}, longest {most:.0}, over 100: {long}",
-        how_long.as_secs(),
+        "{what}: {} frames, median {:.0}, 99 % {:.0}, longest {most:.0}, over 100: {long}",
         frames.len(),
         quantile(&frames, 0.5),
         quantile(&frames, 0.99),
     );
+}
+
+/// Reads `--folder DIR` and the like from the command line.
+fn named(name: &str) -> Option<String> {
+    std::env::args().skip_while(|arg| arg != name).nth(1)
 }
 
 fn line(what: &str, times: &[f64]) {

@@ -17,6 +17,8 @@ export class Rows {
   ended = false;
   unfolded = new Set();
   #days = new Map();
+  #today = null;
+  #last = null;
 
   clear() {
     this.records = [];
@@ -29,13 +31,10 @@ export class Rows {
 
   /** Adds a page at the end. */
   append(records, ended) {
-    for (const record of records) {
-      if (this.ids.has(record.id)) continue;
-      this.ids.add(record.id);
-      this.records.push(record);
-    }
+    const fresh = records.filter(record => !this.ids.has(record.id) && this.ids.add(record.id));
+    this.records.push(...fresh);
     this.ended = ended;
-    this.lay();
+    this.#layOn(fresh);
   }
 
   /** Adds what has just come, each to its place. Returns how many were new, and whether the end was cut off. */
@@ -63,26 +62,32 @@ export class Rows {
 
   /** Finds everything its place. */
   lay() {
-    const items = [];
-    let top = 0, today = null, last = null;
-    const put = (item, height) => { items.push({ ...item, top, height }); top += height; return items.at(-1); };
+    this.items = [];
+    this.height = 0;
+    this.#today = this.#last = null;
+    this.#layOn(this.records);
+  }
+
+  /** Finds what has come at the end its place; what stands there already keeps its own. */
+  #layOn(records) {
+    const put = (item, height) => { this.items.push({ ...item, top: this.height, height }); this.height += height; return this.items.at(-1); };
     const rowHeight = this.narrow ? HEIGHTS.card : HEIGHTS.row;
-    for (const record of this.records) {
+    if (this.items.at(-1)?.kind === "foot") this.height -= this.items.pop().height;
+    for (const record of records) {
       const key = this.#day(record.occurred_at);
-      if (key !== today) {
+      if (key !== this.#today) {
         put({ kind: "day", key: `day ${key} ${record.id}`, at: record.occurred_at }, HEIGHTS.day);
-        [today, last] = [key, null];
+        [this.#today, this.#last] = [key, null];
       }
+      const last = this.#last;
       if (last && record.request_id !== null && record.request_id === last.record.request_id) {
         last.members.push(record);
         if (this.unfolded.has(record.request_id)) put({ kind: "row", key: record.id, record, members: [], member: true }, rowHeight);
         continue;
       }
-      last = put({ kind: "row", key: record.id, record, members: [] }, rowHeight);
+      this.#last = put({ kind: "row", key: record.id, record, members: [] }, rowHeight);
     }
     put({ kind: "foot", key: "foot" }, HEIGHTS.foot);
-    this.items = items;
-    this.height = top;
   }
 
   // Asking for the day of each record by itself is slow; no zone changes its day within a quarter of an hour.
