@@ -86,9 +86,9 @@ function trees(before, after, say) {
     const [had, has] = [Object.hasOwn(before, key), Object.hasOwn(after, key)];
     const [old, fresh] = [before[key], after[key]];
     const name = h("code", null, key);
-    if (had && has && JSON.stringify(old) === JSON.stringify(fresh)) same.push([leaves(old), h("li", null, name, " ", JSON.stringify(old))]);
+    if (had && has && JSON.stringify(old) === JSON.stringify(fresh)) same.push([leaves(old), h("li", null, name, " ", leaf(old, say))]);
     else if (had && has && isTree(old) && isTree(fresh) && Array.isArray(old) === Array.isArray(fresh)) other.push(h("li", null, name, trees(old, fresh, say)));
-    else other.push(h("li", null, name, " ", had ? h("del", null, JSON.stringify(old)) : null, had && has ? " → " : null, has ? h("ins", null, JSON.stringify(fresh)) : null));
+    else other.push(h("li", null, name, " ", had ? h("del", null, leaf(old, say)) : null, had && has ? " → " : null, has ? h("ins", null, leaf(fresh, say)) : null));
   }
   const unchanged = same.reduce((sum, [count]) => sum + count, 0);
   return [
@@ -96,5 +96,7 @@ function trees(before, after, say) {
     unchanged ? h("details", null, h("summary.quiet", null, say.unchanged(unchanged)), h("ul.leaves", null, same.map(([, item]) => item))) : null,
   ];
 }
+
+const leaf = (one, say) => (typeof one === "string" && MARKED.test(one) ? value(one, say) : JSON.stringify(one));
 
 const leaves = tree => (isTree(tree) && Object.keys(tree).length ? Object.values(tree).reduce((sum, one) => sum + leaves(one), 0) : 1);
