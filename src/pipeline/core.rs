@@ -58,8 +58,10 @@ pub(super) struct Core {
     /// How long a call to the store may take.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) call_deadline: Duration,
-    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    /// Of requests whose rule names none.
     pub(super) delivery: Delivery,
+    /// How long a strict request waits for the disk.
+    pub(super) strict_deadline: Duration,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,

@@ -57,7 +57,9 @@ mod gap;
 #[cfg(feature = "api")]
 mod intake;
 mod meters;
+mod modes;
 mod number;
+mod open;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
@@ -87,6 +89,11 @@ pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
 pub(crate) use intake::{Intake, Turned};
+pub use modes::{
+    DEFAULT_FSYNC_INTERVAL, DEFAULT_SPOOL_CAP, DEFAULT_SPOOL_KEEP, DEFAULT_STRICT_DEADLINE,
+};
+#[allow(unused_imports, reason = "capture takes these doors next")]
+pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;
