@@ -49,6 +49,7 @@
 mod admit;
 mod batcher;
 mod builder;
+mod classes;
 mod commit;
 mod core;
 mod feed;
@@ -56,6 +57,7 @@ mod fold;
 mod gap;
 #[cfg(feature = "api")]
 mod intake;
+mod link;
 mod meters;
 mod modes;
 mod number;
@@ -75,6 +77,7 @@ mod scope;
 mod settings;
 mod settle;
 mod sink;
+mod source;
 mod tally;
 mod unrecorded;
 mod watch;
