@@ -73,6 +73,7 @@ mod scope;
 mod settings;
 mod settle;
 mod sink;
+mod spool;
 mod tally;
 mod unrecorded;
 mod watch;
