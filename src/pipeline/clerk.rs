@@ -57,8 +57,8 @@ impl Clerk {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
-        let core = &*self.core;
-        let fold_due = fold_due(core);
+        let core = Arc::clone(&self.core);
+        let fold_due = fold_due(&core);
         // Windows are measured by the clock, since requests count into them.
         let folded = fold_due.map(|due| now + due.saturating_sub(core.clock.monotonic()));
         let again = (!self.held.is_empty()).then_some(now + AGAIN);
@@ -66,7 +66,7 @@ impl Clerk {
         core.queue.disarm();
         if core.queue.is_closed()
             || self.gaps.has_unseen(&core.counters)
-            || self::fold_due(core) != fold_due
+            || self::fold_due(&core) != fold_due
         {
             core.queue.rearm();
             return;

@@ -61,8 +61,7 @@ pub(super) fn open<S: Append>(
         Link::new(store, stop, setup.call_deadline),
         setup.quarantine,
     );
-    let size =
-        Size { rows: setup.batch.rows, bytes: setup.batch.bytes, age: setup.batch.age };
+    let size = Size { rows: setup.batch.rows, bytes: setup.batch.bytes, age: setup.batch.age };
     let classes = Classes(setup.retention);
     let drain = Drain::new(settler, streams, (size, classes), passed, has_last, ended);
     let work = async {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -158,7 +158,8 @@ impl<S: Append> Drain<S> {
         match stream.read(core, classes, *size, &mut settler.batch).await? {
             Next::Batch { is_full } => {
                 if index == 0 && is_full {
-                    self.noticed = Some(Instant::now().checked_sub(size.age).unwrap_or_else(Instant::now));
+                    self.noticed =
+                        Some(Instant::now().checked_sub(size.age).unwrap_or_else(Instant::now));
                 }
                 settler.settle(stream).await?;
                 if !stream.is_placed && index == 0 {

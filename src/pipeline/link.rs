@@ -64,8 +64,7 @@ impl<S: Append> Link<S> {
     /// appends, so that one whose answer never came has ended by then.
     pub(super) async fn connect(&mut self, stream: WriterId) -> Result<(S::Appender, i64), Cut> {
         let limit = self.call_deadline;
-        let mut appender =
-            bounded(self.store.connect(), "connect", limit, &mut self.stop).await?;
+        let mut appender = bounded(self.store.connect(), "connect", limit, &mut self.stop).await?;
         let position = position(&mut appender, stream, limit, &mut self.stop).await?;
         Ok((appender, position))
     }
@@ -93,8 +92,7 @@ impl<S: Append> Link<S> {
     ) -> Result<Appended, Cut> {
         let call = appender.append(batch);
         // Left out of `self` after a failure: after a deadline it may be one reply off.
-        let appended =
-            bounded(call, "append a batch", self.call_deadline, &mut self.stop).await?;
+        let appended = bounded(call, "append a batch", self.call_deadline, &mut self.stop).await?;
         self.appender = Some(appender);
         self.succeeded();
         Ok(appended)

@@ -7,11 +7,7 @@ use std::{
 };
 
 use super::{
-    builder::PipelineBuilder,
-    number::random_id,
-    settings::StartError,
-    spool,
-    spooling::Spooling,
+    builder::PipelineBuilder, number::random_id, settings::StartError, spool, spooling::Spooling,
 };
 use crate::{
     rules::{CompiledRules, Delivery},
@@ -159,10 +155,7 @@ impl Modes {
     }
 
     /// Opens the spool, if there is a folder.
-    pub(super) async fn open(
-        &self,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Option<Spooling>, StartError> {
+    pub(super) async fn open(&self, clock: Arc<dyn Clock>) -> Result<Option<Spooling>, StartError> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let settings = spool::Settings {
             cap: self.cap,

@@ -61,7 +61,6 @@ impl Numbering {
             self.next_seq += 1;
         }
     }
-
 }
 
 /// Makes a stub's seals; its number is the one that it takes over.

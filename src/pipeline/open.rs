@@ -252,7 +252,11 @@ impl Recorder {
 
     /// Finishes a draft, and with it what was begun of it. Never waits, and does not panic, so that `Drop`
     /// may call it.
-    pub(crate) fn admit_ended(&self, mut draft: Box<Record>, open: Option<OpenTicket>) -> Admission {
+    pub(crate) fn admit_ended(
+        &self,
+        mut draft: Box<Record>,
+        open: Option<OpenTicket>,
+    ) -> Admission {
         let core = &*self.core;
         let (Some(spooling), Some(open)) = (&core.spooling, open) else { return self.admit(draft) };
         core.counters.close_draft();

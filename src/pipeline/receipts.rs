@@ -105,7 +105,7 @@ impl Receipts {
         self.count.store(0, Ordering::SeqCst);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, (usize, Fates)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, Option<(usize, Fates)>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -213,7 +213,8 @@ impl Recorder {
     ) -> Poll<Admission> {
         if wait.prepared.is_none()
             && !wait.spool.is_prepared()
-            && draft.as_deref().is_some_and(|draft| self.core.fold(draft)) {
+            && draft.as_deref().is_some_and(|draft| self.core.fold(draft))
+        {
             if let Some(draft) = draft.take() {
                 self.give_back(draft);
             }
@@ -319,14 +320,12 @@ impl Recorder {
     ) -> Poll<Admission> {
         if let Some(spooling) = &self.core.spooling {
             let hold = self.core.delivery.into();
-            let polled =
-                self.poll_spool(spooling, slot, &mut None, hold, &mut wait.spool, cx);
+            let polled = self.poll_spool(spooling, slot, &mut None, hold, &mut wait.spool, cx);
             // What the disk does not vouch for in time is in the file all the same.
             let taken = wait.spool.taken();
             return polled.map(|polled| {
-                polled.unwrap_or_else(|refused| {
-                    taken.unwrap_or(Admission::Dropped(refused.reason()))
-                })
+                polled
+                    .unwrap_or_else(|refused| taken.unwrap_or(Admission::Dropped(refused.reason())))
             });
         }
         let Some(mut record) = slot.take() else {
@@ -430,7 +429,9 @@ pub(crate) struct AdmitWait {
 
 impl fmt::Debug for AdmitWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdmitWait").field("waits", &(self.room.is_some() || self.spool.is_waiting())).finish_non_exhaustive()
+        f.debug_struct("AdmitWait")
+            .field("waits", &(self.room.is_some() || self.spool.is_waiting()))
+            .finish_non_exhaustive()
     }
 }
 

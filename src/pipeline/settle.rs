@@ -1,6 +1,6 @@
 //! Seeing a numbered batch into the store, whatever goes wrong on the way.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -148,9 +148,7 @@ impl<S: Append> Settler<S> {
     /// that they have in the ledger.
     fn settled(&mut self, source: &mut impl Source, count: usize, entries: &[Entry]) {
         let count = count.min(self.batch.len());
-        self.core
-            .receipts
-            .tell(self.batch[..count].iter().map(|record| &**record), Fate::Stored);
+        self.core.receipts.tell(self.batch[..count].iter().map(|record| &**record), Fate::Stored);
         source.settled(&self.core, &self.batch[..count]);
         self.unsure = self.unsure.saturating_sub(count);
         let left = self.batch.split_off(count);
@@ -257,9 +255,5 @@ impl<S: Append> Settler<S> {
                 "could not write the quarantine file; only the stub is kept"
             );
         }
-    }
-
-    pub(super) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
     }
 }

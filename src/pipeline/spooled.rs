@@ -329,7 +329,8 @@ impl Job {
         );
         if let Some(path) = &self.quarantine {
             let now = self.core.clock.now();
-            if let Err(error) = quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
+            if let Err(error) =
+                quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
             {
                 tracing::error!(
                     path = %path.display(), error = &error as &dyn std::error::Error,

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "api")]
+use super::recorder::SpoolPressure;
 use super::{
     core::Core,
     own,
@@ -18,8 +20,6 @@ use super::{
     spool::{Appended, Begun, Mark, OpenNumber, Refused, Share, Spool},
     tally::DropReason,
 };
-#[cfg(feature = "api")]
-use super::recorder::SpoolPressure;
 #[cfg(feature = "api")]
 use crate::record::WriterId;
 use crate::{
