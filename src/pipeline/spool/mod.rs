@@ -215,12 +215,16 @@ impl Spool {
     /// Returns how the spool is doing.
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
+        let (segments, oldest) = {
+            let segments = core.stream.segments();
+            (segments.list.len(), segments.oldest)
+        };
         Status {
             bytes: core.room.owed.load(Ordering::Relaxed),
             kept: core.room.kept.load(Ordering::Relaxed),
             cap: core.settings.cap,
-            segments: core.stream.segments().list.len(),
-            oldest: core.stream.segments().oldest,
+            segments,
+            oldest,
             quarantined: core.quarantined.load(Ordering::Relaxed),
             poisoned: core.poisoned.load(Ordering::Relaxed),
             is_stuck: core.is_stuck(),
