@@ -55,6 +55,8 @@ mod scan;
 mod settings;
 mod stream;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod tidy;
 
 use std::{
@@ -75,7 +77,7 @@ pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
 pub(super) use format::{MAX_RECORD, Secret};
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::OldStream;
+pub(super) use old::{Ending, OldStream, Unfinished};
 pub(super) use reader::{ReadOutcome, Reader};
 pub(super) use settings::{
     DEFAULT_CAP, DEFAULT_FLOOR, DEFAULT_FSYNC_INTERVAL, DEFAULT_KEEP, MIN_CAP, Settings, Share,
@@ -215,12 +217,16 @@ impl Spool {
     /// Returns how the spool is doing.
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
+        let (segments, oldest) = {
+            let segments = core.stream.segments();
+            (segments.list.len(), segments.oldest)
+        };
         Status {
             bytes: core.room.owed.load(Ordering::Relaxed),
             kept: core.room.kept.load(Ordering::Relaxed),
             cap: core.settings.cap,
-            segments: core.stream.segments().list.len(),
-            oldest: core.stream.segments().oldest,
+            segments,
+            oldest,
             quarantined: core.quarantined.load(Ordering::Relaxed),
             poisoned: core.poisoned.load(Ordering::Relaxed),
             is_stuck: core.is_stuck(),
