@@ -19,6 +19,7 @@ use super::{
     receipts::{Fate, Receipts},
     recorder::Admission,
     settings::Overflow,
+    spooling::{self, Spooling},
     tally::{CATEGORIES, Counters, DropReason},
     watch::Watched,
 };
@@ -58,9 +59,13 @@ pub(super) struct Core {
     /// How long a call to the store may take.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) call_deadline: Duration,
-    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    /// Of requests whose rule names none.
     pub(super) delivery: Delivery,
+    /// How long a strict request waits for the disk.
+    pub(super) strict_deadline: Duration,
     pub(super) queue: Queue,
+    /// Where records go instead of the queue, if there is a folder.
+    pub(super) spooling: Option<Spooling>,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
@@ -123,11 +128,16 @@ impl Waiting {
 impl Core {
     /// Offers a finished record to the queue once, and counts what becomes of it.
     ///
-    /// Everything that is recorded comes by here, prepared: this is the place for a spool, between the
-    /// preparation and the queue.
+    /// Everything that is recorded comes by here, prepared; where there is a spool, it goes there.
     pub(super) fn offer(&self, record: Box<Record>, bytes: u32, lane: Lane) -> Admission {
         let id = record.id;
         self.counters.receive();
+        if let Some(spooling) = &self.spooling {
+            return match self.spool(spooling, record, lane, None) {
+                Ok((id, _)) => Admission::Accepted(id),
+                Err((record, refused)) => self.lose(record, spooling::reason(refused)),
+            };
+        }
         match self.queue.push(lane, record, bytes) {
             Ok(()) => Admission::Accepted(id),
             Err(Refused::Full(record)) => self.lose(record, DropReason::QueueFull),

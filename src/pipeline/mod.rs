@@ -30,12 +30,15 @@
 //! **Promised.** The request path never waits (unless asked to with [`Overflow::Block`]), takes no lock
 //! and makes no system call; refusals of nobody in particular, which are folded when there are many, take
 //! one for a look-up. Memory is bounded by count and by bytes, also while the store is away. At
-//! every moment received = stored + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
+//! every moment received = stored + spooled + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
 //! record. What is stored is stored exactly once, under numbers without a gap.
 //!
-//! **Not promised.** Records that are queued when the process dies are lost: delivery is `best_effort`.
-//! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
-//! promise them without.
+//! With a folder ([`PipelineBuilder::spool`]) records wait in files: they survive the process, and what the queue and
+//! its bounds say holds for the spool. A request then makes one write to an open file, under a lock that is never held
+//! across a sync.
+//!
+//! **Not promised.** Without a folder, records that are queued when the process dies are lost: delivery is
+//! `best_effort`.
 //!
 //! # Metrics
 //!
@@ -44,20 +47,29 @@
 //! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
 //! `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
-//! `activity_batch_seconds`.
+//! `activity_batch_seconds`. With a spool also `activity_records_drained_total`, `activity_spool_quarantined_total`,
+//! `activity_spool_failed_syncs_total`, and the gauges `activity_spool_records`, `…_bytes`, `…_segments` and
+//! `…_oldest_seconds`.
 
 mod admit;
 mod batcher;
 mod builder;
+mod classes;
+mod clerk;
 mod commit;
 mod core;
+mod desk;
+mod drain;
 mod feed;
 mod fold;
 mod gap;
 #[cfg(feature = "api")]
 mod intake;
+mod link;
 mod meters;
+mod modes;
 mod number;
+mod open;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
@@ -73,7 +85,12 @@ mod scope;
 mod settings;
 mod settle;
 mod sink;
+mod source;
+mod spool;
+mod spooled;
+mod spooling;
 mod tally;
+mod unfinished;
 mod unrecorded;
 mod watch;
 mod writer;
@@ -87,6 +104,11 @@ pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
 pub(crate) use intake::{Intake, Turned};
+pub use modes::{
+    DEFAULT_FSYNC_INTERVAL, DEFAULT_SPOOL_CAP, DEFAULT_SPOOL_KEEP, DEFAULT_STRICT_DEADLINE,
+};
+#[allow(unused_imports, reason = "capture takes these doors next")]
+pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;
@@ -98,4 +120,7 @@ pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
-pub(crate) use {recorder::Pressure, watch::Use};
+pub(crate) use {
+    recorder::{Pressure, SpoolPressure},
+    watch::Use,
+};
