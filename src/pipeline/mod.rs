@@ -51,6 +51,7 @@ mod batcher;
 mod builder;
 mod commit;
 mod core;
+mod epoch;
 mod feed;
 mod fold;
 mod gap;

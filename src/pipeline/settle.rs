@@ -157,7 +157,7 @@ impl<S: Append> Writer<S> {
             };
             // Until the answer is there the outcome is open, also if the task ends right here.
             self.unsure = count;
-            let call = appender.append(batch);
+            let call = appender.append(self.epochs.mark(batch));
             match bounded(call, "append a batch", self.link.call_deadline, &mut self.link.stop)
                 .await
             {
@@ -234,6 +234,9 @@ impl<S: Append> Writer<S> {
     /// cannot be sent again, so another stream goes on, and says why.
     fn begin_anew(&mut self, committed: i64, found: i64) {
         let stream = self.numbering.writer_id();
+        if found < committed {
+            self.epochs.lose();
+        }
         tracing::error!(
             %stream, committed, found,
             "the store does not hold what was committed to it; records go on under another stream"

@@ -19,6 +19,7 @@ use super::{
     batcher::{Batcher, Limits},
     builder::Retention,
     core::Core,
+    epoch::Epochs,
     gap::Gaps,
     meters,
     number::Numbering,
@@ -52,6 +53,7 @@ pub(super) struct Writer<S: Append> {
     pub(super) core: Arc<Core>,
     pub(super) link: Link<S>,
     pub(super) numbering: Numbering,
+    pub(super) epochs: Epochs,
     batcher: Batcher<Box<Record>>,
     /// The closed batch; what is settled leaves it at the front.
     pub(super) batch: Vec<Box<Record>>,
@@ -92,6 +94,7 @@ impl<S: Append> Writer<S> {
         let writer = Self {
             link: Link::new(store, stop.clone(), setup.call_deadline),
             numbering: Numbering::new(setup.retention),
+            epochs: Epochs::default(),
             batcher: Batcher::new(setup.batch),
             batch: Vec::new(),
             unsure: 0,
@@ -326,6 +329,7 @@ impl<S: Append> Writer<S> {
     /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
     /// that they have in the ledger.
     pub(super) fn settled(&mut self, count: usize, entries: &[Entry]) {
+        self.epochs.settled(entries);
         let (mut stored, mut own, mut gaps) = (0, 0, 0);
         for record in &self.batch[..count.min(self.batch.len())] {
             if own::is_own(record) {

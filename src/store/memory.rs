@@ -140,10 +140,11 @@ impl State {
         let floor = self.entries.last().map(|entry| entry.committed_at);
         let mut committed_at =
             floor.map_or(now, |at| now.max(at.saturating_add(Duration::from_micros(1))));
+        let epoch = batch.epoch(self.entries.last().map_or(1, |entry| entry.epoch));
         let mut entries = Vec::with_capacity(new.len());
         for new in new {
             let position = i64::try_from(self.entries.len()).unwrap_or(i64::MAX) + 1;
-            let entry = Entry { position, epoch: 1, new, committed_at };
+            let entry = Entry { position, epoch, new, committed_at };
             committed_at = committed_at.saturating_add(Duration::from_micros(1));
             self.entries.push(entry.clone());
             entries.push(entry);
