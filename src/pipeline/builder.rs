@@ -5,11 +5,13 @@ use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time:
 use super::{
     batcher::Limits,
     core::{Core, Origins, Privacy, Waiting},
+    ends::{self, Ends},
     feed::Feed,
     fold::Folds,
-    own,
+    own::{self, Author},
     pipeline::Pipeline,
     pool::{self, Pool},
+    process::Process,
     quarantine,
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
@@ -306,6 +308,7 @@ impl<S: Append> PipelineBuilder<S> {
             receipts: Receipts::default(),
             folds: Folds::default(),
             watched: Watched::default(),
+            ends: Ends::default(),
             waiting: Waiting::default(),
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
@@ -313,15 +316,23 @@ impl<S: Append> PipelineBuilder<S> {
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });
+        let process = Process::this();
         let setup = Setup {
             batch: self.batch,
             call_deadline: self.call_deadline,
             retention: self.retention,
             quarantine: self.quarantine,
-            config_digest,
+            author: Author {
+                config_digest,
+                mode: self.delivery.as_str(),
+                process: process.clone(),
+            },
         };
         let reader = self.store.reader();
         let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+        if let (Some(store), Some(process)) = (&reader, process) {
+            ends::look_later(&core, store.clone(), process, handle.ended.clone());
+        }
         let task = runtime.spawn(writer.run());
         Ok(Pipeline::new(core, reader, handle, task))
     }

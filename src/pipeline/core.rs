@@ -12,6 +12,7 @@ use std::{
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
+    ends::Ends,
     feed::Feed,
     fold::{self, Fold, Folds},
     pool::Pool,
@@ -67,6 +68,8 @@ pub(super) struct Core {
     pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,
+    /// Ends of other streams that are to be told of.
+    pub(super) ends: Ends,
     pub(super) waiting: Waiting,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,

@@ -51,6 +51,7 @@ mod batcher;
 mod builder;
 mod commit;
 mod core;
+mod ends;
 mod epoch;
 mod feed;
 mod fold;
@@ -63,6 +64,7 @@ mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
 mod pool;
+mod process;
 mod quarantine;
 mod queue;
 mod receipts;

@@ -2,9 +2,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::tally::{ByCategory, CATEGORIES};
+use super::{
+    process::Process,
+    tally::{ByCategory, CATEGORIES},
+};
 use crate::{
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record},
+    store::{StreamReport, UNCLEAN_END},
     time::Timestamp,
 };
 
@@ -51,9 +55,45 @@ pub(super) fn gap(
     record
 }
 
+/// Who writes a stream: what the records tell that begin one.
+#[derive(Debug)]
+pub(super) struct Author {
+    pub(super) config_digest: String,
+    pub(super) mode: &'static str,
+    pub(super) process: Option<Process>,
+}
+
+impl Author {
+    fn sign(&self, facts: &mut serde_json::Value) {
+        facts["mode"] = self.mode.into();
+        if let Some(process) = &self.process {
+            facts["process"] = process.facts();
+        }
+    }
+}
+
 /// Says that a writer began, and with which settings.
-pub(super) fn started(config_digest: &str) -> Box<Record> {
-    record(STARTED, 1, &serde_json::json!({ "config_digest": config_digest }))
+pub(super) fn started(author: &Author) -> Box<Record> {
+    let mut facts = serde_json::json!({ "config_digest": author.config_digest });
+    author.sign(&mut facts);
+    record(STARTED, 1, &facts)
+}
+
+/// Says that the process of another stream ended without a word. How many records it held nobody knows.
+pub(super) fn unclean_end(stream: &StreamReport, now: Timestamp) -> Box<Record> {
+    let facts = serde_json::json!({
+        "count": null,
+        "reason": UNCLEAN_END,
+        "writer_id": stream.writer_id.to_string(),
+        "last_seq": stream.last_seq,
+        // Later than the last that was stored, and before it was found out.
+        "first_at": stream.last_at,
+        "last_at": now,
+    });
+    let mut record = record(GAP, 4, &facts);
+    record.outcome = Outcome::Failure;
+    record.outcome_reason.set(UNCLEAN_END);
+    record
 }
 
 /// Says that a writer ended in good order; its number is the last of the stream.
@@ -62,17 +102,15 @@ pub(super) fn stopped(last_seq: i64) -> Box<Record> {
 }
 
 /// Says that the store holds less of a stream than was committed, and that another goes on.
-pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> {
-    let mut record = record(
-        RESTORED,
-        5,
-        &serde_json::json!({
-            "writer_id": stream,
-            "committed_seq": committed,
-            "found_seq": found,
-            "count": (committed - found).max(0),
-        }),
-    );
+pub(super) fn restored(author: &Author, stream: &str, committed: i64, found: i64) -> Box<Record> {
+    let mut facts = serde_json::json!({
+        "writer_id": stream,
+        "committed_seq": committed,
+        "found_seq": found,
+        "count": (committed - found).max(0),
+    });
+    author.sign(&mut facts);
+    let mut record = record(RESTORED, 5, &facts);
     record.outcome = Outcome::Failure;
     record
 }

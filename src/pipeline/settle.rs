@@ -241,7 +241,8 @@ impl<S: Append> Writer<S> {
             %stream, committed, found,
             "the store does not hold what was committed to it; records go on under another stream"
         );
-        let restored = self.prepared(own::restored(&stream.to_string(), committed, found));
+        let restored =
+            self.prepared(own::restored(&self.author, &stream.to_string(), committed, found));
         let mut restored = restored;
         if let Some(next) = self.batch.first() {
             restored.recorded_at = next.recorded_at;

@@ -23,7 +23,7 @@ use super::{
     gap::Gaps,
     meters,
     number::Numbering,
-    own,
+    own::{self, Author},
     pipeline::Handle,
     queue::Lane,
     receipts::Fate,
@@ -46,7 +46,7 @@ pub(super) struct Setup {
     pub(super) call_deadline: Duration,
     pub(super) retention: Option<Retention>,
     pub(super) quarantine: Option<PathBuf>,
-    pub(super) config_digest: String,
+    pub(super) author: Author,
 }
 
 pub(super) struct Writer<S: Append> {
@@ -75,7 +75,7 @@ pub(super) struct Writer<S: Append> {
     begun: Instant,
     /// When the queue last held something.
     busy_at: Duration,
-    config_digest: String,
+    pub(super) author: Author,
     pub(super) quarantine: Option<PathBuf>,
 }
 
@@ -109,7 +109,7 @@ impl<S: Append> Writer<S> {
             ended,
             begun: Instant::now(),
             busy_at: Duration::ZERO,
-            config_digest: setup.config_digest,
+            author: setup.author,
             quarantine: setup.quarantine,
             core,
         };
@@ -120,7 +120,7 @@ impl<S: Append> Writer<S> {
     /// left is counted in `drop`, as it is when the task ends in any other way.
     pub(super) async fn run(mut self) {
         // In a batch of its own, so that it has the first number whatever leaf it lies in.
-        let started = own::started(&self.config_digest);
+        let started = own::started(&self.author);
         self.add_own(started);
         if self.write().await.is_err() {
             return;
@@ -198,6 +198,7 @@ impl<S: Append> Writer<S> {
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
                 || self.fold_due() != fold_due
+                || !self.core.ends.is_empty()
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -290,6 +291,9 @@ impl<S: Append> Writer<S> {
 
     /// Adds what was folded in windows that are over, or in all.
     fn add_folded(&mut self, all: bool) {
+        for record in self.core.ends.take() {
+            self.add_own(record);
+        }
         for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Folded, Holding, Index,
-    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
-    StreamPosition,
+    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
+    CompletenessRequest, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
+    Storage, StoreError, StoreErrorKind, StreamPosition,
     claims::Claims,
+    completeness::{self, Numbers, Wanted},
     scan::{self, Candidates},
 };
 use crate::{
@@ -121,6 +122,35 @@ impl State {
             let place = self.places.get(&(entry.new.writer_id, seq))?;
             self.records.get(place)
         })
+    }
+
+    /// Returns what the entries say of the streams, the one that was written to last first.
+    fn numbers(&self, wanted: &Wanted) -> Vec<Numbers> {
+        let mut found: HashMap<WriterId, Numbers> = HashMap::new();
+        let mut order: Vec<WriterId> = Vec::new();
+        for entry in self.entries.iter().rev() {
+            let writer_id = entry.new.writer_id;
+            let numbers = found.entry(writer_id).or_insert_with(|| {
+                order.push(writer_id);
+                Numbers::ending_with(entry)
+            });
+            numbers.prepend(entry);
+        }
+        let is_wanted = |writer_id: &WriterId| match wanted {
+            Wanted::Newest(_) => true,
+            Wanted::These(these) => these.contains(writer_id),
+        };
+        let limit = if let Wanted::Newest(limit) = wanted { *limit } else { usize::MAX };
+        let order = order.iter().filter(|writer_id| is_wanted(writer_id)).take(limit);
+        order.filter_map(|writer_id| found.remove(writer_id)).collect()
+    }
+
+    fn stubs(&self) -> HashMap<WriterId, u64> {
+        let mut stubs = HashMap::new();
+        for record in self.records.values().filter(|record| completeness::is_stub(record)) {
+            *stubs.entry(record.writer_id).or_default() += 1;
+        }
+        stubs
     }
 
     fn append(&mut self, batch: Batch<'_>, now: Timestamp) -> Result<Appended, StoreError> {
@@ -293,6 +323,18 @@ impl Maintain for MemoryStore {
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
         Ok(self.lock().streams())
+    }
+
+    async fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> Result<Completeness, StoreError> {
+        let (numbers, stubs, total) = {
+            let state = self.lock();
+            (state.numbers(request.wanted()), state.stubs(), state.streams.len())
+        };
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        completeness::assemble(self, request, numbers, &stubs, total).await
     }
 
     /// Nothing to do: everything is counted when it is asked for.

@@ -36,6 +36,7 @@
 mod aggregate;
 mod append;
 mod asking;
+mod completeness;
 mod error;
 mod facts;
 mod filter;
