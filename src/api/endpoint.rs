@@ -67,6 +67,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("/live/sse", "live", Guard::Viewed, "records as they come, by server-sent events"),
     post("/tickets", "ticket", Guard::Asked, "a one-use ticket for a browser's live session"),
     get("/health", "health", Guard::Open, "how the log is doing"),
+    get(
+        "/completeness",
+        "completeness",
+        Guard::Viewed,
+        "what each writer has stored, and what is known to be missing",
+    ),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 

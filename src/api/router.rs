@@ -3,8 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, cors, export, facets, fallback, health, index, ingest, live, openapi, records,
-    state::Api, stats, trails, watch,
+    answer, completeness, cors, export, facets, fallback, health, index, ingest, live, openapi,
+    records, state::Api, stats, trails, watch,
 };
 
 /// Returns the routes and an answer for everything else.
@@ -29,6 +29,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(live::routes())
         .merge(ingest::routes())
         .merge(health::routes())
+        .merge(completeness::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

@@ -2,6 +2,7 @@
 
 mod faults;
 mod file;
+mod loss;
 mod pool;
 mod reading;
 mod schema;
