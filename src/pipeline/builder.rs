@@ -8,6 +8,7 @@ use super::{
     ends::{self, Ends},
     feed::Feed,
     fold::Folds,
+    modes::Modes,
     own::{self, Author},
     pipeline::Pipeline,
     pool::{self, Pool},
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
-    rules::{CompiledRules, Delivery, Rules},
+    rules::{CompiledRules, Rules},
     store::Append,
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
@@ -65,7 +66,7 @@ pub struct PipelineBuilder<S> {
     batch: Limits,
     call_deadline: Duration,
     overflow: Overflow,
-    delivery: Delivery,
+    pub(super) modes: Modes,
     retention: Option<Retention>,
     quarantine: Option<PathBuf>,
 }
@@ -77,7 +78,7 @@ impl<S> fmt::Debug for PipelineBuilder<S> {
             .field("queue_bytes", &self.queue_bytes)
             .field("batch", &self.batch)
             .field("overflow", &self.overflow)
-            .field("delivery", &self.delivery)
+            .field("modes", &self.modes)
             .finish_non_exhaustive()
     }
 }
@@ -105,7 +106,7 @@ impl<S: Append> PipelineBuilder<S> {
             },
             call_deadline: DEFAULT_CALL_DEADLINE,
             overflow: Overflow::default(),
-            delivery: Delivery::default(),
+            modes: Modes::default(),
             retention: None,
             quarantine: None,
         }
@@ -217,12 +218,6 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
-    /// Sets the delivery class. Defaults to `best_effort`, the one class of this version.
-    pub fn mode(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
     /// Sets the policy that gives each record its retention class. Defaults to the record's category.
     ///
     /// It runs when a batch closes, away from the request path. The class names the leaf that a record
@@ -249,14 +244,13 @@ impl<S: Append> PipelineBuilder<S> {
     /// # Errors
     ///
     /// When settings contradict each other or rules are not sound, when the quarantine file cannot be
-    /// written, and outside of a tokio runtime.
+    /// written, when a class is asked for that needs a folder and none is named, and outside of a tokio
+    /// runtime.
     pub async fn start(self) -> Result<Pipeline, StartError> {
         self.check()?;
         let rules = self.rules.compile()?;
-        check_delivery(self.delivery.max(rules.defaults().delivery()), "the pipeline's mode")?;
-        if let Some((rule, delivery)) = rules.strictest_delivery() {
-            check_delivery(delivery, &format!("rule `{rule}`"))?;
-        }
+        self.modes.check(&rules)?;
+        let delivery = self.modes.class(&rules);
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::Runtime)?;
         // A runtime does not tell whether it has a timer, only panics when it is used without.
         catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
@@ -284,7 +278,7 @@ impl<S: Append> PipelineBuilder<S> {
         let threshold = self.batch.rows.min(self.queue / 2).max(1);
         let config_digest = own::config_digest(&format!(
             "{:?} {} {} {:?} {:?} {:?} {:?}",
-            self.delivery,
+            self.modes,
             self.queue,
             self.queue_bytes,
             self.batch,
@@ -292,15 +286,18 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             self.rules
         ));
+        let process = Process::this();
         let core = Arc::new(Core {
             rules,
             privacy,
             clock: self.clock,
             ids: self.ids,
             origins,
+            author: Author { mode: delivery.as_str(), process: process.clone() },
             overflow: self.overflow,
             call_deadline: self.call_deadline,
-            delivery: self.delivery,
+            delivery,
+            strict_deadline: self.modes.strict_deadline,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
@@ -316,17 +313,12 @@ impl<S: Append> PipelineBuilder<S> {
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });
-        let process = Process::this();
         let setup = Setup {
             batch: self.batch,
             call_deadline: self.call_deadline,
             retention: self.retention,
             quarantine: self.quarantine,
-            author: Author {
-                config_digest,
-                mode: self.delivery.as_str(),
-                process: process.clone(),
-            },
+            config_digest,
         };
         let reader = self.store.reader();
         let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
@@ -393,15 +385,4 @@ fn privacy(
     let extra_keys = KeySet::new(defaults.redact().iter().map(String::as_str))
         .map_err(|error| StartError::Settings(format!("the rules: {error}")))?;
     Ok(Privacy { redactor, extra_keys, keys, addresses })
-}
-
-/// The other classes promise what only a spool can keep.
-fn check_delivery(delivery: Delivery, who: &str) -> Result<(), StartError> {
-    if delivery == Delivery::BestEffort {
-        return Ok(());
-    }
-    Err(StartError::Settings(format!(
-        "{who} asks for `{}` delivery, which this version does not have; only `best_effort` is there",
-        delivery.as_str()
-    )))
 }

@@ -15,6 +15,7 @@ use super::{
     ends::Ends,
     feed::Feed,
     fold::{self, Fold, Folds},
+    own::Author,
     pool::Pool,
     queue::{Lane, Queue, Refused},
     receipts::{Fate, Receipts},
@@ -55,12 +56,15 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
+    pub(super) author: Author,
     pub(super) overflow: Overflow,
     /// How long a call to the store may take.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) call_deadline: Duration,
-    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "told by the interface"))]
+    /// Of requests whose rule names none.
     pub(super) delivery: Delivery,
+    /// How long a strict request waits for the disk.
+    pub(super) strict_deadline: Duration,
     pub(super) queue: Queue,
     pub(super) pool: Pool,
     pub(super) counters: Counters,

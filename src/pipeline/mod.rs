@@ -49,6 +49,7 @@
 mod admit;
 mod batcher;
 mod builder;
+mod classes;
 mod commit;
 mod core;
 mod ends;
@@ -58,8 +59,11 @@ mod fold;
 mod gap;
 #[cfg(feature = "api")]
 mod intake;
+mod link;
 mod meters;
+mod modes;
 mod number;
+mod open;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
@@ -76,6 +80,7 @@ mod scope;
 mod settings;
 mod settle;
 mod sink;
+mod source;
 mod tally;
 mod unrecorded;
 mod watch;
@@ -90,6 +95,11 @@ pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
 pub(crate) use intake::{Intake, Turned};
+pub use modes::{
+    DEFAULT_FSYNC_INTERVAL, DEFAULT_SPOOL_CAP, DEFAULT_SPOOL_KEEP, DEFAULT_STRICT_DEADLINE,
+};
+#[allow(unused_imports, reason = "capture takes these doors next")]
+pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;

@@ -55,28 +55,35 @@ pub(super) fn gap(
     record
 }
 
-/// Who writes a stream: what the records tell that begin one.
+/// Who writes: what the records tell with which a stream begins, or is taken up again.
 #[derive(Debug)]
 pub(super) struct Author {
-    pub(super) config_digest: String,
     pub(super) mode: &'static str,
     pub(super) process: Option<Process>,
 }
 
 impl Author {
-    fn sign(&self, facts: &mut serde_json::Value) {
-        facts["mode"] = self.mode.into();
-        if let Some(process) = &self.process {
-            facts["process"] = process.facts();
+    /// Adds what it knows to a record that is to tell it.
+    pub(super) fn sign(&self, record: &mut Record) {
+        if record.origin != Origin::System
+            || !is_own(record)
+            || !matches!(record.action.as_str(), STARTED | RESTORED)
+        {
+            return;
         }
+        let facts = serde_json::from_str(record.metadata.as_str());
+        let Ok(serde_json::Value::Object(mut facts)) = facts else { return };
+        facts.insert("mode".to_owned(), self.mode.into());
+        if let Some(process) = &self.process {
+            facts.insert("process".to_owned(), process.facts());
+        }
+        record.metadata = Json::from_stored(serde_json::Value::Object(facts).to_string());
     }
 }
 
 /// Says that a writer began, and with which settings.
-pub(super) fn started(author: &Author) -> Box<Record> {
-    let mut facts = serde_json::json!({ "config_digest": author.config_digest });
-    author.sign(&mut facts);
-    record(STARTED, 1, &facts)
+pub(super) fn started(config_digest: &str) -> Box<Record> {
+    record(STARTED, 1, &serde_json::json!({ "config_digest": config_digest }))
 }
 
 /// Says that the process of another stream ended without a word. How many records it held nobody knows.
@@ -102,15 +109,17 @@ pub(super) fn stopped(last_seq: i64) -> Box<Record> {
 }
 
 /// Says that the store holds less of a stream than was committed, and that another goes on.
-pub(super) fn restored(author: &Author, stream: &str, committed: i64, found: i64) -> Box<Record> {
-    let mut facts = serde_json::json!({
-        "writer_id": stream,
-        "committed_seq": committed,
-        "found_seq": found,
-        "count": (committed - found).max(0),
-    });
-    author.sign(&mut facts);
-    let mut record = record(RESTORED, 5, &facts);
+pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> {
+    let mut record = record(
+        RESTORED,
+        5,
+        &serde_json::json!({
+            "writer_id": stream,
+            "committed_seq": committed,
+            "found_seq": found,
+            "count": (committed - found).max(0),
+        }),
+    );
     record.outcome = Outcome::Failure;
     record
 }

@@ -73,7 +73,7 @@ impl fmt::Display for Admission {
 /// was not accepted is counted in the [`Tally`](super::Tally), and a gap record tells of it.
 #[derive(Clone)]
 pub struct Recorder {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Recorder {

@@ -1,212 +1,129 @@
 //! Seeing a numbered batch into the store, whatever goes wrong on the way.
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::Instant;
 
 use super::{
-    meters, number, own, quarantine,
+    core::Core,
+    epoch::Epochs,
+    link::{Cut, Link, Stopped},
+    meters, number, quarantine,
     receipts::Fate,
-    retry::{Backoff, Complaints},
-    writer::Writer,
+    source::Source,
 };
 use crate::{
-    record::RecordId,
-    store::{Append, Appender, Batch, StoreError, StoreErrorKind},
+    ledger::Entry,
+    record::{Record, RecordId, WriterId},
+    store::{Append, Batch, StoreError, StoreErrorKind},
 };
 
-/// The deadline of the shutdown has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stopped;
-
-/// The connection to the store, and what is remembered about its failures.
-pub(super) struct Link<S: Append> {
-    store: S,
-    /// Lives only as long as every call on it succeeds.
-    appender: Option<S::Appender>,
-    stop: watch::Receiver<Option<Instant>>,
-    call_deadline: Duration,
-    backoff: Backoff,
-    complaints: Complaints,
-    /// Apart from the others: a store that was away first and refuses then has something new to say.
-    refusals: Complaints,
+/// A batch, and the connection that it goes over.
+pub(super) struct Settler<S: Append> {
+    pub(super) core: Arc<Core>,
+    pub(super) link: Link<S>,
+    /// What is settled leaves it at the front.
+    pub(super) batch: Vec<Box<Record>>,
+    /// How many records at the front of the batch the store may hold, for all that is known.
+    pub(super) unsure: usize,
+    /// The number of the last record that a stub has taken the place of.
+    stubbed: i64,
+    /// The number of the last stub that was given an id of its own.
+    renamed: i64,
+    quarantine: Option<PathBuf>,
+    epochs: Epochs,
+    begun: Instant,
 }
 
-enum Cut {
-    Store(StoreError),
-    Stopped,
-}
-
-impl<S: Append> Link<S> {
-    pub(super) fn new(
-        store: S,
-        stop: watch::Receiver<Option<Instant>>,
-        call_deadline: Duration,
-    ) -> Self {
+impl<S: Append> Settler<S> {
+    pub(super) fn new(core: Arc<Core>, link: Link<S>, quarantine: Option<PathBuf>) -> Self {
         Self {
-            store,
-            appender: None,
-            stop,
-            call_deadline,
-            backoff: Backoff::default(),
-            complaints: Complaints::default(),
-            refusals: Complaints::default(),
+            core,
+            link,
+            batch: Vec::new(),
+            unsure: 0,
+            stubbed: 0,
+            renamed: 0,
+            quarantine,
+            epochs: Epochs::default(),
+            begun: Instant::now(),
         }
     }
 
-    /// Waits before the next attempt.
-    async fn pause(&mut self) -> Result<(), Stopped> {
-        let wait = self.backoff.next(rand::random());
-        tokio::select! {
-            biased;
-            () = sleep(wait) => Ok(()),
-            () = past(&mut self.stop) => Err(Stopped),
-        }
-    }
-
-    fn succeeded(&mut self) {
-        self.backoff.reset();
-        self.complaints.reset();
-        self.refusals.reset();
-    }
-}
-
-/// Completes when the deadline of the shutdown has passed.
-async fn past(stop: &mut watch::Receiver<Option<Instant>>) {
-    loop {
-        let deadline = *stop.borrow_and_update();
-        tokio::select! {
-            () = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            } => return,
-            // An earlier deadline may have been set. The sender lives as long as the writer.
-            _ = stop.changed() => {}
-        }
-    }
-}
-
-/// Bounds a call to the store: a database that hangs is one that has failed.
-async fn bounded<T>(
-    call: impl Future<Output = Result<T, StoreError>>,
-    doing: &'static str,
-    limit: Duration,
-    stop: &mut watch::Receiver<Option<Instant>>,
-) -> Result<T, Cut> {
-    tokio::select! {
-        biased;
-        result = unpanicked(call, doing) => result.map_err(Cut::Store),
-        () = sleep(limit) => {
-            let doing = format!("{doing} within {limit:?}");
-            Err(Cut::Store(StoreError::new(StoreErrorKind::Transient, doing)))
-        }
-        () = past(stop) => Err(Cut::Stopped),
-    }
-}
-
-/// A store may be the application's, and a panic in it must not end everybody's audit trail: it is a
-/// failure like others, whose connection is not used again and whose outcome is asked for.
-async fn unpanicked<T>(
-    call: impl Future<Output = Result<T, StoreError>>,
-    doing: &'static str,
-) -> Result<T, StoreError> {
-    let mut call = pin!(call);
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_panic| {
-            let doing = format!("{doing}: the store panicked");
-            Poll::Ready(Err(StoreError::new(StoreErrorKind::Transient, doing)))
-        })
-    })
-    .await
-}
-
-impl<S: Append> Writer<S> {
-    /// Returns when every record of the batch is stored, or when the deadline of the shutdown passes.
-    pub(super) async fn settle(&mut self) -> Result<(), Stopped> {
+    /// Returns when every record of the batch is stored, or has to be read again, or when the deadline of the
+    /// shutdown passes.
+    pub(super) async fn settle(&mut self, source: &mut impl Source) -> Result<(), Stopped> {
+        let begun = Instant::now();
+        // The numbers of the last stubs were those of the last batch.
+        (self.stubbed, self.renamed) = (0, 0);
         // Numbers at which the batch is split while a bad record is looked for; the nearest is last.
         let mut splits: Vec<i64> = Vec::new();
         while let (Some(first), Some(last)) = (self.batch.first(), self.batch.last()) {
-            let (first, last) = (first.seq, last.seq);
+            let (stream, first, last) = (first.writer_id, first.seq, last.seq);
             while splits.pop_if(|split| *split < first).is_some() {}
             let upto = splits.last().map_or(last, |split| last.min(*split));
             let count = usize::try_from(upto - first + 1).unwrap_or(1).min(self.batch.len());
-            let mut appender = match self.link.appender.take() {
+            let appender = match self.link.appender.take() {
                 Some(appender) => appender,
-                None => match self.connect(first, last).await? {
+                None => match self.connect(source, stream, first, last).await? {
                     Some(appender) => appender,
                     None => continue,
                 },
             };
+            source.arrange(&mut self.batch[..count]);
             let Some(batch) = Batch::new(&self.batch[..count]) else {
                 // Not reached: numbering leaves no gap, and records leave only at the front.
                 tracing::error!("a batch of activity records was not numbered in order");
-                self.numbering.begin_anew(&mut self.batch);
+                source.disagree(&self.core, &mut self.batch, first - 1);
                 continue;
             };
             // Until the answer is there the outcome is open, also if the task ends right here.
             self.unsure = count;
-            let call = appender.append(self.epochs.mark(batch));
-            match bounded(call, "append a batch", self.link.call_deadline, &mut self.link.stop)
-                .await
-            {
-                Ok(appended) => {
-                    self.link.appender = Some(appender);
-                    self.link.succeeded();
-                    self.settled(count, &appended.entries);
-                }
+            match self.link.append(appender, self.epochs.mark(batch)).await {
+                Ok(appended) => self.settled(source, count, &appended.entries),
                 Err(Cut::Stopped) => return Err(Stopped),
-                Err(Cut::Store(error)) => {
-                    // Never used again: after a deadline it may be one reply off.
-                    drop(appender);
-                    match error.kind() {
-                        StoreErrorKind::Data if count > 1 => {
-                            self.unsure = 0;
-                            splits.push(first + i64::try_from(count / 2).unwrap_or(1) - 1);
-                        }
-                        StoreErrorKind::Data if !self.is_stub() => {
-                            self.unsure = 0;
-                            self.put_stub(&error).await;
-                        }
-                        StoreErrorKind::Data if self.renamed != first => {
-                            self.unsure = 0;
-                            self.rename_stub();
-                        }
-                        _ => self.wait_out(&error).await?,
+                Err(Cut::Store(error)) => match error.kind() {
+                    StoreErrorKind::Data if count > 1 => {
+                        self.unsure = 0;
+                        source.disarrange(&mut self.batch[..count]);
+                        splits.push(first + i64::try_from(count / 2).unwrap_or(1) - 1);
                     }
-                }
+                    StoreErrorKind::Data if !self.is_stub() => {
+                        self.unsure = 0;
+                        self.put_stub(&error).await;
+                    }
+                    StoreErrorKind::Data if self.renamed != first => {
+                        self.unsure = 0;
+                        self.rename_stub();
+                    }
+                    _ => self.wait_out(&error).await?,
+                },
             }
         }
+        meters::batch(begun.elapsed());
         Ok(())
     }
 
-    /// Connects, and finds out where the stream stands: under the lock of the appends, so that one whose
-    /// answer never came has ended by then. `None` means that the batch has changed.
-    async fn connect(&mut self, first: i64, last: i64) -> Result<Option<S::Appender>, Stopped> {
-        let Self { link, numbering, .. } = self;
-        let limit = link.call_deadline;
-        let connected = match bounded(link.store.connect(), "connect", limit, &mut link.stop).await
-        {
-            Ok(mut appender) => {
-                let call = appender.position(numbering.writer_id());
-                bounded(call, "read the position", limit, &mut link.stop)
-                    .await
-                    .map(|position| (appender, position))
+    /// Returns where a stream stands, however long it takes until the store says so.
+    pub(super) async fn position(&mut self, stream: WriterId) -> Result<i64, Stopped> {
+        loop {
+            match self.link.position(stream).await {
+                Ok(position) => return Ok(position),
+                Err(Cut::Stopped) => return Err(Stopped),
+                Err(Cut::Store(error)) => self.wait_out(&error).await?,
             }
-            Err(cut) => Err(cut),
-        };
-        let (appender, position) = match connected {
+        }
+    }
+
+    /// Connects, and finds out where the stream stands. `None` means that the batch has changed.
+    async fn connect(
+        &mut self,
+        source: &mut impl Source,
+        stream: WriterId,
+        first: i64,
+        last: i64,
+    ) -> Result<Option<S::Appender>, Stopped> {
+        let (appender, position) = match self.link.connect(stream).await {
             Ok(connected) => connected,
             Err(Cut::Stopped) => return Err(Stopped),
             Err(Cut::Store(error)) => {
@@ -222,44 +139,41 @@ impl<S: Append> Writer<S> {
         self.link.appender = Some(appender);
         if (first..=last).contains(&position) {
             // The answer that named its entries never came.
-            self.settled(usize::try_from(position - first + 1).unwrap_or(0), &[]);
+            self.settled(source, usize::try_from(position - first + 1).unwrap_or(0), &[]);
         } else {
-            self.begin_anew(first - 1, position);
+            (self.stubbed, self.renamed) = (0, 0);
+            if position < first {
+                self.epochs.lose();
+            }
+            source.disagree(&self.core, &mut self.batch, position);
         }
         Ok(None)
     }
 
-    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
-    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
-    /// cannot be sent again, so another stream goes on, and says why.
-    fn begin_anew(&mut self, committed: i64, found: i64) {
-        let stream = self.numbering.writer_id();
-        if found < committed {
-            self.epochs.lose();
+    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
+    /// that they have in the ledger.
+    fn settled(&mut self, source: &mut impl Source, count: usize, entries: &[Entry]) {
+        let count = count.min(self.batch.len());
+        self.epochs.settled(entries);
+        self.core.receipts.tell(self.batch[..count].iter().map(|record| &**record), Fate::Stored);
+        source.settled(&self.core, &self.batch[..count]);
+        self.unsure = self.unsure.saturating_sub(count);
+        let left = self.batch.split_off(count);
+        let settled = std::mem::replace(&mut self.batch, left);
+        let emptied =
+            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
+        if self.batch.is_empty() {
+            // The larger buffer stays in use.
+            self.batch = emptied;
         }
-        tracing::error!(
-            %stream, committed, found,
-            "the store does not hold what was committed to it; records go on under another stream"
-        );
-        let restored =
-            self.prepared(own::restored(&self.author, &stream.to_string(), committed, found));
-        let mut restored = restored;
-        if let Some(next) = self.batch.first() {
-            restored.recorded_at = next.recorded_at;
-        }
-        restored.retention_class.set(restored.category.as_str());
-        number::seal(&mut restored);
-        self.batch.insert(0, restored);
-        // The numbers of the last stubs were those of the stream that ends here.
-        (self.stubbed, self.renamed) = (0, 0);
-        self.numbering.begin_anew(&mut self.batch);
+        self.core.committed.send_replace(());
     }
 
     /// Says what is wrong, and waits as long as the kind of error asks for.
     async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
         meters::publish(&self.core);
-        let now = self.now();
+        let now = self.begun.elapsed();
         match error.kind() {
             StoreErrorKind::Position { .. } => {
                 // Nothing was changed. The next connection says where the stream stands.
@@ -279,7 +193,7 @@ impl<S: Append> Writer<S> {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
                         held = self.batch.len(),
-                        queued = self.core.queue.len(),
+                        waiting = self.waiting(),
                         "the activity store refuses; records are held until it is put right"
                     );
                 }
@@ -288,13 +202,18 @@ impl<S: Append> Writer<S> {
                 if self.link.complaints.pass(now) {
                     tracing::warn!(
                         error = error as &dyn std::error::Error,
-                        queued = self.core.queue.len(),
+                        waiting = self.waiting(),
                         "the activity store is away; trying again"
                     );
                 }
             }
         }
         self.link.pause().await
+    }
+
+    fn waiting(&self) -> u64 {
+        let tally = self.core.counters.snapshot();
+        tally.queued + tally.spooled
     }
 
     fn is_stub(&self) -> bool {
@@ -343,5 +262,9 @@ impl<S: Append> Writer<S> {
                 "could not write the quarantine file; only the stub is kept"
             );
         }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 }

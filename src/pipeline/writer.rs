@@ -16,21 +16,23 @@ use tokio::{
 };
 
 use super::{
+    admit,
     batcher::{Batcher, Limits},
     builder::Retention,
+    classes::Classes,
     core::Core,
-    epoch::Epochs,
     gap::Gaps,
+    link::{Link, Stopped},
     meters,
-    number::Numbering,
-    own::{self, Author},
+    number::{self, Numbering},
+    own,
     pipeline::Handle,
     queue::Lane,
-    receipts::Fate,
-    settle::{Link, Stopped},
+    settle::Settler,
+    source::Source,
     tally::DropReason,
 };
-use crate::{ledger::Entry, record::Record, store::Append};
+use crate::{record::Record, store::Append};
 
 /// While there is work, the writer looks into the queue this often instead of being woken.
 const TICK: Duration = Duration::from_millis(1);
@@ -46,23 +48,14 @@ pub(super) struct Setup {
     pub(super) call_deadline: Duration,
     pub(super) retention: Option<Retention>,
     pub(super) quarantine: Option<PathBuf>,
-    pub(super) author: Author,
+    pub(super) config_digest: String,
 }
 
 pub(super) struct Writer<S: Append> {
-    pub(super) core: Arc<Core>,
-    pub(super) link: Link<S>,
-    pub(super) numbering: Numbering,
-    pub(super) epochs: Epochs,
+    core: Arc<Core>,
+    settler: Settler<S>,
+    source: Numbered,
     batcher: Batcher<Box<Record>>,
-    /// The closed batch; what is settled leaves it at the front.
-    pub(super) batch: Vec<Box<Record>>,
-    /// How many records at the front of the batch the store may hold, for all that is known.
-    pub(super) unsure: usize,
-    /// The number of the last record that a stub has taken the place of.
-    pub(super) stubbed: i64,
-    /// The number of the last stub that was given an id of its own.
-    pub(super) renamed: i64,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -75,8 +68,7 @@ pub(super) struct Writer<S: Append> {
     begun: Instant,
     /// When the queue last held something.
     busy_at: Duration,
-    pub(super) author: Author,
-    pub(super) quarantine: Option<PathBuf>,
+    config_digest: String,
 }
 
 /// A flush that is answered once so many have been taken out of the lanes, and settled.
@@ -92,14 +84,13 @@ impl<S: Append> Writer<S> {
         let (ended, has_ended) = watch::channel(false);
         let stop = core.stop.subscribe();
         let writer = Self {
-            link: Link::new(store, stop.clone(), setup.call_deadline),
-            numbering: Numbering::new(setup.retention),
-            epochs: Epochs::default(),
+            settler: Settler::new(
+                Arc::clone(&core),
+                Link::new(store, stop.clone(), setup.call_deadline),
+                setup.quarantine,
+            ),
+            source: Numbered { numbering: Numbering::new(Classes(setup.retention)) },
             batcher: Batcher::new(setup.batch),
-            batch: Vec::new(),
-            unsure: 0,
-            stubbed: 0,
-            renamed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
@@ -109,8 +100,7 @@ impl<S: Append> Writer<S> {
             ended,
             begun: Instant::now(),
             busy_at: Duration::ZERO,
-            author: setup.author,
-            quarantine: setup.quarantine,
+            config_digest: setup.config_digest,
             core,
         };
         (writer, Handle { flushes: flush, ended: has_ended })
@@ -120,7 +110,7 @@ impl<S: Append> Writer<S> {
     /// left is counted in `drop`, as it is when the task ends in any other way.
     pub(super) async fn run(mut self) {
         // In a batch of its own, so that it has the first number whatever leaf it lies in.
-        let started = own::started(&self.author);
+        let started = own::started(&self.config_digest);
         self.add_own(started);
         if self.write().await.is_err() {
             return;
@@ -136,7 +126,7 @@ impl<S: Append> Writer<S> {
             }
         }
         // As the first, so the last.
-        let stopped = own::stopped(self.numbering.next_seq());
+        let stopped = own::stopped(self.source.numbering.next_seq());
         self.add_own(stopped);
         // Past the deadline the stream ends without it, which is what its absence says.
         let _ended_unclean = self.write().await.is_err();
@@ -267,20 +257,15 @@ impl<S: Append> Writer<S> {
     }
 
     /// Adds a record that the pipeline made itself. It cannot be refused: it takes no place in the queue.
-    pub(super) fn add_own(&mut self, record: Box<Record>) {
-        let record = self.prepared(record);
+    fn add_own(&mut self, mut record: Box<Record>) {
+        admit::prepare(&self.core, &mut record);
         let (bytes, now) = (record.text_bytes(), self.now());
         self.batcher.push(record, bytes, now);
         self.begin_waiting();
     }
 
     fn begin_waiting(&self) {
-        self.core.waiting.begin(self.numbering.writer_id(), self.core.clock.monotonic());
-    }
-
-    pub(super) fn prepared(&self, mut record: Box<Record>) -> Box<Record> {
-        super::admit::prepare(&self.core, &mut record);
-        record
+        self.core.waiting.begin(self.source.numbering.writer_id(), self.core.clock.monotonic());
     }
 
     fn add_gaps(&mut self, ending: bool) {
@@ -313,50 +298,20 @@ impl<S: Append> Writer<S> {
         if self.batcher.is_empty() {
             return Ok(());
         }
-        self.batcher.close_into(&mut self.batch);
-        self.numbering.arrange(&mut self.batch);
+        let Self { settler, source, batcher, .. } = self;
+        batcher.close_into(&mut settler.batch);
+        source.numbering.arrange(&mut settler.batch);
         let now = self.core.clock.now();
-        for records in self.batch.chunks_mut(SEALED_AT_ONCE) {
-            self.numbering.number(records, now);
+        for records in settler.batch.chunks_mut(SEALED_AT_ONCE) {
+            source.numbering.number(records, now);
             // On a runtime of one thread, requests wait while this does not.
             tokio::task::yield_now().await;
         }
-        let begun = Instant::now();
-        self.settle().await?;
+        settler.settle(source).await?;
         self.core.waiting.end();
-        meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
         meters::publish(&self.core);
         Ok(())
-    }
-
-    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
-    /// that they have in the ledger.
-    pub(super) fn settled(&mut self, count: usize, entries: &[Entry]) {
-        self.epochs.settled(entries);
-        let (mut stored, mut own, mut gaps) = (0, 0, 0);
-        for record in &self.batch[..count.min(self.batch.len())] {
-            if own::is_own(record) {
-                own += 1;
-                gaps += u64::from(record.action == own::GAP);
-            } else {
-                stored += 1;
-            }
-        }
-        let records = self.batch.iter().take(count).map(|record| &**record);
-        self.core.receipts.tell(records, Fate::Stored);
-        self.core.counters.store(stored);
-        self.core.counters.store_own(own, gaps);
-        self.unsure = self.unsure.saturating_sub(count);
-        let left = self.batch.split_off(count.min(self.batch.len()));
-        let settled = std::mem::replace(&mut self.batch, left);
-        let emptied =
-            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
-        if self.batch.is_empty() {
-            // The larger buffer stays in use.
-            self.batch = emptied;
-        }
-        self.core.committed.send_replace(());
     }
 
     fn flush_is_reached(&self) -> bool {
@@ -380,8 +335,45 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    pub(super) fn now(&self) -> Duration {
+    fn now(&self) -> Duration {
         self.begun.elapsed()
+    }
+}
+
+/// Records that the writer numbered itself.
+struct Numbered {
+    numbering: Numbering,
+}
+
+impl Source for Numbered {
+    /// They were arranged before they were numbered.
+    fn arrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn disarrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
+        core.counters.settle(records.iter().map(|record| &**record));
+    }
+
+    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
+    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
+    /// cannot be sent again, so another stream goes on, and says why.
+    fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64) {
+        let stream = self.numbering.writer_id();
+        let committed = batch.first().map_or(0, |next| next.seq - 1);
+        tracing::error!(
+            %stream, committed, found,
+            "the store does not hold what was committed to it; records go on under another stream"
+        );
+        let mut restored = own::restored(&stream.to_string(), committed, found);
+        admit::prepare(core, &mut restored);
+        if let Some(next) = batch.first() {
+            restored.recorded_at = next.recorded_at;
+        }
+        restored.retention_class.set(restored.category.as_str());
+        number::seal(&mut restored);
+        batch.insert(0, restored);
+        self.numbering.begin_anew(batch);
     }
 }
 
@@ -396,8 +388,8 @@ impl<S: Append> Drop for Writer<S> {
             }
         };
         // Of these nobody knows: they stay counted as queued.
-        let unsure = self.unsure.min(self.batch.len());
-        self.batch.drain(unsure..).for_each(lose);
+        let unsure = self.settler.unsure.min(self.settler.batch.len());
+        self.settler.batch.drain(unsure..).for_each(lose);
         let mut left = Vec::new();
         self.batcher.close_into(&mut left);
         left.into_iter().for_each(lose);

@@ -14,6 +14,7 @@ mod canonical;
 mod field;
 mod fields;
 mod ids;
+mod portable;
 mod seal;
 mod sentence;
 mod text;

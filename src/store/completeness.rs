@@ -361,7 +361,8 @@ fn take(streams: &mut HashMap<WriterId, &mut StreamReport>, record: &Record) {
     if let Some(stream) = streams.get_mut(&record.writer_id) {
         match record.action.as_str() {
             "started" => stream.begins_with(record),
-            "restored" => {
+            // Elsewhere in a stream it tells that what the store lost was sent again.
+            "restored" if record.seq == 1 => {
                 stream.begins_with(record);
                 stream.continues = named;
             }
@@ -386,7 +387,7 @@ fn take(streams: &mut HashMap<WriterId, &mut StreamReport>, record: &Record) {
             stream.end =
                 StreamEnd::Unclean { found_at: record.occurred_at, found_by: record.writer_id };
         }
-        "restored" => {
+        "restored" if record.seq == 1 && record.writer_id != stream.writer_id => {
             stream.end = StreamEnd::Continued {
                 at: record.occurred_at,
                 by: record.writer_id,
