@@ -251,6 +251,7 @@ impl Found {
                 "own": tally.own,
                 "open_drafts": tally.open_drafts,
                 "retries": tally.retries,
+                "duplicates": tally.duplicates,
                 "refused": tally.refused,
             },
             "writers": store.map(|store| writers(store, *waiting)),

@@ -40,9 +40,9 @@
 //! # Metrics
 //!
 //! With the feature `metrics`, from the writer and never from the request path: the counters
-//! `activity_records_received_total`, `…_stored_total`, `…_dropped_total` (by `reason`, `lane` and
-//! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
-//! `activity_store_retries_total`; the gauges
+//! `activity_records_received_total`, `…_accepted_total`, `…_stored_total`, `…_duplicates_total`,
+//! `…_dropped_total` (by `reason`, `lane` and `category`), `…_quarantined_total`,
+//! `…_folded_total`, `…_own_total`, `activity_gaps_total` and `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
 //! `activity_batch_seconds`.
 

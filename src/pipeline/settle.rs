@@ -139,7 +139,9 @@ impl<S: Append> Settler<S> {
         self.link.appender = Some(appender);
         if (first..=last).contains(&position) {
             // The answer that named its entries never came.
-            self.settled(source, usize::try_from(position - first + 1).unwrap_or(0), &[]);
+            let count = usize::try_from(position - first + 1).unwrap_or(0);
+            self.core.counters.duplicate(count as u64);
+            self.settled(source, count, &[]);
         } else {
             (self.stubbed, self.renamed) = (0, 0);
             if position < first {

@@ -62,8 +62,7 @@ async fn a_tenant_and_a_viewer_are_refused() {
         ),
     ] {
         let answer = service.get_as(caller, "/activity/completeness").await;
-        assert_eq!(answer.status.as_u16(), 403, "{caller}");
-        let problem = answer.json();
+        let problem = answer.problem(403);
         assert!(problem["detail"].as_str().unwrap().contains(needs), "{problem}");
         assert!(problem.get("writers").is_none());
     }

@@ -134,7 +134,11 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
     // A new address is asked here too, or this fails.
     let mut rest = described(&service).await;
     rest.retain(|endpoint| !paths.iter().any(|path| is_of(path, endpoint)));
-    assert!(rest.iter().eq(["GET /live", "POST /tickets"]), "asked below: {rest:?}");
+    let (below, refused) = (["GET /live", "POST /tickets"], "GET /completeness");
+    assert!(rest.iter().eq([refused, below[0], below[1]]), "asked below: {rest:?}");
+    let refused = service.get_as(CALLER, "/activity/completeness").await;
+    refused.problem(403);
+    assert!(!refused.text().contains(MARK));
     for path in &paths {
         let answer = service.get_as(CALLER, &format!("/activity/{path}")).await;
         let text = String::from_utf8_lossy(&answer.body);

@@ -243,5 +243,7 @@ async fn a_store_that_went_back_is_said_aloud_and_another_stream_goes_on() {
         store.memory.entries(0, 100).await.unwrap().iter().map(|entry| entry.epoch).collect();
     assert!(epochs.is_sorted() && epochs.first() == Some(&1), "{epochs:?}");
     assert_eq!(epochs.last(), Some(&3), "{epochs:?}");
+    // That it was restored, and the record.
+    assert_eq!(pipeline.tally().duplicates, 2);
     drop(pipeline);
 }

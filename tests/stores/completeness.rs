@@ -238,7 +238,10 @@ pub(crate) async fn processes_that_are_gone_are_told_of_once_by_many_that_start<
         // Runs: it is this one.
         (21, ours),
         // Of another machine, of another container, and with a spool that somebody drains.
-        (22, with(&dead, "process", "boot", "another".into())),
+        (22, {
+            let other = with(&dead, "process", "machine", "another".into());
+            with(&other, "process", "boot", "another".into())
+        }),
         (23, with(&dead, "process", "namespace", "pid:[7]".into())),
         (24, with(&dead, "", "mode", "durable".into())),
     ] {

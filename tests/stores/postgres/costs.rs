@@ -245,6 +245,8 @@ async fn no_question_beside_lists_reads_the_log_through() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn completeness_reads_no_records_but_those_of_the_pipelines() {
     let (mut meter, records) = metered().await;
+    // As the server does by itself from time to time: then the index alone answers.
+    meter.database.execute("vacuum analyze activity.ledger_entries").await;
     let rows = meter
         .rows(async |store| {
             let found = store.completeness(&CompletenessRequest::newest(10)).await.unwrap();

@@ -65,6 +65,7 @@ fn tally() -> Described {
         "own",
         "open_drafts",
         "retries",
+        "duplicates",
         "refused",
     ];
     let mut properties: Vec<(&str, Described)> =
