@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time:
 use super::{
     batcher::Limits,
     core::{Core, Origins, Privacy, Waiting},
+    desk,
     ends::{self, Ends},
     feed::Feed,
     fold::Folds,
@@ -243,8 +244,8 @@ impl<S: Append> PipelineBuilder<S> {
     ///
     /// # Errors
     ///
-    /// When settings contradict each other or rules are not sound, when the quarantine file cannot be
-    /// written, when a class is asked for that needs a folder and none is named, and outside of a tokio
+    /// When settings contradict each other or rules are not sound, when the quarantine file or the folder of the
+    /// spool cannot be written, when a class is asked for that needs a folder and none is named, and outside of a tokio
     /// runtime.
     pub async fn start(self) -> Result<Pipeline, StartError> {
         self.check()?;
@@ -287,6 +288,10 @@ impl<S: Append> PipelineBuilder<S> {
             self.rules
         ));
         let process = Process::this();
+        let spooling = self.modes.open(Arc::clone(&self.clock)).await?;
+        if spooling.is_some() {
+            self.store.keep_commits();
+        }
         let core = Arc::new(Core {
             rules,
             privacy,
@@ -299,6 +304,7 @@ impl<S: Append> PipelineBuilder<S> {
             delivery,
             strict_deadline: self.modes.strict_deadline,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
+            spooling,
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
@@ -321,11 +327,16 @@ impl<S: Append> PipelineBuilder<S> {
             config_digest,
         };
         let reader = self.store.reader();
-        let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+        let (task, handle) = if core.spooling.is_some() {
+            let (work, handle) = desk::open(self.store, &core, setup);
+            (runtime.spawn(work), handle)
+        } else {
+            let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+            (runtime.spawn(writer.run()), handle)
+        };
         if let (Some(store), Some(process)) = (&reader, process) {
             ends::look_later(&core, store.clone(), process, handle.ended.clone());
         }
-        let task = runtime.spawn(writer.run());
         Ok(Pipeline::new(core, reader, handle, task))
     }
 

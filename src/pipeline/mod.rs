@@ -50,8 +50,11 @@ mod admit;
 mod batcher;
 mod builder;
 mod classes;
+mod clerk;
 mod commit;
 mod core;
+mod desk;
+mod drain;
 mod ends;
 mod epoch;
 mod feed;
@@ -81,6 +84,9 @@ mod settings;
 mod settle;
 mod sink;
 mod source;
+mod spool;
+mod spooled;
+mod spooling;
 mod tally;
 mod unrecorded;
 mod watch;
@@ -111,4 +117,7 @@ pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
-pub(crate) use {recorder::Pressure, watch::Use};
+pub(crate) use {
+    recorder::{Pressure, SpoolPressure},
+    watch::Use,
+};

@@ -26,6 +26,11 @@ pub(super) fn is_own(record: &Record) -> bool {
         && matches!(record.action.as_str(), GAP | FOLDED | STARTED | STOPPED | RESTORED)
 }
 
+/// Tells whether a record is the one of those made here with this action.
+pub(super) fn says(record: &Record, action: &str) -> bool {
+    is_own(record) && record.action == action
+}
+
 /// Says how many records are missing here, and why.
 pub(super) fn gap(
     reason: &str,
@@ -79,6 +84,19 @@ impl Author {
         }
         record.metadata = Json::from_stored(serde_json::Value::Object(facts).to_string());
     }
+}
+
+/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows.
+pub(super) fn missing(reason: &str, count: u64, at: Timestamp) -> Box<Record> {
+    let mut record = record(
+        GAP,
+        4,
+        &serde_json::json!({ "count": count, "reason": reason, "first_at": at, "last_at": at }),
+    );
+    record.occurred_at = at;
+    record.outcome = Outcome::Failure;
+    record.outcome_reason.set(reason);
+    record
 }
 
 /// Says that a writer began, and with which settings.

@@ -139,7 +139,7 @@ impl Pipeline {
 
     /// Waits until all that was accepted before the call is stored, or counted as lost.
     ///
-    /// Waits for as long as the store is away.
+    /// Waits for as long as the store is away, with a spool too.
     ///
     /// # Cancel safety
     ///
@@ -154,7 +154,8 @@ impl Pipeline {
 
     /// Closes the door, drains, and reports.
     ///
-    /// What cannot be stored within `deadline` is counted as dropped. May be called again: of several
+    /// What cannot be stored within `deadline` is counted as dropped. With a spool nothing is: it stays there, synced,
+    /// and the next process stores it. May be called again: of several
     /// deadlines the earliest holds, and the report is the same.
     ///
     /// # Cancel safety
@@ -173,7 +174,7 @@ impl Pipeline {
         if timeout_at(deadline + GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
             self.task.abort();
         }
-        ShutdownReport::of(&self.core.counters.snapshot())
+        ShutdownReport::of(&self.core.counters.snapshot(), self.core.spooling.is_some())
     }
 }
 
@@ -210,7 +211,7 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// How a shutdown went: `received == stored + queued + dropped.total()`.
+/// How a shutdown went: `received == stored + spooled + queued + dropped.total()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -218,6 +219,11 @@ pub struct ShutdownReport {
     pub received: u64,
     /// Records that the store holds, the stubs of quarantined ones included.
     pub stored: u64,
+    /// Records that stay in the spool, for the next process to store. The store may hold those that were on
+    /// their way when the deadline passed.
+    pub spooled: u64,
+    /// Whether there is a spool.
+    pub has_spool: bool,
     /// Records in a batch that was on its way when the deadline passed: the store may hold them or not.
     pub queued: u64,
     /// Records that are lost.
@@ -231,17 +237,23 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    const fn of(tally: &Tally) -> Self {
-        let Tally { received, stored, queued, dropped, gaps, quarantined, folded, .. } = *tally;
-        Self { received, stored, queued, dropped, gaps, quarantined, folded }
+    const fn of(tally: &Tally, has_spool: bool) -> Self {
+        let Tally { received, stored, spooled, queued, dropped, gaps, quarantined, folded, .. } =
+            *tally;
+        Self { received, stored, spooled, has_spool, queued, dropped, gaps, quarantined, folded }
     }
 }
 
 impl fmt::Display for ShutdownReport {
-    /// Writes `stored 41 · dropped 0 · gaps 0`, and what else is not nothing.
+    /// Writes `stored 41 · dropped 0 · gaps 0`, with a spool `stored 41 · spooled 0 · dropped 0 · gaps 0`, and
+    /// what else is not nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stored, gaps, .. } = self;
-        write!(f, "stored {stored} · dropped {} · gaps {gaps}", self.dropped.total())?;
+        let Self { stored, spooled, gaps, .. } = self;
+        write!(f, "stored {stored} · ")?;
+        if self.has_spool || *spooled > 0 {
+            write!(f, "spooled {spooled} · ")?;
+        }
+        write!(f, "dropped {} · gaps {gaps}", self.dropped.total())?;
         for (count, what) in [
             (self.queued, "left unsettled"),
             (self.quarantined, "quarantined"),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    record::{Json, Record, RecordId, Text},
+    record::{Json, Record, RecordId, Text, WriterId, hex},
     store::QUARANTINED,
     time::Timestamp,
 };
@@ -17,6 +17,27 @@ pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) ->
     let line = serde_json::json!({ "quarantined_at": now, "error": error, "record": record });
     let mut file = open(path)?;
     // One write: a second writer on the same file cannot come between.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_data()
+}
+
+/// As [`keep`], for the bytes of a record that cannot be read.
+pub(super) fn keep_bytes(
+    path: &Path,
+    stream: WriterId,
+    seq: i64,
+    bytes: &[u8],
+    error: &str,
+    now: Timestamp,
+) -> io::Result<()> {
+    let line = serde_json::json!({
+        "quarantined_at": now,
+        "error": error,
+        "writer_id": stream.to_string(),
+        "seq": seq,
+        "bytes": hex(bytes),
+    });
+    let mut file = open(path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_data()
 }

@@ -1,6 +1,6 @@
 //! Seeing a numbered batch into the store, whatever goes wrong on the way.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -264,9 +264,5 @@ impl<S: Append> Settler<S> {
                 "could not write the quarantine file; only the stub is kept"
             );
         }
-    }
-
-    pub(super) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
     }
 }

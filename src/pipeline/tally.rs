@@ -288,6 +288,14 @@ impl Counters {
         self.warn(reason, monotonic);
     }
 
+    /// Counts records as lost that the disk of the spool has not kept: of which kind, nobody knows.
+    pub(super) fn drop_unseen(&self, count: u64, now: Timestamp) {
+        let index = DropReason::SpoolDamaged.index();
+        self.last_loss[index].store(now.as_micros().max(1), Ordering::Relaxed);
+        self.dropped[index][Lane::General.index()][category_index(Category::System)]
+            .fetch_add(count, Ordering::Release);
+    }
+
     fn warn(&self, reason: DropReason, monotonic: Duration) {
         let now = u64::try_from(monotonic.as_micros()).unwrap_or(u64::MAX - 1).saturating_add(1);
         let last = self.warned_at.load(Ordering::Relaxed);
