@@ -69,6 +69,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("/me", "me", Guard::Asked, "who is asking, and what he may do"),
     get("/health", "health", Guard::Open, "how the log is doing"),
     get("/assets/{revision}/{file}", "asset", Guard::Open, "the files of the viewer"),
+    get(
+        "/completeness",
+        "completeness",
+        Guard::Viewed,
+        "what each writer has stored, and what is known to be missing",
+    ),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 

@@ -279,6 +279,7 @@ impl Found {
                 "own": tally.own,
                 "open_drafts": tally.open_drafts,
                 "retries": tally.retries,
+                "duplicates": tally.duplicates,
                 "drained": tally.drained,
                 "refused": tally.refused,
             },

@@ -3,8 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, cors, export, facets, fallback, health, index, ingest, live, me, openapi, records,
-    state::Api, stats, trails, viewer, watch,
+    answer, completeness, cors, export, facets, fallback, health, index, ingest, live, me, openapi,
+    records, state::Api, stats, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -31,6 +31,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(ingest::routes())
         .merge(health::routes())
         .merge(me::routes())
+        .merge(completeness::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

@@ -25,6 +25,7 @@ const MAX_FOOTPRINT: usize = 512 * 1024;
 
 /// Prepares `record` and returns the bytes that it occupies.
 pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
+    core.author.sign(record);
     freeze_times(record, core.clock.now());
     if record.id.is_nil() || record.id.at().as_millis() != record.occurred_at.as_millis() {
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));

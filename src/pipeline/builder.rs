@@ -6,12 +6,14 @@ use super::{
     batcher::Limits,
     core::{Core, Origins, Privacy, Waiting},
     desk,
+    ends::{self, Ends},
     feed::Feed,
     fold::Folds,
     modes::Modes,
-    own,
+    own::{self, Author},
     pipeline::Pipeline,
     pool::{self, Pool},
+    process::Process,
     quarantine,
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
@@ -285,6 +287,7 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             self.rules
         ));
+        let process = Process::this();
         let spooling = self.modes.open(Arc::clone(&self.clock)).await?;
         if spooling.is_some() {
             self.store.keep_commits();
@@ -295,6 +298,7 @@ impl<S: Append> PipelineBuilder<S> {
             clock: self.clock,
             ids: self.ids,
             origins,
+            author: Author { mode: delivery.as_str(), process: process.clone() },
             overflow: self.overflow,
             call_deadline: self.call_deadline,
             delivery,
@@ -307,6 +311,7 @@ impl<S: Append> PipelineBuilder<S> {
             receipts: Receipts::default(),
             folds: Folds::default(),
             watched: Watched::default(),
+            ends: Ends::default(),
             waiting: Waiting::default(),
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
@@ -329,6 +334,9 @@ impl<S: Append> PipelineBuilder<S> {
             let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
             (runtime.spawn(writer.run()), handle)
         };
+        if let (Some(store), Some(process)) = (&reader, process) {
+            ends::look_later(&core, store.clone(), process, handle.ended.clone());
+        }
         Ok(Pipeline::new(core, reader, handle, task))
     }
 

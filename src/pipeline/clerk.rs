@@ -67,6 +67,7 @@ impl Clerk {
         if core.queue.is_closed()
             || self.gaps.has_unseen(&core.counters)
             || self::fold_due(&core) != fold_due
+            || !core.ends.is_empty()
         {
             core.queue.rearm();
             return;
@@ -163,6 +164,9 @@ impl Clerk {
             return;
         }
         let core = Arc::clone(&self.core);
+        for record in core.ends.take() {
+            self.add_own(spooling, record);
+        }
         for record in core.folds.take(core.clock.monotonic(), all) {
             self.add_own(spooling, record);
         }

@@ -12,8 +12,10 @@ use std::{
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
+    ends::Ends,
     feed::Feed,
     fold::{self, Fold, Folds},
+    own::Author,
     pool::Pool,
     queue::{Lane, Queue, Refused},
     receipts::{Fate, Receipts},
@@ -55,6 +57,7 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) origins: Origins,
+    pub(super) author: Author,
     pub(super) overflow: Overflow,
     /// How long a call to the store may take.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
@@ -72,6 +75,8 @@ pub(super) struct Core {
     pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,
+    /// Ends of other streams that are to be told of.
+    pub(super) ends: Ends,
     pub(super) waiting: Waiting,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,

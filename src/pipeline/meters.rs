@@ -17,6 +17,11 @@ pub(super) fn publish(core: &Core) {
 
     let tally = core.counters.snapshot();
     metrics::counter!("activity_records_received_total").absolute(tally.received);
+    // What a door let in may still be lost by a shutdown whose time is over.
+    let refused = tally.dropped.total() - tally.dropped.of(DropReason::Shutdown);
+    metrics::counter!("activity_records_accepted_total")
+        .absolute(tally.received.saturating_sub(refused));
+    metrics::counter!("activity_records_duplicates_total").absolute(tally.duplicates);
     metrics::counter!("activity_records_stored_total").absolute(tally.stored);
     metrics::counter!("activity_records_quarantined_total").absolute(tally.quarantined);
     metrics::counter!("activity_records_folded_total").absolute(tally.folded);

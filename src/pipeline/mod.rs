@@ -43,9 +43,9 @@
 //! # Metrics
 //!
 //! With the feature `metrics`, from the writer and never from the request path: the counters
-//! `activity_records_received_total`, `…_stored_total`, `…_dropped_total` (by `reason`, `lane` and
-//! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
-//! `activity_store_retries_total`; the gauges
+//! `activity_records_received_total`, `…_accepted_total`, `…_stored_total`, `…_duplicates_total`,
+//! `…_dropped_total` (by `reason`, `lane` and `category`), `…_quarantined_total`,
+//! `…_folded_total`, `…_own_total`, `activity_gaps_total` and `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
 //! `activity_batch_seconds`. With a spool also `activity_records_drained_total`, `activity_spool_quarantined_total`,
 //! `activity_spool_failed_syncs_total`, and the gauges `activity_spool_records`, `…_bytes`, `…_segments` and
@@ -60,6 +60,8 @@ mod commit;
 mod core;
 mod desk;
 mod drain;
+mod ends;
+mod epoch;
 mod feed;
 mod fold;
 mod gap;
@@ -74,6 +76,7 @@ mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
 mod pool;
+mod process;
 mod quarantine;
 mod queue;
 mod receipts;

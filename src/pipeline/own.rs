@@ -2,9 +2,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::tally::{ByCategory, CATEGORIES};
+use super::{
+    process::Process,
+    tally::{ByCategory, CATEGORIES},
+};
 use crate::{
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record},
+    store::{StreamReport, UNCLEAN_END},
     time::Timestamp,
 };
 
@@ -56,6 +60,32 @@ pub(super) fn gap(
     record
 }
 
+/// Who writes: what the records tell with which a stream begins, or is taken up again.
+#[derive(Debug)]
+pub(super) struct Author {
+    pub(super) mode: &'static str,
+    pub(super) process: Option<Process>,
+}
+
+impl Author {
+    /// Adds what it knows to a record that is to tell it.
+    pub(super) fn sign(&self, record: &mut Record) {
+        if record.origin != Origin::System
+            || !is_own(record)
+            || !matches!(record.action.as_str(), STARTED | RESTORED)
+        {
+            return;
+        }
+        let facts = serde_json::from_str(record.metadata.as_str());
+        let Ok(serde_json::Value::Object(mut facts)) = facts else { return };
+        facts.insert("mode".to_owned(), self.mode.into());
+        if let Some(process) = &self.process {
+            facts.insert("process".to_owned(), process.facts());
+        }
+        record.metadata = Json::from_stored(serde_json::Value::Object(facts).to_string());
+    }
+}
+
 /// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows.
 pub(super) fn missing(reason: &str, count: u64, at: Timestamp) -> Box<Record> {
     let mut record = record(
@@ -72,6 +102,23 @@ pub(super) fn missing(reason: &str, count: u64, at: Timestamp) -> Box<Record> {
 /// Says that a writer began, and with which settings.
 pub(super) fn started(config_digest: &str) -> Box<Record> {
     record(STARTED, 1, &serde_json::json!({ "config_digest": config_digest }))
+}
+
+/// Says that the process of another stream ended without a word. How many records it held nobody knows.
+pub(super) fn unclean_end(stream: &StreamReport, now: Timestamp) -> Box<Record> {
+    let facts = serde_json::json!({
+        "count": null,
+        "reason": UNCLEAN_END,
+        "writer_id": stream.writer_id.to_string(),
+        "last_seq": stream.last_seq,
+        // Later than the last that was stored, and before it was found out.
+        "first_at": stream.last_at,
+        "last_at": now,
+    });
+    let mut record = record(GAP, 4, &facts);
+    record.outcome = Outcome::Failure;
+    record.outcome_reason.set(UNCLEAN_END);
+    record
 }
 
 /// Says that a writer ended in good order; its number is the last of the stream.

@@ -8,11 +8,9 @@ use std::{
 
 use crate::{
     record::{Json, Record, RecordId, Text, WriterId, hex},
+    store::QUARANTINED,
     time::Timestamp,
 };
-
-/// What the stub's `outcome_reason` says.
-pub(super) const QUARANTINED: &str = "quarantined";
 
 /// Appends the record to the file as one line of JSON, and syncs it.
 pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) -> io::Result<()> {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     core::Core,
+    epoch::Epochs,
     link::{Cut, Link, Stopped},
     meters, number, quarantine,
     receipts::Fate,
@@ -30,6 +31,7 @@ pub(super) struct Settler<S: Append> {
     /// The number of the last stub that was given an id of its own.
     renamed: i64,
     quarantine: Option<PathBuf>,
+    epochs: Epochs,
     begun: Instant,
 }
 
@@ -43,6 +45,7 @@ impl<S: Append> Settler<S> {
             stubbed: 0,
             renamed: 0,
             quarantine,
+            epochs: Epochs::default(),
             begun: Instant::now(),
         }
     }
@@ -76,7 +79,7 @@ impl<S: Append> Settler<S> {
             };
             // Until the answer is there the outcome is open, also if the task ends right here.
             self.unsure = count;
-            match self.link.append(appender, batch).await {
+            match self.link.append(appender, self.epochs.mark(batch)).await {
                 Ok(appended) => self.settled(source, count, &appended.entries),
                 Err(Cut::Stopped) => return Err(Stopped),
                 Err(Cut::Store(error)) => match error.kind() {
@@ -136,9 +139,14 @@ impl<S: Append> Settler<S> {
         self.link.appender = Some(appender);
         if (first..=last).contains(&position) {
             // The answer that named its entries never came.
-            self.settled(source, usize::try_from(position - first + 1).unwrap_or(0), &[]);
+            let count = usize::try_from(position - first + 1).unwrap_or(0);
+            self.core.counters.duplicate(count as u64);
+            self.settled(source, count, &[]);
         } else {
             (self.stubbed, self.renamed) = (0, 0);
+            if position < first {
+                self.epochs.lose();
+            }
             source.disagree(&self.core, &mut self.batch, position);
         }
         Ok(None)
@@ -148,6 +156,7 @@ impl<S: Append> Settler<S> {
     /// that they have in the ledger.
     fn settled(&mut self, source: &mut impl Source, count: usize, entries: &[Entry]) {
         let count = count.min(self.batch.len());
+        self.epochs.settled(entries);
         self.core.receipts.tell(self.batch[..count].iter().map(|record| &**record), Fate::Stored);
         source.settled(&self.core, &self.batch[..count]);
         self.unsure = self.unsure.saturating_sub(count);

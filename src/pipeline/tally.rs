@@ -135,6 +135,9 @@ pub struct Tally {
     pub open_drafts: u64,
     /// Times that the writer had to try again.
     pub retries: u64,
+    /// Records that were about to be sent again, and that the store was found to hold: a commit whose answer
+    /// never came.
+    pub duplicates: u64,
     /// Records that earlier processes left in the spool, and that this one has stored; not received here.
     pub drained: u64,
     /// Records by hand that were refused for want of a required field: no records, hence not received.
@@ -181,6 +184,7 @@ pub(super) struct Counters {
     gaps: AtomicU64,
     own: AtomicU64,
     retries: AtomicU64,
+    duplicates: AtomicU64,
     drained: AtomicU64,
     refused: AtomicU64,
     /// Monotonic microseconds of the last warning about losses, plus one; 0 before the first.
@@ -243,6 +247,11 @@ impl Counters {
 
     pub(super) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts records that the store was found to hold before they were sent again.
+    pub(super) fn duplicate(&self, records: u64) {
+        self.duplicates.fetch_add(records, Ordering::Relaxed);
     }
 
     /// Counts a refusal; the first one is said aloud, since few callers look at the answer.
@@ -353,8 +362,12 @@ impl Counters {
             own: self.own.load(Ordering::Relaxed),
             open_drafts: u64::try_from(self.open_drafts.load(Ordering::Relaxed)).unwrap_or(0),
             retries: self.retries.load(Ordering::Relaxed),
+            duplicates: self.duplicates.load(Ordering::Relaxed),
             drained: self.drained.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,6 +188,7 @@ impl<S: Append> Writer<S> {
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
                 || self.fold_due() != fold_due
+                || !self.core.ends.is_empty()
             {
                 self.core.queue.rearm();
                 self.busy_at = now;
@@ -275,6 +276,9 @@ impl<S: Append> Writer<S> {
 
     /// Adds what was folded in windows that are over, or in all.
     fn add_folded(&mut self, all: bool) {
+        for record in self.core.ends.take() {
+            self.add_own(record);
+        }
         for record in self.core.folds.take(self.core.clock.monotonic(), all) {
             self.add_own(record);
         }

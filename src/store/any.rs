@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
-    Storage, StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Folded, Holding, Index, IngestKey,
+    Maintain, Read, Register, Snapshot, Storage, StoreError, StreamPosition,
 };
 use crate::{
     ledger::Entry,
@@ -79,6 +79,7 @@ erased! {
         fn migrate(;) -> ();
         fn storage(;) -> Storage;
         fn streams(;) -> Vec<StreamPosition>;
+        fn completeness(request: CompletenessRequest;) -> Completeness;
         fn fold(; entries: usize) -> Folded;
         fn make_index(; index: Index) -> ();
         fn indexes(;) -> Vec<Index>;

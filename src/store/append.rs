@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
     records: &'a [Box<Record>],
+    /// The newest epoch that its writer knows of, when it found that the store has lost something.
+    lost_in: Option<i64>,
 }
 
 impl<'a> Batch<'a> {
@@ -28,7 +30,51 @@ impl<'a> Batch<'a> {
             pair[0].writer_id == pair[1].writer_id
                 && pair[0].seq.checked_add(1) == Some(pair[1].seq)
         });
-        (gapless && first.seq >= 1).then_some(Self { records })
+        (gapless && first.seq >= 1).then_some(Self { records, lost_in: None })
+    }
+
+    /// Marks the batch as the first after its writer found the store behind: a backup was restored, or a
+    /// replica that lacks the newest commits took over. Its entries open another epoch of the ledger,
+    /// unless that was opened since: `seen` is the newest epoch that the writer knows of, 0 for none.
+    ///
+    /// So of several writers that find out about the same loss, the first opens the epoch, and the others
+    /// go on in it.
+    #[must_use]
+    pub const fn after_loss(self, seen: i64) -> Self {
+        Self { lost_in: Some(seen), ..self }
+    }
+
+    /// Returns the newest epoch that the writer knows of, 0 for none, when this is its first batch
+    /// [after a loss](Self::after_loss).
+    #[must_use]
+    pub const fn lost_in(&self) -> Option<i64> {
+        self.lost_in
+    }
+
+    /// Returns the epoch of this batch's entries in a ledger whose last entry is of epoch `head`; an empty
+    /// ledger stands in epoch 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tower_activity::{record::{Record, WriterId}, store::Batch};
+    ///
+    /// let records = [Box::new(Record { writer_id: WriterId::new(7), seq: 1, ..Record::default() })];
+    /// let batch = Batch::new(&records).unwrap();
+    /// assert_eq!(batch.epoch(1), 1);
+    /// assert_eq!(batch.after_loss(1).epoch(1), 2);
+    /// // Somebody else found out before.
+    /// assert_eq!(batch.after_loss(1).epoch(2), 2);
+    /// // The restored ledger is of an older epoch than the one that was lost.
+    /// assert_eq!(batch.after_loss(4).epoch(2), 5);
+    /// ```
+    #[must_use]
+    pub fn epoch(&self, head: i64) -> i64 {
+        match self.lost_in {
+            None => head,
+            Some(seen) if seen < 1 => head.saturating_add(1),
+            Some(seen) => head.max(seen.saturating_add(1)),
+        }
     }
 
     /// Returns the records.

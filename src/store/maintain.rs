@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{Completeness, CompletenessRequest, StoreError};
 use crate::{record::WriterId, time::Timestamp};
 
 /// How much a store holds.
@@ -95,6 +95,21 @@ pub trait Maintain: Send + Sync + 'static {
     ///
     /// When the store cannot be asked.
     fn streams(&self) -> impl Future<Output = Result<Vec<StreamPosition>, StoreError>> + Send;
+
+    /// Returns what the store holds of each stream, and what is known to be missing: first and last number,
+    /// whether the numbers go on without a break, gaps, stubs, and how it ended.
+    ///
+    /// Costs a look at the ledger's entries of the streams in question, and at what their pipelines recorded
+    /// about themselves; no other record is read. So it says what was committed, not that it is still there:
+    /// that takes a verification.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> impl Future<Output = Result<Completeness, StoreError>> + Send;
 
     /// Folds at most `entries` further entries of the ledger into the rollups, each exactly once.
     ///

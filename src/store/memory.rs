@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Folded, Holding, Index,
-    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StoreErrorKind,
-    StreamPosition,
+    AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
+    CompletenessRequest, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
+    Storage, StoreError, StoreErrorKind, StreamPosition,
     claims::Claims,
+    completeness::{self, Numbers, Wanted},
     scan::{self, Candidates},
 };
 use crate::{
@@ -123,6 +124,35 @@ impl State {
         })
     }
 
+    /// Returns what the entries say of the streams, the one that was written to last first.
+    fn numbers(&self, wanted: &Wanted) -> Vec<Numbers> {
+        let mut found: HashMap<WriterId, Numbers> = HashMap::new();
+        let mut order: Vec<WriterId> = Vec::new();
+        for entry in self.entries.iter().rev() {
+            let writer_id = entry.new.writer_id;
+            let numbers = found.entry(writer_id).or_insert_with(|| {
+                order.push(writer_id);
+                Numbers::ending_with(entry)
+            });
+            numbers.prepend(entry);
+        }
+        let is_wanted = |writer_id: &WriterId| match wanted {
+            Wanted::Newest(_) => true,
+            Wanted::These(these) => these.contains(writer_id),
+        };
+        let limit = if let Wanted::Newest(limit) = wanted { *limit } else { usize::MAX };
+        let order = order.iter().filter(|writer_id| is_wanted(writer_id)).take(limit);
+        order.filter_map(|writer_id| found.remove(writer_id)).collect()
+    }
+
+    fn stubs(&self) -> HashMap<WriterId, u64> {
+        let mut stubs = HashMap::new();
+        for record in self.records.values().filter(|record| completeness::is_stub(record)) {
+            *stubs.entry(record.writer_id).or_default() += 1;
+        }
+        stubs
+    }
+
     fn append(&mut self, batch: Batch<'_>, now: Timestamp) -> Result<Appended, StoreError> {
         let last_seq = self.streams.get(&batch.writer_id()).copied().unwrap_or(0);
         if last_seq.checked_add(1) != Some(batch.first_seq()) {
@@ -140,10 +170,11 @@ impl State {
         let floor = self.entries.last().map(|entry| entry.committed_at);
         let mut committed_at =
             floor.map_or(now, |at| now.max(at.saturating_add(Duration::from_micros(1))));
+        let epoch = batch.epoch(self.entries.last().map_or(1, |entry| entry.epoch));
         let mut entries = Vec::with_capacity(new.len());
         for new in new {
             let position = i64::try_from(self.entries.len()).unwrap_or(i64::MAX) + 1;
-            let entry = Entry { position, epoch: 1, new, committed_at };
+            let entry = Entry { position, epoch, new, committed_at };
             committed_at = committed_at.saturating_add(Duration::from_micros(1));
             self.entries.push(entry.clone());
             entries.push(entry);
@@ -292,6 +323,18 @@ impl Maintain for MemoryStore {
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
         Ok(self.lock().streams())
+    }
+
+    async fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> Result<Completeness, StoreError> {
+        let (numbers, stubs, total) = {
+            let state = self.lock();
+            (state.numbers(request.wanted()), state.stubs(), state.streams.len())
+        };
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        completeness::assemble(self, request, numbers, &stubs, total).await
     }
 
     /// Nothing to do: everything is counted when it is asked for.

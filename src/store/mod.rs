@@ -13,6 +13,7 @@
 mod any;
 mod append;
 mod claims;
+mod completeness;
 mod error;
 mod maintain;
 mod memory;
@@ -26,6 +27,8 @@ pub mod sqlite;
 
 pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
+pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
+pub(crate) use completeness::{QUARANTINED, UNCLEAN_END, own_filter};
 pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};

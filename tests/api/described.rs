@@ -149,6 +149,10 @@ async fn every_answer_is_one_that_is_described() {
         ("/live/sse", "/live/sse?ticket=x", ADMIN, 401),
         ("/health", "/health", ADMIN, 200),
         ("/health", "/health", VIEWER, 200),
+        ("/completeness", "/completeness", ADMIN, 200),
+        ("/completeness", "/completeness?limit=1", ADMIN, 200),
+        ("/completeness", "/completeness?action=x", ADMIN, 400),
+        ("/completeness", "/completeness", VIEWER, 403),
         ("/openapi.json", "/openapi.json", ADMIN, 200),
     ] {
         let path = format!("/activity{path}");
@@ -312,6 +316,7 @@ async fn the_contract_is_described() {
         ("get", "/live/sse"),
         ("post", "/tickets"),
         ("get", "/health"),
+        ("get", "/completeness"),
         ("get", "/openapi.json"),
     ] {
         assert!(paths[path][method].is_object(), "{method} {path}");

@@ -14,9 +14,9 @@ use tower_activity::{
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
     record::RecordId,
     store::{
-        AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Folded, Holding, Index,
-        IngestKey, Maintain, MemoryAppender, Read, Register, Snapshot, Storage, StoreError,
-        StoreErrorKind, StreamPosition,
+        AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
+        CompletenessRequest, Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read,
+        Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
     },
     time::Timestamp,
 };
@@ -169,6 +169,13 @@ impl Maintain for Endless {
 
     async fn streams(&self) -> Result<Vec<StreamPosition>, StoreError> {
         self.up()?.streams().await
+    }
+
+    async fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> Result<Completeness, StoreError> {
+        self.up()?.completeness(request).await
     }
 
     async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {

@@ -137,7 +137,12 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
     // The viewer's files are those of the crate, and `/me` tells of the caller alone.
     let none = ["GET /assets/{revision}/{file}", "GET /me"];
     rest.retain(|endpoint| !none.contains(&endpoint.as_str()));
-    assert!(rest.iter().eq(["GET /live", "POST /tickets"]), "asked below: {rest:?}");
+    let (below, refused) = (["GET /live", "POST /tickets"], "GET /completeness");
+    rest.sort_unstable();
+    assert!(rest.iter().eq([refused, below[0], below[1]]), "asked below: {rest:?}");
+    let refused = service.get_as(CALLER, "/activity/completeness").await;
+    refused.problem(403);
+    assert!(!refused.text().contains(MARK));
     for path in &paths {
         let answer = service.get_as(CALLER, &format!("/activity/{path}")).await;
         let text = String::from_utf8_lossy(&answer.body);

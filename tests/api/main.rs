@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod away;
+mod completeness;
 mod described;
 mod endless;
 mod errors;

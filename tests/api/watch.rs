@@ -127,7 +127,7 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
 }
 
 /// How each endpoint is called, by somebody of his own for each, and what the log says of it.
-const CALLS: [(&str, &str, &str, &str); 12] = [
+const CALLS: [(&str, &str, &str, &str); 13] = [
     ("GET /records", "records", "log_viewed", "records"),
     ("GET /records/{id}", "records/ID", "log_viewed", "record"),
     ("GET /entities/{type}/{id}", "entities/order/55", "log_viewed", "entity"),
@@ -135,6 +135,7 @@ const CALLS: [(&str, &str, &str, &str); 12] = [
     ("GET /sessions/{id}", "sessions/s", "log_viewed", "session"),
     ("GET /stats", "stats", "log_viewed", "stats"),
     ("GET /facets", "facets", "log_viewed", "facets"),
+    ("GET /completeness", "completeness", "log_viewed", "completeness"),
     ("GET /export", "export?format=csv", "log_exported", "export"),
     ("GET /live", "live", "log_viewed", "live"),
     ("GET /live/sse", "live/sse", "log_viewed", "live"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_activity::{
-    store::{Maintain as _, StoreErrorKind},
+    store::{Maintain as _, Read as _, StoreErrorKind},
     time::{IdSource as _, RandomIds},
 };
 
@@ -232,5 +232,18 @@ async fn a_store_that_went_back_is_said_aloud_and_another_stream_goes_on() {
     assert_eq!(metadata["found_seq"], 0);
     assert_eq!(numbers(&records), [1, 2]);
     assert_eq!(pipeline.tally().queued, 0);
+    // And so on: each loss opens one epoch, also when the answer to the append that opens it never comes.
+    store.go_back();
+    store.go_on_with([Step::CommitThenFail(TRANSIENT)]);
+    assert!(pipeline.recorder().record(numbered(3)).is_accepted());
+    pipeline.flush().await;
+    assert!(pipeline.recorder().record(numbered(4)).is_accepted());
+    pipeline.flush().await;
+    let epochs: Vec<_> =
+        store.memory.entries(0, 100).await.unwrap().iter().map(|entry| entry.epoch).collect();
+    assert!(epochs.is_sorted() && epochs.first() == Some(&1), "{epochs:?}");
+    assert_eq!(epochs.last(), Some(&3), "{epochs:?}");
+    // That it was restored, and the record.
+    assert_eq!(pipeline.tally().duplicates, 2);
     drop(pipeline);
 }

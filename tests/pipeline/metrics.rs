@@ -91,6 +91,7 @@ async fn losses_are_told_by_reason_and_lane_and_the_rest_adds_up() {
     assert_eq!(lost("general", "authentication"), None);
     let count = |name: &str| read.counter(&format!("activity_{name}_total{{}}"));
     assert_eq!((count("records_received"), count("records_stored")), (Some(25), Some(16)));
+    assert_eq!((count("records_accepted"), count("records_duplicates")), (Some(16), Some(0)));
     assert_eq!((count("gaps"), count("records_own")), (Some(1), Some(2)));
     assert_eq!(count("store_retries"), Some(0));
     assert_eq!(read.gauge("activity_queue_records{}"), Some(0.0));

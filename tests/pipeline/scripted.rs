@@ -99,6 +99,11 @@ impl Scripted {
         self.shared.gate.add_permits(1);
     }
 
+    /// Says what the next calls do.
+    pub(crate) fn go_on_with(&self, steps: impl IntoIterator<Item = Step>) {
+        self.shared.steps.lock().unwrap().extend(steps);
+    }
+
     /// Forgets every stream, as a restored backup would.
     pub(crate) fn go_back(&self) {
         let known = self.memory.all().iter().map(|record| record.writer_id).collect();

@@ -7,6 +7,7 @@ mod suite;
 
 mod answers;
 mod canonical;
+mod completeness;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod counts;
 mod edges;

@@ -5,6 +5,7 @@ mod costs;
 mod faults;
 mod filters;
 mod leaves;
+mod loss;
 mod register;
 mod roles;
 mod rollups;

@@ -2,6 +2,9 @@
 
 mod faults;
 mod file;
+#[cfg(target_os = "linux")]
+mod killed;
+mod loss;
 mod pool;
 mod reading;
 mod schema;

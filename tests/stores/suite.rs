@@ -69,6 +69,13 @@ macro_rules! suite {
             two_that_fold_at_once_count_each_record_once,
             a_fold_that_dies_in_the_middle_is_done_again_by_the_next,
         );
+        suite!(@completeness $fixture:
+            the_first_batch_after_a_loss_opens_an_epoch_and_others_join_it,
+            a_connection_marks_one_batch_and_not_the_next,
+            each_stream_says_what_it_holds_and_how_it_ended,
+            a_pipeline_that_stopped_left_a_whole_stream,
+            processes_that_are_gone_are_told_of_once_by_many_that_start,
+        );
         suite!(@edges $fixture:
             the_ends_of_time_are_bounds_like_others,
             no_filter_is_too_large_for_a_statement,
@@ -101,6 +108,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::counts::$fact::<$fixture>().await;
+        }
+    )*};
+    (@completeness $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::completeness::$fact::<$fixture>().await;
         }
     )*};
     (@edges $fixture:ty: $($fact:ident,)*) => {$(

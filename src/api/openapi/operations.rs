@@ -76,6 +76,8 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
         (_, "/health") => answers(json_of("How the log is doing", "Health"))
             .response("503", json_of("It is failing", "Health")),
         (_, "/assets/{revision}/{file}") => asset(),
+        (_, "/completeness") => answers(json_of("The writers, the one that wrote last first", "Completeness"))
+            .parameters(Some(parameters::of(&[Extra::Limit]))),
         _ => answers(
             ResponseBuilder::new()
                 .description("This description")

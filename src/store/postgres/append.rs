@@ -170,7 +170,11 @@ async fn append(
     // READ COMMITTED is said, not assumed: under another level the trigger would check an old state. The
     // stream's lock makes whoever asks for its position wait until this transaction has ended.
     let begin = limits.begin(Access::AsAllowed);
-    let sql = format!("{begin}; select pg_advisory_xact_lock({})", batch.writer_id());
+    let mut sql = format!("{begin}; select pg_advisory_xact_lock({})", batch.writer_id());
+    if let Some(seen) = batch.lost_in() {
+        // The trigger that gives entries their epoch reads it, once, and only in this transaction.
+        let _infallible = write!(sql, "; set local activity.lost_in = '{seen}'");
+    }
     raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     let mut entries = Vec::with_capacity(1);
     for run in runs(batch.records()) {

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     record::{Category, WriterId},
-    store::{Folded, Index, Maintain, Storage, StoreError, StreamPosition},
+    store::{
+        Completeness, CompletenessRequest, Folded, Index, Maintain, Storage, StoreError,
+        StreamPosition,
+    },
 };
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
@@ -114,6 +117,13 @@ impl Maintain for PostgresStore {
             Ok(rows.iter().map(stream).collect::<Result<_, _>>()?)
         })
         .await
+    }
+
+    async fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> Result<Completeness, StoreError> {
+        self.ask_completeness(request).await
     }
 
     async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../../migrations/postgres/0007_rollups.sql")),
     (8, include_str!("../../../migrations/postgres/0008_roles.sql")),
     (9, include_str!("../../../migrations/postgres/0009_search.sql")),
+    (10, include_str!("../../../migrations/postgres/0010_epochs.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -27,6 +27,7 @@
 mod aggregate;
 mod append;
 mod column;
+mod completeness;
 mod count;
 mod decode;
 mod encode;

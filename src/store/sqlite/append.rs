@@ -92,10 +92,11 @@ impl SqliteAppender {
 
     /// Writes the batch inside an open transaction; `Err(Ok(last_seq))` when the stream stands elsewhere.
     async fn write(&mut self, batch: Batch<'_>) -> Result<Appended, Result<i64, sqlx::Error>> {
-        let head = self.head(batch.writer_id()).await.map_err(Err)?;
+        let mut head = self.head(batch.writer_id()).await.map_err(Err)?;
         if head.last_seq.checked_add(1) != Some(batch.first_seq()) {
             return Err(Ok(head.last_seq));
         }
+        head.epoch = batch.epoch(head.epoch);
         let new = self.insert(batch).await.map_err(Err)?;
         let entries = number(new, &head, self.clock.now());
         for entry in &entries {

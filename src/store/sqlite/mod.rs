@@ -37,6 +37,7 @@
 mod aggregate;
 mod append;
 mod asking;
+mod completeness;
 mod error;
 mod facts;
 mod filter;

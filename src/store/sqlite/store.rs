@@ -23,8 +23,8 @@ use super::{
 use crate::{
     record::WriterId,
     store::{
-        AnyStore, Append, Folded, Index, Maintain, Storage, StoreError, StoreErrorKind,
-        StreamPosition,
+        AnyStore, Append, Completeness, CompletenessRequest, Folded, Index, Maintain, Storage,
+        StoreError, StoreErrorKind, StreamPosition,
     },
     time::{Clock, SystemClock, Timestamp},
 };
@@ -281,6 +281,13 @@ impl Maintain for SqliteStore {
             })
             .collect::<Result<_, _>>()
             .map_err(failed)
+    }
+
+    async fn completeness(
+        &self,
+        request: &CompletenessRequest,
+    ) -> Result<Completeness, StoreError> {
+        self.ask_completeness(request).await
     }
 
     async fn fold(&self, entries: usize) -> Result<Folded, StoreError> {

@@ -83,6 +83,7 @@ fn tally() -> Described {
         "own",
         "open_drafts",
         "retries",
+        "duplicates",
         "drained",
         "refused",
     ];

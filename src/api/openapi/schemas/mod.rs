@@ -1,5 +1,6 @@
 //! What goes over the wire, by name: records, what is handed in, the envelopes, the problem.
 
+mod completeness;
 mod envelopes;
 mod health;
 mod record;
@@ -30,6 +31,7 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("Me", envelopes::me()),
         ("LiveMessage", envelopes::live_message()),
         ("Health", health::health()),
+        ("Completeness", completeness::completeness()),
         ("Problem", envelopes::problem()),
     ]
 }

@@ -1,11 +1,14 @@
 //! What the log itself tells: its age, its gaps, its indexes, its clock.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use tower_activity::{
     Filter, Record,
     query::{Aggregate, PageRequest},
-    store::{AnyStore, Index, Maintain as _, Read as _, Register as _, StoreError},
+    store::{
+        AnyStore, CompletenessRequest, Index, Maintain as _, Read as _, Register as _, StoreError,
+        StreamEnd, StreamReport,
+    },
     time::{Clock as _, SystemClock, Timestamp},
 };
 
@@ -16,6 +19,8 @@ const FAR_BEHIND: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many of the newest records are read.
 const SAMPLE: usize = 1_000;
+/// So many streams are looked at, the newest.
+const WRITERS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
@@ -24,6 +29,7 @@ pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
         ("records", storage(store).await),
         ("rows", rows(store).await),
         ("gaps", gaps(store).await),
+        ("writers", writers(store).await),
         ("rollups", rollups(store).await),
         ("index", indexes(store).await),
         ("clock", clock(store).await),
@@ -82,7 +88,8 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
     let Some(newest) = page.records.first() else {
         return Ok(Finding::fine("gaps", "none in the last day"));
     };
-    let missing: u64 = page.records.iter().map(missing).sum();
+    let missing: u64 = page.records.iter().filter_map(missing).sum();
+    let unknown = page.records.iter().any(|gap| self::missing(gap).is_none());
     let reason = newest.outcome_reason.as_str();
     let mend = match reason {
         "queue_full" => {
@@ -92,9 +99,17 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
             "the pipeline was shut down before everything was stored: give `shutdown` (drain_seconds of \
              `activity serve`) more time"
         }
+        "unclean_end" => {
+            "the process was killed, or its machine went down; what `best_effort` had not stored is lost: give \
+             `shutdown` its time, or take `durable`"
+        }
         _ => "the service's own diagnostics of that time say why",
     };
-    let more = if page.next.is_some() { "more than " } else { "" };
+    let more = match (page.next.is_some(), unknown) {
+        (true, _) => "more than ",
+        (false, true) => "at least ",
+        (false, false) => "",
+    };
     Ok(Finding::wrong(
         "gaps",
         format!(
@@ -106,10 +121,55 @@ async fn gaps(store: &AnyStore) -> Result<Finding, StoreError> {
     ))
 }
 
-fn missing(gap: &Record) -> u64 {
+/// Returns how many records a gap record says are missing; `None` when nobody knows.
+fn missing(gap: &Record) -> Option<u64> {
     let metadata: serde_json::Value =
         serde_json::from_str(gap.metadata.as_str()).unwrap_or_default();
-    metadata["count"].as_u64().unwrap_or(0)
+    metadata["count"].as_u64()
+}
+
+/// The streams of the last day: does each go on without a break, and how did it end?
+async fn writers(store: &AnyStore) -> Result<Finding, StoreError> {
+    let found = store.completeness(&CompletenessRequest::newest(WRITERS).within(PATIENCE)).await?;
+    let since = before(DAY);
+    let broken = found.streams.iter().find(|stream| !stream.is_whole());
+    if let Some(broken) = broken {
+        return Ok(Finding::wrong(
+            "writers",
+            format!(
+                "the numbers of writer {} do not go on at {} places",
+                broken.writer_id,
+                broken.breaks.max(1)
+            ),
+            "entries of the ledger were taken away by hand: keep a copy of the database, and look at who may \
+             write its tables",
+        ));
+    }
+    let news: Vec<_> = found.streams.iter().filter(|stream| stream.last_at >= since).collect();
+    let count = |is: fn(&StreamReport) -> bool| news.iter().filter(|stream| is(stream)).count();
+    let unclean = count(|stream| matches!(stream.end, StreamEnd::Unclean { .. }));
+    let continued = count(|stream| matches!(stream.end, StreamEnd::Continued { .. }));
+    let open = count(|stream| stream.end == StreamEnd::Open);
+    let stubs: u64 = news.iter().map(|stream| stream.stubs).sum();
+    let mut said = format!("{} in all", found.total);
+    if open > 0 {
+        let _infallible = write!(said, "; {open} have not said that they ended");
+    }
+    for (many, what) in [
+        (unclean as u64, "ended without a word in the last day"),
+        (continued as u64, "found the store behind them, and went on as others"),
+        (stubs, "records are stubs: what they stand for is in a quarantine file"),
+    ] {
+        if many > 0 {
+            let _infallible = write!(said, "; {many} {what}");
+        }
+    }
+    if unclean > 0 || continued > 0 || stubs > 0 {
+        let mend = "`GET /completeness` of the service tells of each; look into the service's own diagnostics of \
+                    that time";
+        return Ok(Finding::note("writers", said, mend));
+    }
+    Ok(Finding::fine("writers", format!("{said}; the numbers of the newest go on without a break")))
 }
 
 async fn rollups(store: &AnyStore) -> Result<Finding, StoreError> {

@@ -73,8 +73,8 @@ pub(super) struct FailedLogins {
 #[derive(Debug, Serialize)]
 pub(super) struct Gap {
     pub(super) at: Timestamp,
-    /// How many records are missing.
-    pub(super) count: u64,
+    /// How many records are missing; nothing when nobody knows.
+    pub(super) count: Option<u64>,
     pub(super) reason: String,
     pub(super) writer_id: String,
 }
@@ -198,7 +198,7 @@ async fn gaps(store: &AnyStore, all: &Filter) -> Result<(Vec<Gap>, bool), Troubl
             serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
         Gap {
             at: record.occurred_at,
-            count: metadata["count"].as_u64().unwrap_or(0),
+            count: metadata["count"].as_u64(),
             reason: visible(record.outcome_reason.as_str()).to_string(),
             writer_id: record.writer_id.to_string(),
         }

@@ -48,7 +48,7 @@ impl fmt::Display for Text<'_> {
         if !report.gaps.is_empty() {
             let mut rows = out::Rows::new();
             for gap in &report.gaps {
-                let missing = format!("{} records missing: {}", gap.count, gap.reason);
+                let missing = format!("{} records missing: {}", known(gap.count), gap.reason);
                 rows.row([out::cell(&self.1.clock(gap.at)), out::cell(&missing)]);
             }
             rows.whole(&[0]);
@@ -87,12 +87,17 @@ impl fmt::Display for Markdown<'_> {
                 f,
                 "- {}: {} records missing, {}",
                 self.1.clock(gap.at),
-                gap.count,
+                known(gap.count),
                 cell(&gap.reason)
             )?;
         }
         f.write_str(cut(report))
     }
+}
+
+/// How many are missing, where anybody knows.
+fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string())
 }
 
 fn tables(report: &Report) -> [(String, &[Counted]); 6] {
@@ -112,8 +117,9 @@ fn gaps(report: &Report) -> String {
     if report.gaps.is_empty() {
         return "none".to_owned();
     }
-    let missing: u64 = report.gaps.iter().map(|gap| gap.count).sum();
-    format!("{}, {missing} records missing", report.gaps.len())
+    let missing: u64 = report.gaps.iter().filter_map(|gap| gap.count).sum();
+    let least = if report.gaps.iter().all(|gap| gap.count.is_some()) { "" } else { "at least " };
+    format!("{}, {least}{missing} records missing", report.gaps.len())
 }
 
 fn cut(report: &Report) -> &'static str {
