@@ -8,6 +8,7 @@ use super::{
     feed::Feed,
     fold::Folds,
     modes::Modes,
+    outbox::{self, Outboxes},
     own,
     pipeline::Pipeline,
     pool::{self, Pool},
@@ -15,6 +16,7 @@ use super::{
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
     settings::{Overflow, StartError},
+    settle::{Link, Settler, Source},
     tally::{CATEGORIES, Counters, category_index},
     watch::Watched,
     writer::{Setup, Writer},
@@ -23,7 +25,7 @@ use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
     rules::{CompiledRules, Rules},
-    store::Append,
+    store::{AnyOutbox, Append, Outbox},
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
 
@@ -67,6 +69,7 @@ pub struct PipelineBuilder<S> {
     pub(super) modes: Modes,
     retention: Option<Retention>,
     quarantine: Option<PathBuf>,
+    outboxes: Vec<AnyOutbox>,
 }
 
 impl<S> fmt::Debug for PipelineBuilder<S> {
@@ -107,6 +110,7 @@ impl<S: Append> PipelineBuilder<S> {
             modes: Modes::default(),
             retention: None,
             quarantine: None,
+            outboxes: Vec::new(),
         }
     }
 
@@ -235,6 +239,17 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
+    /// Adds an outbox: a place in the application's own database where
+    /// [`Recorder::record_in`](super::Recorder::record_in) puts records, and from where a worker moves them
+    /// into the store. Defaults to none.
+    ///
+    /// Every process that is given the same outbox works on it. There may be one for each database that the
+    /// application writes to.
+    pub fn outbox(mut self, outbox: impl Outbox) -> Self {
+        self.outboxes.push(AnyOutbox::new(outbox));
+        self
+    }
+
     /// Starts the writer.
     ///
     /// The store need not be reachable: the writer holds what it is given until it is.
@@ -298,6 +313,7 @@ impl<S: Append> PipelineBuilder<S> {
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
+            outboxes: Outboxes::new(self.outboxes.iter().map(AnyOutbox::database)),
             receipts: Receipts::default(),
             folds: Folds::default(),
             watched: Watched::default(),
@@ -316,9 +332,19 @@ impl<S: Append> PipelineBuilder<S> {
             config_digest,
         };
         let reader = self.store.reader();
-        let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+        let store = Arc::new(self.store);
+        let mut outboxes = Vec::with_capacity(self.outboxes.len());
+        for outbox in self.outboxes.into_iter().enumerate() {
+            let link = Link::new(Arc::clone(&store), core.stop.subscribe(), setup.call_deadline);
+            let quarantine = setup.quarantine.clone();
+            let settler = Settler::new(Arc::clone(&core), link, Source::Outbox, quarantine);
+            let (worker, handle) =
+                outbox::Worker::new(outbox, settler, setup.retention.clone(), setup.batch);
+            outboxes.push((handle, runtime.spawn(worker.run()).abort_handle()));
+        }
+        let (writer, handle) = Writer::new(store, Arc::clone(&core), setup);
         let task = runtime.spawn(writer.run());
-        Ok(Pipeline::new(core, reader, handle, task))
+        Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }
 
     fn check(&self) -> Result<(), StartError> {

@@ -14,6 +14,7 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 use super::{
     feed::Feed,
     fold::{self, Fold, Folds},
+    outbox::Outboxes,
     pool::Pool,
     queue::{Lane, Queue, Refused},
     receipts::{Fate, Receipts},
@@ -66,6 +67,7 @@ pub(super) struct Core {
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
+    pub(super) outboxes: Outboxes,
     pub(super) receipts: Receipts,
     pub(super) folds: Folds,
     pub(super) watched: Watched,

@@ -44,7 +44,8 @@
 //! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
 //! `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
-//! `activity_batch_seconds`.
+//! `activity_batch_seconds`. With an outbox also `activity_outbox_recorded_total`, `…_stored_total` and
+//! `…_quarantined_total`, and the gauges `activity_outbox_pending` and `activity_outbox_oldest_seconds`.
 
 mod admit;
 mod batcher;
@@ -60,6 +61,7 @@ mod meters;
 mod modes;
 mod number;
 mod open;
+mod outbox;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
@@ -94,6 +96,7 @@ pub use modes::{
 };
 #[allow(unused_imports, reason = "capture takes these doors next")]
 pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
+pub use outbox::{OutboxTally, RecordInError};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;

@@ -37,7 +37,7 @@ impl Numbering {
     /// ledger never spans leaves, so this keeps the entries few.
     pub(super) fn arrange(&self, batch: &mut [Box<Record>]) {
         for record in batch.iter_mut() {
-            self.classify(record);
+            classify(self.retention.as_ref(), record);
         }
         sort_by_leaf(batch);
     }
@@ -66,31 +66,30 @@ impl Numbering {
             self.next_seq += 1;
         }
     }
+}
 
-    fn classify(&self, record: &mut Record) {
-        let class = self.retention.as_ref().and_then(|policy| {
-            // The policy is the application's. A panic in it must not end the writer.
-            catch_unwind(AssertUnwindSafe(|| policy(record))).ok()
-        });
-        match class {
-            Some(class)
-                if !class.is_empty() && class.len() <= MAX_CLASS && !class.contains('\0') =>
-            {
-                record.retention_class.set(&class);
-            }
-            _ => record.retention_class.set(record.category.as_str()),
+/// Gives a record the class that the application's policy says, or that of its category.
+pub(super) fn classify(policy: Option<&Retention>, record: &mut Record) {
+    let class = policy.and_then(|policy| {
+        // The policy is the application's. A panic in it must not end the writer.
+        catch_unwind(AssertUnwindSafe(|| policy(record))).ok()
+    });
+    match class {
+        Some(class) if !class.is_empty() && class.len() <= MAX_CLASS && !class.contains('\0') => {
+            record.retention_class.set(&class);
         }
+        _ => record.retention_class.set(record.category.as_str()),
     }
 }
 
-/// Makes a stub's seals; its number is the one that it takes over.
+/// Gives each group that holds something a salt, where that does not happen with the number.
 pub(super) fn seal(record: &mut Record) {
     let mut salts = [[0; 16]; 4];
     rand::rng().fill(salts.as_flattened_mut());
     record.seal(salts);
 }
 
-fn random_id() -> WriterId {
+pub(super) fn random_id() -> WriterId {
     WriterId::new(rand::rng().random())
 }
 
@@ -172,10 +171,9 @@ mod tests {
             "long" => Cow::Owned("x".repeat(65)),
             _ => Cow::Borrowed("short"),
         });
-        let numbering = Numbering::new(Some(policy));
         for (action, class) in [("panic", "activity"), ("long", "activity"), ("ok", "short")] {
             let mut record = record("2026-01-01T00:00:00Z", Category::Activity, action);
-            numbering.classify(&mut record);
+            classify(Some(&policy), &mut record);
             assert_eq!(record.retention_class, class);
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    record::{Json, Record, RecordId, Text},
+    record::{Json, Origin, Outcome, Record, RecordId, Text},
     time::Timestamp,
 };
 
@@ -19,6 +19,22 @@ pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) ->
     let line = serde_json::json!({ "quarantined_at": now, "error": error, "record": record });
     let mut file = open(path)?;
     // One write: a second writer on the same file cannot come between.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_data()
+}
+
+/// Keeps bytes that were to be a record and cannot be read, as [`keep`] does.
+pub(super) fn keep_bytes(
+    path: &Path,
+    id: RecordId,
+    bytes: &[u8],
+    error: &str,
+    now: Timestamp,
+) -> io::Result<()> {
+    let bytes = crate::record::hex(bytes);
+    let line =
+        serde_json::json!({ "quarantined_at": now, "error": error, "id": id, "bytes": bytes });
+    let mut file = open(path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_data()
 }
@@ -76,6 +92,19 @@ pub(super) fn stub(record: &Record) -> Record {
     }
     stub.metadata = Json::from_stored("{\"quarantined\":true}");
     stub
+}
+
+/// Makes the record that stands in the place of one that cannot even be read: of it only the id is known.
+pub(super) fn unreadable(id: RecordId) -> Record {
+    let record = Record {
+        id,
+        occurred_at: id.at(),
+        origin: Origin::Transaction,
+        outcome: Outcome::Unknown,
+        severity: 4,
+        ..Record::default()
+    };
+    stub(&record)
 }
 
 /// Gives a stub another id, and keeps the one that it had among its facts.

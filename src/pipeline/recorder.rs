@@ -20,6 +20,7 @@ use super::{
 };
 #[cfg(feature = "api")]
 use super::{
+    outbox::OutboxTally,
     tally::Tally,
     watch::{Seen, Use},
 };
@@ -264,10 +265,10 @@ impl Recorder {
             last_loss: core.counters.last_loss(),
             delivery: core.delivery,
             waiting: core.waiting.lag(core.clock.monotonic()),
+            outbox: core.outboxes.tally(core.clock.now()),
         }
     }
 
-    #[cfg(feature = "api")]
     pub(super) fn core(&self) -> &Core {
         &self.core
     }
@@ -374,6 +375,7 @@ pub(crate) struct Pressure {
     pub(crate) delivery: Delivery,
     /// The stream of this process, and how long the oldest record has waited that is not stored.
     pub(crate) waiting: Option<(WriterId, std::time::Duration)>,
+    pub(crate) outbox: Option<OutboxTally>,
 }
 
 /// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.

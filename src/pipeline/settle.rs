@@ -3,7 +3,9 @@
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     pin::pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -14,19 +16,38 @@ use tokio::{
 };
 
 use super::{
+    core::Core,
     meters, number, own, quarantine,
     receipts::Fate,
     retry::{Backoff, Complaints},
-    writer::Writer,
 };
 use crate::{
-    record::RecordId,
+    ledger::Entry,
+    record::{PortableError, Record, RecordId, WriterId},
     store::{Append, Appender, Batch, StoreError, StoreErrorKind},
 };
 
 /// The deadline of the shutdown has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stopped;
+
+/// The store holds less of a stream than was committed, or more than was ever sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// The number of the last record that it should hold.
+    pub(super) committed: i64,
+    /// The number of the last record that it holds.
+    pub(super) found: i64,
+}
+
+/// Where a batch came from, which decides how its records are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The recorders of this process.
+    Recorders,
+    /// An outbox: written by whoever, and not received here.
+    Outbox,
+}
 
 /// The connection to the store, and what is remembered about its failures.
 pub(super) struct Link<S: Append> {
@@ -41,7 +62,7 @@ pub(super) struct Link<S: Append> {
     refusals: Complaints,
 }
 
-enum Cut {
+pub(super) enum Cut {
     Store(StoreError),
     Stopped,
 }
@@ -63,9 +84,33 @@ impl<S: Append> Link<S> {
         }
     }
 
+    /// Connects, and asks where a stream stands: under the lock of the appends, so that one whose answer
+    /// never came has ended by then.
+    async fn connect(&mut self, stream: WriterId) -> Result<(S::Appender, i64), Cut> {
+        let limit = self.call_deadline;
+        let mut appender = bounded(self.store.connect(), "connect", limit, &mut self.stop).await?;
+        let call = appender.position(stream);
+        let position = bounded(call, "read the position", limit, &mut self.stop).await?;
+        Ok((appender, position))
+    }
+
+    /// Bounds a call to something else than the store by the same deadlines.
+    pub(super) async fn bounded<T>(
+        &mut self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Cut> {
+        bounded(call, doing, self.call_deadline, &mut self.stop).await
+    }
+
     /// Waits before the next attempt.
     async fn pause(&mut self) -> Result<(), Stopped> {
         let wait = self.backoff.next(rand::random());
+        self.sleep(wait).await
+    }
+
+    /// Waits for so long, or until the deadline of the shutdown has passed.
+    pub(super) async fn sleep(&mut self, wait: Duration) -> Result<(), Stopped> {
         tokio::select! {
             biased;
             () = sleep(wait) => Ok(()),
@@ -73,7 +118,7 @@ impl<S: Append> Link<S> {
         }
     }
 
-    fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         self.backoff.reset();
         self.complaints.reset();
         self.refusals.reset();
@@ -132,9 +177,77 @@ async fn unpanicked<T>(
     .await
 }
 
-impl<S: Append> Writer<S> {
-    /// Returns when every record of the batch is stored, or when the deadline of the shutdown passes.
-    pub(super) async fn settle(&mut self) -> Result<(), Stopped> {
+/// Sees numbered batches into the store.
+pub(super) struct Settler<S: Append> {
+    pub(super) core: Arc<Core>,
+    pub(super) link: Link<S>,
+    source: Source,
+    /// What is settled leaves it at the front.
+    pub(super) batch: Vec<Box<Record>>,
+    /// How many records at the front of the batch the store may hold, for all that is known.
+    pub(super) unsure: usize,
+    /// The number of the last record that a stub has taken the place of.
+    stubbed: i64,
+    /// The number of the last stub that was given an id of its own.
+    renamed: i64,
+    quarantine: Option<PathBuf>,
+    begun: Instant,
+}
+
+impl<S: Append> Settler<S> {
+    pub(super) fn new(
+        core: Arc<Core>,
+        link: Link<S>,
+        source: Source,
+        quarantine: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            core,
+            link,
+            source,
+            batch: Vec::new(),
+            unsure: 0,
+            stubbed: 0,
+            renamed: 0,
+            quarantine,
+            begun: Instant::now(),
+        }
+    }
+
+    /// The stream goes on under another name: what is remembered of the old one's numbers means nothing.
+    pub(super) fn begin_anew(&mut self) {
+        (self.stubbed, self.renamed) = (0, 0);
+    }
+
+    /// Returns where a stream stands, once the store has answered.
+    pub(super) async fn position(&mut self, stream: WriterId) -> Result<i64, Stopped> {
+        loop {
+            if let Some(mut appender) = self.link.appender.take() {
+                let asked = self.link.bounded("read the position", appender.position(stream)).await;
+                match asked {
+                    Ok(position) => {
+                        self.link.appender = Some(appender);
+                        return Ok(position);
+                    }
+                    Err(Cut::Stopped) => return Err(Stopped),
+                    // Idle for long, perhaps: a new connection decides.
+                    Err(Cut::Store(_)) => {}
+                }
+            }
+            match self.link.connect(stream).await {
+                Ok((appender, position)) => {
+                    self.link.appender = Some(appender);
+                    return Ok(position);
+                }
+                Err(Cut::Stopped) => return Err(Stopped),
+                Err(Cut::Store(error)) => self.wait_out(&error).await?,
+            }
+        }
+    }
+
+    /// Returns when every record of the batch is stored, when the stream is found to stand elsewhere, or when
+    /// the deadline of the shutdown passes.
+    pub(super) async fn settle(&mut self) -> Result<Result<(), Elsewhere>, Stopped> {
         // Numbers at which the batch is split while a bad record is looked for; the nearest is last.
         let mut splits: Vec<i64> = Vec::new();
         while let (Some(first), Some(last)) = (self.batch.first(), self.batch.last()) {
@@ -145,15 +258,16 @@ impl<S: Append> Writer<S> {
             let mut appender = match self.link.appender.take() {
                 Some(appender) => appender,
                 None => match self.connect(first, last).await? {
-                    Some(appender) => appender,
-                    None => continue,
+                    Ok(Some(appender)) => appender,
+                    Ok(None) => continue,
+                    Err(elsewhere) => return Ok(Err(elsewhere)),
                 },
             };
             let Some(batch) = Batch::new(&self.batch[..count]) else {
                 // Not reached: numbering leaves no gap, and records leave only at the front.
                 tracing::error!("a batch of activity records was not numbered in order");
-                self.numbering.begin_anew(&mut self.batch);
-                continue;
+                self.link.appender = Some(appender);
+                return Ok(Err(Elsewhere { committed: first - 1, found: first - 1 }));
             };
             // Until the answer is there the outcome is open, also if the task ends right here.
             self.unsure = count;
@@ -188,74 +302,74 @@ impl<S: Append> Writer<S> {
                 }
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    /// Connects, and finds out where the stream stands: under the lock of the appends, so that one whose
-    /// answer never came has ended by then. `None` means that the batch has changed.
-    async fn connect(&mut self, first: i64, last: i64) -> Result<Option<S::Appender>, Stopped> {
-        let Self { link, numbering, .. } = self;
-        let limit = link.call_deadline;
-        let connected = match bounded(link.store.connect(), "connect", limit, &mut link.stop).await
-        {
-            Ok(mut appender) => {
-                let call = appender.position(numbering.writer_id());
-                bounded(call, "read the position", limit, &mut link.stop)
-                    .await
-                    .map(|position| (appender, position))
-            }
-            Err(cut) => Err(cut),
-        };
-        let (appender, position) = match connected {
+    /// Connects, and finds out where the stream stands. `None` means that the batch has changed.
+    async fn connect(
+        &mut self,
+        first: i64,
+        last: i64,
+    ) -> Result<Result<Option<S::Appender>, Elsewhere>, Stopped> {
+        let stream = self.batch.first().map_or_else(WriterId::default, |record| record.writer_id);
+        let (appender, position) = match self.link.connect(stream).await {
             Ok(connected) => connected,
             Err(Cut::Stopped) => return Err(Stopped),
             Err(Cut::Store(error)) => {
                 self.wait_out(&error).await?;
-                return Ok(None);
+                return Ok(Ok(None));
             }
         };
         // From here on it is known what the store holds.
         self.unsure = 0;
         if position == first - 1 {
-            return Ok(Some(appender));
+            return Ok(Ok(Some(appender)));
         }
         self.link.appender = Some(appender);
-        if (first..=last).contains(&position) {
-            // The answer that named its entries never came.
-            self.settled(usize::try_from(position - first + 1).unwrap_or(0), &[]);
-        } else {
-            self.begin_anew(first - 1, position);
+        if !(first..=last).contains(&position) {
+            return Ok(Err(Elsewhere { committed: first - 1, found: position }));
         }
-        Ok(None)
+        // The answer that named its entries never came.
+        self.settled(usize::try_from(position - first + 1).unwrap_or(0), &[]);
+        Ok(Ok(None))
     }
 
-    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
-    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
-    /// cannot be sent again, so another stream goes on, and says why.
-    fn begin_anew(&mut self, committed: i64, found: i64) {
-        let stream = self.numbering.writer_id();
-        tracing::error!(
-            %stream, committed, found,
-            "the store does not hold what was committed to it; records go on under another stream"
-        );
-        let restored = self.prepared(own::restored(&stream.to_string(), committed, found));
-        let mut restored = restored;
-        if let Some(next) = self.batch.first() {
-            restored.recorded_at = next.recorded_at;
+    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
+    /// that they have in the ledger.
+    fn settled(&mut self, count: usize, entries: &[Entry]) {
+        let (mut stored, mut own, mut gaps) = (0, 0, 0);
+        for record in &self.batch[..count.min(self.batch.len())] {
+            if own::is_own(record) {
+                own += 1;
+                gaps += u64::from(record.action == own::GAP);
+            } else {
+                stored += 1;
+            }
         }
-        restored.retention_class.set(restored.category.as_str());
-        number::seal(&mut restored);
-        self.batch.insert(0, restored);
-        // The numbers of the last stubs were those of the stream that ends here.
-        (self.stubbed, self.renamed) = (0, 0);
-        self.numbering.begin_anew(&mut self.batch);
+        let records = self.batch.iter().take(count).map(|record| &**record);
+        self.core.receipts.tell(records, Fate::Stored);
+        match self.source {
+            Source::Recorders => self.core.counters.store(stored),
+            Source::Outbox => self.core.outboxes.store(stored),
+        }
+        self.core.counters.store_own(own, gaps);
+        self.unsure = self.unsure.saturating_sub(count);
+        let left = self.batch.split_off(count.min(self.batch.len()));
+        let settled = std::mem::replace(&mut self.batch, left);
+        let emptied =
+            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
+        if self.batch.is_empty() {
+            // The larger buffer stays in use.
+            self.batch = emptied;
+        }
+        self.core.committed.send_replace(());
     }
 
     /// Says what is wrong, and waits as long as the kind of error asks for.
-    async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
+    pub(super) async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
         meters::publish(&self.core);
-        let now = self.now();
+        let now = self.begun.elapsed();
         match error.kind() {
             StoreErrorKind::Position { .. } => {
                 // Nothing was changed. The next connection says where the stream stands.
@@ -293,6 +407,34 @@ impl<S: Append> Writer<S> {
         self.link.pause().await
     }
 
+    /// Puts bytes that cannot be read as a record into the quarantine file; a stub of it goes on.
+    pub(super) async fn keep_unreadable(
+        &mut self,
+        id: RecordId,
+        bytes: &[u8],
+        error: PortableError,
+    ) {
+        self.core.outboxes.quarantine();
+        tracing::error!(
+            %id, error = &error as &dyn std::error::Error, file = self.quarantine.is_some(),
+            "an activity record cannot be read; a stub of it goes to the store, and its bytes to the quarantine \
+             file if there is one"
+        );
+        let Some(path) = self.quarantine.clone() else { return };
+        let (bytes, now) = (bytes.to_vec(), self.core.clock.now());
+        let kept = tokio::task::spawn_blocking(move || {
+            quarantine::keep_bytes(&path, id, &bytes, &error.to_string(), now)
+                .map_err(|error| (path, error))
+        })
+        .await;
+        if let Ok(Err((path, error))) = kept {
+            tracing::error!(
+                %id, path = %path.display(), error = &error as &dyn std::error::Error,
+                "could not write the quarantine file; only the stub is kept"
+            );
+        }
+    }
+
     fn is_stub(&self) -> bool {
         self.batch.first().is_some_and(|record| record.seq == self.stubbed)
     }
@@ -315,7 +457,10 @@ impl<S: Append> Writer<S> {
         number::seal(&mut stub);
         self.stubbed = stub.seq;
         let record = std::mem::replace(&mut **front, stub);
-        self.core.counters.quarantine();
+        match self.source {
+            Source::Recorders => self.core.counters.quarantine(),
+            Source::Outbox => self.core.outboxes.quarantine(),
+        }
         let (id, seq) = (record.id, record.seq);
         let Some(path) = self.quarantine.clone() else {
             tracing::error!(

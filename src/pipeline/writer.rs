@@ -21,15 +21,14 @@ use super::{
     core::Core,
     gap::Gaps,
     meters,
-    number::Numbering,
+    number::{self, Numbering},
     own,
     pipeline::Handle,
     queue::Lane,
-    receipts::Fate,
-    settle::{Link, Stopped},
+    settle::{Elsewhere, Link, Settler, Source, Stopped},
     tally::DropReason,
 };
-use crate::{ledger::Entry, record::Record, store::Append};
+use crate::{record::Record, store::Append};
 
 /// While there is work, the writer looks into the queue this often instead of being woken.
 const TICK: Duration = Duration::from_millis(1);
@@ -49,18 +48,11 @@ pub(super) struct Setup {
 }
 
 pub(super) struct Writer<S: Append> {
-    pub(super) core: Arc<Core>,
-    pub(super) link: Link<S>,
-    pub(super) numbering: Numbering,
+    core: Arc<Core>,
+    numbering: Numbering,
     batcher: Batcher<Box<Record>>,
-    /// The closed batch; what is settled leaves it at the front.
-    pub(super) batch: Vec<Box<Record>>,
-    /// How many records at the front of the batch the store may hold, for all that is known.
-    pub(super) unsure: usize,
-    /// The number of the last record that a stub has taken the place of.
-    pub(super) stubbed: i64,
-    /// The number of the last stub that was given an id of its own.
-    pub(super) renamed: i64,
+    /// Has the closed batch.
+    settler: Settler<S>,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -74,7 +66,6 @@ pub(super) struct Writer<S: Append> {
     /// When the queue last held something.
     busy_at: Duration,
     config_digest: String,
-    pub(super) quarantine: Option<PathBuf>,
 }
 
 /// A flush that is answered once so many have been taken out of the lanes, and settled.
@@ -90,13 +81,14 @@ impl<S: Append> Writer<S> {
         let (ended, has_ended) = watch::channel(false);
         let stop = core.stop.subscribe();
         let writer = Self {
-            link: Link::new(store, stop.clone(), setup.call_deadline),
+            settler: Settler::new(
+                Arc::clone(&core),
+                Link::new(store, stop.clone(), setup.call_deadline),
+                Source::Recorders,
+                setup.quarantine,
+            ),
             numbering: Numbering::new(setup.retention),
             batcher: Batcher::new(setup.batch),
-            batch: Vec::new(),
-            unsure: 0,
-            stubbed: 0,
-            renamed: 0,
             charged: 0,
             gaps: Gaps::default(),
             taken: (0, 0),
@@ -107,7 +99,6 @@ impl<S: Append> Writer<S> {
             begun: Instant::now(),
             busy_at: Duration::ZERO,
             config_digest: setup.config_digest,
-            quarantine: setup.quarantine,
             core,
         };
         (writer, Handle { flushes: flush, ended: has_ended })
@@ -306,16 +297,18 @@ impl<S: Append> Writer<S> {
         if self.batcher.is_empty() {
             return Ok(());
         }
-        self.batcher.close_into(&mut self.batch);
-        self.numbering.arrange(&mut self.batch);
+        self.batcher.close_into(&mut self.settler.batch);
+        self.numbering.arrange(&mut self.settler.batch);
         let now = self.core.clock.now();
-        for records in self.batch.chunks_mut(SEALED_AT_ONCE) {
+        for records in self.settler.batch.chunks_mut(SEALED_AT_ONCE) {
             self.numbering.number(records, now);
             // On a runtime of one thread, requests wait while this does not.
             tokio::task::yield_now().await;
         }
         let begun = Instant::now();
-        self.settle().await?;
+        while let Err(elsewhere) = self.settler.settle().await? {
+            self.begin_anew(elsewhere);
+        }
         self.core.waiting.end();
         meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
@@ -323,32 +316,25 @@ impl<S: Append> Writer<S> {
         Ok(())
     }
 
-    /// Counts `count` records at the front of the batch as stored, and hands them on with the `entries`
-    /// that they have in the ledger.
-    pub(super) fn settled(&mut self, count: usize, entries: &[Entry]) {
-        let (mut stored, mut own, mut gaps) = (0, 0, 0);
-        for record in &self.batch[..count.min(self.batch.len())] {
-            if own::is_own(record) {
-                own += 1;
-                gaps += u64::from(record.action == own::GAP);
-            } else {
-                stored += 1;
-            }
+    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
+    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
+    /// cannot be sent again, so another stream goes on, and says why.
+    fn begin_anew(&mut self, elsewhere: Elsewhere) {
+        let Elsewhere { committed, found } = elsewhere;
+        let stream = self.numbering.writer_id();
+        tracing::error!(
+            %stream, committed, found,
+            "the store does not hold what was committed to it; records go on under another stream"
+        );
+        let mut restored = self.prepared(own::restored(&stream.to_string(), committed, found));
+        if let Some(next) = self.settler.batch.first() {
+            restored.recorded_at = next.recorded_at;
         }
-        let records = self.batch.iter().take(count).map(|record| &**record);
-        self.core.receipts.tell(records, Fate::Stored);
-        self.core.counters.store(stored);
-        self.core.counters.store_own(own, gaps);
-        self.unsure = self.unsure.saturating_sub(count);
-        let left = self.batch.split_off(count.min(self.batch.len()));
-        let settled = std::mem::replace(&mut self.batch, left);
-        let emptied =
-            self.core.feed.publish(settled, entries, |record| self.core.pool.put_settled(record));
-        if self.batch.is_empty() {
-            // The larger buffer stays in use.
-            self.batch = emptied;
-        }
-        self.core.committed.send_replace(());
+        restored.retention_class.set(restored.category.as_str());
+        number::seal(&mut restored);
+        self.settler.batch.insert(0, restored);
+        self.settler.begin_anew();
+        self.numbering.begin_anew(&mut self.settler.batch);
     }
 
     fn flush_is_reached(&self) -> bool {
@@ -388,8 +374,8 @@ impl<S: Append> Drop for Writer<S> {
             }
         };
         // Of these nobody knows: they stay counted as queued.
-        let unsure = self.unsure.min(self.batch.len());
-        self.batch.drain(unsure..).for_each(lose);
+        let unsure = self.settler.unsure.min(self.settler.batch.len());
+        self.settler.batch.drain(unsure..).for_each(lose);
         let mut left = Vec::new();
         self.batcher.close_into(&mut left);
         left.into_iter().for_each(lose);

@@ -1,6 +1,6 @@
 //! Taking batches, exactly once.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use super::{AnyStore, StoreError};
 use crate::{
@@ -93,6 +93,18 @@ pub trait Append: Send + Sync + 'static {
     /// store that only takes records. Defaults to `None`.
     fn reader(&self) -> Option<AnyStore> {
         None
+    }
+}
+
+impl<S: Append> Append for Arc<S> {
+    type Appender = S::Appender;
+
+    fn connect(&self) -> impl Future<Output = Result<S::Appender, StoreError>> + Send {
+        (**self).connect()
+    }
+
+    fn reader(&self) -> Option<AnyStore> {
+        (**self).reader()
     }
 }
 

@@ -16,6 +16,7 @@ mod claims;
 mod error;
 mod maintain;
 mod memory;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;
@@ -29,5 +30,11 @@ pub use append::{Append, Appended, Appender, Batch};
 pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
+pub(crate) use outbox::AnyOutbox;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use outbox::sealed;
+pub use outbox::{
+    Backlog, ClaimRows, ClaimedRows, Database, InTransaction, Look, NewRow, Outbox, OutboxRow,
+};
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};

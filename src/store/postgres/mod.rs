@@ -39,6 +39,7 @@ mod literal;
 mod maintain;
 mod migrations;
 mod months;
+mod outbox;
 mod page;
 mod read;
 mod register;
@@ -48,4 +49,5 @@ mod words;
 
 pub use append::PostgresAppender;
 pub use facts::PostgresFacts;
+pub use outbox::PostgresOutbox;
 pub use store::PostgresStore;

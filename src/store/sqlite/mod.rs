@@ -41,6 +41,7 @@ mod facts;
 mod filter;
 mod location;
 mod migrations;
+mod outbox;
 mod page;
 mod read;
 mod register;
@@ -54,4 +55,5 @@ mod write;
 
 pub use append::SqliteAppender;
 pub use facts::SqliteFacts;
+pub use outbox::SqliteOutbox;
 pub use store::SqliteStore;
