@@ -33,6 +33,9 @@
 //! every moment received = stored + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
 //! record. What is stored is stored exactly once, under numbers without a gap.
 //!
+//! A record that must exist if and only if a transaction of the application commits goes into that transaction:
+//! [`Recorder::record_in`].
+//!
 //! **Not promised.** Records that are queued when the process dies are lost: delivery is `best_effort`.
 //! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
 //! promise them without.
