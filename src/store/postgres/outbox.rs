@@ -313,12 +313,14 @@ fn row(row: &PgRow) -> Result<OutboxRow, sqlx::Error> {
 }
 
 async fn insert(connection: &mut PgConnection, row: NewRow<'_>) -> Result<(), sqlx::Error> {
-    // Prepared once where the connection keeps statements, and unnamed where it does not (PgBouncer).
     query(INSERT)
         .bind(row.record_id.to_string())
         .bind(row.leaf)
         .bind(time_text(row.added_at))
         .bind(row.payload)
+        // The connection is the application's, and may go through PgBouncer, which gives a statement's name to
+        // the next server connection without the statement.
+        .persistent(false)
         .execute(connection)
         .await
         .map(drop)
