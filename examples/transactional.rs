@@ -39,8 +39,9 @@ async fn load(transaction: &mut SqliteConnection, id: i64) -> Result<Order, sqlx
 /// Takes a payment. What it changes and what is recorded of it are one transaction.
 async fn pay(
     State((pool, recorder)): State<(SqlitePool, Recorder)>,
-    Path((id, amount)): Path<(i64, i64)>,
+    Path(id): Path<i64>,
     activity: Activity,
+    amount: String,
 ) -> Result<StatusCode, StatusCode> {
     activity.actor("ana");
     let failed = |error: Box<dyn Error>| {
@@ -58,7 +59,7 @@ async fn pay(
         // Who, from where, in which request: the handle knows.
         let record = activity.record().verb("pay").on("order", &id.to_string());
         recorder.change_in(&mut transaction, record, &before, &after).await?;
-        if amount < before.total {
+        if amount.parse::<i64>()? < before.total {
             return Err("too little money".into());
         }
         transaction.commit().await?;
@@ -84,13 +85,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let activity = Pipeline::builder(store.clone()).outbox(outbox).start().await?;
 
     let app = Router::new()
-        .route("/orders/{id}/pay/{amount}", post(pay))
+        .route("/orders/{id}/pay", post(pay))
         .with_state((pool.clone(), activity.recorder()))
         .layer(ActivityLayer::new(activity.recorder()));
-    for (number, path) in ["/orders/55/pay/100", "/orders/56/pay/1"].into_iter().enumerate() {
-        let request = Request::post(path).header("x-request-id", format!("request-{number}"));
-        let answer = app.clone().oneshot(request.body(Body::empty())?).await?;
-        println!("POST {path}: {}", answer.status());
+    for (order, amount) in [(55, "100"), (56, "1")] {
+        let path = format!("/orders/{order}/pay");
+        let request = Request::post(&path).header("x-request-id", format!("request-{order}"));
+        let answer = app.clone().oneshot(request.body(Body::from(amount))?).await?;
+        println!("POST {path} of {amount}: {}", answer.status());
     }
 
     activity.flush().await;

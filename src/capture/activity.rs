@@ -264,8 +264,7 @@ impl Activity {
     /// ```
     #[must_use]
     pub fn record(&self) -> Record {
-        let mut record = Record::default();
-        record.outcome = Outcome::Success;
+        let mut record = Record { outcome: Outcome::Success, ..Record::default() };
         self.with(|state| {
             let Some(open) = state.open.as_ref() else { return };
             let known = &open.record;

@@ -195,7 +195,7 @@ impl Pipeline {
                 task.abort();
             }
         }
-        ShutdownReport::of(&self.core.counters.snapshot())
+        ShutdownReport::of(&self.core)
     }
 }
 
@@ -250,12 +250,16 @@ pub struct ShutdownReport {
     pub quarantined: u64,
     /// Refusals, and repeated looks at the log, that were folded into records with a count.
     pub folded: u64,
+    /// Records that were moved from an outbox into the store; not among those received.
+    pub moved: u64,
 }
 
 impl ShutdownReport {
-    const fn of(tally: &Tally) -> Self {
-        let Tally { received, stored, queued, dropped, gaps, quarantined, folded, .. } = *tally;
-        Self { received, stored, queued, dropped, gaps, quarantined, folded }
+    fn of(core: &Core) -> Self {
+        let Tally { received, stored, queued, dropped, gaps, quarantined, folded, .. } =
+            core.counters.snapshot();
+        let moved = core.outboxes.tally(core.clock.now()).map_or(0, |outbox| outbox.stored);
+        Self { received, stored, queued, dropped, gaps, quarantined, folded, moved }
     }
 }
 
@@ -268,6 +272,7 @@ impl fmt::Display for ShutdownReport {
             (self.queued, "left unsettled"),
             (self.quarantined, "quarantined"),
             (self.folded, "folded"),
+            (self.moved, "moved"),
         ] {
             if count > 0 {
                 write!(f, " · {what} {count}")?;

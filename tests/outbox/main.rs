@@ -4,6 +4,7 @@
 //! Postgres is tested on the server that `TEST_POSTGRES_URL` names.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::duplicate_mod, reason = "the cases are written once, for each database")]
 
 mod kill;
 #[cfg(feature = "postgres")]

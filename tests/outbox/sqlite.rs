@@ -16,6 +16,9 @@ use crate::Log;
 
 #[path = "cases.rs"]
 mod cases;
+#[cfg(feature = "api")]
+#[path = "request.rs"]
+mod request;
 
 const OUTBOX: &str = "activity_outbox";
 const STREAM: &str = "activity_outbox_stream";

@@ -52,7 +52,9 @@ pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode
     }
     if !out::is_table(common) {
         let made: Vec<_> = store.indexes().await?.into_iter().map(Index::as_str).collect();
-        out::json(&json!({ "migrated": true, "roles": arguments.roles, "indexes": made, "outbox": arguments.outbox.is_some() }))?;
+        out::json(
+            &json!({ "migrated": true, "roles": arguments.roles, "indexes": made, "outbox": arguments.outbox.is_some() }),
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
