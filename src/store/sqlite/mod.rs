@@ -42,6 +42,7 @@ mod filter;
 mod location;
 mod migrations;
 mod outbox;
+mod packed;
 mod page;
 mod read;
 mod register;
