@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{access::Permission, state::Api, watch::Door};
 use crate::{
-    pipeline::{DropReason, Pressure},
+    pipeline::{DropReason, Pressure, SpoolPressure},
     query::{Filter, PageRequest},
     record::WriterId,
     store::{AnyStore, Index, Maintain as _, Read as _, Storage, StreamPosition},
@@ -201,8 +201,11 @@ fn judge(
         found.push((Status::Failing, what));
     }
     if pressure.queue >= FULL {
-        let share = pressure.queue * 100.0;
-        found.push((Status::Degraded, format!("the queue is {share:.0} % full")));
+        let (share, what) = (pressure.queue * 100.0, pressure.spool.map_or("queue", |_| "spool"));
+        found.push((Status::Degraded, format!("the {what} is {share:.0} % full")));
+    }
+    if let Some(spool) = &pressure.spool {
+        spool_reasons(spool, &mut found);
     }
     if is_news(pressure.last_loss) {
         let lost = pressure.tally.dropped.total();
@@ -246,9 +249,25 @@ fn judge(
     (status, found.into_iter().map(|(_, reason)| reason).collect())
 }
 
+fn spool_reasons(spool: &SpoolPressure, found: &mut Vec<(Status, String)>) {
+    let mut say = |what: String| found.push((Status::Degraded, what));
+    if spool.is_stuck {
+        say("the disk of the spool does not answer".to_owned());
+    }
+    if spool.is_below_floor {
+        say("the disk of the spool is nearly full".to_owned());
+    }
+    if spool.failed_syncs > 0 {
+        say(format!("the disk of the spool failed to sync {} times", spool.failed_syncs));
+    }
+    if spool.quarantined > 0 {
+        say(format!("{} damaged segments of the spool are in quarantine", spool.quarantined));
+    }
+}
+
 impl Found {
     fn whole(&self) -> Value {
-        let Pressure { tally, queue, delivery, waiting, outbox, .. } = &self.pressure;
+        let Pressure { tally, queue, spool, delivery, waiting, outbox, .. } = &self.pressure;
         let dropped: serde_json::Map<_, _> = DropReason::ALL
             .into_iter()
             .map(|reason| (reason.as_str().to_owned(), tally.dropped.of(reason).into()))
@@ -259,9 +278,18 @@ impl Found {
             "reasons": self.reasons,
             "mode": delivery.as_str(),
             "queue": { "share": (queue * 1_000.0).round() / 1_000.0 },
+            "spool": spool.map(|spool| json!({
+                "bytes": spool.bytes,
+                "kept_bytes": spool.kept,
+                "cap_bytes": spool.cap,
+                "oldest_ms": spool.oldest.map(millis),
+                "quarantined": spool.quarantined,
+                "failed_syncs": spool.failed_syncs,
+            })),
             "tally": {
                 "received": tally.received,
                 "stored": tally.stored,
+                "spooled": tally.spooled,
                 "queued": tally.queued,
                 "dropped": dropped,
                 "quarantined": tally.quarantined,
@@ -270,6 +298,7 @@ impl Found {
                 "own": tally.own,
                 "open_drafts": tally.open_drafts,
                 "retries": tally.retries,
+                "drained": tally.drained,
                 "refused": tally.refused,
             },
             "outbox": outbox.map(|outbox| json!({
@@ -297,6 +326,10 @@ impl Found {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// This process's stream first, then those with gaps. How long records wait elsewhere only that process knows.
 fn writers(store: &InStore, waiting: Option<(WriterId, Duration)>) -> Vec<Value> {
     let mut streams: Vec<_> = store
@@ -316,7 +349,7 @@ fn writers(store: &InStore, waiting: Option<(WriterId, Duration)>) -> Vec<Value>
                 "id": stream.writer_id.to_string(),
                 "last_seq": stream.last_seq,
                 "gaps": gaps.0,
-                "lag_ms": lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+                "lag_ms": lag.map(millis),
             })
         })
         .collect()
@@ -332,6 +365,7 @@ mod tests {
         let well = Pressure {
             tally: crate::pipeline::Tally::default(),
             queue: 0.1,
+            spool: None,
             closed: false,
             last_loss: None,
             delivery: crate::rules::Delivery::BestEffort,
@@ -351,6 +385,16 @@ mod tests {
         assert_eq!(says(Pressure { last_loss: ago(3_600), ..well }, &store, false), Status::Ok);
         assert_eq!(says(Pressure { closed: true, ..well }, &store, false), Status::Failing);
         assert_eq!(says(Pressure { queue: 0.9, ..well }, &store, true), Status::Failing);
+        let spooled = |spool| says(Pressure { spool: Some(spool), ..well }, &store, false);
+        assert_eq!(spooled(SpoolPressure::default()), Status::Ok);
+        for spool in [
+            SpoolPressure { is_stuck: true, ..SpoolPressure::default() },
+            SpoolPressure { is_below_floor: true, ..SpoolPressure::default() },
+            SpoolPressure { failed_syncs: 1, ..SpoolPressure::default() },
+            SpoolPressure { quarantined: 1, ..SpoolPressure::default() },
+        ] {
+            assert_eq!(spooled(spool), Status::Degraded);
+        }
         let mut quarantined = well;
         quarantined.tally.quarantined = 1;
         assert_eq!(says(quarantined, &store, false), Status::Degraded);

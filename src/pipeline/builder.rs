@@ -4,9 +4,12 @@ use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time:
 
 use super::{
     batcher::Limits,
+    classes::Classes,
     core::{Core, Origins, Privacy, Waiting},
+    desk,
     feed::Feed,
     fold::Folds,
+    link::Link,
     modes::Modes,
     outbox::{self, Outboxes},
     own,
@@ -16,7 +19,7 @@ use super::{
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
     settings::{Overflow, StartError},
-    settle::{Link, Settler, Source},
+    settle::Settler,
     tally::{CATEGORIES, Counters, category_index},
     watch::Watched,
     writer::{Setup, Writer},
@@ -256,8 +259,8 @@ impl<S: Append> PipelineBuilder<S> {
     ///
     /// # Errors
     ///
-    /// When settings contradict each other or rules are not sound, when the quarantine file cannot be
-    /// written, when a class is asked for that needs a folder and none is named, and outside of a tokio
+    /// When settings contradict each other or rules are not sound, when the quarantine file or the folder of the
+    /// spool cannot be written, when a class is asked for that needs a folder and none is named, and outside of a tokio
     /// runtime.
     pub async fn start(self) -> Result<Pipeline, StartError> {
         self.check()?;
@@ -299,6 +302,10 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             self.rules
         ));
+        let spooling = self.modes.open(Arc::clone(&self.clock)).await?;
+        if spooling.is_some() || !self.outboxes.is_empty() {
+            self.store.keep_commits();
+        }
         let core = Arc::new(Core {
             rules,
             privacy,
@@ -310,6 +317,7 @@ impl<S: Append> PipelineBuilder<S> {
             delivery,
             strict_deadline: self.modes.strict_deadline,
             queue: Queue::new(self.queue, self.queue_bytes - pool_bytes, threshold),
+            spooling,
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
@@ -336,14 +344,24 @@ impl<S: Append> PipelineBuilder<S> {
         let mut outboxes = Vec::with_capacity(self.outboxes.len());
         for outbox in self.outboxes.into_iter().enumerate() {
             let link = Link::new(Arc::clone(&store), core.stop.subscribe(), setup.call_deadline);
-            let quarantine = setup.quarantine.clone();
-            let settler = Settler::new(Arc::clone(&core), link, Source::Outbox, quarantine);
-            let (worker, handle) =
-                outbox::Worker::new(outbox, settler, setup.retention.clone(), setup.batch);
+            let settler = Settler::new(Arc::clone(&core), link, setup.quarantine.clone());
+            let classes = Classes(setup.retention.clone());
+            let (worker, handle) = outbox::Worker::new(
+                outbox,
+                settler,
+                classes,
+                setup.batch,
+                setup.quarantine.clone(),
+            );
             outboxes.push((handle, runtime.spawn(worker.run()).abort_handle()));
         }
-        let (writer, handle) = Writer::new(store, Arc::clone(&core), setup);
-        let task = runtime.spawn(writer.run());
+        let (task, handle) = if core.spooling.is_some() {
+            let (work, handle) = desk::open(store, &core, setup);
+            (runtime.spawn(work), handle)
+        } else {
+            let (writer, handle) = Writer::new(store, Arc::clone(&core), setup);
+            (runtime.spawn(writer.run()), handle)
+        };
         Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }
 

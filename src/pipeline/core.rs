@@ -20,6 +20,7 @@ use super::{
     receipts::{Fate, Receipts},
     recorder::Admission,
     settings::Overflow,
+    spooling::{self, Spooling},
     tally::{CATEGORIES, Counters, DropReason},
     watch::Watched,
 };
@@ -64,6 +65,8 @@ pub(super) struct Core {
     /// How long a strict request waits for the disk.
     pub(super) strict_deadline: Duration,
     pub(super) queue: Queue,
+    /// Where records go instead of the queue, if there is a folder.
+    pub(super) spooling: Option<Spooling>,
     pub(super) pool: Pool,
     pub(super) counters: Counters,
     pub(super) feed: Feed,
@@ -127,11 +130,16 @@ impl Waiting {
 impl Core {
     /// Offers a finished record to the queue once, and counts what becomes of it.
     ///
-    /// Everything that is recorded comes by here, prepared: this is the place for a spool, between the
-    /// preparation and the queue.
+    /// Everything that is recorded comes by here, prepared; where there is a spool, it goes there.
     pub(super) fn offer(&self, record: Box<Record>, bytes: u32, lane: Lane) -> Admission {
         let id = record.id;
         self.counters.receive();
+        if let Some(spooling) = &self.spooling {
+            return match self.spool(spooling, record, lane, None) {
+                Ok((id, _)) => Admission::Accepted(id),
+                Err((record, refused)) => self.lose(record, spooling::reason(refused)),
+            };
+        }
         match self.queue.push(lane, record, bytes) {
             Ok(()) => Admission::Accepted(id),
             Err(Refused::Full(record)) => self.lose(record, DropReason::QueueFull),

@@ -13,8 +13,14 @@ const QUIET: Duration = Duration::from_secs(1);
 /// While losses go on, there is a gap record for each period of this length.
 const PERIOD: Duration = Duration::from_secs(60);
 /// The losses that a writer which goes on can tell of, and behind them those that one can which ends.
-const REASONS: [DropReason; 3] = [DropReason::QueueFull, DropReason::Deadline, DropReason::Closed];
-const OF_ENDING: usize = 2;
+const REASONS: [DropReason; 5] = [
+    DropReason::QueueFull,
+    DropReason::Deadline,
+    DropReason::SpoolFull,
+    DropReason::SpoolFailed,
+    DropReason::Closed,
+];
+const OF_ENDING: usize = 4;
 
 /// Compares the counters with what has been reported.
 #[derive(Debug, Default)]

@@ -23,6 +23,7 @@ pub(super) fn publish(core: &Core) {
     metrics::counter!("activity_records_own_total").absolute(tally.own);
     metrics::counter!("activity_gaps_total").absolute(tally.gaps);
     metrics::counter!("activity_store_retries_total").absolute(tally.retries);
+    metrics::counter!("activity_records_drained_total").absolute(tally.drained);
     for reason in DropReason::ALL {
         for lane in Lane::ALL {
             let losses = core.counters.losses_in(reason, lane);
@@ -54,6 +55,17 @@ pub(super) fn publish(core: &Core) {
             let oldest = outbox.oldest.unwrap_or_default();
             metrics::gauge!("activity_outbox_pending").set(outbox.pending as f64);
             metrics::gauge!("activity_outbox_oldest_seconds").set(oldest.as_secs_f64());
+        }
+        if let Some(spooling) = &core.spooling {
+            let status = spooling.spool.status();
+            let oldest = status.oldest.map(|at| super::spooling::age(at, core.clock.now()));
+            metrics::gauge!("activity_spool_records").set(tally.spooled as f64);
+            metrics::gauge!("activity_spool_bytes").set(status.bytes as f64);
+            metrics::gauge!("activity_spool_oldest_seconds")
+                .set(oldest.unwrap_or_default().as_secs_f64());
+            metrics::gauge!("activity_spool_segments").set(status.segments as f64);
+            metrics::counter!("activity_spool_quarantined_total").absolute(status.quarantined);
+            metrics::counter!("activity_spool_failed_syncs_total").absolute(status.poisoned);
         }
     }
 }

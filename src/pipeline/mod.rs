@@ -53,13 +53,18 @@
 mod admit;
 mod batcher;
 mod builder;
+mod classes;
+mod clerk;
 mod commit;
 mod core;
+mod desk;
+mod drain;
 mod feed;
 mod fold;
 mod gap;
 #[cfg(feature = "api")]
 mod intake;
+mod link;
 mod meters;
 mod modes;
 mod number;
@@ -80,6 +85,10 @@ mod scope;
 mod settings;
 mod settle;
 mod sink;
+mod source;
+mod spool;
+mod spooled;
+mod spooling;
 mod tally;
 mod unrecorded;
 mod watch;
@@ -111,4 +120,7 @@ pub use sink::{Sink, SinkAppender, SinkStore};
 pub use tally::{DropReason, Dropped, Tally};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
-pub(crate) use {recorder::Pressure, watch::Use};
+pub(crate) use {
+    recorder::{Pressure, SpoolPressure},
+    watch::Use,
+};

@@ -1,11 +1,18 @@
 //! Which delivery class holds, and what it needs to be kept.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{builder::PipelineBuilder, settings::StartError};
+use super::{
+    builder::PipelineBuilder, number::random_id, settings::StartError, spool, spooling::Spooling,
+};
 use crate::{
     rules::{CompiledRules, Delivery},
     store::Append,
+    time::Clock,
 };
 
 /// What a power cut may take of a durable record's newest, at most.
@@ -132,9 +139,6 @@ impl Modes {
                 ));
             }
         }
-        if let Some(folder) = &self.folder {
-            return settings(format!("there is no spool yet to put into `{}`", folder.display()));
-        }
         if self.cap < MIN_CAP {
             return settings(format!(
                 "a spool of at most {} bytes has no room for its shares: give it {MIN_CAP} or more",
@@ -148,5 +152,39 @@ impl Modes {
             );
         }
         Ok(())
+    }
+
+    /// Opens the spool, if there is a folder.
+    pub(super) async fn open(&self, clock: Arc<dyn Clock>) -> Result<Option<Spooling>, StartError> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        let settings = spool::Settings {
+            cap: self.cap,
+            keep: self.keep,
+            fsync_interval: self.fsync_interval,
+            ..spool::Settings::default()
+        };
+        let opened = tokio::task::spawn_blocking(move || {
+            make(&folder)?;
+            spool::Spool::open(Arc::new(spool::Disk), &folder, settings, clock, random_id())
+                .map_err(|error| error.to_string())
+        });
+        let spool = opened
+            .await
+            .map_err(|_| StartError::Runtime)?
+            .map_err(|error| StartError::Settings(format!("the spool: {error}")))?;
+        Ok(Some(Spooling::new(spool, self.fsync_interval.is_zero())))
+    }
+}
+
+/// Makes the folder if it is not there: the last part of the path, lest a mistyped mount point is made up.
+fn make(folder: &Path) -> Result<(), String> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(format!("the folder `{}` cannot be made: {error}", folder.display()))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,28 +1,23 @@
 //! Numbering: the one point where records get their place in the stream, their class and their salts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use rand::RngExt as _;
 
-use super::builder::Retention;
+use super::classes::{Classes, sort_by_leaf};
 use crate::{
     record::{Record, WriterId},
     time::Timestamp,
 };
 
-/// Classes are names of leaves.
-const MAX_CLASS: usize = 64;
-
 /// One stream: a random name, and the next number.
 pub(super) struct Numbering {
     writer_id: WriterId,
     next_seq: i64,
-    retention: Option<Retention>,
+    classes: Classes,
 }
 
 impl Numbering {
-    pub(super) fn new(retention: Option<Retention>) -> Self {
-        Self { writer_id: random_id(), next_seq: 1, retention }
+    pub(super) fn new(classes: Classes) -> Self {
+        Self { writer_id: random_id(), next_seq: 1, classes }
     }
 
     pub(super) const fn writer_id(&self) -> WriterId {
@@ -37,7 +32,7 @@ impl Numbering {
     /// ledger never spans leaves, so this keeps the entries few.
     pub(super) fn arrange(&self, batch: &mut [Box<Record>]) {
         for record in batch.iter_mut() {
-            classify(self.retention.as_ref(), record);
+            self.classes.classify(record);
         }
         sort_by_leaf(batch);
     }
@@ -68,20 +63,6 @@ impl Numbering {
     }
 }
 
-/// Gives a record the class that the application's policy says, or that of its category.
-pub(super) fn classify(policy: Option<&Retention>, record: &mut Record) {
-    let class = policy.and_then(|policy| {
-        // The policy is the application's. A panic in it must not end the writer.
-        catch_unwind(AssertUnwindSafe(|| policy(record))).ok()
-    });
-    match class {
-        Some(class) if !class.is_empty() && class.len() <= MAX_CLASS && !class.contains('\0') => {
-            record.retention_class.set(&class);
-        }
-        _ => record.retention_class.set(record.category.as_str()),
-    }
-}
-
 /// Gives each group that holds something a salt, where that does not happen with the number.
 pub(super) fn seal(record: &mut Record) {
     let mut salts = [[0; 16]; 4];
@@ -93,25 +74,8 @@ pub(super) fn random_id() -> WriterId {
     WriterId::new(rand::rng().random())
 }
 
-fn sort_by_leaf(batch: &mut [Box<Record>]) {
-    let Some(first) = batch.first() else { return };
-    let month = first.occurred_at.month();
-    let (from, to) = (month.start(), month.next().start());
-    let one_leaf = batch.iter().all(|record| {
-        (from..to).contains(&record.occurred_at) && record.retention_class == first.retention_class
-    });
-    if !one_leaf {
-        // Stable, so that the order of arrival remains within a leaf.
-        batch.sort_by_cached_key(|record| {
-            (record.occurred_at.month().index(), record.retention_class.as_str().to_owned())
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{borrow::Cow, sync::Arc};
-
     use super::*;
     use crate::{
         ledger::new_entries,
@@ -126,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_four_leaves_makes_four_entries_in_order_of_arrival() {
-        let mut numbering = Numbering::new(None);
+        let mut numbering = Numbering::new(Classes::default());
         let mut batch = Vec::new();
         for (n, action) in ["a", "b", "c"].into_iter().enumerate() {
             let month = format!("2026-0{}-01T00:00:00Z", n % 2 + 1);
@@ -150,7 +114,7 @@ mod tests {
         one.actor_id.set("ana");
         one.path.set("/x");
         let mut batch = vec![one.clone(), one];
-        Numbering::new(None).number(&mut batch, Timestamp::default());
+        Numbering::new(Classes::default()).number(&mut batch, Timestamp::default());
         let mut salts = Vec::new();
         for record in &batch {
             for group in [Group::Identity, Group::Network] {
@@ -162,19 +126,5 @@ mod tests {
         salts.sort_unstable();
         salts.dedup();
         assert_eq!(salts.len(), 4);
-    }
-
-    #[test]
-    fn a_policy_that_panics_or_answers_nonsense_falls_back_to_the_category() {
-        let policy: Retention = Arc::new(|record: &Record| match record.action.as_str() {
-            "panic" => panic!("a policy of the application"),
-            "long" => Cow::Owned("x".repeat(65)),
-            _ => Cow::Borrowed("short"),
-        });
-        for (action, class) in [("panic", "activity"), ("long", "activity"), ("ok", "short")] {
-            let mut record = record("2026-01-01T00:00:00Z", Category::Activity, action);
-            classify(Some(&policy), &mut record);
-            assert_eq!(record.retention_class, class);
-        }
     }
 }

@@ -8,11 +8,23 @@
 
 use std::{
     fmt,
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use super::recorder::{Admission, AdmitWait, Recorder};
+use tokio::{sync::futures::OwnedNotified, time::Sleep};
+
+use super::{
+    admit,
+    core::{Core, deadline_in},
+    queue::Lane,
+    recorder::{Admission, AdmitWait, Recorder},
+    settings::Overflow,
+    spool::{Begun, Mark, OpenNumber, Refused, SyncWait},
+    spooling::{self, Spooling, share},
+    tally::DropReason,
+};
 use crate::{record::Record, rules::Delivery};
 
 /// A record that was begun in the spool and has not ended.
@@ -22,9 +34,7 @@ use crate::{record::Record, rules::Delivery};
 /// makes a record of it that says so.
 #[derive(Debug)]
 #[must_use = "what was begun has to end, or the next process will say that it did not"]
-pub(crate) struct OpenTicket {
-    number: u64,
-}
+pub(crate) struct OpenTicket(OpenNumber);
 
 /// Until when whoever hands in a finished record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +60,6 @@ impl From<Delivery> for Hold {
 
 /// Why the spool cannot vouch for a record that must not be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "said by the spool")]
 pub(crate) enum StrictRefused {
     /// There is no spool.
     NoSpool,
@@ -62,6 +71,17 @@ pub(crate) enum StrictRefused {
     Failed,
     /// The pipeline was shut down.
     Closed,
+}
+
+impl StrictRefused {
+    /// Returns what a record that was refused so is counted as.
+    pub(super) const fn reason(self) -> DropReason {
+        match self {
+            Self::Full => DropReason::SpoolFull,
+            Self::Closed => DropReason::Closed,
+            Self::NoSpool | Self::Slow | Self::Failed => DropReason::SpoolFailed,
+        }
+    }
 }
 
 impl fmt::Display for StrictRefused {
@@ -76,9 +96,88 @@ impl fmt::Display for StrictRefused {
     }
 }
 
+impl From<Refused> for StrictRefused {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full | Refused::NoSpace | Refused::TooLong => Self::Full,
+            Refused::Stuck => Self::Slow,
+            Refused::Failed => Self::Failed,
+            Refused::Closed => Self::Closed,
+        }
+    }
+}
+
 /// What [`Recorder::poll_begin`] remembers between two calls.
 #[derive(Debug, Default)]
-pub(crate) struct BeginWait {}
+pub(crate) struct BeginWait {
+    begun: Option<Begun>,
+    disk: DiskWait,
+}
+
+/// Waits for the disk, no longer than the deadline.
+#[derive(Default)]
+struct DiskWait {
+    sync: SyncWait,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// What [`Recorder::poll_admit_ended`] remembers between two calls, where there is a spool. Empty, and free, until
+/// something has to be waited for.
+#[derive(Default)]
+pub(super) struct SpoolWait {
+    is_prepared: bool,
+    taken: Option<(Mark, Admission)>,
+    disk: DiskWait,
+    room: Option<Pin<Box<OwnedNotified>>>,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl SpoolWait {
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.taken.is_some() || self.room.is_some()
+    }
+
+    /// Returns what became of a record that is in the file.
+    pub(super) fn taken(&self) -> Option<Admission> {
+        self.taken.map(|(_, admission)| admission)
+    }
+
+    /// Tells whether the record has been prepared by an earlier call.
+    pub(super) const fn is_prepared(&self) -> bool {
+        self.is_prepared
+    }
+}
+
+impl DiskWait {
+    fn poll(
+        &mut self,
+        core: &Core,
+        spooling: &Spooling,
+        mark: Mark,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), StrictRefused>> {
+        match spooling.spool.poll_synced(mark, &mut self.sync, cx) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(StrictRefused::Closed)),
+            Poll::Pending => {}
+        }
+        let deadline = self.deadline.get_or_insert_with(|| timer(core, core.strict_deadline));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(StrictRefused::Slow))
+    }
+}
+
+/// Makes a timer of the writer's runtime: who records may run on another kind of executor.
+fn timer(core: &Core, after: Duration) -> Pin<Box<Sleep>> {
+    let _runtime = core.runtime.enter();
+    Box::pin(tokio::time::sleep_until(deadline_in(after)))
+}
+
+impl fmt::Debug for DiskWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskWait").field("waits", &self.deadline.is_some()).finish_non_exhaustive()
+    }
+}
 
 /// For capture.
 #[allow(dead_code, reason = "capture takes these doors next")]
@@ -89,9 +188,8 @@ impl Recorder {
     }
 
     /// Tells whether there is a spool. Without one every class that a pipeline starts with is `best_effort`.
-    #[allow(clippy::unused_self, reason = "asked of the spool, once there is one")]
-    pub(crate) const fn has_spool(&self) -> bool {
-        false
+    pub(crate) fn has_spool(&self) -> bool {
+        self.core.spooling.is_some()
     }
 
     /// Returns how long a strict request waits for the disk: before its handler, and again after it.
@@ -104,10 +202,10 @@ impl Recorder {
     /// Prepares `snapshot` as a finished record is: it has its id and its times afterwards, which its
     /// draft has to take over, since both are one record. `None` without a spool, and when it has no room;
     /// nothing is counted then, since the finished record is still to come.
-    #[allow(clippy::needless_pass_by_ref_mut, reason = "prepared, once there is a spool")]
     pub(crate) fn begin(&self, snapshot: &mut Record) -> Option<OpenTicket> {
-        let _nothing_to_begin_in = (self, snapshot);
-        None
+        let spooling = self.core.spooling.as_ref()?;
+        let begun = self.write_open(spooling, snapshot).ok()?;
+        Some(OpenTicket(begun.open))
     }
 
     /// Writes the intent of a strict request into the spool, and completes when the disk has it, or by the
@@ -120,28 +218,55 @@ impl Recorder {
     ///
     /// When the spool cannot vouch for it: the operation must not be attempted. What was written of it is
     /// cancelled.
-    #[allow(clippy::needless_pass_by_ref_mut, reason = "prepared, once there is a spool")]
     pub(crate) fn poll_begin(
         &self,
         snapshot: &mut Record,
         wait: &mut BeginWait,
         cx: &mut Context<'_>,
     ) -> Poll<Result<OpenTicket, StrictRefused>> {
-        let _nothing_to_begin_in = (self, snapshot, wait, cx);
-        Poll::Ready(Err(StrictRefused::NoSpool))
+        let Some(spooling) = &self.core.spooling else {
+            return Poll::Ready(Err(StrictRefused::NoSpool));
+        };
+        let begun = match wait.begun {
+            Some(begun) => begun,
+            None => *wait.begun.insert(self.write_open(spooling, snapshot)?),
+        };
+        let synced = ready!(wait.disk.poll(&self.core, spooling, begun.mark, cx));
+        wait.begun = None;
+        let open = OpenTicket(begun.open);
+        Poll::Ready(match synced {
+            Ok(()) => Ok(open),
+            Err(refused) => {
+                self.abandon(open);
+                Err(refused)
+            }
+        })
     }
 
     /// Takes back what [`poll_begin`](Self::poll_begin) has written, when nobody waits for it any more.
-    #[allow(clippy::unused_self, reason = "of the spool, once there is one")]
     pub(crate) fn stop_begin(&self, wait: BeginWait) {
-        let _nothing_was_begun = wait;
+        if let Some(begun) = wait.begun {
+            self.abandon(OpenTicket(begun.open));
+        }
     }
 
     /// Finishes a draft, and with it what was begun of it. Never waits, and does not panic, so that `Drop`
     /// may call it.
-    pub(crate) fn admit_ended(&self, draft: Box<Record>, open: Option<OpenTicket>) -> Admission {
-        drop(open);
-        self.admit(draft)
+    pub(crate) fn admit_ended(
+        &self,
+        mut draft: Box<Record>,
+        open: Option<OpenTicket>,
+    ) -> Admission {
+        let core = &*self.core;
+        let (Some(spooling), Some(open)) = (&core.spooling, open) else { return self.admit(draft) };
+        core.counters.close_draft();
+        admit::prepare(core, &mut draft);
+        core.counters.receive();
+        let lane = Lane::of(&draft);
+        match core.spool(spooling, draft, lane, Some(open.0)) {
+            Ok((id, _)) => Admission::Accepted(id),
+            Err((record, refused)) => core.lose(record, spooling::reason(refused)),
+        }
     }
 
     /// Finishes a draft, and with it what was begun of it, where waiting is possible.
@@ -163,17 +288,137 @@ impl Recorder {
         wait: &mut AdmitWait,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Admission, StrictRefused>> {
-        let admission = std::task::ready!(self.poll_admit(draft, wait, cx));
-        drop(open.take());
-        Poll::Ready(match hold {
-            Hold::Taken | Hold::Interval => Ok(admission),
-            Hold::Synced => Err(StrictRefused::NoSpool),
-        })
+        let core = &*self.core;
+        let Some(spooling) = &core.spooling else {
+            let admission = ready!(self.poll_admit(draft, wait, cx));
+            return Poll::Ready(match hold {
+                Hold::Taken | Hold::Interval => Ok(admission),
+                Hold::Synced => Err(StrictRefused::NoSpool),
+            });
+        };
+        let is_first = !wait.spool.is_prepared && wait.spool.taken.is_none();
+        // What was begun is there already, and has to end as the record that it is.
+        if is_first
+            && open.is_none()
+            && let Some(record) = draft.take_if(|record| core.fold(record))
+        {
+            self.give_back(record);
+            return Poll::Ready(Ok(Admission::Folded));
+        }
+        let had = draft.is_some();
+        let polled = self.poll_spool(spooling, draft, open, hold, &mut wait.spool, cx);
+        if had && draft.is_none() {
+            core.counters.close_draft();
+        }
+        polled
     }
 
     /// Says that what was begun leads to no record: it was discarded, or no rule wants it.
-    #[allow(clippy::unused_self, reason = "of the spool, once there is one")]
     pub(crate) fn abandon(&self, open: OpenTicket) {
-        let _nothing_was_begun = open.number;
+        if let Some(spooling) = &self.core.spooling {
+            // Where that cannot be written, a crash later on says one thing too many.
+            let _unwritten = spooling.spool.cancel(open.0);
+        }
+    }
+
+    fn write_open(
+        &self,
+        spooling: &Spooling,
+        snapshot: &mut Record,
+    ) -> Result<Begun, StrictRefused> {
+        let core = &*self.core;
+        if !core.queue.enter() {
+            return Err(StrictRefused::Closed);
+        }
+        admit::prepare(core, snapshot);
+        let share = share(snapshot, Lane::of(snapshot));
+        let begun = spooling.begin(share, core.clock.now(), snapshot);
+        core.queue.leave();
+        Ok(begun?)
+    }
+
+    /// Writes a record into the spool, and waits for room, and for the disk, as its class and the overflow ask.
+    pub(super) fn poll_spool(
+        &self,
+        spooling: &Spooling,
+        slot: &mut Option<Box<Record>>,
+        open: &mut Option<OpenTicket>,
+        hold: Hold,
+        wait: &mut SpoolWait,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Admission, StrictRefused>> {
+        let core = &*self.core;
+        loop {
+            if let Some((mark, admission)) = wait.taken {
+                let synced = ready!(wait.disk.poll(core, spooling, mark, cx));
+                return Poll::Ready(match (synced, hold) {
+                    (Err(refused), Hold::Synced) => Err(refused),
+                    // It is in the file: durable, if later than its interval says.
+                    _ => Ok(admission),
+                });
+            }
+            let Some(mut record) = slot.take() else {
+                // Asked again after the answer.
+                return Poll::Ready(Ok(Admission::Dropped(DropReason::Closed)));
+            };
+            if !wait.is_prepared {
+                admit::prepare(core, &mut record);
+                wait.is_prepared = true;
+            }
+            // Before the attempt: room that appears after it notifies this one.
+            let room = wait.room.take();
+            let lane = Lane::of(&record);
+            core.counters.receive();
+            let ends = open.as_ref().map(|open| open.0);
+            let (record, refused) = match core.spool(spooling, record, lane, ends) {
+                Ok((id, mark)) => {
+                    *open = None;
+                    let admission = Admission::Accepted(id);
+                    if hold == Hold::Synced || (hold == Hold::Interval && spooling.syncs_each) {
+                        wait.taken = Some((mark, admission));
+                        continue;
+                    }
+                    return Poll::Ready(Ok(admission));
+                }
+                Err(refused) => refused,
+            };
+            let lose = |record| {
+                let admission = core.lose(record, spooling::reason(refused));
+                Poll::Ready(match hold {
+                    Hold::Synced => Err(refused.into()),
+                    Hold::Taken | Hold::Interval => Ok(admission),
+                })
+            };
+            let Some(patience) = patience(core, hold, refused) else { return lose(record) };
+            let until = wait.patience.get_or_insert_with(|| timer(core, patience));
+            if until.as_mut().poll(cx).is_ready() {
+                return lose(record);
+            }
+            core.counters.unreceive();
+            *slot = Some(record);
+            if let Some(mut room) = room {
+                if room.as_mut().poll(cx).is_pending() {
+                    wait.room = Some(room);
+                    return Poll::Pending;
+                }
+            }
+            // Once more, now that what comes is noticed.
+            let mut room = Box::pin(spooling.spool.room().notified_owned());
+            room.as_mut().enable();
+            wait.room = Some(room);
+        }
+    }
+}
+
+/// Returns how long a record may wait for what refused it to pass.
+fn patience(core: &Core, hold: Hold, refused: Refused) -> Option<Duration> {
+    match (refused, hold) {
+        // Nobody is let wait for a disk twice.
+        (_, Hold::Synced) | (Refused::Closed | Refused::TooLong, _) => None,
+        (Refused::Stuck, Hold::Interval) => Some(core.strict_deadline),
+        _ => match core.overflow {
+            Overflow::Block(patience) => Some(patience),
+            Overflow::DropNewest => None,
+        },
     }
 }

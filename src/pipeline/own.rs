@@ -51,6 +51,19 @@ pub(super) fn gap(
     record
 }
 
+/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows.
+pub(super) fn missing(reason: &str, count: u64, at: Timestamp) -> Box<Record> {
+    let mut record = record(
+        GAP,
+        4,
+        &serde_json::json!({ "count": count, "reason": reason, "first_at": at, "last_at": at }),
+    );
+    record.occurred_at = at;
+    record.outcome = Outcome::Failure;
+    record.outcome_reason.set(reason);
+    record
+}
+
 /// Says that a writer began, and with which settings.
 pub(super) fn started(config_digest: &str) -> Box<Record> {
     record(STARTED, 1, &serde_json::json!({ "config_digest": config_digest }))

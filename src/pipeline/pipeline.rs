@@ -149,7 +149,7 @@ impl Pipeline {
     /// Waits until all that was accepted before the call is stored, or counted as lost, and until what was
     /// committed to an outbox before it is in the log.
     ///
-    /// Waits for as long as the store is away.
+    /// Waits for as long as the store is away, with a spool too.
     ///
     /// # Cancel safety
     ///
@@ -170,7 +170,8 @@ impl Pipeline {
 
     /// Closes the door, drains, and reports.
     ///
-    /// What cannot be stored within `deadline` is counted as dropped. May be called again: of several
+    /// What cannot be stored within `deadline` is counted as dropped. With a spool nothing is: it stays there, synced,
+    /// and the next process stores it. May be called again: of several
     /// deadlines the earliest holds, and the report is the same.
     ///
     /// # Cancel safety
@@ -232,7 +233,7 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// How a shutdown went: `received == stored + queued + dropped.total()`.
+/// How a shutdown went: `received == stored + spooled + queued + dropped.total()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -240,6 +241,11 @@ pub struct ShutdownReport {
     pub received: u64,
     /// Records that the store holds, the stubs of quarantined ones included.
     pub stored: u64,
+    /// Records that stay in the spool, for the next process to store. The store may hold those that were on
+    /// their way when the deadline passed.
+    pub spooled: u64,
+    /// Whether there is a spool.
+    pub has_spool: bool,
     /// Records in a batch that was on its way when the deadline passed: the store may hold them or not.
     pub queued: u64,
     /// Records that are lost.
@@ -256,18 +262,35 @@ pub struct ShutdownReport {
 
 impl ShutdownReport {
     fn of(core: &Core) -> Self {
-        let Tally { received, stored, queued, dropped, gaps, quarantined, folded, .. } =
+        let Tally { received, stored, spooled, queued, dropped, gaps, quarantined, folded, .. } =
             core.counters.snapshot();
+        let has_spool = core.spooling.is_some();
         let moved = core.outboxes.tally(core.clock.now()).map_or(0, |outbox| outbox.stored);
-        Self { received, stored, queued, dropped, gaps, quarantined, folded, moved }
+        Self {
+            received,
+            stored,
+            spooled,
+            has_spool,
+            queued,
+            dropped,
+            gaps,
+            quarantined,
+            folded,
+            moved,
+        }
     }
 }
 
 impl fmt::Display for ShutdownReport {
-    /// Writes `stored 41 · dropped 0 · gaps 0`, and what else is not nothing.
+    /// Writes `stored 41 · dropped 0 · gaps 0`, with a spool `stored 41 · spooled 0 · dropped 0 · gaps 0`, and
+    /// what else is not nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stored, gaps, .. } = self;
-        write!(f, "stored {stored} · dropped {} · gaps {gaps}", self.dropped.total())?;
+        let Self { stored, spooled, gaps, .. } = self;
+        write!(f, "stored {stored} · ")?;
+        if self.has_spool || *spooled > 0 {
+            write!(f, "spooled {spooled} · ")?;
+        }
+        write!(f, "dropped {} · gaps {gaps}", self.dropped.total())?;
         for (count, what) in [
             (self.queued, "left unsettled"),
             (self.quarantined, "quarantined"),

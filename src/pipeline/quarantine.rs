@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    record::{Json, Origin, Outcome, Record, RecordId, Text},
+    record::{Json, Origin, Outcome, Record, RecordId, Text, WriterId, hex},
     time::Timestamp,
 };
 
@@ -23,17 +23,22 @@ pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) ->
     file.sync_data()
 }
 
-/// Keeps bytes that were to be a record and cannot be read, as [`keep`] does.
+/// As [`keep`], for the bytes of a record that cannot be read.
 pub(super) fn keep_bytes(
     path: &Path,
-    id: RecordId,
+    stream: WriterId,
+    seq: i64,
     bytes: &[u8],
     error: &str,
     now: Timestamp,
 ) -> io::Result<()> {
-    let bytes = crate::record::hex(bytes);
-    let line =
-        serde_json::json!({ "quarantined_at": now, "error": error, "id": id, "bytes": bytes });
+    let line = serde_json::json!({
+        "quarantined_at": now,
+        "error": error,
+        "writer_id": stream.to_string(),
+        "seq": seq,
+        "bytes": hex(bytes),
+    });
     let mut file = open(path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_data()

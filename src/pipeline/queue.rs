@@ -240,6 +240,31 @@ impl Queue {
         Ok(())
     }
 
+    /// Keeps the door from being closed behind the back of whoever writes elsewhere than into the lanes;
+    /// false when it is closed. Ends with [`leave`](Self::leave).
+    pub(super) fn enter(&self) -> bool {
+        let mut held = self.held.load(Ordering::Relaxed);
+        loop {
+            if held & CLOSED != 0 {
+                return false;
+            }
+            match self.held.compare_exchange_weak(
+                held,
+                held + ONE,
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => held = now,
+            }
+        }
+    }
+
+    /// Ends what [`enter`](Self::enter) began.
+    pub(super) fn leave(&self) {
+        self.held.fetch_sub(ONE, Ordering::SeqCst);
+    }
+
     /// Wakes the writer unless it is awake, for something that is not in the lanes.
     ///
     /// The fence stands where P1 does in the protocol: what was written before it is seen by a writer

@@ -18,6 +18,8 @@ use crate::record::{Record, RecordId};
 pub(crate) enum Fate {
     /// The store holds it.
     Stored,
+    /// The spool holds it, on the disk; the store will.
+    Spooled,
     /// The store cannot take it, and holds a stub in its place.
     Unstorable,
     /// It was dropped at a shutdown.
@@ -27,10 +29,16 @@ pub(crate) enum Fate {
 /// Where fates are told, with the number that the waiting party gave the record.
 pub(crate) type Fates = UnboundedSender<(usize, Fate)>;
 
+/// So many are remembered that are in the spool, lest a second record of the same id follows. Further ones wait
+/// outside.
+#[cfg(feature = "api")]
+const MOST: usize = 1 << 17;
+
 /// The records that somebody waits for, by id.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    waiting: Mutex<HashMap<RecordId, (usize, Fates)>>,
+    /// Nobody waits for one any more that is in the spool.
+    waiting: Mutex<HashMap<RecordId, Option<(usize, Fates)>>>,
     /// Asked for each batch, without the lock: mostly nobody waits.
     count: AtomicUsize,
 }
@@ -43,9 +51,15 @@ impl Receipts {
         if waiting.contains_key(&id) {
             return false;
         }
-        waiting.insert(id, (number, fates.clone()));
+        waiting.insert(id, Some((number, fates.clone())));
         self.count.store(waiting.len(), Ordering::SeqCst);
         true
+    }
+
+    /// Tells whether there is no room to expect more.
+    #[cfg(feature = "api")]
+    pub(super) fn is_full(&self) -> bool {
+        self.count.load(Ordering::SeqCst) >= MOST
     }
 
     /// Ends the waiting for a record that was not taken.
@@ -64,12 +78,24 @@ impl Receipts {
         }
         let mut waiting = self.lock();
         for record in records {
-            if let Some((number, fates)) = waiting.remove(&record.id) {
+            if let Some(Some((number, fates))) = waiting.remove(&record.id) {
                 // Who does not listen any more has given up.
                 let _heard = fates.send((number, fate));
             }
         }
         self.count.store(waiting.len(), Ordering::SeqCst);
+    }
+
+    /// Tells whoever waits for them that records are in the spool. They stay expected until they are stored.
+    #[cfg(feature = "api")]
+    pub(super) fn tell_spooled(&self, ids: &[RecordId]) {
+        let mut waiting = self.lock();
+        for id in ids {
+            if let Some((number, fates)) = waiting.get_mut(id).and_then(Option::take) {
+                // Who does not listen any more has given up.
+                let _heard = fates.send((number, Fate::Spooled));
+            }
+        }
     }
 
     /// Ends all waiting: what became of these records nobody knows.
@@ -79,7 +105,7 @@ impl Receipts {
         self.count.store(0, Ordering::SeqCst);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, (usize, Fates)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, Option<(usize, Fates)>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

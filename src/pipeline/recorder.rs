@@ -13,6 +13,7 @@ use tokio::{sync::futures::OwnedNotified, time::Sleep};
 use super::{
     admit,
     core::{Core, deadline_in},
+    open::SpoolWait,
     queue::{Lane, Refused},
     scope::{Context, Scoped},
     settings::Overflow,
@@ -21,6 +22,7 @@ use super::{
 #[cfg(feature = "api")]
 use super::{
     outbox::OutboxTally,
+    spooling::Spooling,
     tally::Tally,
     watch::{Seen, Use},
 };
@@ -37,7 +39,7 @@ use crate::{record::WriterId, rules::Delivery, time::Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Admission {
-    /// It is in the queue, under this id.
+    /// It is in the queue or the spool, under this id.
     Accepted(RecordId),
     /// It was counted into a record that stands for many of its kind.
     Folded,
@@ -210,7 +212,10 @@ impl Recorder {
         wait: &mut AdmitWait,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Admission> {
-        if wait.prepared.is_none() && draft.as_deref().is_some_and(|draft| self.core.fold(draft)) {
+        if wait.prepared.is_none()
+            && !wait.spool.is_prepared()
+            && draft.as_deref().is_some_and(|draft| self.core.fold(draft))
+        {
             if let Some(draft) = draft.take() {
                 self.give_back(draft);
             }
@@ -260,11 +265,15 @@ impl Recorder {
         let core = &*self.core;
         Pressure {
             tally: core.counters.snapshot(),
-            queue: core.queue.share(),
+            queue: core.spooling.as_ref().map_or_else(|| core.queue.share(), Spooling::share),
+            spool: core.spooling.as_ref().map(|spooling| spooling.pressure(core.clock.now())),
             closed: core.queue.is_closed(),
             last_loss: core.counters.last_loss(),
             delivery: core.delivery,
-            waiting: core.waiting.lag(core.clock.monotonic()),
+            waiting: match &core.spooling {
+                Some(spooling) => Some(spooling.lag(core.clock.now())),
+                None => core.waiting.lag(core.clock.monotonic()),
+            },
             outbox: core.outboxes.tally(core.clock.now()),
         }
     }
@@ -310,6 +319,16 @@ impl Recorder {
         wait: &mut AdmitWait,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Admission> {
+        if let Some(spooling) = &self.core.spooling {
+            let hold = self.core.delivery.into();
+            let polled = self.poll_spool(spooling, slot, &mut None, hold, &mut wait.spool, cx);
+            // What the disk does not vouch for in time is in the file all the same.
+            let taken = wait.spool.taken();
+            return polled.map(|polled| {
+                polled
+                    .unwrap_or_else(|refused| taken.unwrap_or(Admission::Dropped(refused.reason())))
+            });
+        }
         let Some(mut record) = slot.take() else {
             // Asked again after the answer.
             return Poll::Ready(Admission::Dropped(DropReason::Closed));
@@ -366,8 +385,10 @@ impl fmt::Debug for Recorder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pressure {
     pub(crate) tally: Tally,
-    /// How full the queue is, by count or by bytes, whichever is worse: 0 to 1.
+    /// How full the queue is, by count or by bytes, whichever is worse: 0 to 1. With a spool, how full that is.
     pub(crate) queue: f64,
+    /// `None` without a spool.
+    pub(crate) spool: Option<SpoolPressure>,
     /// Whether the door is closed: the pipeline was shut down, or its writer has ended.
     pub(crate) closed: bool,
     /// When a record was last dropped.
@@ -378,17 +399,41 @@ pub(crate) struct Pressure {
     pub(crate) outbox: Option<OutboxTally>,
 }
 
+/// How the spool is doing.
+#[cfg(feature = "api")]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SpoolPressure {
+    /// Bytes that the store does not have yet.
+    pub(crate) bytes: u64,
+    /// Bytes that the store has, kept for a while.
+    pub(crate) kept: u64,
+    pub(crate) cap: u64,
+    /// How long ago the oldest record was made that the store does not have.
+    pub(crate) oldest: Option<std::time::Duration>,
+    /// Damaged segments that were copied aside.
+    pub(crate) quarantined: u64,
+    /// Times that a sync failed.
+    pub(crate) failed_syncs: u64,
+    /// The disk does not answer.
+    pub(crate) is_stuck: bool,
+    /// The disk has less left than it must keep free.
+    pub(crate) is_below_floor: bool,
+}
+
 /// What [`Recorder::poll_admit`] remembers between two calls. Empty, and free, until the queue is full.
 #[derive(Default)]
 pub(crate) struct AdmitWait {
     prepared: Option<u32>,
     room: Option<Pin<Box<OwnedNotified>>>,
     deadline: Option<Pin<Box<Sleep>>>,
+    pub(super) spool: SpoolWait,
 }
 
 impl fmt::Debug for AdmitWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdmitWait").field("waits", &self.room.is_some()).finish_non_exhaustive()
+        f.debug_struct("AdmitWait")
+            .field("waits", &(self.room.is_some() || self.spool.is_waiting()))
+            .finish_non_exhaustive()
     }
 }
 

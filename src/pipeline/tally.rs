@@ -1,10 +1,10 @@
-//! The accounting: received = stored + queued + dropped, at every moment.
+//! The accounting: received = stored + spooled + queued + dropped, at every moment.
 //!
 //! A record is counted as received before it is offered to the queue, and as stored or dropped once that
 //! is settled; `queued` is what is left. The increment of `received` happens before that of `stored` or
 //! `dropped` for the same record (through the queue, or on the same thread), and a snapshot reads
 //! dropped and stored first, received last: so what is left is never negative, whatever happens in
-//! between.
+//! between. Where there is a spool, the same holds for what went into it, between the two.
 
 use std::{
     fmt,
@@ -12,8 +12,14 @@ use std::{
     time::Duration,
 };
 
-use super::queue::{Apart, Lane};
-use crate::{record::Category, time::Timestamp};
+use super::{
+    own,
+    queue::{Apart, Lane},
+};
+use crate::{
+    record::{Category, Record},
+    time::Timestamp,
+};
 
 /// Why a record was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +33,25 @@ pub enum DropReason {
     Closed,
     /// It was in the queue when the deadline of the shutdown passed.
     Shutdown,
+    /// There was no room in the spool, or too little on its disk.
+    SpoolFull,
+    /// The disk of the spool refused it, or did not answer.
+    SpoolFailed,
+    /// It was in the spool, and its disk did not keep it.
+    SpoolDamaged,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::QueueFull, Self::Deadline, Self::Closed, Self::Shutdown];
+    pub const ALL: [Self; 7] = [
+        Self::QueueFull,
+        Self::Deadline,
+        Self::Closed,
+        Self::Shutdown,
+        Self::SpoolFull,
+        Self::SpoolFailed,
+        Self::SpoolDamaged,
+    ];
 
     /// Returns the word that gap records and metrics use.
     #[must_use]
@@ -41,6 +61,9 @@ impl DropReason {
             Self::Deadline => "deadline",
             Self::Closed => "closed",
             Self::Shutdown => "shutdown",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolFailed => "spool_failed",
+            Self::SpoolDamaged => "spool_damaged",
         }
     }
 
@@ -50,6 +73,9 @@ impl DropReason {
             Self::Deadline => 1,
             Self::Closed => 2,
             Self::Shutdown => 3,
+            Self::SpoolFull => 4,
+            Self::SpoolFailed => 5,
+            Self::SpoolDamaged => 6,
         }
     }
 }
@@ -62,7 +88,7 @@ impl fmt::Display for DropReason {
 
 /// The number of records dropped, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dropped([u64; 4]);
+pub struct Dropped([u64; DropReason::ALL.len()]);
 
 impl Dropped {
     /// Returns the number for one reason.
@@ -80,7 +106,7 @@ impl Dropped {
 
 /// A snapshot of the accounting.
 ///
-/// `received == stored + queued + dropped.total()` holds in every snapshot. What the pipeline records
+/// `received == stored + spooled + queued + dropped.total()` holds in every snapshot. What the pipeline records
 /// about itself (`own`), requests folded into one record, and drafts still open are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -89,7 +115,10 @@ pub struct Tally {
     pub received: u64,
     /// Records that the store holds, the stubs of quarantined ones included.
     pub stored: u64,
-    /// Records in the queue or in a batch that is not known to be stored.
+    /// Records in the spool that are not known to be stored; 0 without a spool.
+    pub spooled: u64,
+    /// Records in the queue or in a batch that is not known to be stored, and those that are just being
+    /// taken.
     pub queued: u64,
     /// Records that are lost.
     pub dropped: Dropped,
@@ -106,6 +135,8 @@ pub struct Tally {
     pub open_drafts: u64,
     /// Times that the writer had to try again.
     pub retries: u64,
+    /// Records that earlier processes left in the spool, and that this one has stored; not received here.
+    pub drained: u64,
     /// Records by hand that were refused for want of a required field: no records, hence not received.
     pub refused: u64,
 }
@@ -139,6 +170,8 @@ pub(super) struct Counters {
     received: Apart<AtomicU64>,
     open_drafts: Apart<AtomicI64>,
     stored: Apart<AtomicU64>,
+    /// All that ever went into the spool.
+    spooled: Apart<AtomicU64>,
     dropped: [[[AtomicU64; CATEGORIES.len()]; Lane::ALL.len()]; DropReason::ALL.len()],
     /// Microseconds of the first loss not yet reported and of the last one; 0 when there is none.
     first_loss: [AtomicI64; DropReason::ALL.len()],
@@ -148,6 +181,7 @@ pub(super) struct Counters {
     gaps: AtomicU64,
     own: AtomicU64,
     retries: AtomicU64,
+    drained: AtomicU64,
     refused: AtomicU64,
     /// Monotonic microseconds of the last warning about losses, plus one; 0 before the first.
     warned_at: AtomicU64,
@@ -168,13 +202,35 @@ impl Counters {
         self.received.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn store(&self, records: u64) {
-        self.stored.fetch_add(records, Ordering::Release);
+    /// Counts a record that is in the spool, before anybody can read it there.
+    pub(super) fn spool(&self) {
+        self.spooled.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn store_own(&self, records: u64, gaps: u64) {
-        self.own.fetch_add(records, Ordering::Relaxed);
+    /// Takes back a [`spool`](Self::spool): the spool has not taken it.
+    pub(super) fn unspool(&self) {
+        self.spooled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts records that are stored.
+    pub(super) fn settle<'r>(&self, records: impl IntoIterator<Item = &'r Record>) {
+        let (mut stored, mut own, mut gaps) = (0, 0, 0);
+        for record in records {
+            if own::is_own(record) {
+                own += 1;
+                gaps += u64::from(record.action == own::GAP);
+            } else {
+                stored += 1;
+            }
+        }
+        self.stored.fetch_add(stored, Ordering::Release);
+        self.own.fetch_add(own, Ordering::Relaxed);
         self.gaps.fetch_add(gaps, Ordering::Relaxed);
+    }
+
+    /// Counts records of earlier processes that are stored.
+    pub(super) fn drain(&self, records: u64) {
+        self.drained.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(super) fn quarantine(&self) {
@@ -221,6 +277,14 @@ impl Counters {
             self.first_loss[index].compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
         self.dropped[index][lane.index()][category_index(category)].fetch_add(1, Ordering::Release);
         self.warn(reason, monotonic);
+    }
+
+    /// Counts records as lost that the disk of the spool has not kept: of which kind, nobody knows.
+    pub(super) fn drop_unseen(&self, count: u64, now: Timestamp) {
+        let index = DropReason::SpoolDamaged.index();
+        self.last_loss[index].store(now.as_micros().max(1), Ordering::Relaxed);
+        self.dropped[index][Lane::General.index()][category_index(Category::System)]
+            .fetch_add(count, Ordering::Release);
     }
 
     fn warn(&self, reason: DropReason, monotonic: Duration) {
@@ -272,12 +336,16 @@ impl Counters {
     pub(super) fn snapshot(&self) -> Tally {
         let dropped = Dropped(DropReason::ALL.map(|reason| self.losses(reason).iter().sum()));
         let stored = self.stored.load(Ordering::Acquire);
+        let spooled = self.spooled.load(Ordering::Acquire);
+        let gone = stored + dropped.of(DropReason::SpoolDamaged);
+        let spooled = spooled.saturating_sub(gone);
         // Last, see the head of this file.
         let received = self.received.load(Ordering::Relaxed);
         Tally {
             received,
             stored,
-            queued: received.saturating_sub(stored + dropped.total()),
+            spooled,
+            queued: received.saturating_sub(stored + spooled + dropped.total()),
             dropped,
             quarantined: self.quarantined.load(Ordering::Relaxed),
             folded: self.folded.load(Ordering::Relaxed),
@@ -285,6 +353,7 @@ impl Counters {
             own: self.own.load(Ordering::Relaxed),
             open_drafts: u64::try_from(self.open_drafts.load(Ordering::Relaxed)).unwrap_or(0),
             retries: self.retries.load(Ordering::Relaxed),
+            drained: self.drained.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }

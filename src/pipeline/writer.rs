@@ -16,16 +16,20 @@ use tokio::{
 };
 
 use super::{
+    admit,
     batcher::{Batcher, Limits},
     builder::Retention,
+    classes::Classes,
     core::Core,
     gap::Gaps,
+    link::{Link, Stopped},
     meters,
     number::{self, Numbering},
     own,
     pipeline::Handle,
     queue::Lane,
-    settle::{Elsewhere, Link, Settler, Source, Stopped},
+    settle::Settler,
+    source::Source,
     tally::DropReason,
 };
 use crate::{record::Record, store::Append};
@@ -49,10 +53,9 @@ pub(super) struct Setup {
 
 pub(super) struct Writer<S: Append> {
     core: Arc<Core>,
-    numbering: Numbering,
-    batcher: Batcher<Box<Record>>,
-    /// Has the closed batch.
     settler: Settler<S>,
+    source: Numbered,
+    batcher: Batcher<Box<Record>>,
     /// Bytes of the queue's budget that batcher and batch occupy.
     charged: u64,
     gaps: Gaps,
@@ -84,10 +87,9 @@ impl<S: Append> Writer<S> {
             settler: Settler::new(
                 Arc::clone(&core),
                 Link::new(store, stop.clone(), setup.call_deadline),
-                Source::Recorders,
                 setup.quarantine,
             ),
-            numbering: Numbering::new(setup.retention),
+            source: Numbered { numbering: Numbering::new(Classes(setup.retention)) },
             batcher: Batcher::new(setup.batch),
             charged: 0,
             gaps: Gaps::default(),
@@ -124,7 +126,7 @@ impl<S: Append> Writer<S> {
             }
         }
         // As the first, so the last.
-        let stopped = own::stopped(self.numbering.next_seq());
+        let stopped = own::stopped(self.source.numbering.next_seq());
         self.add_own(stopped);
         // Past the deadline the stream ends without it, which is what its absence says.
         let _ended_unclean = self.write().await.is_err();
@@ -254,20 +256,15 @@ impl<S: Append> Writer<S> {
     }
 
     /// Adds a record that the pipeline made itself. It cannot be refused: it takes no place in the queue.
-    pub(super) fn add_own(&mut self, record: Box<Record>) {
-        let record = self.prepared(record);
+    fn add_own(&mut self, mut record: Box<Record>) {
+        admit::prepare(&self.core, &mut record);
         let (bytes, now) = (record.text_bytes(), self.now());
         self.batcher.push(record, bytes, now);
         self.begin_waiting();
     }
 
     fn begin_waiting(&self) {
-        self.core.waiting.begin(self.numbering.writer_id(), self.core.clock.monotonic());
-    }
-
-    pub(super) fn prepared(&self, mut record: Box<Record>) -> Box<Record> {
-        super::admit::prepare(&self.core, &mut record);
-        record
+        self.core.waiting.begin(self.source.numbering.writer_id(), self.core.clock.monotonic());
     }
 
     fn add_gaps(&mut self, ending: bool) {
@@ -297,44 +294,20 @@ impl<S: Append> Writer<S> {
         if self.batcher.is_empty() {
             return Ok(());
         }
-        self.batcher.close_into(&mut self.settler.batch);
-        self.numbering.arrange(&mut self.settler.batch);
+        let Self { settler, source, batcher, .. } = self;
+        batcher.close_into(&mut settler.batch);
+        source.numbering.arrange(&mut settler.batch);
         let now = self.core.clock.now();
-        for records in self.settler.batch.chunks_mut(SEALED_AT_ONCE) {
-            self.numbering.number(records, now);
+        for records in settler.batch.chunks_mut(SEALED_AT_ONCE) {
+            source.numbering.number(records, now);
             // On a runtime of one thread, requests wait while this does not.
             tokio::task::yield_now().await;
         }
-        let begun = Instant::now();
-        while let Err(elsewhere) = self.settler.settle().await? {
-            self.begin_anew(elsewhere);
-        }
+        settler.settle(source).await?;
         self.core.waiting.end();
-        meters::batch(begun.elapsed());
         self.core.queue.release(std::mem::take(&mut self.charged));
         meters::publish(&self.core);
         Ok(())
-    }
-
-    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
-    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
-    /// cannot be sent again, so another stream goes on, and says why.
-    fn begin_anew(&mut self, elsewhere: Elsewhere) {
-        let Elsewhere { committed, found } = elsewhere;
-        let stream = self.numbering.writer_id();
-        tracing::error!(
-            %stream, committed, found,
-            "the store does not hold what was committed to it; records go on under another stream"
-        );
-        let mut restored = self.prepared(own::restored(&stream.to_string(), committed, found));
-        if let Some(next) = self.settler.batch.first() {
-            restored.recorded_at = next.recorded_at;
-        }
-        restored.retention_class.set(restored.category.as_str());
-        number::seal(&mut restored);
-        self.settler.batch.insert(0, restored);
-        self.settler.begin_anew();
-        self.numbering.begin_anew(&mut self.settler.batch);
     }
 
     fn flush_is_reached(&self) -> bool {
@@ -358,8 +331,45 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    pub(super) fn now(&self) -> Duration {
+    fn now(&self) -> Duration {
         self.begun.elapsed()
+    }
+}
+
+/// Records that the writer numbered itself.
+struct Numbered {
+    numbering: Numbering,
+}
+
+impl Source for Numbered {
+    /// They were arranged before they were numbered.
+    fn arrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn disarrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
+        core.counters.settle(records.iter().map(|record| &**record));
+    }
+
+    /// The store holds less of the stream than was committed (a backup was restored, a replica that lost
+    /// its tail became the primary), or more than was ever sent. The numbers that are missing there
+    /// cannot be sent again, so another stream goes on, and says why.
+    fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64) {
+        let stream = self.numbering.writer_id();
+        let committed = batch.first().map_or(0, |next| next.seq - 1);
+        tracing::error!(
+            %stream, committed, found,
+            "the store does not hold what was committed to it; records go on under another stream"
+        );
+        let mut restored = own::restored(&stream.to_string(), committed, found);
+        admit::prepare(core, &mut restored);
+        if let Some(next) = batch.first() {
+            restored.recorded_at = next.recorded_at;
+        }
+        restored.retention_class.set(restored.category.as_str());
+        number::seal(&mut restored);
+        batch.insert(0, restored);
+        self.numbering.begin_anew(batch);
     }
 }
 

@@ -89,6 +89,10 @@ pub trait Append: Send + Sync + 'static {
     /// When the store cannot be reached or refuses.
     fn connect(&self) -> impl Future<Output = Result<Self::Appender, StoreError>> + Send;
 
+    /// Asks for commits that survive a power cut, where the store has a choice: what gave a record away after its
+    /// commit may not have it any more. Called before the first connection. Defaults to nothing.
+    fn keep_commits(&self) {}
+
     /// Returns the store as one that can be read, for the API and the background work on it; `None` for a
     /// store that only takes records. Defaults to `None`.
     fn reader(&self) -> Option<AnyStore> {
@@ -101,6 +105,10 @@ impl<S: Append> Append for Arc<S> {
 
     fn connect(&self) -> impl Future<Output = Result<S::Appender, StoreError>> + Send {
         (**self).connect()
+    }
+
+    fn keep_commits(&self) {
+        (**self).keep_commits();
     }
 
     fn reader(&self) -> Option<AnyStore> {

@@ -437,7 +437,7 @@ async fn a_row_that_cannot_be_read_becomes_a_stub_and_the_others_go_on() {
     assert_eq!((tally.stored, tally.quarantined), (10, 1));
     let line = std::fs::read_to_string(&kept).unwrap();
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["bytes"], &line["id"]), (&"01".into(), &stub.id.to_string().into()));
+    assert_eq!((&line["bytes"], &line["seq"]), (&"01".into(), &4.into()));
     stop(vec![pipeline]).await;
 }
 

@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod accounting;
+#[cfg(unix)]
+mod durable;
 mod errors;
 mod memory;
 #[cfg(feature = "metrics")]

@@ -357,7 +357,7 @@ impl Work {
             let Some(Pending { id, held }) = pending.remove(&index) else { continue };
             ends.add(held, fate);
             taken[index] = Some(match fate {
-                Fate::Stored => Taken::Stored { id, duplicate: false },
+                Fate::Stored | Fate::Spooled => Taken::Stored { id, duplicate: false },
                 Fate::Unstorable => Taken::Refused(Refusal::new(
                     "unstorable",
                     "the store cannot take it; the service's own diagnostics say why",
@@ -436,7 +436,8 @@ struct Ends {
 impl Ends {
     fn add(&mut self, held: Option<Holding>, fate: Fate) {
         match fate {
-            Fate::Stored => self.done.extend(held.map(|held| held.key)),
+            // What is in the spool, the store will have.
+            Fate::Stored | Fate::Spooled => self.done.extend(held.map(|held| held.key)),
             Fate::Unstorable | Fate::Lost => self.given_up.extend(held),
         }
     }

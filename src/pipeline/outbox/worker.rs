@@ -1,6 +1,7 @@
 //! The worker: claim, append, delete, again and again.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -15,11 +16,13 @@ use super::record::Encoded;
 use crate::{
     pipeline::{
         batcher::Limits,
-        builder::Retention,
+        classes::Classes,
         core::Core,
+        link::{Cut, Stopped},
         meters, number, own, quarantine,
         retry::{Backoff, Complaints},
-        settle::{Cut, Settler, Stopped},
+        settle::Settler,
+        source::Source,
     },
     record::{PortableError, Record, WriterId},
     store::{
@@ -56,7 +59,8 @@ pub(crate) struct Worker<S: Append> {
     /// Into [`Outboxes`](super::Outboxes).
     index: usize,
     settler: Settler<S>,
-    retention: Option<Retention>,
+    classes: Classes,
+    quarantine: Option<PathBuf>,
     limits: Limits,
     /// By which the lease knows this worker.
     id: i64,
@@ -97,8 +101,9 @@ impl<S: Append> Worker<S> {
     pub(crate) fn new(
         (index, outbox): (usize, AnyOutbox),
         settler: Settler<S>,
-        retention: Option<Retention>,
+        classes: Classes,
         limits: Limits,
+        quarantine: Option<PathBuf>,
     ) -> (Self, Handle) {
         let (flush, flushes) = mpsc::unbounded_channel();
         let (ended, has_ended) = watch::channel(false);
@@ -107,7 +112,8 @@ impl<S: Append> Worker<S> {
             outbox,
             index,
             settler,
-            retention,
+            classes,
+            quarantine,
             limits,
             id: rand::rng().random::<i64>() & i64::MAX,
             stop: core.stop.subscribe(),
@@ -226,15 +232,9 @@ impl<S: Append> Worker<S> {
             if !self.decode(stream, rows).await {
                 return Ok(Round::Foreign);
             }
-            position = match self.settler.settle().await? {
-                Ok(()) => Some(last),
-                Err(_elsewhere) => {
-                    // The rows are where they were; the next claim goes by what the log says then.
-                    self.settler.batch.clear();
-                    self.settler.unsure = 0;
-                    None
-                }
-            };
+            let mut claimed = Claimed { disagreed: false };
+            self.settler.settle(&mut claimed).await?;
+            position = (!claimed.disagreed).then_some(last);
             moved = true;
         }
     }
@@ -292,7 +292,6 @@ impl<S: Append> Worker<S> {
         let to = number::random_id();
         let outbox = self.outbox.clone();
         self.ask("rename the outbox's stream", || outbox.rename(from, to, encoded.row())).await?;
-        self.settler.begin_anew();
         Ok(())
     }
 
@@ -320,16 +319,40 @@ impl<S: Append> Worker<S> {
                 Err(error) => {
                     record = Box::new(quarantine::unreadable(row.record_id));
                     number::seal(&mut record);
-                    self.settler.keep_unreadable(row.record_id, &row.payload, error).await;
+                    self.keep_unreadable(stream, &row, error).await;
                 }
             }
-            number::classify(self.retention.as_ref(), &mut record);
+            self.classes.classify(&mut record);
             record.recorded_at = row.claimed_at;
             record.writer_id = stream;
             record.seq = row.seq;
             self.settler.batch.push(record);
         }
         true
+    }
+
+    /// Puts what cannot be read into the quarantine file; a stub of it goes on.
+    async fn keep_unreadable(&mut self, stream: WriterId, row: &OutboxRow, error: PortableError) {
+        let (id, seq) = (row.record_id, row.seq);
+        self.core.outboxes.quarantine();
+        tracing::error!(
+            %id, seq, error = &error as &dyn std::error::Error, file = self.quarantine.is_some(),
+            "a record in the outbox cannot be read; a stub of it goes to the store, and its bytes to the \
+             quarantine file if there is one"
+        );
+        let Some(path) = self.quarantine.clone() else { return };
+        let (bytes, now) = (row.payload.clone(), self.core.clock.now());
+        let kept = tokio::task::spawn_blocking(move || {
+            quarantine::keep_bytes(&path, stream, seq, &bytes, &error.to_string(), now)
+                .map_err(|error| (path, error))
+        })
+        .await;
+        if let Ok(Err((path, error))) = kept {
+            tracing::error!(
+                %id, seq, path = %path.display(), error = &error as &dyn std::error::Error,
+                "could not write the quarantine file; only the stub is kept"
+            );
+        }
     }
 
     /// Asks the outbox until it answers.
@@ -352,6 +375,35 @@ impl<S: Append> Worker<S> {
                 }
             }
         }
+    }
+}
+
+/// Rows that have their numbers for good.
+struct Claimed {
+    /// The log stands elsewhere: the rows are where they were, and the next claim goes by what it says then.
+    disagreed: bool,
+}
+
+impl Source for Claimed {
+    // Numbered by leaf already, and no number is ever given to another row.
+    fn arrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn disarrange(&mut self, _records: &mut [Box<Record>]) {}
+
+    fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
+        // Nobody here received them, but for what the pipeline says itself.
+        let own = || records.iter().map(|record| &**record).filter(|record| own::is_own(record));
+        core.outboxes.store((records.len() - own().count()) as u64);
+        core.counters.settle(own());
+    }
+
+    fn quarantined(&mut self, core: &Core) {
+        core.outboxes.quarantine();
+    }
+
+    fn disagree(&mut self, _core: &Core, batch: &mut Vec<Box<Record>>, _found: i64) {
+        batch.clear();
+        self.disagreed = true;
     }
 }
 

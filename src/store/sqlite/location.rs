@@ -105,6 +105,11 @@ pub(super) fn writing(options: &SqliteConnectOptions) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// A connection that writes, and whose commits a power cut does not take.
+pub(super) fn writing_through(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    writing(options).synchronous(SqliteSynchronous::Full)
+}
+
 /// A connection that reads and cannot write.
 pub(super) fn reading(options: &SqliteConnectOptions) -> SqliteConnectOptions {
     options
@@ -214,6 +219,10 @@ mod tests {
             let set: i64 = sqlx::query_scalar(sql).fetch_one(&mut writer).await.unwrap();
             assert_eq!(set, value, "{pragma}");
         }
+        let mut through = writing_through(&options).connect().await.unwrap();
+        let set: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut through).await.unwrap();
+        assert_eq!(set, 2, "FULL");
         sqlx::query("CREATE TABLE t (a)").execute(&mut writer).await.unwrap();
         sqlx::query("SELECT a FROM t").fetch_all(&mut reader).await.unwrap();
         assert!(sqlx::query("INSERT INTO t VALUES (1)").execute(&mut reader).await.is_err());

@@ -27,7 +27,8 @@
 //! - An append is one transaction under SQLite's write lock: all rows with their ledger entries, or
 //!   nothing. Several writers, also of several processes, take turns.
 //! - With `synchronous=NORMAL`, which [`SqliteStore::open`] sets, a power cut may lose the last
-//!   transactions but never leaves half of one; the death of the process loses nothing committed.
+//!   transactions but never leaves half of one; the death of the process loses nothing committed. A pipeline
+//!   with a spool sets `FULL` for its appends.
 //! - Rows are append-only: triggers refuse every change but the erasure of a personal group, and every
 //!   deletion without a permit. Whoever can write the file can go round the triggers; the ledger then
 //!   shows what was done.

@@ -1,6 +1,12 @@
 //! The store: a database file and a pool of connections that read it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlitePool,
@@ -50,6 +56,8 @@ pub struct SqliteStore {
     pool: SqlitePool,
     writers: Writers,
     clock: Arc<dyn Clock>,
+    /// Whether appends are committed with `synchronous=FULL`.
+    keeps_commits: Arc<AtomicBool>,
     /// So many rows, where every question is to be asked in windows from the start.
     window: Option<i64>,
 }
@@ -146,6 +154,7 @@ impl SqliteStore {
             pool,
             writers: Writers::default(),
             clock: Arc::new(SystemClock::default()),
+            keeps_commits: Arc::default(),
             window: None,
         }
     }
@@ -199,10 +208,19 @@ impl Append for SqliteStore {
 
     async fn connect(&self) -> Result<SqliteAppender, StoreError> {
         // A file that has gone is not made anew: it would be empty, and nobody would notice.
-        let options = location::writing(&self.options).create_if_missing(false);
+        let options = if self.keeps_commits.load(Ordering::Relaxed) {
+            location::writing_through(&self.options)
+        } else {
+            location::writing(&self.options)
+        };
+        let options = options.create_if_missing(false);
         let connection =
             options.connect().await.map_err(|error| open_error(&self.options, error))?;
         Ok(SqliteAppender::new(connection, Arc::clone(&self.clock)))
+    }
+
+    fn keep_commits(&self) {
+        self.keeps_commits.store(true, Ordering::Relaxed);
     }
 
     fn reader(&self) -> Option<AnyStore> {

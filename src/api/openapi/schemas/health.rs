@@ -54,6 +54,7 @@ pub(super) fn health() -> Described {
             ("reasons", list(text().into())),
             ("mode", one_of(Delivery::WORDS.iter().copied()).into()),
             ("queue", object(1, vec![("share", share.into())])),
+            ("spool", either_or_null(spool())),
             ("tally", tally()),
             ("outbox", either_or_null(outbox)),
             ("writers", either_or_null(list(writer))),
@@ -66,10 +67,27 @@ pub(super) fn health() -> Described {
     )
 }
 
+fn spool() -> Described {
+    let oldest = or_null(Type::Integer)
+        .description(Some("How long ago the oldest record was made that the store does not have"));
+    object(
+        6,
+        vec![
+            ("bytes", count().into()),
+            ("kept_bytes", count().into()),
+            ("cap_bytes", count().into()),
+            ("oldest_ms", oldest.into()),
+            ("quarantined", count().into()),
+            ("failed_syncs", count().into()),
+        ],
+    )
+}
+
 fn tally() -> Described {
     let counts = [
         "received",
         "stored",
+        "spooled",
         "queued",
         "quarantined",
         "folded",
@@ -77,6 +95,7 @@ fn tally() -> Described {
         "own",
         "open_drafts",
         "retries",
+        "drained",
         "refused",
     ];
     let mut properties: Vec<(&str, Described)> =

@@ -1,0 +1,289 @@
+//! The segments of one stream: which there are, how far they can be read, and when they may go.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    Break, Number,
+    files::Filesystem,
+    format::{FRAMES_AT, HeaderError, Secret, SegmentHeader},
+    room::Room,
+};
+use crate::{record::WriterId, time::Timestamp};
+
+/// What the names of segments end in.
+pub(super) const SUFFIX: &str = ".seg";
+
+pub(super) struct Stream {
+    pub(super) fs: Arc<dyn Filesystem>,
+    pub(super) folder: PathBuf,
+    pub(super) quarantine: PathBuf,
+    pub(super) writer_id: WriterId,
+    pub(super) room: Arc<Room>,
+    segments: Mutex<Segments>,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("writer_id", &self.writer_id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    /// By their numbers.
+    pub(super) list: VecDeque<Segment>,
+    /// Everything up to here is in the store.
+    pub(super) acked: Number,
+    pub(super) secret: Option<Secret>,
+    /// Where numbers are missing, in order.
+    pub(super) breaks: Vec<Break>,
+    /// A break could not be written down: nothing may go, since it could not be told again.
+    pub(super) hold: bool,
+    /// When the first record was made that was read and is not acknowledged.
+    pub(super) oldest: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    /// What its header says.
+    pub(super) content: Content,
+    /// The last number in it, once it is closed and that is known.
+    pub(super) last: Option<Number>,
+    /// How far it can be read: what is synced of it.
+    pub(super) end: u64,
+    /// What it takes on the disk.
+    pub(super) bytes: u64,
+    /// Nothing is written to it any more.
+    pub(super) closed: bool,
+    pub(super) acked_at: Option<Duration>,
+    /// Its live opens have been copied forward; it may go when that is synced.
+    pub(super) carried: Option<u64>,
+    /// It has been copied to the quarantine, or that was tried.
+    pub(super) quarantined: bool,
+}
+
+impl Segment {
+    pub(super) const fn new(number: u64, content: Content, bytes: u64) -> Self {
+        Self {
+            number,
+            content,
+            last: None,
+            end: FRAMES_AT,
+            bytes,
+            closed: false,
+            acked_at: None,
+            carried: None,
+            quarantined: false,
+        }
+    }
+
+    /// Returns the number from which on every record is here or further on, if the header says so.
+    pub(super) const fn first(&self) -> Option<Number> {
+        match self.content {
+            Content::From(first) => Some(first),
+            _ => None,
+        }
+    }
+}
+
+/// What the header of a segment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// It has not been read.
+    Unknown,
+    /// Records from this number on.
+    From(Number),
+    /// It cannot be read; frames may still be there.
+    Headless,
+    /// This is another segment under a wrong name.
+    Foreign,
+    /// A version that is not known here.
+    Later(u8),
+}
+
+impl Stream {
+    pub(super) fn new(
+        fs: Arc<dyn Filesystem>,
+        root: &std::path::Path,
+        writer_id: WriterId,
+        room: Arc<Room>,
+        segments: Segments,
+    ) -> Self {
+        Self {
+            fs,
+            folder: root.join(folder_name(writer_id)),
+            quarantine: root.join(super::QUARANTINE),
+            writer_id,
+            room,
+            segments: Mutex::new(segments),
+        }
+    }
+
+    /// Never held across a call to the file system.
+    pub(super) fn segments(&self) -> MutexGuard<'_, Segments> {
+        self.segments.lock()
+    }
+
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
+        self.folder.join(segment_name(segment))
+    }
+
+    /// Reads the header of a segment.
+    pub(super) fn header(
+        &self,
+        segment: u64,
+    ) -> std::io::Result<Result<SegmentHeader, HeaderError>> {
+        let file = self.fs.open(&self.path(segment))?;
+        let mut bytes = vec![0; FRAMES_AT as usize];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        let header = SegmentHeader::decode(&bytes[..filled]);
+        Ok(match header {
+            Ok(header) if header.segment != segment || header.writer_id != self.writer_id => {
+                Err(HeaderError::Foreign)
+            }
+            header => header,
+        })
+    }
+
+    /// Reads the header of a segment, unless that is done.
+    pub(super) fn learn_content(&self, number: u64) -> std::io::Result<()> {
+        let is_known = self
+            .segments()
+            .list
+            .iter()
+            .all(|segment| segment.number != number || segment.content != Content::Unknown);
+        if is_known {
+            return Ok(());
+        }
+        let header = self.header(number)?;
+        let mut segments = self.segments();
+        if let Ok(header) = &header {
+            segments.secret.get_or_insert(header.secret);
+        }
+        if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
+            segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
+        }
+        Ok(())
+    }
+
+    /// Copies a segment to the quarantine; tells whether it was not there yet.
+    pub(super) fn copy_aside(&self, number: u64) -> std::io::Result<bool> {
+        let name = format!("{}-{}", folder_name(self.writer_id), segment_name(number));
+        let path = self.quarantine.join(&name);
+        if self.fs.list(&self.quarantine)?.iter().any(|entry| entry.name == name) {
+            return Ok(false);
+        }
+        let fresh = self.quarantine.join(format!("{name}.new"));
+        // Left by an attempt that did not end.
+        drop(self.fs.remove_file(&fresh));
+        let from = self.fs.open(&self.path(number))?;
+        let to = self.fs.create(&fresh)?;
+        let mut bytes = vec![0; 256 << 10];
+        let mut at = 0;
+        loop {
+            let read = from.read_at(&mut bytes, at)?;
+            if read == 0 {
+                break;
+            }
+            to.write_at(&bytes[..read], at)?;
+            at += read as u64;
+        }
+        to.sync_data()?;
+        self.fs.rename(&fresh, &path)?;
+        self.fs.sync_folder(&self.quarantine)?;
+        Ok(true)
+    }
+
+    /// Takes note that a segment was cut.
+    pub(super) fn shrink(&self, number: u64, bytes: u64) {
+        let mut segments = self.segments();
+        if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
+            let account =
+                if segment.acked_at.is_some() { &self.room.kept } else { &self.room.owed };
+            account.fetch_sub(segment.bytes.saturating_sub(bytes), Ordering::Relaxed);
+            segment.bytes = bytes;
+        }
+    }
+
+    /// Takes note that everything up to `number` is in the store, and nothing beyond.
+    pub(super) fn acknowledge(&self, number: Number, now: Duration) {
+        let mut segments = self.segments();
+        segments.acked = number;
+        self.settle(&mut segments, now);
+    }
+
+    /// Moves the bytes of closed segments between what is owed and what is only kept.
+    pub(super) fn settle(&self, segments: &mut Segments, now: Duration) {
+        let acked = segments.acked;
+        let mut next_first = None;
+        for segment in segments.list.iter_mut().rev() {
+            let last = segment.last.or_else(|| next_first.map(|first: Number| first - 1));
+            next_first = segment.first().or(next_first);
+            let done = segment.closed && last.is_some_and(|last| last <= acked);
+            match (done, segment.acked_at) {
+                (true, None) => {
+                    segment.acked_at = Some(now);
+                    self.room.owed.fetch_sub(segment.bytes, Ordering::Relaxed);
+                    self.room.kept.fetch_add(segment.bytes, Ordering::Relaxed);
+                }
+                (false, Some(_)) => {
+                    segment.acked_at = None;
+                    self.room.owed.fetch_add(segment.bytes, Ordering::Relaxed);
+                    self.room.kept.fetch_sub(segment.bytes, Ordering::Relaxed);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Forgets a segment whose file is gone.
+    pub(super) fn forget(&self, number: u64) {
+        let mut segments = self.segments();
+        if let Some(at) = segments.list.iter().position(|segment| segment.number == number)
+            && let Some(segment) = segments.list.remove(at)
+        {
+            let account =
+                if segment.acked_at.is_some() { &self.room.kept } else { &self.room.owed };
+            account.fetch_sub(segment.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns the name of a stream's folder.
+pub(super) fn folder_name(writer_id: WriterId) -> String {
+    format!("{:016x}", writer_id.get())
+}
+
+/// Returns the stream whose folder has this name.
+pub(super) fn parse_folder(name: &str) -> Option<WriterId> {
+    let id = parse_hex(name)?;
+    i64::try_from(id).ok().map(WriterId::new)
+}
+
+pub(super) fn segment_name(number: u64) -> String {
+    format!("{number:016x}{SUFFIX}")
+}
+
+pub(super) fn parse_segment(name: &str) -> Option<u64> {
+    parse_hex(name.strip_suffix(SUFFIX)?)
+}
+
+fn parse_hex(text: &str) -> Option<u64> {
+    let plain = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    plain.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}

@@ -1,0 +1,463 @@
+//! Bringing what was written onto the disk: a thread of its own, outside the append lock.
+//!
+//! Whoever waits wakes the thread; it syncs what there is, and what queued meanwhile is the next group. No
+//! timer stands between. Where nobody waits, it lets `fsync_interval` pass first.
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread::Thread,
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::{
+    Core, Mark, Spool,
+    append::{Active, Current, Unsynced, each_frame},
+    format::Kind,
+    room::Room,
+    scan::{Scanner, Step},
+};
+
+/// After a failed sync, the next attempt waits so long.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often the thread looks after segments that are kept, and after the disk, while there is a reason.
+const TIDY: Duration = Duration::from_secs(1);
+
+/// What the thread and those who wait for it share.
+#[derive(Debug, Default)]
+pub(super) struct Sync {
+    /// Frames up to here are on the disk.
+    synced: AtomicU64,
+    waiters: Mutex<Vec<(u64, Arc<Slot>)>>,
+    /// Those who block wait here.
+    advanced: Condvar,
+    thread: OnceLock<Thread>,
+    is_wanted: AtomicBool,
+    is_urgent: AtomicBool,
+    is_untidy: AtomicBool,
+    is_stopping: AtomicBool,
+    is_stopped: AtomicBool,
+    /// There is more to read.
+    pub(super) readable: Arc<Notify>,
+}
+
+/// Waits for a frame to be on the disk; keep it between polls.
+#[derive(Debug, Default)]
+pub(in crate::pipeline) struct SyncWait(Option<Arc<Slot>>);
+
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<Waker>>);
+
+/// The spool ended before a frame was on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pipeline) struct SyncFailed;
+
+impl Sync {
+    /// Tells the thread that there is something to sync within the interval.
+    pub(super) fn wake(&self) {
+        self.is_wanted.store(true, Ordering::Release);
+        self.unpark();
+    }
+
+    /// Tells the thread to look for something that can go.
+    pub(super) fn tidy(&self) {
+        if !self.is_untidy.swap(true, Ordering::AcqRel) {
+            self.unpark();
+        }
+    }
+
+    /// Tells the thread to look for something that can go, if room is short.
+    pub(super) fn tidy_if_short(&self, room: &Room) {
+        if room.is_short() || room.kept.load(Ordering::Relaxed) > 0 {
+            self.tidy();
+        }
+    }
+
+    /// Tells the thread that somebody waits.
+    fn hurry(&self) {
+        if !self.is_urgent.swap(true, Ordering::AcqRel) {
+            self.unpark();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.unpark();
+    }
+
+    pub(super) fn synced(&self) -> u64 {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    fn advance(&self, to: u64) {
+        // Under the lock of those who wait, so that nobody looks before and registers after.
+        let mut waiters = self.waiters.lock();
+        self.synced.fetch_max(to, Ordering::AcqRel);
+        let ready = waiters.extract_if(.., |(mark, _)| *mark <= to).collect::<Vec<_>>();
+        drop(waiters);
+        self.wake_all(ready);
+    }
+
+    fn give_up(&self) {
+        let mut waiters = self.waiters.lock();
+        self.is_stopped.store(true, Ordering::Release);
+        let all = std::mem::take(&mut *waiters);
+        drop(waiters);
+        self.wake_all(all);
+    }
+
+    fn wake_all(&self, ready: Vec<(u64, Arc<Slot>)>) {
+        for (_, slot) in ready {
+            let waker = slot.0.lock().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        self.advanced.notify_all();
+        self.readable.notify_one();
+    }
+}
+
+impl Spool {
+    /// Tells when a frame is on the disk.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the wait forgets that somebody waited, and nothing else.
+    pub(in crate::pipeline) fn poll_synced(
+        &self,
+        mark: Mark,
+        wait: &mut SyncWait,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SyncFailed>> {
+        let sync = &self.core.sync;
+        if sync.synced() >= mark.0 {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(slot) = &wait.0 {
+            let mut waker = slot.0.lock();
+            if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            *waker = Some(cx.waker().clone());
+        }
+        let mut waiters = sync.waiters.lock();
+        if sync.synced() >= mark.0 {
+            return Poll::Ready(Ok(()));
+        }
+        if sync.is_stopped.load(Ordering::Acquire) {
+            return Poll::Ready(Err(SyncFailed));
+        }
+        if wait.0.is_none() {
+            let slot = Arc::new(Slot(Mutex::new(Some(cx.waker().clone()))));
+            waiters.push((mark.0, Arc::clone(&slot)));
+            wait.0 = Some(slot);
+        }
+        drop(waiters);
+        sync.hurry();
+        Poll::Pending
+    }
+
+    /// Blocks until a frame is on the disk, no longer than `most`.
+    pub(in crate::pipeline) fn wait_synced(
+        &self,
+        mark: Mark,
+        most: Duration,
+    ) -> Result<(), SyncFailed> {
+        let sync = &self.core.sync;
+        if sync.synced() >= mark.0 {
+            return Ok(());
+        }
+        sync.hurry();
+        let mut waiters = sync.waiters.lock();
+        let still =
+            |_: &mut Vec<_>| sync.synced() < mark.0 && !sync.is_stopped.load(Ordering::Acquire);
+        // The answer is looked up below: it may have come at the last moment.
+        let _: parking_lot::WaitTimeoutResult =
+            sync.advanced.wait_while_for(&mut waiters, still, most);
+        if sync.synced() >= mark.0 { Ok(()) } else { Err(SyncFailed) }
+    }
+
+    /// Blocks until everything that has been written is on the disk, no longer than `most`.
+    pub(in crate::pipeline) fn sync_all(&self, most: Duration) -> Result<(), SyncFailed> {
+        let Some(active) = self.core.active.try_lock_for(most) else { return Err(SyncFailed) };
+        let mark = Mark(active.written);
+        drop(active);
+        self.wait_synced(mark, most)
+    }
+
+    /// Says that somebody waits for what has been written, without waiting.
+    pub(in crate::pipeline) fn hurry(&self) {
+        self.core.sync.hurry();
+    }
+
+    /// Returns what is notified when there is more to read.
+    pub(in crate::pipeline) fn readable(&self) -> Arc<Notify> {
+        Arc::clone(&self.core.sync.readable)
+    }
+}
+
+/// What one sync is about.
+struct Work {
+    files: Vec<Current>,
+    names: bool,
+    written: u64,
+    unsynced: Unsynced,
+}
+
+impl Core {
+    /// The thread. It ends after a last attempt when it is told to stop.
+    pub(super) fn run_sync(&self) {
+        drop(self.sync.thread.set(std::thread::current()));
+        let sync = &self.sync;
+        loop {
+            let stopping = sync.is_stopping.load(Ordering::Acquire);
+            let urgent = sync.is_urgent.swap(false, Ordering::AcqRel);
+            let wanted = sync.is_wanted.swap(false, Ordering::AcqRel);
+            if stopping || urgent || wanted {
+                if wanted && !urgent && !stopping && !self.settings.fsync_interval.is_zero() {
+                    // An unpark in between shortens it, which does no harm.
+                    std::thread::park_timeout(self.settings.fsync_interval);
+                    sync.is_urgent.store(false, Ordering::Release);
+                }
+                let synced = self.sync_once();
+                if stopping {
+                    break;
+                }
+                if synced.is_err() {
+                    sync.is_wanted.store(true, Ordering::Release);
+                    std::thread::park_timeout(RETRY);
+                    continue;
+                }
+            }
+            if sync.is_untidy.swap(false, Ordering::AcqRel) || !(urgent || wanted) {
+                self.tidy();
+            }
+            let is_idle = !sync.is_urgent.load(Ordering::Acquire)
+                && !sync.is_wanted.load(Ordering::Acquire)
+                && !sync.is_untidy.load(Ordering::Acquire)
+                && !sync.is_stopping.load(Ordering::Acquire);
+            if is_idle {
+                if self.has_to_tidy() {
+                    std::thread::park_timeout(TIDY);
+                } else {
+                    std::thread::park();
+                }
+            }
+        }
+        sync.give_up();
+        self.let_go();
+    }
+
+    /// Brings onto the disk what has been written so far.
+    pub(super) fn sync_once(&self) -> io::Result<()> {
+        let _one_at_a_time = self.syncing.lock();
+        let work = {
+            let mut active = self.active.lock();
+            active.told = false;
+            if active.current.is_none() && !active.is_shut {
+                // Nothing could be written since a failure; what it left is still in memory.
+                let unsynced = active.take_unsynced();
+                self.begin_again(&mut active, unsynced)?;
+            }
+            if active.written <= self.sync.synced() {
+                return Ok(());
+            }
+            let mut files = std::mem::take(&mut active.closed);
+            files.extend(active.current.clone());
+            Work {
+                files,
+                names: std::mem::take(&mut active.names),
+                written: active.written,
+                unsynced: active.take_unsynced(),
+            }
+        };
+        self.check_space();
+        match self.sync_files(&work) {
+            Ok(()) => {
+                self.note_synced(&work);
+                self.sync.advance(work.written);
+                Ok(())
+            }
+            Err(error) => {
+                self.poison(work, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn sync_files(&self, work: &Work) -> io::Result<()> {
+        for current in &work.files {
+            current.file.sync_data()?;
+        }
+        // Names after contents: a name on the disk without its header would look like damage.
+        if work.names {
+            self.fs.sync_folder(&self.stream.folder)?;
+        }
+        Ok(())
+    }
+
+    fn note_synced(&self, work: &Work) {
+        let mut segments = self.stream.segments();
+        for current in &work.files {
+            if let Some(segment) =
+                segments.list.iter_mut().find(|segment| segment.number == current.number)
+            {
+                segment.end = segment.end.max(current.end);
+            }
+        }
+        drop(segments);
+        let left = std::mem::take(&mut *self.left.lock());
+        for old in left {
+            self.clear_away(&old);
+        }
+    }
+
+    /// A sync failed: what it was about may be gone from the kernel's memory, and a later sync of the same file
+    /// would say that all is well. So the segment is left, and its frames are written to a new one.
+    fn poison(&self, work: Work, error: &io::Error) {
+        let mut active = self.active.lock();
+        tracing::error!(
+            path = %self.stream.folder.display(),
+            %error,
+            "a sync of the spool failed; what it was about is written to a new segment"
+        );
+        self.poisoned.fetch_add(1, Ordering::Relaxed);
+        active.names |= work.names;
+        let mut unsynced = work.unsynced;
+        unsynced.is_over |= active.unsynced.is_over;
+        unsynced.push(&active.unsynced.bytes);
+        // Segments that were closed during the sync, and the one that is written to.
+        let later = std::mem::take(&mut active.closed);
+        let mut files = work.files;
+        for current in later.into_iter().chain(active.current.take()) {
+            files.retain(|known| known.number != current.number);
+            files.push(current);
+        }
+        for current in &files {
+            self.close_segment(current, unsynced.first - 1);
+        }
+        self.left.lock().extend(files);
+        if let Err(error) = self.begin_again(&mut active, unsynced) {
+            drop(active);
+            self.report("begin", &error);
+        }
+    }
+
+    /// Begins a new segment with everything that is not known to be on the disk. Where that fails, it stays in
+    /// memory, and appends are refused.
+    fn begin_again(&self, active: &mut Active, unsynced: Unsynced) -> io::Result<()> {
+        let begun = self.write_again(active, &unsynced);
+        active.unsynced = unsynced;
+        active.current = Some(begun?);
+        Ok(())
+    }
+
+    fn write_again(&self, active: &mut Active, unsynced: &Unsynced) -> io::Result<Current> {
+        // A file that was made ahead came from the time before.
+        if let Some((number, _)) = active.spare.take() {
+            drop(self.fs.remove_file(&self.stream.path(number)));
+        }
+        let mut current = self.make_segment(active, unsynced.first, unsynced.first_open)?;
+        let written = if unsynced.is_over {
+            self.copy_back(active, &mut current)
+        } else {
+            self.put_back(active, &mut current, &unsynced.bytes)
+        };
+        if let Err(error) = written {
+            // Half a copy: the next attempt begins with a file of its own.
+            drop(self.fs.remove_file(&self.stream.path(current.number)));
+            self.stream.forget(current.number);
+            return Err(error);
+        }
+        Ok(current)
+    }
+
+    fn put_back(
+        &self,
+        active: &mut Active,
+        current: &mut Current,
+        frames: &[u8],
+    ) -> io::Result<()> {
+        current.file.write_at(frames, current.end)?;
+        let number = current.number;
+        each_frame(self.seed, frames, current.end, |head, at| {
+            if matches!(head.kind, Kind::Open | Kind::Carried)
+                && let Some(place) = active.opens.get_mut(&head.number)
+            {
+                *place = super::append::Place { segment: number, at };
+            }
+        });
+        current.end += frames.len() as u64;
+        self.room.took(frames.len() as u64);
+        Ok(())
+    }
+
+    /// Reads back from the files what there was too much of to keep. What cannot be read is missing then, and the
+    /// reader says so.
+    fn copy_back(&self, active: &mut Active, current: &mut Current) -> io::Result<()> {
+        let files: Vec<Current> = self.left.lock().clone();
+        let mut frames = Vec::new();
+        for old in files {
+            let synced = self.synced_end(old.number);
+            let mut scanner = Scanner::new(Arc::clone(&old.file), self.seed, old.end);
+            scanner.jump(synced);
+            loop {
+                match scanner.step()? {
+                    Step::Frame(found) => frames.extend_from_slice(scanner.frame(&found)),
+                    Step::Damage { .. } => {}
+                    Step::End => break,
+                }
+                if frames.len() > 1 << 20 {
+                    self.put_back(active, current, &frames)?;
+                    frames.clear();
+                }
+            }
+        }
+        self.put_back(active, current, &frames)
+    }
+
+    fn synced_end(&self, number: u64) -> u64 {
+        let segments = self.stream.segments();
+        let segment = segments.list.iter().find(|segment| segment.number == number);
+        segment.map_or(super::format::FRAMES_AT, |segment| segment.end)
+    }
+
+    /// Cuts a poisoned segment down to what was synced of it, now that the rest is safe elsewhere.
+    fn clear_away(&self, old: &Current) {
+        let end = self.synced_end(old.number);
+        if end <= super::format::FRAMES_AT {
+            if self.fs.remove_file(&self.stream.path(old.number)).is_ok() {
+                self.stream.forget(old.number);
+            }
+            return;
+        }
+        if old.file.set_len(end).is_ok() {
+            self.stream.shrink(old.number, end);
+        }
+    }
+
+    fn check_space(&self) {
+        match self.fs.free_space(&self.stream.folder) {
+            Ok(free) => self.room.set_free(free),
+            Err(error) => self.report("look at the disk of", &error),
+        }
+    }
+
+    pub(super) fn has_to_tidy(&self) -> bool {
+        self.room.kept.load(Ordering::Relaxed) > 0 || self.room.is_below_floor()
+    }
+}

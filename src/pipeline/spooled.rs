@@ -1,0 +1,348 @@
+//! One stream of the spool on its way to the store: where it is read, and what the store has of it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    admit,
+    classes::{Classes, sort_by_leaf},
+    core::Core,
+    drain::Size,
+    link::Stopped,
+    own, quarantine,
+    source::Source,
+    spool::{self, Break, Cause, Frame, ReadOutcome, Reader},
+};
+use crate::record::{Record, RecordId, WriterId};
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// There is a batch; a full one, if more may follow at once.
+    Batch { is_full: bool },
+    /// There is none, and reading again may bring one.
+    Again,
+    /// There is none for now.
+    Nothing,
+    /// The files could not be read.
+    Failed,
+}
+
+pub(super) struct Spooled {
+    /// Away only while it is read on another thread.
+    parts: Option<Parts>,
+    stream: WriterId,
+    is_own: bool,
+    quarantine: Option<PathBuf>,
+    /// Whether the reader stands behind what the store has.
+    pub(super) is_placed: bool,
+    /// All of it is stored.
+    pub(super) is_over: bool,
+    /// The store had less than before.
+    pub(super) went_back: bool,
+    pub(super) not_before: Option<Instant>,
+    /// The gap that the reader stands behind, and whether it is still to be told of.
+    leg: Option<Break>,
+    is_untold: bool,
+    /// Every frame up to this number is settled.
+    settled: i64,
+    /// Up to this number, what is stored has been counted; it may be stored once more.
+    counted: i64,
+    /// The numbers that the records of an append had before it was arranged.
+    order: Vec<i64>,
+}
+
+struct Parts {
+    reader: Reader,
+    buffer: spool::Batch,
+}
+
+impl Spooled {
+    /// The stream of this process: the store cannot have anything of it.
+    pub(super) fn own(reader: Reader, quarantine: Option<PathBuf>) -> Self {
+        Self { is_placed: true, is_own: true, ..Self::old(reader, quarantine) }
+    }
+
+    /// The stream of an earlier process.
+    pub(super) fn old(reader: Reader, quarantine: Option<PathBuf>) -> Self {
+        Self {
+            stream: reader.stream(),
+            parts: Some(Parts { reader, buffer: spool::Batch::default() }),
+            is_own: false,
+            quarantine,
+            is_placed: false,
+            is_over: false,
+            went_back: false,
+            not_before: None,
+            leg: None,
+            is_untold: false,
+            settled: 0,
+            counted: 0,
+            order: Vec::new(),
+        }
+    }
+
+    /// Returns the stream that what is read next is stored under.
+    pub(super) const fn writer_id(&self) -> WriterId {
+        self.stream
+    }
+
+    /// Tells whether every frame up to this number is settled.
+    pub(super) const fn is_settled(&self, number: i64) -> bool {
+        self.settled >= number
+    }
+
+    /// Goes on behind the store's position.
+    pub(super) fn place(&mut self, position: i64) {
+        self.settled = self.number(position);
+        self.is_untold = self.leg.is_some() && position == 0;
+        self.is_placed = true;
+        self.order.clear();
+        if let Some(Parts { reader, .. }) = &mut self.parts {
+            if !self.is_untold {
+                reader.seek(position);
+            }
+            reader.acknowledge(position);
+        }
+    }
+
+    /// Looks for the beginning of the stream again, and for what the store has of it.
+    pub(super) fn displace(&mut self) {
+        self.is_placed = false;
+        self.is_over = false;
+        self.leg = None;
+        self.is_untold = false;
+        self.order.clear();
+        if let Some(Parts { reader, .. }) = &mut self.parts {
+            reader.restart();
+            self.stream = reader.stream();
+        }
+    }
+
+    /// Reads the next batch into `batch`, which is empty.
+    pub(super) async fn read(
+        &mut self,
+        core: &Arc<Core>,
+        classes: &Arc<Classes>,
+        size: Size,
+        batch: &mut Vec<Box<Record>>,
+    ) -> Result<Next, Stopped> {
+        let Some(parts) = self.parts.take() else { return Err(Stopped) };
+        if let Some(leg) = self.leg.filter(|_| self.is_untold) {
+            return Ok(self.tell(core, classes, leg, parts, batch));
+        }
+        let job = Job {
+            core: Arc::clone(core),
+            classes: Arc::clone(classes),
+            quarantine: self.quarantine.clone(),
+            records: std::mem::take(batch),
+            parts,
+            size,
+        };
+        // Files are read, records decoded and sealed: not what requests should wait for.
+        let done = tokio::task::spawn_blocking(|| job.run()).await;
+        // An error means that the runtime is ending.
+        let (Job { parts, records, .. }, outcome) = done.map_err(|_| Stopped)?;
+        let bytes = parts.buffer.bytes();
+        self.parts = Some(parts);
+        *batch = records;
+        Ok(match outcome {
+            Ok(ReadOutcome::Read) => {
+                Next::Batch { is_full: batch.len() >= size.rows || bytes >= size.bytes / 2 }
+            }
+            Ok(ReadOutcome::Empty) => Next::Nothing,
+            Ok(ReadOutcome::End) => {
+                self.is_over = true;
+                Next::Nothing
+            }
+            Ok(ReadOutcome::Broken(leg)) => {
+                self.stream = leg.stream;
+                self.leg = Some(leg);
+                self.is_placed = false;
+                if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
+                    core.counters.drop_unseen(leg.count(), core.clock.now());
+                    self.counted = leg.next - 1;
+                }
+                Next::Again
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the spool could not be read; trying again"
+                );
+                Next::Failed
+            }
+        })
+    }
+
+    /// Makes the record that tells of a gap: the same one each time.
+    fn tell(
+        &mut self,
+        core: &Core,
+        classes: &Classes,
+        leg: Break,
+        mut parts: Parts,
+        batch: &mut Vec<Box<Record>>,
+    ) -> Next {
+        let secret = parts.reader.secret();
+        self.parts = Some(parts);
+        let Ok(secret) = secret else { return Next::Failed };
+        let reason = match leg.cause {
+            Cause::Damaged => "spool_damaged",
+            Cause::Removed => "store_lost",
+        };
+        let mut record = own::missing(reason, leg.count(), leg.at);
+        record.id = RecordId::new(leg.at, leg.random());
+        admit::prepare(core, &mut record);
+        record.recorded_at = leg.at;
+        record.writer_id = leg.stream;
+        record.seq = 1;
+        classes.classify(&mut record);
+        record.seal(leg.salts(&secret));
+        self.is_untold = false;
+        batch.push(record);
+        Next::Batch { is_full: true }
+    }
+
+    /// Returns the number of the frame behind a number of the stream that it is stored under.
+    const fn number(&self, position: i64) -> i64 {
+        match self.leg {
+            None => position,
+            Some(leg) if position <= 1 => leg.next - 1,
+            Some(leg) => leg.next + position - 2,
+        }
+    }
+}
+
+impl Source for Spooled {
+    /// An append covers a run of frames, whatever order its records have within: so they may be put into the
+    /// order of their leaves, which keeps the entries of the ledger few.
+    fn arrange(&mut self, records: &mut [Box<Record>]) {
+        if !self.order.is_empty() {
+            return;
+        }
+        let Some(first) = records.first().map(|record| record.seq) else { return };
+        sort_by_leaf(records);
+        self.order.extend(records.iter().map(|record| record.seq));
+        for (record, seq) in records.iter_mut().zip(first..) {
+            record.seq = seq;
+        }
+    }
+
+    fn disarrange(&mut self, records: &mut [Box<Record>]) {
+        for (record, seq) in records.iter_mut().zip(self.order.drain(..)) {
+            record.seq = seq;
+        }
+        records.sort_by_key(|record| record.seq);
+    }
+
+    fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
+        self.order.clear();
+        let Some(last) = records.last().map(|record| record.seq) else { return };
+        let is_new = |record: &Record| self.number(record.seq) > self.counted;
+        if self.is_own {
+            core.counters.settle(records.iter().map(|record| &**record).filter(|r| is_new(r)));
+        } else {
+            let new = records.iter().filter(|record| is_new(record)).count();
+            core.counters.drain(new as u64);
+        }
+        self.settled = self.number(last);
+        self.counted = self.counted.max(self.settled);
+        if let Some(Parts { reader, .. }) = &mut self.parts {
+            reader.acknowledge(last);
+        }
+    }
+
+    /// The store holds less of the stream than was committed: what is still in the spool is sent again. Or it holds
+    /// more, because somebody else has sent a copy of the same files: that is not sent again.
+    fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64) {
+        let committed = batch.first().map_or(0, |record| record.seq - 1);
+        batch.drain(..).for_each(|record| core.pool.put_settled(record));
+        let stream = self.stream;
+        if found < committed {
+            tracing::error!(
+                %stream, committed, found,
+                "the store does not hold what was committed to it; what the spool still has is sent again"
+            );
+            let mut restored = own::restored(&stream.to_string(), committed, found);
+            admit::prepare(core, &mut restored);
+            if let Some(spooling) = &core.spooling {
+                // Where there is no room for it, the line above is all that tells of it.
+                let _unsaid = core.spool_own(spooling, restored);
+            }
+            self.went_back = true;
+        } else {
+            tracing::warn!(
+                %stream, committed, found,
+                "the store holds more than was sent to it: somebody else has sent a copy of the spool"
+            );
+        }
+        self.displace();
+    }
+}
+
+/// A read, on a thread that may wait for files.
+struct Job {
+    core: Arc<Core>,
+    classes: Arc<Classes>,
+    quarantine: Option<PathBuf>,
+    parts: Parts,
+    records: Vec<Box<Record>>,
+    size: Size,
+}
+
+impl Job {
+    fn run(mut self) -> (Self, Result<ReadOutcome, spool::SpoolError>) {
+        let Parts { reader, buffer } = &mut self.parts;
+        let outcome = reader.next_batch(self.size.rows, self.size.bytes, buffer);
+        if matches!(outcome, Ok(ReadOutcome::Read)) {
+            let mut records = std::mem::take(&mut self.records);
+            let buffer = &self.parts.buffer;
+            records.extend(buffer.frames().map(|frame| self.record(buffer.stream(), &frame)));
+            self.records = records;
+        }
+        (self, outcome)
+    }
+}
+
+impl Job {
+    fn record(&self, stream: WriterId, frame: &Frame<'_>) -> Box<Record> {
+        let mut record = self.core.pool.take();
+        if let Err(error) = Record::from_portable(frame.record, &mut record) {
+            *record = self.stub(stream, frame, &error.to_string());
+        }
+        record.recorded_at = frame.recorded_at;
+        record.writer_id = stream;
+        record.seq = frame.seq;
+        self.classes.classify(&mut record);
+        record.seal(frame.salts());
+        record
+    }
+
+    /// Stands in for a frame that is whole and cannot be read: a later version wrote it.
+    fn stub(&self, stream: WriterId, frame: &Frame<'_>, error: &str) -> Record {
+        self.core.counters.quarantine();
+        tracing::error!(
+            %stream, seq = frame.seq, error,
+            "a record in the spool cannot be read; only a stub of it is stored"
+        );
+        if let Some(path) = &self.quarantine {
+            let now = self.core.clock.now();
+            if let Err(error) =
+                quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
+            {
+                tracing::error!(
+                    path = %path.display(), error = &error as &dyn std::error::Error,
+                    "could not write the quarantine file; only the stub is kept"
+                );
+            }
+        }
+        let mut random = [0; 10];
+        random.copy_from_slice(&frame.salts()[0][..10]);
+        let mut unread = Record::default();
+        unread.occurred_at = frame.recorded_at;
+        unread.id = RecordId::new(frame.recorded_at, random);
+        quarantine::stub(&unread)
+    }
+}

@@ -1,0 +1,469 @@
+//! With a spool: nothing that was accepted is lost, whatever becomes of the store or of the process.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tower_activity::{
+    pipeline::{Admission, DropReason, Pipeline, PipelineBuilder, ShutdownReport},
+    record::{Category, Record, WriterId},
+    store::{
+        Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError, StoreErrorKind,
+    },
+};
+
+use crate::{
+    SOON, login, numbered, numbers, quick,
+    scripted::{Scripted, Step},
+};
+
+const TRANSIENT: StoreErrorKind = StoreErrorKind::Transient;
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .tempdir()
+        .unwrap()
+}
+
+fn spooled<S: Append>(store: S, folder: &Path) -> PipelineBuilder<S> {
+    quick(store).spool(folder).fsync_interval(Duration::from_millis(1))
+}
+
+fn adds_up(report: &ShutdownReport) -> bool {
+    report.received == report.stored + report.spooled + report.queued + report.dropped.total()
+}
+
+/// Waits for something that another thread brings about.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn flushed(pipeline: &Pipeline) {
+    let minute = Duration::from_secs(60);
+    tokio::time::timeout(minute, pipeline.flush()).await.expect("the flush got stuck");
+}
+
+fn action(records: &[Arc<Record>], action: &str) -> Vec<serde_json::Value> {
+    let found = records.iter().filter(|record| record.action == action);
+    found.map(|record| serde_json::from_str(record.metadata.as_str()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_recorded_goes_through_the_folder_and_is_stored_once_in_order() {
+    let (folder, store) = (folder(), MemoryStore::new());
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    for n in 0..100 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    flushed(&pipeline).await;
+    assert_eq!(numbers(&store.all()), (0..100).collect::<Vec<_>>());
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.spooled, tally.queued), (100, 100, 0, 0));
+    assert_eq!((tally.own, tally.drained), (1, 0));
+    let report = pipeline.shutdown(SOON).await;
+    assert_eq!(report.to_string(), "stored 100 · spooled 0 · dropped 0 · gaps 0");
+    let records = store.all();
+    let seqs: Vec<_> = records.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, (1..=102).collect::<Vec<_>>());
+    let last = records.last().unwrap();
+    assert_eq!((records[0].action.as_str(), last.action.as_str()), ("started", "stopped"));
+    assert_eq!(last.metadata.as_str(), "{\"last_seq\":102}");
+    assert!(records.iter().all(|record| record.recorded_at >= record.occurred_at));
+    let after = pipeline.recorder().record(numbered(7));
+    assert_eq!(after, Admission::Dropped(DropReason::Closed));
+    assert!(adds_up(&pipeline.shutdown(SOON).await));
+}
+
+#[tokio::test]
+async fn errors_of_every_class_are_waited_out_and_nothing_is_lost_or_doubled() {
+    for steps in [
+        vec![Step::Fail(TRANSIENT), Step::NoConnection(TRANSIENT), Step::NoPosition(TRANSIENT)],
+        vec![Step::CommitThenFail(TRANSIENT), Step::CommitThenFail(StoreErrorKind::StalePrimary)],
+        vec![Step::Pass, Step::CommitThenPanic, Step::Panic, Step::CommitThenFail(TRANSIENT)],
+        vec![Step::Fail(StoreErrorKind::Configuration), Step::CommitThenFail(TRANSIENT)],
+    ] {
+        let (folder, store) = (folder(), Scripted::new(steps.clone()));
+        let pipeline = spooled(store.clone(), folder.path()).batch_rows(10).start().await.unwrap();
+        for n in 0..100 {
+            assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+        }
+        flushed(&pipeline).await;
+        assert_eq!(store.steps_left(), 0, "{steps:?}");
+        let records = store.memory.all();
+        assert_eq!(numbers(&records), (0..100).collect::<Vec<_>>(), "{steps:?}");
+        let tally = pipeline.tally();
+        assert_eq!((tally.received, tally.stored, tally.spooled), (100, 100, 0), "{steps:?}");
+        let report = pipeline.shutdown(SOON).await;
+        assert_eq!((report.stored, report.spooled, report.dropped.total()), (100, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_everything_waits_on_the_disk_and_nothing_in_memory() {
+    let (folder, store) = (folder(), Scripted::gated());
+    let pipeline = spooled(store.clone(), folder.path())
+        .queue(64)
+        .queue_bytes(2 << 20)
+        .batch_bytes(1 << 20)
+        .batch_rows(500)
+        .start()
+        .await
+        .unwrap();
+    let count = 20_000;
+    for n in 0..count {
+        let long = numbered(n).describe(&"x".repeat(500));
+        assert!(pipeline.recorder().record(long).is_accepted(), "five times the queue's bytes");
+    }
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.spooled), (count as u64, count as u64));
+    assert_eq!((tally.stored, tally.queued, tally.dropped.total()), (0, 0, 0));
+    store.open_gate();
+    flushed(&pipeline).await;
+    assert_eq!(numbers(&store.memory.all()), (0..count).collect::<Vec<_>>());
+    let report = pipeline.shutdown(SOON).await;
+    assert_eq!(report.to_string(), format!("stored {count} · spooled 0 · dropped 0 · gaps 0"));
+}
+
+#[tokio::test]
+async fn what_a_shutdown_leaves_in_the_spool_the_next_process_stores_once() {
+    let (folder, memory) = (folder(), Scripted::gated());
+    let pipeline = spooled(memory.clone(), folder.path()).batch_rows(30).start().await.unwrap();
+    for n in 0..100 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    // Some of it is stored already.
+    memory.reached().await;
+    memory.let_one_through();
+    memory.reached_times(2).await;
+    let begun = std::time::Instant::now();
+    let report = pipeline.shutdown(AT_ONCE).await;
+    assert!(begun.elapsed() < AT_ONCE + Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(adds_up(&report), "{report:?}");
+    assert_eq!(report.stored + report.spooled, 100, "nothing is dropped: {report:?}");
+    assert!(report.spooled > 0);
+    assert_eq!(pipeline.shutdown(SOON).await, report);
+    drop(pipeline);
+
+    memory.open_gate();
+    let pipeline = spooled(memory.clone(), folder.path()).start().await.unwrap();
+    assert!(pipeline.recorder().record(numbered(1_000)).is_accepted());
+    until("the old stream is drained", || pipeline.tally().drained > 0).await;
+    flushed(&pipeline).await;
+    let mut all = numbers(&memory.memory.all());
+    all.sort_unstable();
+    assert_eq!(all, (0..100).chain([1_000]).collect::<Vec<_>>());
+    let records = memory.memory.all();
+    let first = records[0].writer_id;
+    let old: Vec<_> = records.iter().filter(|record| record.writer_id == first).collect();
+    let seqs: Vec<_> = old.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, (1..=102).collect::<Vec<_>>(), "under its old name, to the last word");
+    assert_eq!(old.last().unwrap().action, "stopped");
+    let report = pipeline.shutdown(SOON).await;
+    assert_eq!((report.received, report.stored, report.spooled), (1, 1, 0));
+    drop(pipeline);
+
+    // A third one finds nothing left to send.
+    let count = memory.memory.all().len();
+    let pipeline = spooled(memory.clone(), folder.path()).start().await.unwrap();
+    flushed(&pipeline).await;
+    pipeline.shutdown(SOON).await;
+    assert_eq!(memory.memory.all().len(), count + 2, "that it started and stopped");
+}
+
+/// A store that can be put back to an earlier state.
+#[derive(Clone)]
+struct Backup {
+    current: Arc<Mutex<MemoryStore>>,
+    generation: Arc<AtomicUsize>,
+}
+
+struct BackupAppender {
+    inner: MemoryAppender,
+    made: usize,
+    generation: Arc<AtomicUsize>,
+}
+
+impl Backup {
+    fn new() -> Self {
+        Self { current: Arc::new(Mutex::new(MemoryStore::new())), generation: Arc::default() }
+    }
+
+    fn all(&self) -> Vec<Arc<Record>> {
+        self.current.lock().unwrap().all().into_iter().map(Arc::from).collect()
+    }
+
+    /// Keeps the first `count` records.
+    async fn restore(&self, count: usize) {
+        let old = self.current.lock().unwrap().clone();
+        let fresh = MemoryStore::new();
+        let mut appender = fresh.connect().await.unwrap();
+        for record in old.all().iter().take(count) {
+            let one = [Box::new(Record::clone(record))];
+            appender.append(Batch::new(&one).unwrap()).await.unwrap();
+        }
+        *self.current.lock().unwrap() = fresh;
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Append for Backup {
+    type Appender = BackupAppender;
+
+    async fn connect(&self) -> Result<BackupAppender, StoreError> {
+        let current = self.current.lock().unwrap().clone();
+        let made = self.generation.load(Ordering::SeqCst);
+        let generation = Arc::clone(&self.generation);
+        Ok(BackupAppender { inner: current.connect().await?, made, generation })
+    }
+}
+
+impl BackupAppender {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.made == self.generation.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err(StoreError::new(TRANSIENT, "the server was started again"))
+    }
+}
+
+impl Appender for BackupAppender {
+    async fn position(&mut self, writer_id: WriterId) -> Result<i64, StoreError> {
+        self.check()?;
+        self.inner.position(writer_id).await
+    }
+
+    async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
+        self.check()?;
+        self.inner.append(batch).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_put_back_is_sent_again_what_it_lost_with_the_same_salts() {
+    let (folder, store) = (folder(), Backup::new());
+    let pipeline = spooled(store.clone(), folder.path()).batch_rows(10).start().await.unwrap();
+    for n in 0..100 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    flushed(&pipeline).await;
+    let before = store.all();
+    assert_eq!(before.len(), 101);
+    store.restore(41).await;
+    assert!(pipeline.recorder().record(numbered(100)).is_accepted());
+    flushed(&pipeline).await;
+    until("all is there again", || numbers(store.all().iter().map(|r| &**r)).len() == 101).await;
+    let after = store.all();
+    assert_eq!(
+        numbers(after.iter().map(|record| &**record)),
+        (0..=100).collect::<Vec<_>>(),
+        "in order, each of them once"
+    );
+    for (one, other) in before.iter().zip(&after) {
+        assert_eq!(one, other, "the same record, to the salts");
+    }
+    let restored = action(&after, "restored");
+    assert_eq!(restored.len(), 1);
+    assert_eq!((&restored[0]["found_seq"], &restored[0]["count"]), (&41.into(), &60.into()));
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.spooled), (101, 101, 0), "counted once");
+    assert!(adds_up(&pipeline.shutdown(SOON).await));
+}
+
+#[tokio::test]
+async fn a_full_spool_sheds_general_records_first_and_tells_how_many() {
+    let (folder, store) = (folder(), Scripted::gated());
+    let cap = 8 << 20;
+    let pipeline = spooled(store.clone(), folder.path()).spool_cap(cap).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    let large = |n| numbered(n).describe(&"x".repeat(2_040)).metadata("text", "y".repeat(3_000));
+    let (mut accepted, mut shed) = (Vec::new(), 0);
+    for n in 0..3_000 {
+        match recorder.record(large(n)) {
+            Admission::Accepted(_) => accepted.push(n),
+            other => {
+                assert_eq!(other, Admission::Dropped(DropReason::SpoolFull));
+                shed += 1;
+            }
+        }
+    }
+    assert!(shed > 0 && !accepted.is_empty());
+    // An eighth is the security lane's.
+    for n in 5_000..5_050 {
+        assert!(recorder.record(login(n)).is_accepted(), "under a flood of the other lane");
+        accepted.push(n);
+    }
+    assert!(recorder.record(large(1)).is_accepted() || pipeline.tally().dropped.total() > shed);
+    let shed = pipeline.tally().dropped.of(DropReason::SpoolFull);
+    until("the gap is in the spool while the store is away", || {
+        std::fs::read_dir(folder.path()).is_ok() && pipeline.tally().queued == 0
+    })
+    .await;
+    store.open_gate();
+    flushed(&pipeline).await;
+    let tally = pipeline.tally();
+    assert_eq!((tally.stored, tally.spooled), (accepted.len() as u64, 0));
+    let mut stored = numbers(&store.memory.all());
+    stored.sort_unstable();
+    assert_eq!(stored, accepted);
+    let report = pipeline.shutdown(SOON).await;
+    assert!(adds_up(&report), "{report:?}");
+    let records: Vec<Arc<Record>> = store.memory.all().into_iter().map(Arc::from).collect();
+    let gaps = action(&records, "gap");
+    let told: u64 = gaps.iter().map(|gap| gap["count"].as_u64().unwrap()).sum();
+    assert_eq!((told, report.gaps), (shed, gaps.len() as u64));
+    assert!(gaps.iter().all(|gap| gap["reason"] == "spool_full"));
+}
+
+#[tokio::test]
+async fn a_record_that_the_store_cannot_take_is_stood_for_by_a_stub() {
+    let (folder, store) = (folder(), Scripted::refusing(|record| record.entity_id == "37"));
+    let pipeline = spooled(store.clone(), folder.path()).batch_rows(20).start().await.unwrap();
+    for n in 0..60 {
+        // Of two leaves, in turns: their order in an append is not that of the frames.
+        let record = if n % 2 == 0 { numbered(n) } else { login(n) };
+        assert!(pipeline.recorder().record(record).is_accepted());
+    }
+    flushed(&pipeline).await;
+    let tally = pipeline.tally();
+    assert_eq!((tally.stored, tally.quarantined, tally.spooled), (60, 1, 0));
+    let records = store.memory.all();
+    let mut stored = numbers(&records);
+    stored.sort_unstable();
+    assert_eq!(stored, (0..60).filter(|n| *n != 37).collect::<Vec<_>>());
+    let seqs: Vec<_> = records.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, (1..=61).collect::<Vec<_>>());
+    pipeline.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn records_of_one_leaf_stand_together_in_a_commit() {
+    let (folder, store) = (folder(), MemoryStore::new());
+    let gated = Scripted::gated();
+    let pipeline = spooled(gated.clone(), folder.path()).start().await.unwrap();
+    gated.reached().await;
+    for n in 0..200 {
+        let record = if n % 2 == 0 { numbered(n) } else { login(n) };
+        assert!(pipeline.recorder().record(record).is_accepted());
+    }
+    gated.open_gate();
+    flushed(&pipeline).await;
+    let records = gated.memory.all();
+    let changes = records.windows(2).filter(|pair| pair[0].category != pair[1].category).count();
+    assert!(changes <= 4, "{changes} changes of leaf");
+    assert_eq!(records.iter().filter(|r| r.category == Category::Authentication).count(), 100);
+    pipeline.shutdown(SOON).await;
+    drop(store);
+}
+
+#[test]
+fn on_a_current_thread_runtime_twice_and_from_drop_nothing_deadlocks_or_is_lost() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (folder, store) = (folder(), MemoryStore::new());
+    runtime.block_on(async {
+        let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+        for n in 0..10 {
+            assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+        }
+        let (first, at_once) = tokio::join!(pipeline.shutdown(SOON), pipeline.shutdown(SOON));
+        assert_eq!(first.to_string(), "stored 10 · spooled 0 · dropped 0 · gaps 0");
+        assert_eq!((first, first), (at_once, pipeline.shutdown(SOON).await));
+    });
+    // Dropped without a shutdown, and its runtime with it.
+    let left = runtime.block_on(async {
+        let pipeline = spooled(Scripted::gated(), folder.path()).start().await.unwrap();
+        for n in 10..20 {
+            assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+        }
+        pipeline
+    });
+    drop(runtime);
+    let tally = left.tally();
+    assert_eq!((tally.spooled, tally.dropped.total()), (10, 0), "{tally:?}");
+    let after = left.recorder().record(numbered(99));
+    assert_eq!(after, Admission::Dropped(DropReason::Closed));
+    drop(left);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        // The folder is given back by a thread that syncs first.
+        let mut tries = 0;
+        let pipeline = loop {
+            match spooled(store.clone(), folder.path()).start().await {
+                Ok(pipeline) => break pipeline,
+                Err(error) => {
+                    assert!(error.to_string().contains("another process"), "{error}");
+                    tries += 1;
+                    assert!(tries < 1_000);
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        };
+        until("it is drained", || numbers(&store.all()).len() == 20).await;
+        pipeline.shutdown(SOON).await;
+    });
+    let mut all = numbers(&store.all());
+    all.sort_unstable();
+    assert_eq!(all, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn under_load_the_report_adds_up_at_every_moment() {
+    let (folder, store) = (folder(), MemoryStore::new());
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    let accepted = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|thread| {
+                let recorder = recorder.clone();
+                scope.spawn(move || {
+                    (0..2_000)
+                        .filter(|n| recorder.record(numbered(thread * 10_000 + n)).is_accepted())
+                        .count()
+                })
+            })
+            .collect();
+        for _ in 0..1_000 {
+            let tally = pipeline.tally();
+            let sum = tally.stored + tally.spooled + tally.queued + tally.dropped.total();
+            assert_eq!(tally.received, sum, "{tally:?}");
+        }
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+    });
+    let report = pipeline.shutdown(SOON).await;
+    assert!(adds_up(&report), "{report:?}");
+    assert_eq!((report.stored, report.spooled), (accepted as u64, 0));
+    assert_eq!(numbers(&store.all()).len(), accepted);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_told_at_the_start_by_name() {
+    let folder = folder();
+    let missing = folder.path().join("not").join("there");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    for path in [&missing, &file, &open] {
+        let error = quick(MemoryStore::new()).spool(path).start().await.unwrap_err();
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+    let path = folder.path().join("fine");
+    let first = quick(MemoryStore::new()).spool(&path).start().await.unwrap();
+    let error = quick(MemoryStore::new()).spool(&path).start().await.unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    first.shutdown(SOON).await;
+    let again = quick(MemoryStore::new()).spool(&path).start().await.unwrap();
+    again.shutdown(SOON).await;
+}
