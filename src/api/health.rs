@@ -37,6 +37,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const NEWS: Duration = Duration::from_secs(5 * 60);
 /// A queue that is fuller than this is about to lose records.
 const FULL: f64 = 0.8;
+/// Records of an outbox are in the log within a second; after so long something is wrong.
+const STALE: Duration = Duration::from_secs(60);
 /// More ledger entries than this that are not folded: stats are old.
 const BEHIND: i64 = 1_000;
 /// So many streams are listed, the newest gaps first; every start of a process makes one.
@@ -217,6 +219,23 @@ fn judge(
         );
         found.push((Status::Degraded, what));
     }
+    if let Some(outbox) = &pressure.outbox {
+        if let Some(oldest) = outbox.oldest.filter(|oldest| *oldest >= STALE) {
+            let what = format!(
+                "{} records wait in the outbox, the oldest for {} s",
+                outbox.pending,
+                oldest.as_secs()
+            );
+            found.push((Status::Degraded, what));
+        }
+        if outbox.quarantined > 0 {
+            let what = format!(
+                "{} records of the outbox were refused by the store and are in quarantine",
+                outbox.quarantined
+            );
+            found.push((Status::Degraded, what));
+        }
+    }
     if let Some(store) = store {
         if is_news(store.last_gap) {
             found.push((Status::Degraded, "a gap was recorded in the last minutes".to_owned()));
@@ -248,7 +267,7 @@ fn spool_reasons(spool: &SpoolPressure, found: &mut Vec<(Status, String)>) {
 
 impl Found {
     fn whole(&self) -> Value {
-        let Pressure { tally, queue, spool, delivery, waiting, .. } = &self.pressure;
+        let Pressure { tally, queue, spool, delivery, waiting, outbox, .. } = &self.pressure;
         let dropped: serde_json::Map<_, _> = DropReason::ALL
             .into_iter()
             .map(|reason| (reason.as_str().to_owned(), tally.dropped.of(reason).into()))
@@ -283,6 +302,15 @@ impl Found {
                 "drained": tally.drained,
                 "refused": tally.refused,
             },
+            "outbox": outbox.map(|outbox| json!({
+                "recorded": outbox.recorded,
+                "stored": outbox.stored,
+                "quarantined": outbox.quarantined,
+                "pending": outbox.pending,
+                "oldest_ms": outbox
+                    .oldest
+                    .map(|oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX)),
+            })),
             "writers": store.map(|store| writers(store, *waiting)),
             "writers_total": store.map(|store| store.streams.len()),
             "storage": store.map(|store| json!({
@@ -343,6 +371,7 @@ mod tests {
             last_loss: None,
             delivery: crate::rules::Delivery::BestEffort,
             waiting: None,
+            outbox: None,
         };
         let ago = |seconds| Some(now.saturating_sub(Duration::from_secs(seconds)));
         let store = InStore::default();
@@ -370,6 +399,11 @@ mod tests {
         let mut quarantined = well;
         quarantined.tally.quarantined = 1;
         assert_eq!(says(quarantined, &store, false), Status::Degraded);
+        let mut waits = crate::pipeline::OutboxTally::default();
+        (waits.pending, waits.oldest) = (1, Some(STALE / 2));
+        assert_eq!(says(Pressure { outbox: Some(waits), ..well }, &store, false), Status::Ok);
+        waits.oldest = Some(STALE);
+        assert_eq!(says(Pressure { outbox: Some(waits), ..well }, &store, false), Status::Degraded);
         let behind = InStore { behind: BEHIND + 1, ..InStore::default() };
         assert_eq!(says(well, &behind, false), Status::Degraded);
         let gap = InStore { last_gap: ago(1), ..InStore::default() };

@@ -4,13 +4,10 @@ use std::{error, fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{
-    diff,
-    draft::{Open, Said, Shared, State, Target},
-};
+use super::draft::{Open, Said, Shared, State, Target};
 use crate::{
     privacy::Keys,
-    record::{Actor, ActorType, Json, Outcome},
+    record::{Actor, ActorType, Address, Json, Outcome, Record, diff},
 };
 
 /// What a handler or an inner layer adds to the record of the request that it serves.
@@ -229,7 +226,7 @@ impl Activity {
             tracing::warn!("states that cannot be written as JSON have no changes");
             return self;
         };
-        let Ok(changes) = Json::of(&diff::diff(before, after)) else { return self };
+        let Ok(changes) = Json::of(&diff(before, after)) else { return self };
         self.state(|state| {
             let Some(open) = state.open.as_mut() else { return };
             open.record.changes = changes;
@@ -246,6 +243,58 @@ impl Activity {
     pub fn request_id(&self) -> Option<String> {
         let state = self.0.as_ref()?.lock();
         state.open.as_ref()?.record.request_id.as_option().map(str::to_owned)
+    }
+
+    /// Begins a record of something that was done within this request: with the actor, the tenant, the
+    /// session, the address, the route and the ids of the request as far as they are known by now, and with
+    /// outcome `success`.
+    ///
+    /// It is a record of its own, beside that of the request; both carry the same request id. Of a
+    /// [detached](Self::detached) handle, and once the request's record is finished, nothing is known.
+    ///
+    /// ```
+    /// # async fn example(
+    /// #     activity: tower_activity::Activity,
+    /// #     recorder: tower_activity::Recorder,
+    /// #     mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// recorder.record_in(&mut transaction, activity.record().cancelled("order", "55")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let mut record = Record { outcome: Outcome::Success, ..Record::default() };
+        self.with(|state| {
+            let Some(open) = state.open.as_ref() else { return };
+            let known = &open.record;
+            record.actor_type = known.actor_type;
+            for (text, value) in [
+                (&mut record.actor_id, &known.actor_id),
+                (&mut record.actor_name, &known.actor_name),
+                (&mut record.impersonator_id, &known.impersonator_id),
+                (&mut record.impersonator_name, &known.impersonator_name),
+                (&mut record.auth_method, &known.auth_method),
+                (&mut record.credential_id, &known.credential_id),
+                (&mut record.session_id, &known.session_id),
+                (&mut record.tenant_id, &known.tenant_id),
+                (&mut record.org_id, &known.org_id),
+                (&mut record.channel, &known.channel),
+                (&mut record.method, &known.method),
+                (&mut record.route, &known.route),
+                (&mut record.host, &known.host),
+                (&mut record.user_agent, &known.user_agent),
+                (&mut record.request_id, &known.request_id),
+                (&mut record.correlation_id, &known.correlation_id),
+                (&mut record.trace_id, &known.trace_id),
+                (&mut record.span_id, &known.span_id),
+            ] {
+                text.set(value);
+            }
+            // Whole: the recorder applies the policy of the record's own category.
+            record.ip = state.client.map(Address::new);
+        });
+        record
     }
 
     /// Sets the actor if nobody inside has said who it is.

@@ -32,7 +32,6 @@ mod begin;
 mod body;
 mod client;
 mod config;
-mod diff;
 mod draft;
 mod finish;
 mod future;

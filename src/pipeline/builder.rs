@@ -4,12 +4,15 @@ use std::{borrow::Cow, fmt, panic::catch_unwind, path::PathBuf, sync::Arc, time:
 
 use super::{
     batcher::Limits,
+    classes::Classes,
     core::{Core, Origins, Privacy, Waiting},
     desk,
     ends::{self, Ends},
     feed::Feed,
     fold::Folds,
+    link::Link,
     modes::Modes,
+    outbox::{self, Outboxes},
     own::{self, Author},
     pipeline::Pipeline,
     pool::{self, Pool},
@@ -18,6 +21,7 @@ use super::{
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
     settings::{Overflow, StartError},
+    settle::Settler,
     tally::{CATEGORIES, Counters, category_index},
     watch::Watched,
     writer::{Setup, Writer},
@@ -26,7 +30,7 @@ use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
     rules::{CompiledRules, Rules},
-    store::Append,
+    store::{AnyOutbox, Append, Outbox},
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
 
@@ -70,6 +74,7 @@ pub struct PipelineBuilder<S> {
     pub(super) modes: Modes,
     retention: Option<Retention>,
     quarantine: Option<PathBuf>,
+    outboxes: Vec<AnyOutbox>,
 }
 
 impl<S> fmt::Debug for PipelineBuilder<S> {
@@ -110,6 +115,7 @@ impl<S: Append> PipelineBuilder<S> {
             modes: Modes::default(),
             retention: None,
             quarantine: None,
+            outboxes: Vec::new(),
         }
     }
 
@@ -238,6 +244,17 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
+    /// Adds an outbox: a place in the application's own database where
+    /// [`Recorder::record_in`](super::Recorder::record_in) puts records, and from where a worker moves them
+    /// into the store. Defaults to none.
+    ///
+    /// Every process that is given the same outbox works on it. There may be one for each database that the
+    /// application writes to.
+    pub fn outbox(mut self, outbox: impl Outbox) -> Self {
+        self.outboxes.push(AnyOutbox::new(outbox));
+        self
+    }
+
     /// Starts the writer.
     ///
     /// The store need not be reachable: the writer holds what it is given until it is.
@@ -289,7 +306,7 @@ impl<S: Append> PipelineBuilder<S> {
         ));
         let process = Process::this();
         let spooling = self.modes.open(Arc::clone(&self.clock)).await?;
-        if spooling.is_some() {
+        if spooling.is_some() || !self.outboxes.is_empty() {
             self.store.keep_commits();
         }
         let core = Arc::new(Core {
@@ -308,6 +325,7 @@ impl<S: Append> PipelineBuilder<S> {
             pool: Pool::new(self.queue, pool_bytes),
             counters: Counters::default(),
             feed: Feed::default(),
+            outboxes: Outboxes::new(self.outboxes.iter().map(AnyOutbox::database)),
             receipts: Receipts::default(),
             folds: Folds::default(),
             watched: Watched::default(),
@@ -327,17 +345,32 @@ impl<S: Append> PipelineBuilder<S> {
             config_digest,
         };
         let reader = self.store.reader();
+        let store = Arc::new(self.store);
+        let mut outboxes = Vec::with_capacity(self.outboxes.len());
+        for outbox in self.outboxes.into_iter().enumerate() {
+            let link = Link::new(Arc::clone(&store), core.stop.subscribe(), setup.call_deadline);
+            let settler = Settler::new(Arc::clone(&core), link, setup.quarantine.clone());
+            let classes = Classes(setup.retention.clone());
+            let (worker, handle) = outbox::Worker::new(
+                outbox,
+                settler,
+                classes,
+                setup.batch,
+                setup.quarantine.clone(),
+            );
+            outboxes.push((handle, runtime.spawn(worker.run()).abort_handle()));
+        }
         let (task, handle) = if core.spooling.is_some() {
-            let (work, handle) = desk::open(self.store, &core, setup);
+            let (work, handle) = desk::open(store, &core, setup);
             (runtime.spawn(work), handle)
         } else {
-            let (writer, handle) = Writer::new(self.store, Arc::clone(&core), setup);
+            let (writer, handle) = Writer::new(store, Arc::clone(&core), setup);
             (runtime.spawn(writer.run()), handle)
         };
         if let (Some(store), Some(process)) = (&reader, process) {
             ends::look_later(&core, store.clone(), process, handle.ended.clone());
         }
-        Ok(Pipeline::new(core, reader, handle, task))
+        Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }
 
     fn check(&self) -> Result<(), StartError> {

@@ -108,9 +108,23 @@ impl<S: Append> Link<S> {
         past(&mut self.stop).await;
     }
 
+    /// Bounds a call to something else than the store by the same deadlines.
+    pub(super) async fn bounded<T>(
+        &mut self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Cut> {
+        bounded(call, doing, self.call_deadline, &mut self.stop).await
+    }
+
     /// Waits before the next attempt.
     pub(super) async fn pause(&mut self) -> Result<(), Stopped> {
         let wait = self.backoff.next(rand::random());
+        self.sleep(wait).await
+    }
+
+    /// Waits for so long, or until the deadline of the shutdown has passed.
+    pub(super) async fn sleep(&mut self, wait: Duration) -> Result<(), Stopped> {
         tokio::select! {
             biased;
             () = sleep(wait) => Ok(()),

@@ -43,13 +43,24 @@ pub(super) fn publish(core: &Core) {
             }
         }
     }
-    // Both are far below 2^53.
+    let outbox = core.outboxes.tally(core.clock.now());
+    if let Some(outbox) = &outbox {
+        metrics::counter!("activity_outbox_recorded_total").absolute(outbox.recorded);
+        metrics::counter!("activity_outbox_stored_total").absolute(outbox.stored);
+        metrics::counter!("activity_outbox_quarantined_total").absolute(outbox.quarantined);
+    }
+    // All are far below 2^53.
     #[allow(clippy::cast_precision_loss)]
     {
         metrics::gauge!("activity_queue_records").set(core.queue.len() as f64);
         metrics::gauge!("activity_queue_bytes")
             .set((core.queue.bytes() + core.pool.bytes()) as f64);
         metrics::gauge!("activity_open_drafts").set(tally.open_drafts as f64);
+        if let Some(outbox) = &outbox {
+            let oldest = outbox.oldest.unwrap_or_default();
+            metrics::gauge!("activity_outbox_pending").set(outbox.pending as f64);
+            metrics::gauge!("activity_outbox_oldest_seconds").set(oldest.as_secs_f64());
+        }
         if let Some(spooling) = &core.spooling {
             let status = spooling.spool.status();
             let oldest = status.oldest.map(|at| super::spooling::age(at, core.clock.now()));

@@ -37,6 +37,9 @@
 //! its bounds say holds for the spool. A request then makes one write to an open file, under a lock that is never held
 //! across a sync.
 //!
+//! A record that must exist if and only if a transaction of the application commits goes into that transaction:
+//! [`Recorder::record_in`].
+//!
 //! **Not promised.** Without a folder, records that are queued when the process dies are lost: delivery is
 //! `best_effort`.
 //!
@@ -50,6 +53,8 @@
 //! `activity_batch_seconds`. With a spool also `activity_records_drained_total`, `activity_spool_quarantined_total`,
 //! `activity_spool_failed_syncs_total`, and the gauges `activity_spool_records`, `…_bytes`, `…_segments` and
 //! `…_oldest_seconds`.
+//! With an outbox also `activity_outbox_recorded_total`, `…_stored_total` and
+//! `…_quarantined_total`, and the gauges `activity_outbox_pending` and `activity_outbox_oldest_seconds`.
 
 mod admit;
 mod batcher;
@@ -72,6 +77,7 @@ mod meters;
 mod modes;
 mod number;
 mod open;
+mod outbox;
 mod own;
 #[allow(clippy::module_inception, reason = "named for the type that it holds")]
 mod pipeline;
@@ -112,6 +118,7 @@ pub use modes::{
 };
 #[allow(unused_imports, reason = "capture takes these doors next")]
 pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
+pub use outbox::{OutboxTally, RecordInError};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;

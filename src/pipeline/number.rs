@@ -63,7 +63,7 @@ impl Numbering {
     }
 }
 
-/// Makes a stub's seals; its number is the one that it takes over.
+/// Gives each group that holds something a salt, where that does not happen with the number.
 pub(super) fn seal(record: &mut Record) {
     let mut salts = [[0; 16]; 4];
     rand::rng().fill(salts.as_flattened_mut());

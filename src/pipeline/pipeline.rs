@@ -15,6 +15,7 @@ use super::{
     builder::PipelineBuilder,
     core::{Core, deadline_in},
     feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Subscription},
+    outbox::{self, OutboxTally},
     recorder::Recorder,
     tally::{Dropped, Tally},
 };
@@ -44,6 +45,7 @@ pub struct Pipeline {
     store: Option<AnyStore>,
     handle: Handle,
     task: AbortHandle,
+    outboxes: Vec<(outbox::Handle, AbortHandle)>,
 }
 
 /// The pipeline's end of what connects it with the writer.
@@ -66,8 +68,9 @@ impl Pipeline {
         store: Option<AnyStore>,
         handle: Handle,
         task: JoinHandle<()>,
+        outboxes: Vec<(outbox::Handle, AbortHandle)>,
     ) -> Self {
-        Self { core, store, handle, task: task.abort_handle() }
+        Self { core, store, handle, task: task.abort_handle(), outboxes }
     }
 
     /// Returns the store as one that can be read; `None` for one that only takes records.
@@ -92,6 +95,12 @@ impl Pipeline {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.core.counters.snapshot()
+    }
+
+    /// Returns the accounting of the outboxes; `None` when the pipeline has none.
+    #[must_use]
+    pub fn outbox_tally(&self) -> Option<OutboxTally> {
+        self.core.outboxes.tally(self.core.clock.now())
     }
 
     /// Returns the records that pass `filter` from now on, once each is committed.
@@ -137,7 +146,8 @@ impl Pipeline {
         self.core.hung_up.send_replace(true);
     }
 
-    /// Waits until all that was accepted before the call is stored, or counted as lost.
+    /// Waits until all that was accepted before the call is stored, or counted as lost, and until what was
+    /// committed to an outbox before it is in the log.
     ///
     /// Waits for as long as the store is away, with a spool too.
     ///
@@ -149,6 +159,12 @@ impl Pipeline {
         if self.handle.flushes.send(reply).is_ok() {
             // An error means that the writer has ended: then everything is settled.
             let _ended = settled.await;
+        }
+        for (handle, _) in &self.outboxes {
+            let (reply, moved) = oneshot::channel();
+            if handle.flushes.send(reply).is_ok() {
+                let _ended = moved.await;
+            }
         }
     }
 
@@ -174,7 +190,13 @@ impl Pipeline {
         if timeout_at(deadline + GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
             self.task.abort();
         }
-        ShutdownReport::of(&self.core.counters.snapshot(), self.core.spooling.is_some())
+        for (handle, task) in &self.outboxes {
+            let mut ended = handle.ended.clone();
+            if timeout_at(deadline + GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
+                task.abort();
+            }
+        }
+        ShutdownReport::of(&self.core)
     }
 }
 
@@ -234,13 +256,28 @@ pub struct ShutdownReport {
     pub quarantined: u64,
     /// Refusals, and repeated looks at the log, that were folded into records with a count.
     pub folded: u64,
+    /// Records that were moved from an outbox into the store; not among those received.
+    pub moved: u64,
 }
 
 impl ShutdownReport {
-    const fn of(tally: &Tally, has_spool: bool) -> Self {
+    fn of(core: &Core) -> Self {
         let Tally { received, stored, spooled, queued, dropped, gaps, quarantined, folded, .. } =
-            *tally;
-        Self { received, stored, spooled, has_spool, queued, dropped, gaps, quarantined, folded }
+            core.counters.snapshot();
+        let has_spool = core.spooling.is_some();
+        let moved = core.outboxes.tally(core.clock.now()).map_or(0, |outbox| outbox.stored);
+        Self {
+            received,
+            stored,
+            spooled,
+            has_spool,
+            queued,
+            dropped,
+            gaps,
+            quarantined,
+            folded,
+            moved,
+        }
     }
 }
 
@@ -258,6 +295,7 @@ impl fmt::Display for ShutdownReport {
             (self.queued, "left unsettled"),
             (self.quarantined, "quarantined"),
             (self.folded, "folded"),
+            (self.moved, "moved"),
         ] {
             if count > 0 {
                 write!(f, " · {what} {count}")?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    record::{Json, Record, RecordId, Text, WriterId, hex},
+    record::{Json, Origin, Outcome, Record, RecordId, Text, WriterId, hex},
     store::QUARANTINED,
     time::Timestamp,
 };
@@ -95,6 +95,19 @@ pub(super) fn stub(record: &Record) -> Record {
     }
     stub.metadata = Json::from_stored("{\"quarantined\":true}");
     stub
+}
+
+/// Makes the record that stands in the place of one that cannot even be read: of it only the id is known.
+pub(super) fn unreadable(id: RecordId) -> Record {
+    let record = Record {
+        id,
+        occurred_at: id.at(),
+        origin: Origin::Transaction,
+        outcome: Outcome::Unknown,
+        severity: 4,
+        ..Record::default()
+    };
+    stub(&record)
 }
 
 /// Gives a stub another id, and keeps the one that it had among its facts.

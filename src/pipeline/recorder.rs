@@ -21,6 +21,7 @@ use super::{
 };
 #[cfg(feature = "api")]
 use super::{
+    outbox::OutboxTally,
     spooling::Spooling,
     tally::Tally,
     watch::{Seen, Use},
@@ -273,10 +274,10 @@ impl Recorder {
                 Some(spooling) => Some(spooling.lag(core.clock.now())),
                 None => core.waiting.lag(core.clock.monotonic()),
             },
+            outbox: core.outboxes.tally(core.clock.now()),
         }
     }
 
-    #[cfg(feature = "api")]
     pub(super) fn core(&self) -> &Core {
         &self.core
     }
@@ -395,6 +396,7 @@ pub(crate) struct Pressure {
     pub(crate) delivery: Delivery,
     /// The stream of this process, and how long the oldest record has waited that is not stored.
     pub(crate) waiting: Option<(WriterId, std::time::Duration)>,
+    pub(crate) outbox: Option<OutboxTally>,
 }
 
 /// How the spool is doing.

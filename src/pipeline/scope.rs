@@ -126,6 +126,10 @@ impl Scoped {
         self.recorder.record_wait(record).await
     }
 
+    pub(super) fn fill(&self, record: &mut Record) {
+        self.context.fill(record);
+    }
+
     /// Returns the recorder without the context.
     #[must_use]
     pub const fn recorder(&self) -> &Recorder {

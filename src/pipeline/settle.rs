@@ -90,7 +90,7 @@ impl<S: Append> Settler<S> {
                     }
                     StoreErrorKind::Data if !self.is_stub() => {
                         self.unsure = 0;
-                        self.put_stub(&error).await;
+                        self.put_stub(source, &error).await;
                     }
                     StoreErrorKind::Data if self.renamed != first => {
                         self.unsure = 0;
@@ -233,14 +233,14 @@ impl<S: Append> Settler<S> {
     }
 
     /// Puts a stub in the place of the record at the front, and the record into the quarantine file.
-    async fn put_stub(&mut self, error: &StoreError) {
+    async fn put_stub(&mut self, source: &mut impl Source, error: &StoreError) {
         let Some(front) = self.batch.first_mut() else { return };
         self.core.receipts.tell([&**front], Fate::Unstorable);
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
         self.stubbed = stub.seq;
         let record = std::mem::replace(&mut **front, stub);
-        self.core.counters.quarantine();
+        source.quarantined(&self.core);
         let (id, seq) = (record.id, record.seq);
         let Some(path) = self.quarantine.clone() else {
             tracing::error!(

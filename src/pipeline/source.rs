@@ -1,8 +1,8 @@
 //! Where the records of a batch come from, and what that decides about their numbers.
 //!
-//! Two things number records: the writer of the queue, when it closes a batch, and the spool, when it
-//! writes a frame. How a batch is seen into the store is the same for both, see [`settle`](super::settle);
-//! this is what differs.
+//! Three things number records: the writer of the queue, when it closes a batch, the spool, when it
+//! writes a frame, and an outbox, when rows are claimed. How a batch is seen into the store is the same for all,
+//! see [`settle`](super::settle); this is what differs.
 
 use super::core::Core;
 use crate::record::Record;
@@ -16,6 +16,11 @@ pub(super) trait Source: Send {
 
     /// Counts records that are stored, and no longer needed where they came from.
     fn settled(&mut self, core: &Core, records: &[Box<Record>]);
+
+    /// Counts a record of which only a stub is stored.
+    fn quarantined(&mut self, core: &Core) {
+        core.counters.quarantine();
+    }
 
     /// The store stands at `found` in the stream of `batch`, which is neither right before the batch nor within
     /// it. What is to be sent next is in the batch afterwards; an empty one says that it has to be read again.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     Record,
     actor::Actor,
+    diff::diff,
     text::Json,
     words::{Category, Operation, Outcome},
 };
@@ -134,6 +135,53 @@ impl Record {
         self
     }
 
+    /// Keeps what changed between two states of the thing, field by field, as a list of
+    /// `{"op","path","old","new"}` with JSON pointers (RFC 6901) for paths. Equal states leave it empty.
+    ///
+    /// A state that cannot be written as JSON leaves a note of that in its place.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tower_activity::Record;
+    ///
+    /// let (before, after) = (json!({"state": "open"}), json!({"state": "paid"}));
+    /// let record = Record::by("ana").verb("pay").on("order", "55").changes(&before, &after);
+    /// assert_eq!(
+    ///     record.changes.as_str(),
+    ///     r#"[{"op":"replace","path":"/state","old":"open","new":"paid"}]"#
+    /// );
+    /// ```
+    #[must_use]
+    pub fn changes<B, A>(self, before: &B, after: &A) -> Self
+    where
+        B: Serialize + ?Sized,
+        A: Serialize + ?Sized,
+    {
+        let mut record = self;
+        match changed(before, after) {
+            Ok(changes) => record.changes = changes,
+            Err(error) => {
+                let note = serde_json::json!([{ "[NOT WRITTEN]": error.to_string() }]);
+                record.changes = Json::from_stored(note.to_string());
+            }
+        }
+        record
+    }
+
+    /// As [`changes`](Self::changes), for whoever would rather know of states that cannot be written.
+    pub(crate) fn try_changes<B, A>(
+        mut self,
+        before: &B,
+        after: &A,
+    ) -> Result<Self, serde_json::Error>
+    where
+        B: Serialize + ?Sized,
+        A: Serialize + ?Sized,
+    {
+        self.changes = changed(before, after)?;
+        Ok(self)
+    }
+
     /// Says that the thing was created.
     #[must_use]
     pub fn created(self, entity_type: &str, entity_id: &str) -> Self {
@@ -231,6 +279,16 @@ struct Replaced<'a> {
     path: &'static str,
     old: &'a str,
     new: &'a str,
+}
+
+/// Returns what changed; absent when nothing did.
+fn changed<B, A>(before: &B, after: &A) -> Result<Json, serde_json::Error>
+where
+    B: Serialize + ?Sized,
+    A: Serialize + ?Sized,
+{
+    let changes = diff(serde_json::to_value(before)?, serde_json::to_value(after)?);
+    if changes.is_empty() { Ok(Json::default()) } else { Json::of(&changes) }
 }
 
 fn written<T: Serialize + ?Sized>(value: &T) -> Json {

@@ -1,6 +1,6 @@
 //! Taking batches, exactly once.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use super::{AnyStore, StoreError};
 use crate::{
@@ -143,6 +143,22 @@ pub trait Append: Send + Sync + 'static {
     /// store that only takes records. Defaults to `None`.
     fn reader(&self) -> Option<AnyStore> {
         None
+    }
+}
+
+impl<S: Append> Append for Arc<S> {
+    type Appender = S::Appender;
+
+    fn connect(&self) -> impl Future<Output = Result<S::Appender, StoreError>> + Send {
+        (**self).connect()
+    }
+
+    fn keep_commits(&self) {
+        (**self).keep_commits();
+    }
+
+    fn reader(&self) -> Option<AnyStore> {
+        (**self).reader()
     }
 }
 

@@ -17,6 +17,7 @@ mod completeness;
 mod error;
 mod maintain;
 mod memory;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;
@@ -32,5 +33,11 @@ pub(crate) use completeness::{QUARANTINED, UNCLEAN_END, own_filter};
 pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
+pub(crate) use outbox::AnyOutbox;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use outbox::sealed;
+pub use outbox::{
+    Backlog, ClaimRows, ClaimedRows, Database, InTransaction, Look, NewRow, Outbox, OutboxRow,
+};
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};

@@ -131,3 +131,19 @@ async fn tonic_grpc_records_calls_that_go_well_and_badly() {
 fn record(line: &str) -> serde_json::Value {
     serde_json::from_str(line).expect("a record on one line")
 }
+
+#[tokio::test]
+async fn transactional_records_what_was_committed_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "POST /orders/55/pay of 100: 204 No Content",
+        "rolled back: too little money",
+        "POST /orders/56/pay of 1: 500 Internal Server Error",
+        "request-55 · request ",
+        "request-55 · transaction · ana paid order 55",
+        r#"success [{"op":"replace","path":"/state","old":"open","new":"paid"}]"#,
+        "request-56 · request     · ana tried to pay order 56",
+        "dropped 0 · gaps 0 · moved 1",
+    ];
+    prints("transactional", folder.path(), &expected).await;
+}

@@ -5,12 +5,12 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions, raw_sql};
 use tempfile::TempDir;
 
 /// A database that is dropped at the end of the test.
@@ -255,5 +255,63 @@ impl Drop for Server {
         let stopped =
             self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-w", "stop"]).output();
         drop(stopped);
+    }
+}
+
+/// PgBouncer in transaction mode: each transaction may run on another server connection.
+#[derive(Debug)]
+pub(crate) struct Bouncer {
+    process: Child,
+    url: String,
+    _folder: TempDir,
+}
+
+impl Bouncer {
+    /// Starts one that has fewer connections to the server than it has clients.
+    pub(crate) async fn before(database: &Database) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("activity-bouncer")
+            .tempdir()
+            .expect("PgBouncer starts");
+        let options: PgConnectOptions = database.url().parse().expect("PgBouncer starts");
+        let password = database.password().map(|p| format!(" password='{p}'")).unwrap_or_default();
+        let port = free_port();
+        let settings = format!(
+            "[databases]\n{name} = host='{host}' port={server} user='{user}'{password}\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
+            name = database.name(),
+            host = options.get_host(),
+            server = options.get_port(),
+            user = options.get_username(),
+        );
+        fs::write(folder.path().join("pgbouncer.ini"), settings).expect("PgBouncer starts");
+        let process = unprivileged(&pgbouncer(), folder.path())
+            .arg("pgbouncer.ini")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("PgBouncer starts");
+        let url = format!("postgres://anybody@127.0.0.1:{port}/{}", database.name());
+        let bouncer = Self { process, url, _folder: folder };
+        let connect = async {
+            let options: PgConnectOptions = bouncer.url.parse().expect("PgBouncer starts");
+            let options = options.extra_float_digits(None);
+            while PgConnection::connect_with(&options).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), connect).await.expect("PgBouncer answers");
+        bouncer
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Bouncer {
+    fn drop(&mut self) {
+        let killed = self.process.kill().and_then(|()| self.process.wait());
+        drop(killed);
     }
 }

@@ -104,6 +104,9 @@ pub(crate) struct Migrate {
     /// Postgres: make the roles with the least that each needs (writer, reader, auditor, …)
     #[arg(long)]
     pub(crate) roles: bool,
+    /// Make the outbox in the application's own database too, for records in its transactions
+    #[arg(long, value_name = "URL")]
+    pub(crate) outbox: Option<String>,
     // Refused with what to do instead; not in the help as long as it does nothing.
     #[arg(long, hide = true)]
     pub(crate) tenants: bool,

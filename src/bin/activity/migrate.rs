@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tower_activity::store::{AnyStore, Index, Maintain as _};
+use tower_activity::store::{
+    AnyStore, Index, Maintain as _, Outbox as _, postgres::PostgresOutbox, sqlite::SqliteOutbox,
+};
 
 use crate::{
     arguments::{Common, Migrate},
@@ -14,6 +16,12 @@ use crate::{
 
 pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode, Trouble> {
     let indexes = possible(common, arguments)?;
+    if let Some(url) = arguments.outbox.as_deref() {
+        make_outbox(url).await?;
+        if out::is_table(common) {
+            out::line("the outbox is there")?;
+        }
+    }
     let opened = Store::open(common).await?;
     if out::is_table(common) {
         out::line("the schema is up to date")?;
@@ -44,9 +52,19 @@ pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode
     }
     if !out::is_table(common) {
         let made: Vec<_> = store.indexes().await?.into_iter().map(Index::as_str).collect();
-        out::json(&json!({ "migrated": true, "roles": arguments.roles, "indexes": made }))?;
+        out::json(
+            &json!({ "migrated": true, "roles": arguments.roles, "indexes": made, "outbox": arguments.outbox.is_some() }),
+        )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the outbox in the application's database.
+async fn make_outbox(url: &str) -> Result<(), Trouble> {
+    if store::is_postgres(url) {
+        return Ok(PostgresOutbox::at(url)?.migrate().await?);
+    }
+    Ok(SqliteOutbox::at(url)?.migrate().await?)
 }
 
 /// Refuses what cannot be had before anything is changed.

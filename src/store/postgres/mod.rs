@@ -40,6 +40,7 @@ mod literal;
 mod maintain;
 mod migrations;
 mod months;
+mod outbox;
 mod page;
 mod read;
 mod register;
@@ -49,4 +50,5 @@ mod words;
 
 pub use append::PostgresAppender;
 pub use facts::PostgresFacts;
+pub use outbox::PostgresOutbox;
 pub use store::PostgresStore;

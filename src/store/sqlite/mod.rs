@@ -43,6 +43,7 @@ mod facts;
 mod filter;
 mod location;
 mod migrations;
+mod outbox;
 mod packed;
 mod page;
 mod read;
@@ -57,4 +58,5 @@ mod write;
 
 pub use append::SqliteAppender;
 pub use facts::SqliteFacts;
+pub use outbox::SqliteOutbox;
 pub use store::SqliteStore;

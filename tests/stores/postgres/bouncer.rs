@@ -1,13 +1,5 @@
 //! PgBouncer in transaction mode: each transaction may run on another server connection.
 
-use std::{
-    fs,
-    process::{Child, Stdio},
-    time::Duration,
-};
-
-use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
-use tempfile::TempDir;
 use tower_activity::{
     query::{Filter, PageRequest},
     record::WriterId,
@@ -18,64 +10,15 @@ use super::batch;
 use crate::{
     answers::{every_answer_is_that_of_memory, of_all_kinds},
     records::stream,
-    server::{Database, free_port, pgbouncer, unprivileged},
+    server::{Bouncer, Database},
     suite::append,
 };
-
-struct Bouncer {
-    process: Child,
-    url: String,
-    _folder: TempDir,
-}
-
-impl Bouncer {
-    /// Starts one that has fewer connections to the server than it has clients.
-    async fn before(database: &Database) -> Self {
-        let folder = tempfile::Builder::new().prefix("activity-bouncer").tempdir().unwrap();
-        let options: PgConnectOptions = database.url().parse().unwrap();
-        let password = database.password().map(|p| format!(" password='{p}'")).unwrap_or_default();
-        let port = free_port();
-        let settings = format!(
-            "[databases]\n{name} = host='{host}' port={server} user='{user}'{password}\n\
-             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
-            name = database.name(),
-            host = options.get_host(),
-            server = options.get_port(),
-            user = options.get_username(),
-        );
-        fs::write(folder.path().join("pgbouncer.ini"), settings).unwrap();
-        let process = unprivileged(&pgbouncer(), folder.path())
-            .arg("pgbouncer.ini")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let url = format!("postgres://anybody@127.0.0.1:{port}/{}", database.name());
-        let bouncer = Self { process, url, _folder: folder };
-        let connect = async {
-            let options: PgConnectOptions = bouncer.url.parse().unwrap();
-            let options = options.extra_float_digits(None);
-            while PgConnection::connect_with(&options).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), connect).await.expect("PgBouncer answers");
-        bouncer
-    }
-}
-
-impl Drop for Bouncer {
-    fn drop(&mut self) {
-        let killed = self.process.kill().and_then(|()| self.process.wait());
-        drop(killed);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_works_through_pgbouncer_in_transaction_mode() {
     let database = Database::new().await;
     let bouncer = Bouncer::before(&database).await;
-    let store = PostgresStore::open(&bouncer.url).await.unwrap();
+    let store = PostgresStore::open(bouncer.url()).await.unwrap();
     let writers: Vec<_> = (1..=4_i64)
         .map(|writer| {
             let store = store.clone();
@@ -108,7 +51,7 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
 async fn whoever_reads_through_pgbouncer_reads_the_same() {
     let database = Database::new().await;
     let bouncer = Bouncer::before(&database).await;
-    let store = PostgresStore::open(&bouncer.url).await.unwrap();
+    let store = PostgresStore::open(bouncer.url()).await.unwrap();
     let records = of_all_kinds();
     for stream in records.chunk_by(|a, b| a.writer_id == b.writer_id) {
         append(&store, stream).await.unwrap();

@@ -32,6 +32,17 @@ pub(super) fn health() -> Described {
             ("lag_ms", lag.into()),
         ],
     );
+    let waited = or_null(Type::Integer).description(Some("How long the oldest of them has waited"));
+    let outbox = object(
+        5,
+        vec![
+            ("recorded", count().into()),
+            ("stored", count().into()),
+            ("quarantined", count().into()),
+            ("pending", count().into()),
+            ("oldest_ms", waited.into()),
+        ],
+    );
     let behind = object(1, vec![("behind", count().into())]);
     let verified =
         or_null(Type::Object).description(Some("The last verification, once there is one"));
@@ -45,6 +56,7 @@ pub(super) fn health() -> Described {
             ("queue", object(1, vec![("share", share.into())])),
             ("spool", either_or_null(spool())),
             ("tally", tally()),
+            ("outbox", either_or_null(outbox)),
             ("writers", either_or_null(list(writer))),
             ("writers_total", or_null(Type::Integer).into()),
             ("storage", either_or_null(storage)),

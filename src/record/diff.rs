@@ -8,19 +8,19 @@ const DEEPEST: usize = 32;
 
 /// One changed field.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Change {
-    pub(super) op: Op,
-    pub(super) path: String,
+pub(crate) struct Change {
+    pub(crate) op: Op,
+    pub(crate) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) old: Option<Value>,
+    pub(crate) old: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) new: Option<Value>,
+    pub(crate) new: Option<Value>,
 }
 
 /// What happened to the field, in the words of RFC 6902.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Op {
+pub(crate) enum Op {
     Add,
     Remove,
     Replace,
@@ -30,7 +30,7 @@ pub(super) enum Op {
 ///
 /// Objects are compared by key and arrays by index, so that an insertion at the front of an array reads
 /// as a change of every element after it. Values of another type are replaced as wholes.
-pub(super) fn diff(before: Value, after: Value) -> Vec<Change> {
+pub(crate) fn diff(before: Value, after: Value) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut path = String::new();
     walk(before, after, &mut path, 0, &mut changes);
