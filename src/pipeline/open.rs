@@ -396,11 +396,11 @@ impl Recorder {
             }
             core.counters.unreceive();
             *slot = Some(record);
-            if let Some(mut room) = room {
-                if room.as_mut().poll(cx).is_pending() {
-                    wait.room = Some(room);
-                    return Poll::Pending;
-                }
+            if let Some(mut room) = room
+                && room.as_mut().poll(cx).is_pending()
+            {
+                wait.room = Some(room);
+                return Poll::Pending;
             }
             // Once more, now that what comes is noticed.
             let mut room = Box::pin(spooling.spool.room().notified_owned());

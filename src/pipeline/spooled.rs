@@ -366,9 +366,11 @@ impl Job {
         }
         let mut random = [0; 10];
         random.copy_from_slice(&frame.salts()[0][..10]);
-        let mut unread = Record::default();
-        unread.occurred_at = frame.recorded_at;
-        unread.id = RecordId::new(frame.recorded_at, random);
+        let unread = Record {
+            occurred_at: frame.recorded_at,
+            id: RecordId::new(frame.recorded_at, random),
+            ..Record::default()
+        };
         quarantine::stub(&unread)
     }
 }
