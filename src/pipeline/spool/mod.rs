@@ -73,6 +73,8 @@ use tokio::sync::Notify;
 pub(super) use batch::{Batch, Frame};
 pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
+#[cfg(test)]
+pub(super) use files::{Entry, File, Folder, Lock};
 pub(super) use format::{MAX_RECORD, Secret};
 pub(super) use gaps::{Break, Cause};
 pub(super) use old::OldStream;
@@ -215,12 +217,17 @@ impl Spool {
     /// Returns how the spool is doing.
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
+        // A guard within the expression below would be held to its end.
+        let (segments, oldest) = {
+            let segments = core.stream.segments();
+            (segments.list.len(), segments.oldest)
+        };
         Status {
             bytes: core.room.owed.load(Ordering::Relaxed),
             kept: core.room.kept.load(Ordering::Relaxed),
             cap: core.settings.cap,
-            segments: core.stream.segments().list.len(),
-            oldest: core.stream.segments().oldest,
+            segments,
+            oldest,
             quarantined: core.quarantined.load(Ordering::Relaxed),
             poisoned: core.poisoned.load(Ordering::Relaxed),
             is_stuck: core.is_stuck(),
