@@ -58,6 +58,8 @@ mod drain;
 mod feed;
 mod fold;
 mod gap;
+#[cfg(test)]
+pub(crate) mod gated;
 #[cfg(feature = "api")]
 mod intake;
 mod link;
