@@ -34,7 +34,14 @@ async fn run(settings: &Settings, listener: TcpListener, store: impl Store) -> R
     let keys = Keys::open(&settings.keys)?;
     let held = demo::fill_if_asked(settings, &store, &keys).await?;
     let rules = Rules::rest().with_file(&settings.rules)?;
-    let activity = Arc::new(Pipeline::builder(store).rules(rules).keys(keys).start().await?);
+    let mut builder = Pipeline::builder(store).rules(rules).keys(keys);
+    if let Some(mode) = settings.mode {
+        builder = builder.mode(mode);
+    }
+    if let Some(folder) = &settings.spool {
+        builder = builder.spool(folder); // on a disk that outlives the process
+    }
+    let activity = Arc::new(builder.start().await?);
     let terminal = terminal::open(settings, &listener, held, &activity)?;
     let stop = terminal.stop.clone();
 

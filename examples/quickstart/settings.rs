@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tower_activity::{
     pipeline::StartError,
     privacy::KeysError,
-    rules::RulesError,
+    rules::{Delivery, RulesError},
     store::{Append, Maintain, Read, StoreError},
 };
 
@@ -20,6 +20,10 @@ pub(crate) struct Settings {
     pub(crate) keys: PathBuf,
     /// `ACTIVITY_RULES`: the file beside this one.
     pub(crate) rules: PathBuf,
+    /// `ACTIVITY_MODE`: `durable` with a folder, else `best_effort`.
+    pub(crate) mode: Option<Delivery>,
+    /// `ACTIVITY_SPOOL`: none, so that records wait in memory.
+    pub(crate) spool: Option<PathBuf>,
     /// `--demo`: fill an empty store with a month of history.
     pub(crate) demo: bool,
 }
@@ -33,11 +37,13 @@ impl Settings {
             if !demo {
                 return refuse(format!(
                     "{argument:?} is unknown: --demo fills an empty store with 30 days of history; \
-                     the rest is in PORT, ACTIVITY_STORE, ACTIVITY_KEYS and ACTIVITY_RULES"
+                     the rest is in PORT, ACTIVITY_STORE, ACTIVITY_MODE, ACTIVITY_SPOOL, ACTIVITY_KEYS and \
+                     ACTIVITY_RULES"
                 ));
             }
         }
-        best_effort()?;
+        let spool = variable("ACTIVITY_SPOOL").map(PathBuf::from);
+        let mode = mode(spool.is_some())?;
         let store = variable("ACTIVITY_STORE").unwrap_or_else(|| "sqlite:activity.db".to_owned());
         let scheme = store.split_once("://").map_or("sqlite", |(scheme, _)| scheme);
         if scheme != "sqlite" && !is_postgres(&store) {
@@ -56,7 +62,7 @@ impl Settings {
             );
         };
         let rules = variable("ACTIVITY_RULES").map_or_else(|| PathBuf::from(RULES), PathBuf::from);
-        Ok(Self { port: port()?, store, keys, rules, demo })
+        Ok(Self { port: port()?, store, keys, rules, mode, spool, demo })
     }
 
     /// Takes the port, on this machine's own address only.
@@ -80,6 +86,16 @@ impl Settings {
                 format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
             }
             _ => self.store.clone(),
+        }
+    }
+
+    /// Returns the mode that the pipeline will have, with the folder of its spool.
+    pub(crate) fn mode_shown(&self) -> String {
+        let unsaid = if self.spool.is_some() { Delivery::Durable } else { Delivery::BestEffort };
+        let mode = self.mode.unwrap_or(unsaid).as_str();
+        match &self.spool {
+            Some(folder) => format!("{mode} · spool {}", folder.display()),
+            None => mode.to_owned(),
         }
     }
 
@@ -107,14 +123,18 @@ fn port() -> Result<u16, Trouble> {
     })
 }
 
-/// Refuses to promise what this version cannot keep.
-fn best_effort() -> Result<(), Trouble> {
-    match variable("ACTIVITY_MODE").as_deref() {
-        None | Some("best_effort") if variable("ACTIVITY_SPOOL").is_none() => Ok(()),
-        None | Some("best_effort") => {
-            refuse("ACTIVITY_SPOOL is set, which asks for `durable`: this version has best_effort")
+/// What may happen to a record on its way; a promise needs a folder to keep it in.
+fn mode(has_spool: bool) -> Result<Option<Delivery>, Trouble> {
+    let Some(word) = variable("ACTIVITY_MODE") else { return Ok(None) };
+    match word.parse() {
+        Ok(mode) if has_spool || mode == Delivery::BestEffort => Ok(Some(mode)),
+        Ok(_) => refuse(format!(
+            "ACTIVITY_MODE is `{word}`, which keeps records in a folder until they are stored: name one in \
+             ACTIVITY_SPOOL"
+        )),
+        Err(_) => {
+            refuse(format!("ACTIVITY_MODE is `{word}`: set it to {}", Delivery::WORDS.join(", ")))
         }
-        Some(mode) => refuse(format!("ACTIVITY_MODE is `{mode}`: this version has best_effort")),
     }
 }
 

@@ -51,11 +51,12 @@ pub(crate) fn open(
     let clock = TimeZone::system();
     let zone = zone(&clock);
     let shop = format!("http://{}", listener.local_addr()?);
+    let mode = settings.mode_shown();
     let (store, records) = (settings.store_shown(), if held == 1 { "record" } else { "records" });
     say(format_args!(
         "shop     {shop}
 records  {shop}/activity/records
-store    {store} · mode best_effort · {held} {records}
+store    {store} · mode {mode} · {held} {records}
 
 Open the shop in a browser, or try in another terminal:
 

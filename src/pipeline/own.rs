@@ -22,6 +22,11 @@ pub(super) fn is_own(record: &Record) -> bool {
         && matches!(record.action.as_str(), GAP | FOLDED | STARTED | STOPPED | RESTORED)
 }
 
+/// Tells whether a record is the one of those made here with this action.
+pub(super) fn says(record: &Record, action: &str) -> bool {
+    is_own(record) && record.action == action
+}
+
 /// Says how many records are missing here, and why.
 pub(super) fn gap(
     reason: &str,

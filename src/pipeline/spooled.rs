@@ -223,7 +223,14 @@ impl Source for Spooled {
             return;
         }
         let Some(first) = records.first().map(|record| record.seq) else { return };
-        sort_by_leaf(records);
+        // The first word of a stream and the last one stay where they are.
+        let from = usize::from(records.first().is_some_and(|r| own::says(r, own::STARTED)));
+        let last = usize::from(records.last().is_some_and(|r| own::says(r, own::STOPPED)));
+        if let Some(between) =
+            records.len().checked_sub(last).and_then(|to| records.get_mut(from..to))
+        {
+            sort_by_leaf(between);
+        }
         self.order.extend(records.iter().map(|record| record.seq));
         for (record, seq) in records.iter_mut().zip(first..) {
             record.seq = seq;

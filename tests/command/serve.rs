@@ -433,8 +433,8 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
         ("listen = \"example.com\"\n", "no address"),
         ("port = 70000\n", "line 1"),
         ("listen = \"[::]:1\"\nport = 2\n", "listen names port 1, and port is 2"),
-        ("mode = \"durable\"\n", "this version has best_effort"),
-        ("spool = \"/var/spool\"\n", "this version has best_effort"),
+        ("mode = \"durable\"\n", "name one with `spool` or ACTIVITY_SPOOL"),
+        ("mode = \"carefree\"\nspool = \"s\"\n", "it is one of best_effort, durable, strict"),
         ("port = ", "line 1"),
         ("allow_origins = [\"admin.example.com\"]\n", "is no origin"),
         ("allow_origins = [\"https://a.example/x\"]\n", "is no origin"),
@@ -454,8 +454,7 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
     assert!(!refused.stderr.contains("geheim") && !refused.stderr.contains('\u{1b}'));
     for (name, value, words) in [
         ("PORT", "http", "PORT is `http`"),
-        ("ACTIVITY_MODE", "strict", "this version has best_effort"),
-        ("ACTIVITY_SPOOL", "/var/spool", "this version has best_effort"),
+        ("ACTIVITY_MODE", "strict", "name one with `spool` or ACTIVITY_SPOOL"),
     ] {
         let refused = crate::run::ended(log.command(&["serve"]).env(name, value)).await.with(2);
         assert!(refused.stderr.contains(words), "{}", refused.stderr);

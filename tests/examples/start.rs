@@ -125,14 +125,16 @@ async fn what_this_version_cannot_do_is_told() {
     let folder = TempDir::new().unwrap();
     refused(
         quickstart(folder.path(), &[("ACTIVITY_MODE", "durable")]),
-        "this version has best_effort",
+        "name one in ACTIVITY_SPOOL",
     )
     .await;
     refused(
         quickstart(folder.path(), &[("ACTIVITY_MODE", "carefree")]),
-        "this version has best_effort",
+        "set it to best_effort, durable, strict",
     )
     .await;
+    let spool = [("ACTIVITY_SPOOL", "missing/spool")];
+    refused(quickstart(folder.path(), &spool), "the folder `missing/spool` cannot be made").await;
     let mysql = [("ACTIVITY_STORE", "mysql://localhost/log")];
     refused(quickstart(folder.path(), &mysql), "begins with `mysql://`: name a store").await;
     if cfg!(not(feature = "postgres")) {

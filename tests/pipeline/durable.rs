@@ -286,7 +286,7 @@ async fn a_full_spool_sheds_general_records_first_and_tells_how_many() {
     let cap = 8 << 20;
     let pipeline = spooled(store.clone(), folder.path()).spool_cap(cap).start().await.unwrap();
     let recorder = pipeline.recorder();
-    let large = |n| numbered(n).describe(&"x".repeat(2_040)).metadata("text", "y".repeat(3_000));
+    let large = |n| numbered(n).describe(&"x".repeat(2_040)).metadata(&["y".repeat(3_000)]);
     let (mut accepted, mut shed) = (Vec::new(), 0);
     for n in 0..3_000 {
         match recorder.record(large(n)) {

@@ -217,7 +217,6 @@ impl Spool {
     /// Returns how the spool is doing.
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
-        // A guard within the expression below would be held to its end.
         let (segments, oldest) = {
             let segments = core.stream.segments();
             (segments.list.len(), segments.oldest)

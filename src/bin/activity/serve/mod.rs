@@ -74,6 +74,12 @@ where
     if let Some(file) = &settings.quarantine {
         builder = builder.quarantine(file);
     }
+    if let Some(mode) = settings.mode {
+        builder = builder.mode(mode);
+    }
+    if let Some(folder) = &settings.spool {
+        builder = builder.spool(folder);
+    }
     match store::keys(&settings.common)? {
         Some(keys) => builder = builder.keys(keys),
         None => out::note(

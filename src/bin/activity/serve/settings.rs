@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use tower_activity::rules::Delivery;
 
 use crate::{
     arguments::{Common, Serve},
@@ -37,6 +38,8 @@ pub(super) struct Settings {
     pub(super) quarantine: Option<PathBuf>,
     pub(super) grace: Duration,
     pub(super) drain: Duration,
+    pub(super) mode: Option<Delivery>,
+    pub(super) spool: Option<PathBuf>,
 }
 
 /// The file. An unknown key is an error: nothing starts with half of its settings.
@@ -63,7 +66,8 @@ impl Settings {
     pub(super) fn read(common: &Common, arguments: &Serve) -> Result<Self, Trouble> {
         let file = arguments.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let mode = variable("ACTIVITY_MODE").or(file.mode);
-        best_effort(mode.as_deref(), variable("ACTIVITY_SPOOL").is_some() || file.spool.is_some())?;
+        let spool = variable("ACTIVITY_SPOOL").map(PathBuf::from).or(file.spool);
+        let mode = class(mode.as_deref(), spool.is_some())?;
         let mut common = common.clone();
         common.store_or(file.store);
         if common.keys.is_none() {
@@ -79,6 +83,8 @@ impl Settings {
             quarantine: file.quarantine,
             grace: file.grace_seconds.map_or(DEFAULT_GRACE, Duration::from_secs),
             drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
+            mode,
+            spool,
         })
     }
 }
@@ -115,16 +121,19 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Refuses to promise what this version cannot keep.
-fn best_effort(mode: Option<&str>, spool: bool) -> Result<(), Trouble> {
-    match mode {
-        None | Some("best_effort") if !spool => Ok(()),
-        None | Some("best_effort") => Err(Trouble::usage(
-            "a spool is set (ACTIVITY_SPOOL), which asks for `durable`: this version has best_effort",
-        )),
-        Some(mode) => Err(Trouble::usage(format!(
-            "the mode is `{}` (ACTIVITY_MODE): this version has best_effort",
-            mode.escape_debug()
+/// Reads the delivery class; a promise needs a folder to keep it in.
+fn class(mode: Option<&str>, has_spool: bool) -> Result<Option<Delivery>, Trouble> {
+    let Some(word) = mode else { return Ok(None) };
+    match word.parse() {
+        Ok(mode) if has_spool || mode == Delivery::BestEffort => Ok(Some(mode)),
+        Ok(_) => Err(Trouble::usage(format!(
+            "the mode is `{word}` (ACTIVITY_MODE), which keeps records in a folder until they are stored: name \
+             one with `spool` or ACTIVITY_SPOOL"
+        ))),
+        Err(_) => Err(Trouble::usage(format!(
+            "the mode is `{}` (ACTIVITY_MODE): it is one of {}",
+            word.escape_debug(),
+            Delivery::WORDS.join(", ")
         ))),
     }
 }
@@ -173,7 +182,8 @@ fn read(path: &Path) -> Result<File, Trouble> {
     }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new("."));
-    for path in [&mut file.keys, &mut file.rules, &mut file.quarantine].into_iter().flatten() {
+    let paths = [&mut file.keys, &mut file.rules, &mut file.quarantine, &mut file.spool];
+    for path in paths.into_iter().flatten() {
         *path = folder.join(&*path);
     }
     Ok(file)
