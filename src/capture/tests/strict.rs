@@ -381,6 +381,21 @@ async fn a_panic_ends_the_intent_without_waiting() {
 }
 
 #[tokio::test]
+async fn a_panic_in_the_call_that_is_caught_outside_is_still_a_panic() {
+    use futures_util::FutureExt as _;
+    let log = strict().await;
+    let mut service = log.layer().layer(service_fn(
+        |_: Request<Body>| -> std::future::Ready<Result<Response<Body>, Infallible>> {
+            panic!("in the call")
+        },
+    ));
+    let answer = service.call(request("POST", "/api/orders"));
+    std::panic::AssertUnwindSafe(answer).catch_unwind().await.unwrap_err();
+    assert_eq!(log.frames(), ["open 1", "end 1"]);
+    assert_eq!(how(&log.only().await), (None, Outcome::Failure, "panic"));
+}
+
+#[tokio::test]
 async fn what_is_not_to_be_recorded_takes_its_intent_back() {
     let log = strict().await;
     let (_, answer) = send(&log, request("POST", "/api/orders"), |request| {
