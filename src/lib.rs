@@ -57,7 +57,8 @@
 //! Whatever changes something is recorded, and whatever is refused (401, 403, 429) or panics, of any method;
 //! other reads only where a rule says so. A request is one record at most, finished once. Delivery is
 //! `best_effort`: what the process survives is stored or counted as dropped, and a gap record says so; what
-//! was in memory when it was killed is lost.
+//! was in memory when it was killed is lost. With a folder ([`PipelineBuilder::spool`](pipeline::PipelineBuilder::spool))
+//! it is `durable`: records wait on the disk, and survive the process.
 //!
 //! # Features
 //!

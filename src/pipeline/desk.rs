@@ -52,9 +52,7 @@ pub(super) fn open<S: Append>(
         clerk.held.extend(core.spool_own(spooling, started).err());
         streams.push(Spooled::own(spooling.spool.reader(), setup.quarantine.clone()));
         let old = spooling.spool.old_streams();
-        streams.extend(
-            old.into_iter().map(|old| Spooled::old(old.reader(), setup.quarantine.clone())),
-        );
+        streams.extend(old.into_iter().map(|old| Spooled::old(old, setup.quarantine.clone())));
     }
     let settler = Settler::new(
         Arc::clone(core),

@@ -30,12 +30,15 @@
 //! **Promised.** The request path never waits (unless asked to with [`Overflow::Block`]), takes no lock
 //! and makes no system call; refusals of nobody in particular, which are folded when there are many, take
 //! one for a look-up. Memory is bounded by count and by bytes, also while the store is away. At
-//! every moment received = stored + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
+//! every moment received = stored + spooled + queued + dropped, see [`Tally`]; what was dropped is told of by a gap
 //! record. What is stored is stored exactly once, under numbers without a gap.
 //!
-//! **Not promised.** Records that are queued when the process dies are lost: delivery is `best_effort`.
-//! The stricter classes need a spool between recorder and writer; [`PipelineBuilder::start`] refuses to
-//! promise them without.
+//! With a folder ([`PipelineBuilder::spool`]) records wait in files: they survive the process, and what the queue and
+//! its bounds say holds for the spool. A request then makes one write to an open file, under a lock that is never held
+//! across a sync.
+//!
+//! **Not promised.** Without a folder, records that are queued when the process dies are lost: delivery is
+//! `best_effort`.
 //!
 //! # Metrics
 //!
@@ -44,7 +47,9 @@
 //! `category`), `…_quarantined_total`, `…_folded_total`, `…_own_total`, `activity_gaps_total` and
 //! `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
-//! `activity_batch_seconds`.
+//! `activity_batch_seconds`. With a spool also `activity_records_drained_total`, `activity_spool_quarantined_total`,
+//! `activity_spool_failed_syncs_total`, and the gauges `activity_spool_records`, `…_bytes`, `…_segments` and
+//! `…_oldest_seconds`.
 
 mod admit;
 mod batcher;
@@ -87,6 +92,7 @@ mod spool;
 mod spooled;
 mod spooling;
 mod tally;
+mod unfinished;
 mod unrecorded;
 mod watch;
 mod writer;

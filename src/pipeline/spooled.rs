@@ -12,7 +12,8 @@ use super::{
     link::Stopped,
     own, quarantine,
     source::Source,
-    spool::{self, Break, Cause, Frame, ReadOutcome, Reader},
+    spool::{self, Break, Cause, Frame, OldStream, ReadOutcome, Reader},
+    unfinished,
 };
 use crate::record::{Record, RecordId, WriterId};
 
@@ -32,6 +33,8 @@ pub(super) enum Next {
 pub(super) struct Spooled {
     /// Away only while it is read on another thread.
     parts: Option<Parts>,
+    /// The stream of an earlier process, until what it began has an end.
+    unended: Option<Arc<OldStream>>,
     stream: WriterId,
     is_own: bool,
     quarantine: Option<PathBuf>,
@@ -61,12 +64,18 @@ struct Parts {
 impl Spooled {
     /// The stream of this process: the store cannot have anything of it.
     pub(super) fn own(reader: Reader, quarantine: Option<PathBuf>) -> Self {
-        Self { is_placed: true, is_own: true, ..Self::old(reader, quarantine) }
+        Self { is_placed: true, is_own: true, ..Self::of(reader, quarantine) }
     }
 
     /// The stream of an earlier process.
-    pub(super) fn old(reader: Reader, quarantine: Option<PathBuf>) -> Self {
+    pub(super) fn old(old: OldStream, quarantine: Option<PathBuf>) -> Self {
+        let reader = old.reader();
+        Self { unended: Some(Arc::new(old)), ..Self::of(reader, quarantine) }
+    }
+
+    fn of(reader: Reader, quarantine: Option<PathBuf>) -> Self {
         Self {
+            unended: None,
             stream: reader.stream(),
             parts: Some(Parts { reader, buffer: spool::Batch::default() }),
             is_own: false,
@@ -128,6 +137,14 @@ impl Spooled {
         size: Size,
         batch: &mut Vec<Box<Record>>,
     ) -> Result<Next, Stopped> {
+        if let Some(old) = &self.unended {
+            let (core, old, position) = (Arc::clone(core), Arc::clone(old), self.settled);
+            let ended = tokio::task::spawn_blocking(move || unfinished::end(&core, &old, position));
+            if let Err(error) = ended.await.map_err(|_| Stopped)? {
+                return Ok(failed(&error));
+            }
+            self.unended = None;
+        }
         let Some(parts) = self.parts.take() else { return Err(Stopped) };
         if let Some(leg) = self.leg.filter(|_| self.is_untold) {
             return Ok(self.tell(core, classes, leg, parts, batch));
@@ -166,13 +183,7 @@ impl Spooled {
                 }
                 Next::Again
             }
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the spool could not be read; trying again"
-                );
-                Next::Failed
-            }
+            Err(error) => failed(&error),
         })
     }
 
@@ -287,6 +298,14 @@ impl Source for Spooled {
         }
         self.displace();
     }
+}
+
+fn failed(error: &spool::SpoolError) -> Next {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "the spool could not be read; trying again"
+    );
+    Next::Failed
 }
 
 /// A read, on a thread that may wait for files.

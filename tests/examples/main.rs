@@ -3,6 +3,8 @@
 #[cfg(feature = "argon2")]
 mod access;
 mod documents;
+#[cfg(unix)]
+mod killed;
 mod log;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 use parking_lot::MutexGuard;
 
 use super::{
-    Appended, Begun, Mark, Number, OpenNumber, Refused, Spool,
+    Appended, Begun, Core, Mark, Number, OpenNumber, Refused, Spool,
     files::File,
     format::{self, FRAMES_AT, Kind, MAX_RECORD, SegmentHeader, frame_size, parse_head},
     settings::Share,
@@ -131,7 +131,8 @@ impl Spool {
     ) -> Result<Appended, Refused> {
         // What was begun was admitted then; its end takes the reserve rather than get lost.
         let share = if ends.is_some() && share == Share::General { Share::Security } else { share };
-        let mut active = self.lock()?;
+        let core = &self.core;
+        let mut active = core.lock()?;
         let number = active.next;
         let frame = Frame {
             kind: Kind::Record,
@@ -140,13 +141,13 @@ impl Spool {
             recorded_at,
             record,
         };
-        self.write(&mut active, share, &frame)?;
+        core.write(&mut active, share, &frame)?;
         active.next += 1;
         if let Some(open) = ends {
             active.opens.remove(&open);
         }
         let mark = Mark(active.written);
-        self.release(active);
+        core.release(active);
         Ok(Appended { number, mark })
     }
 
@@ -157,14 +158,15 @@ impl Spool {
         recorded_at: Timestamp,
         record: &[u8],
     ) -> Result<Begun, Refused> {
-        let mut active = self.lock()?;
+        let core = &self.core;
+        let mut active = core.lock()?;
         let open = active.next_open;
         let frame = Frame { kind: Kind::Open, number: open, ends: 0, recorded_at, record };
-        let place = self.write(&mut active, share, &frame)?;
+        let place = core.write(&mut active, share, &frame)?;
         active.next_open += 1;
         active.opens.insert(open, place);
         let mark = Mark(active.written);
-        self.release(active);
+        core.release(active);
         Ok(Begun { open, mark })
     }
 
@@ -173,7 +175,8 @@ impl Spool {
     /// Where that cannot be written, a crash later on makes a record of the open that says it did not end: rather
     /// one too many.
     pub(in crate::pipeline) fn cancel(&self, open: OpenNumber) -> Result<(), Refused> {
-        let mut active = self.lock()?;
+        let core = &self.core;
+        let mut active = core.lock()?;
         let frame = Frame {
             kind: Kind::Cancel,
             number: open,
@@ -181,12 +184,14 @@ impl Spool {
             recorded_at: Timestamp::default(),
             record: &[],
         };
-        let written = self.write(&mut active, Share::Own, &frame);
+        let written = core.write(&mut active, Share::Own, &frame);
         active.opens.remove(&open);
-        self.release(active);
+        core.release(active);
         written.map(drop)
     }
+}
 
+impl Core {
     /// Copies an open forward, if it is still live and stands where it is said to; tells whether it was.
     pub(super) fn carry(
         &self,
@@ -207,17 +212,16 @@ impl Spool {
 
     /// Takes the append lock, or says that somebody is stuck with it.
     fn lock(&self) -> Result<MutexGuard<'_, Active>, Refused> {
-        let core = &self.core;
-        if let Some(active) = core.active.try_lock() {
+        if let Some(active) = self.active.try_lock() {
             return Ok(active);
         }
-        if !core.is_stuck() {
-            if let Some(active) = core.active.try_lock_for(STUCK) {
+        if !self.is_stuck() {
+            if let Some(active) = self.active.try_lock_for(STUCK) {
                 return Ok(active);
             }
-            core.set_stuck();
+            self.set_stuck();
             // Whoever had it may have let go before the flag was up, and then nobody would take it down.
-            if let Some(active) = core.active.try_lock() {
+            if let Some(active) = self.active.try_lock() {
                 return Ok(active);
             }
         }
@@ -228,9 +232,9 @@ impl Spool {
     fn release(&self, mut active: MutexGuard<'_, Active>) {
         let tell = !std::mem::replace(&mut active.told, true);
         drop(active);
-        self.core.not_stuck();
+        self.not_stuck();
         if tell {
-            self.core.sync.wake();
+            self.sync.wake();
         }
     }
 
@@ -241,7 +245,6 @@ impl Spool {
         share: Share,
         frame: &Frame<'_>,
     ) -> Result<Place, Refused> {
-        let core = &self.core;
         if active.is_shut {
             return Err(Refused::Closed);
         }
@@ -249,28 +252,33 @@ impl Spool {
             return Err(Refused::TooLong);
         }
         let size = frame_size(frame.record.len()) as u64;
-        core.room.admit(share, size).inspect_err(|_| core.sync.tidy())?;
+        self.room.admit(share, size).inspect_err(|_| self.sync.tidy())?;
         let is_full = active.current.as_ref().is_some_and(|current| {
-            current.end > FRAMES_AT && current.end + size > core.settings.segment()
+            current.end > FRAMES_AT && current.end + size > self.settings.segment()
         });
         if is_full {
-            core.rotate(active).map_err(|error| core.failed("begin a segment", &error))?;
+            self.rotate(active).map_err(|error| self.failed("begin a segment", &error))?;
         }
         let Active { current, frame: buffer, .. } = active;
         let Some(current) = current else { return Err(Refused::Failed) };
         buffer.clear();
         let Frame { kind, number, ends, recorded_at, record } = *frame;
-        format::encode(core.seed, kind, number, ends, recorded_at, record, buffer);
+        format::encode(self.seed, kind, number, ends, recorded_at, record, buffer);
         if let Err(error) = current.file.write_at(buffer, current.end) {
-            let refused = core.failed("write to", &error);
-            core.cut(active);
+            let refused = self.failed("write to", &error);
+            self.cut(active);
             return Err(refused);
         }
         let place = Place { segment: current.number, at: current.end };
+        let half = self.settings.segment() / 2;
+        let is_half = current.end < half && current.end + size >= half;
         current.end += size;
         active.written += 1;
         active.unsynced.push(&active.frame);
-        core.room.took(size);
+        self.room.took(size);
+        if is_half {
+            self.sync.tidy();
+        }
         if active.frame.capacity() > 1 << 20 {
             active.frame = Vec::new();
         }
@@ -278,7 +286,7 @@ impl Spool {
     }
 }
 
-impl super::Core {
+impl Core {
     /// Closes the segment and begins the next one, with the file that was made ahead if there is one.
     pub(super) fn rotate(&self, active: &mut Active) -> io::Result<()> {
         let (next, next_open) = (active.next, active.next_open);

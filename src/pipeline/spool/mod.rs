@@ -55,6 +55,8 @@ mod scan;
 mod settings;
 mod stream;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod tidy;
 
 use std::{
@@ -77,7 +79,7 @@ pub(super) use files::{Disk, Filesystem};
 pub(super) use files::{Entry, File, Folder, Lock};
 pub(super) use format::{MAX_RECORD, Secret};
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::OldStream;
+pub(super) use old::{Ending, OldStream, Unfinished};
 pub(super) use reader::{ReadOutcome, Reader};
 pub(super) use settings::{
     DEFAULT_CAP, DEFAULT_FLOOR, DEFAULT_FSYNC_INTERVAL, DEFAULT_KEEP, MIN_CAP, Settings, Share,

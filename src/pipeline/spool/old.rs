@@ -1,11 +1,26 @@
-//! Streams of earlier processes.
+//! Streams of earlier processes: they are ended, read, stored under their own names, and removed.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
-use super::{Core, Reader, stream::Stream};
-use crate::record::WriterId;
+use super::{
+    Core, Number, OpenNumber, Reader, SpoolError,
+    append::{Current, Place},
+    format::{self, FRAMES_AT, Kind, SegmentHeader},
+    scan::{Scanner, Step},
+    stream::{Content, Segment, Stream},
+};
+use crate::{record::WriterId, time::Timestamp};
+
+/// So many opens that cannot be read are kept track of.
+const MAX_LOST: usize = 1 << 16;
 
 /// A stream that an earlier process left.
+///
+/// First [`ending`](Self::ending), which gives an end to what has none; then [`reader`](Self::reader).
 #[derive(Debug)]
 pub(in crate::pipeline) struct OldStream {
     core: Arc<Core>,
@@ -23,5 +38,359 @@ impl OldStream {
 
     pub(in crate::pipeline) fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.core), Arc::clone(&self.stream), true)
+    }
+
+    /// Reads the stream and finds what was begun and did not end. `position` is that of the store.
+    ///
+    /// It may be done again, after a failure or by a later process: what was ended before is not found.
+    ///
+    /// # Errors
+    ///
+    /// A file could not be read, or was written by a later version.
+    pub(in crate::pipeline) fn ending(&self, position: Number) -> Result<Ending, SpoolError> {
+        Ending::find(Arc::clone(&self.core), Arc::clone(&self.stream), position)
+    }
+}
+
+/// Gives an end to what an earlier process began.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Ending {
+    core: Arc<Core>,
+    stream: Arc<Stream>,
+    seed: Option<format::Seed>,
+    secret: Option<format::Secret>,
+    opens: VecDeque<(OpenNumber, Place)>,
+    lost: BTreeSet<OpenNumber>,
+    next: Number,
+    next_open: OpenNumber,
+    file: Option<Current>,
+    scanner: Option<(u64, Scanner)>,
+    frame: Vec<u8>,
+}
+
+/// Something that was begun and did not end.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Unfinished {
+    pub(in crate::pipeline) open: OpenNumber,
+    pub(in crate::pipeline) recorded_at: Timestamp,
+    pub(in crate::pipeline) record: Vec<u8>,
+}
+
+/// What a walk through all frames has come to.
+#[derive(Debug, Default)]
+struct Walk {
+    opens: BTreeMap<OpenNumber, Place>,
+    lost: BTreeSet<OpenNumber>,
+    /// Known by a header alone: lost for certain.
+    unreadable: BTreeSet<OpenNumber>,
+    next: Option<Number>,
+    next_open: Option<OpenNumber>,
+    is_holed: bool,
+}
+
+impl Ending {
+    fn find(core: Arc<Core>, stream: Arc<Stream>, position: Number) -> Result<Self, SpoolError> {
+        let numbers: Vec<u64> = stream.segments().list.iter().map(|s| s.number).collect();
+        let failed = |number: u64| {
+            let path = stream.path(number);
+            move |error: io::Error| SpoolError::io("read", path, error)
+        };
+        for number in &numbers {
+            stream.learn_content(*number).map_err(failed(*number))?;
+        }
+        let secret = stream.segments().secret;
+        let seed = secret.map(|secret| secret.seed());
+        let mut walk = Walk::default();
+        if let Some(seed) = seed {
+            for (index, number) in numbers.iter().enumerate() {
+                let is_last = index + 1 == numbers.len();
+                walk.segment(&stream, *number, seed, is_last).map_err(failed(*number))?;
+            }
+        }
+        if walk.is_holed {
+            // Their ends may be among the records that are missing, and those are told of.
+            walk.lost = std::mem::take(&mut walk.unreadable);
+        }
+        Ok(Self {
+            seed,
+            secret,
+            opens: walk.opens.into_iter().collect(),
+            lost: walk.lost,
+            next: walk.next.unwrap_or(1).max(position.saturating_add(1)),
+            next_open: walk.next_open.unwrap_or(1),
+            file: None,
+            scanner: None,
+            frame: Vec::new(),
+            core,
+            stream,
+        })
+    }
+
+    /// Returns the next thing that did not end; read it, and give it an [`end`](Self::end).
+    ///
+    /// # Errors
+    ///
+    /// A file could not be read.
+    pub(in crate::pipeline) fn next_unfinished(
+        &mut self,
+    ) -> Result<Option<Unfinished>, SpoolError> {
+        while let Some((open, place)) = self.opens.pop_front() {
+            let read = self.read(place);
+            let path = self.stream.path(place.segment);
+            let read = read.map_err(|error| SpoolError::io("read", path, error))?;
+            if let Some((recorded_at, record)) = read {
+                return Ok(Some(Unfinished { open, recorded_at, record }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns how many things were begun of which nothing can be read, see [`tell_lost`](Self::tell_lost).
+    pub(in crate::pipeline) fn lost(&self) -> u64 {
+        self.lost.len() as u64
+    }
+
+    /// Writes the record that ends an open, with the next number of the stream.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written. A next attempt begins with another [`OldStream::ending`].
+    pub(in crate::pipeline) fn end(
+        &mut self,
+        open: OpenNumber,
+        recorded_at: Timestamp,
+        record: &[u8],
+    ) -> Result<(), SpoolError> {
+        self.frame.clear();
+        self.push_record(open, recorded_at, record);
+        self.write()
+    }
+
+    /// Writes a record that tells of [`lost`](Self::lost) opens; they are not found again.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub(in crate::pipeline) fn tell_lost(
+        &mut self,
+        recorded_at: Timestamp,
+        record: &[u8],
+    ) -> Result<(), SpoolError> {
+        self.frame.clear();
+        self.push_record(0, recorded_at, record);
+        for open in std::mem::take(&mut self.lost) {
+            if let Some(seed) = self.seed {
+                format::encode(seed, Kind::Cancel, open, 0, recorded_at, &[], &mut self.frame);
+            }
+        }
+        self.write()
+    }
+
+    /// Brings onto the disk what was written; the stream can be read then.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub(in crate::pipeline) fn finish(mut self) -> Result<(), SpoolError> {
+        if let Some(current) = self.file.take() {
+            let path = self.stream.path(current.number);
+            current
+                .file
+                .sync_data()
+                .and_then(|()| self.stream.fs.sync_folder(&self.stream.folder))
+                .map_err(|error| SpoolError::io("sync", path, error))?;
+        }
+        self.stream.segments().is_settled = true;
+        Ok(())
+    }
+
+    fn push_record(&mut self, open: OpenNumber, recorded_at: Timestamp, record: &[u8]) {
+        if let Some(seed) = self.seed {
+            let number = self.next.cast_unsigned();
+            format::encode(seed, Kind::Record, number, open, recorded_at, record, &mut self.frame);
+        }
+    }
+
+    fn write(&mut self) -> Result<(), SpoolError> {
+        let Some(secret) = self.secret else { return Ok(()) };
+        if self.file.is_none() {
+            self.begin(secret)
+                .map_err(|error| SpoolError::io("add to", &self.stream.folder, error))?;
+        }
+        let Some(current) = &mut self.file else { return Ok(()) };
+        current
+            .file
+            .write_at(&self.frame, current.end)
+            .map_err(|error| SpoolError::io("write to", self.stream.path(current.number), error))?;
+        let size = self.frame.len() as u64;
+        current.end += size;
+        self.next += 1;
+        self.stream.room.took(size);
+        let mut segments = self.stream.segments();
+        if let Some(segment) = segments.list.iter_mut().find(|s| s.number == current.number) {
+            segment.end = current.end;
+            segment.bytes = current.end;
+            segment.last = Some(self.next - 1);
+        }
+        Ok(())
+    }
+
+    /// Begins a segment behind the last one.
+    fn begin(&mut self, secret: format::Secret) -> io::Result<()> {
+        let number = self.stream.segments().list.back().map_or(1, |last| last.number + 1);
+        let file = self.stream.fs.create(&self.stream.path(number))?;
+        let header = SegmentHeader {
+            writer_id: self.stream.writer_id,
+            segment: number,
+            first: self.next,
+            first_open: self.next_open,
+            created_at: self.core.clock.now(),
+            secret,
+        };
+        let written = file.write_at(&header.encode(), 0);
+        let mut segment = Segment::new(number, Content::From(self.next), FRAMES_AT);
+        segment.closed = true;
+        segment.last = Some(self.next - 1);
+        // Also where that failed: the file is there, and its number is taken.
+        self.stream.segments().list.push_back(segment);
+        self.stream.room.owed.fetch_add(FRAMES_AT, Ordering::Relaxed);
+        written?;
+        self.file = Some(Current { number, file, end: FRAMES_AT });
+        Ok(())
+    }
+
+    fn read(&mut self, place: Place) -> io::Result<Option<(Timestamp, Vec<u8>)>> {
+        let Some(seed) = self.seed else { return Ok(None) };
+        if self.scanner.as_ref().is_none_or(|(number, _)| *number != place.segment) {
+            let file = self.stream.fs.open(&self.stream.path(place.segment))?;
+            let limit = file.len()?;
+            self.scanner = Some((place.segment, Scanner::new(file, seed, limit)));
+        }
+        let Some((_, scanner)) = &mut self.scanner else { return Ok(None) };
+        scanner.jump(place.at);
+        Ok(match scanner.step()? {
+            Step::Frame(found) => Some((found.recorded_at, scanner.record(&found).to_vec())),
+            Step::Damage { .. } | Step::End => None,
+        })
+    }
+}
+
+impl Walk {
+    fn segment(
+        &mut self,
+        stream: &Stream,
+        number: u64,
+        seed: format::Seed,
+        is_last: bool,
+    ) -> io::Result<()> {
+        let (content, end) = {
+            let segments = stream.segments();
+            let Some(segment) = segments.list.iter().find(|s| s.number == number) else {
+                return Ok(());
+            };
+            (segment.content, segment.end)
+        };
+        match content {
+            Content::Foreign => return Ok(()),
+            Content::Later(version) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!("a later version of this crate wrote it (format {version})"),
+                ));
+            }
+            Content::From(first) if self.next.is_none() => {
+                self.next = Some(first);
+                self.next_open =
+                    stream.header(number)?.ok().map(|header| header.first_open).or(Some(1));
+            }
+            _ => {}
+        }
+        let file = stream.fs.open(&stream.path(number))?;
+        // What follows from it must not come before it onto the disk.
+        file.sync_data()?;
+        let mut scanner = Scanner::new(file, seed, end);
+        loop {
+            match scanner.step()? {
+                Step::Frame(found) => {
+                    let place = Place { segment: number, at: found.at };
+                    self.frame(found.kind, found.number, found.ends, place);
+                }
+                Step::Damage { bytes, head } => {
+                    let is_tail = is_last && bytes.end >= scanner.limit();
+                    self.damage(head, is_tail);
+                    if is_tail {
+                        tracing::warn!(
+                            path = %stream.path(number).display(),
+                            bytes = bytes.end - bytes.start,
+                            "the last frame of a spool is torn"
+                        );
+                    }
+                }
+                Step::End => return Ok(()),
+            }
+        }
+    }
+
+    fn frame(&mut self, kind: Kind, number: u64, ends: OpenNumber, place: Place) {
+        match kind {
+            Kind::Open => {
+                self.opened(number);
+                self.lost.remove(&number);
+                self.unreadable.remove(&number);
+                self.opens.insert(number, place);
+            }
+            Kind::Carried => {
+                self.lost.remove(&number);
+                self.unreadable.remove(&number);
+                self.opens.insert(number, place);
+            }
+            Kind::Cancel => self.ended(number),
+            Kind::Record => {
+                self.ended(ends);
+                let number = number.cast_signed();
+                let next = self.next.get_or_insert(1);
+                self.is_holed |= number > *next;
+                *next = (*next).max(number.saturating_add(1));
+            }
+        }
+    }
+
+    fn damage(&mut self, head: Option<(Kind, u64)>, is_tail: bool) {
+        match head {
+            Some((Kind::Open, number)) => {
+                self.opened(number);
+                self.unreadable.insert(number);
+                self.lose(number);
+            }
+            // As the reader sees it, see `torn_end`.
+            Some((Kind::Record, number)) if is_tail => {
+                let next = self.next.get_or_insert(1);
+                *next = (*next).max(number.cast_signed().saturating_add(1));
+            }
+            None if is_tail => *self.next.get_or_insert(1) += 1,
+            _ => {}
+        }
+    }
+
+    /// An open with this number was begun; all before it were, too.
+    fn opened(&mut self, number: OpenNumber) {
+        let next = self.next_open.get_or_insert(1);
+        let missing = *next..number;
+        *next = (*next).max(number.saturating_add(1));
+        for number in missing.take(MAX_LOST) {
+            self.lose(number);
+        }
+    }
+
+    fn lose(&mut self, number: OpenNumber) {
+        if self.lost.len() < MAX_LOST {
+            self.lost.insert(number);
+        }
+    }
+
+    fn ended(&mut self, number: OpenNumber) {
+        self.opens.remove(&number);
+        self.lost.remove(&number);
+        self.unreadable.remove(&number);
     }
 }

@@ -93,7 +93,7 @@ impl Spool {
         let mut secret = [0; 32];
         rand::rng().fill(&mut secret[..]);
         let secret = Secret::new(secret);
-        let segments = Segments { secret: Some(secret), ..Segments::default() };
+        let segments = Segments { secret: Some(secret), is_settled: true, ..Segments::default() };
         let stream =
             Arc::new(Stream::new(Arc::clone(&fs), folder, writer_id, Arc::clone(&room), segments));
         let path = stream.folder.clone();

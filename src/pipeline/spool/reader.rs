@@ -289,6 +289,8 @@ impl Reader {
             let torn = open.torn.take();
             let next = self.next;
             segments.list[at].last.get_or_insert(next - 1);
+            segments.is_read = true;
+            self.stream.settle(&mut segments, self.core.clock.monotonic());
             drop(segments);
             return Ok(self.torn_end(torn));
         };
@@ -319,6 +321,8 @@ impl Reader {
             None => return false,
             Some(Some((Kind::Record, number))) => number.cast_signed().saturating_add(1),
             Some(Some(_)) => return false,
+            // Told of already: the reader has just stepped over it.
+            Some(None) if self.leg.is_some_and(|leg| leg.next == self.next) => return false,
             Some(None) => self.next + 1,
         };
         if present <= self.next {
@@ -356,7 +360,10 @@ impl Reader {
                 self.quarantine(number);
                 Ok(Chosen::Unreadable)
             }
-            _ => Ok(Chosen::Nothing),
+            _ => {
+                self.stream.segments().is_read = self.is_old;
+                Ok(Chosen::Nothing)
+            }
         }
     }
 
@@ -394,7 +401,7 @@ impl Reader {
             }
             // Another segment's copy: nothing in it counts.
             Content::Foreign => 0,
-            Content::Unknown | Content::From(_) | Content::Headless => end,
+            _ => end,
         };
         if matches!(content, Content::Foreign | Content::Headless) && end > super::format::FRAMES_AT
         {
@@ -489,7 +496,8 @@ fn failed(stream: &Stream, segment: u64, error: io::Error) -> SpoolError {
 impl From<HeaderError> for Content {
     fn from(error: HeaderError) -> Self {
         match error {
-            HeaderError::Blank | HeaderError::Damaged => Self::Headless,
+            HeaderError::Blank => Self::Blank,
+            HeaderError::Damaged => Self::Headless,
             HeaderError::Foreign => Self::Foreign,
             HeaderError::Version(version) => Self::Later(version),
         }

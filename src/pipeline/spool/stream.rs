@@ -47,8 +47,19 @@ pub(super) struct Segments {
     pub(super) breaks: Vec<Break>,
     /// A break could not be written down: nothing may go, since it could not be told again.
     pub(super) hold: bool,
+    /// Nothing in it waits for an end: only then may segments go. Of the live stream, opens are copied forward.
+    pub(super) is_settled: bool,
+    /// It is an old one, and has been read to its end.
+    pub(super) is_read: bool,
     /// When the first record was made that was read and is not acknowledged.
     pub(super) oldest: Option<Timestamp>,
+}
+
+impl Segments {
+    /// Tells whether an old stream has nothing left.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_read && self.is_settled && !self.hold && self.list.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -104,6 +115,8 @@ pub(super) enum Content {
     From(Number),
     /// It cannot be read; frames may still be there.
     Headless,
+    /// There is none: the file was made ahead and not used.
+    Blank,
     /// This is another segment under a wrong name.
     Foreign,
     /// A version that is not known here.

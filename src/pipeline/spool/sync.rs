@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::{
     Core, Mark, Spool,
     append::{Active, Current, Unsynced, each_frame},
-    format::Kind,
+    format::{FRAMES_AT, Kind},
     room::Room,
     scan::{Scanner, Step},
 };
@@ -380,6 +380,7 @@ impl Core {
         if let Err(error) = written {
             // Half a copy: the next attempt begins with a file of its own.
             drop(self.fs.remove_file(&self.stream.path(current.number)));
+            self.room.owed.fetch_sub(current.end - FRAMES_AT, Ordering::Relaxed);
             self.stream.forget(current.number);
             return Err(error);
         }
@@ -433,13 +434,13 @@ impl Core {
     fn synced_end(&self, number: u64) -> u64 {
         let segments = self.stream.segments();
         let segment = segments.list.iter().find(|segment| segment.number == number);
-        segment.map_or(super::format::FRAMES_AT, |segment| segment.end)
+        segment.map_or(FRAMES_AT, |segment| segment.end)
     }
 
     /// Cuts a poisoned segment down to what was synced of it, now that the rest is safe elsewhere.
     fn clear_away(&self, old: &Current) {
         let end = self.synced_end(old.number);
-        if end <= super::format::FRAMES_AT {
+        if end <= FRAMES_AT {
             if self.fs.remove_file(&self.stream.path(old.number)).is_ok() {
                 self.stream.forget(old.number);
             }
@@ -450,14 +451,10 @@ impl Core {
         }
     }
 
-    fn check_space(&self) {
+    pub(super) fn check_space(&self) {
         match self.fs.free_space(&self.stream.folder) {
             Ok(free) => self.room.set_free(free),
             Err(error) => self.report("look at the disk of", &error),
         }
-    }
-
-    pub(super) fn has_to_tidy(&self) -> bool {
-        self.room.kept.load(Ordering::Relaxed) > 0 || self.room.is_below_floor()
     }
 }

@@ -1,0 +1,286 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::spool::{
+    files::File as _,
+    format::{self, FRAMES_AT, Kind, Secret},
+    scan::{Scanner, Step},
+};
+
+/// A spool of three segments, with opens among the records, as a process left it that was killed.
+fn three_segments() -> (Memory, Vec<String>) {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    let mut records = Vec::new();
+    let at = Timestamp::from_micros(5);
+    for n in 1..=30 {
+        let text = format!("r{n}:{}", "x".repeat(5_000));
+        let open = (n % 3 == 0).then(|| spool.begin(Share::General, at, b"begun").unwrap().open);
+        spool.append(Share::General, open, at, text.as_bytes()).unwrap();
+        records.push(text);
+    }
+    assert_eq!(fs.paths(".seg").len(), 3);
+    records.sort_unstable();
+    (fs.after_kill(), records)
+}
+
+/// Recovers, twice, and checks that nothing is lost in silence, invented, or doubled.
+fn check(fs: &Memory, records: &[String]) -> Store {
+    let mut store = Store::default();
+    recover(fs, &mut store);
+    let found = store.records();
+    let mut known = found.clone();
+    known.dedup();
+    assert_eq!(known.len(), found.len(), "doubled");
+    assert!(found.iter().all(|record| records.contains(record)), "invented");
+    assert_eq!(found.len() as u64 + store.missing(), records.len() as u64, "lost in silence");
+    // A second run, into another store, does the same; into this one, nothing.
+    let mut again = Store::default();
+    recover(&fs.after_kill(), &mut again);
+    assert_eq!(again.streams, store.streams);
+    recover(&fs.after_kill(), &mut again);
+    assert_eq!(again.streams, store.streams);
+    store
+}
+
+#[test]
+fn a_tail_that_is_cut_anywhere_loses_the_torn_frame_alone() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    for n in 1..=5 {
+        append(&spool, &format!("r{n}"));
+    }
+    let path = fs.paths(".seg").remove(0);
+    let bytes = fs.bytes(&path);
+    let frame = format::frame_size(2);
+    assert_eq!(bytes.len(), FRAMES_AT as usize + 5 * frame);
+    for cut in 0..3 * frame {
+        let fs = fs.after_kill();
+        let keep = bytes.len() - cut;
+        fs.edit(&path, |bytes| bytes.truncate(keep));
+        let mut store = Store::default();
+        recover(&fs, &mut store);
+        let whole = 5 - cut.div_ceil(frame);
+        assert_eq!(store.records(), texts(1..=whole), "cut by {cut}");
+        let is_torn = !cut.is_multiple_of(frame);
+        assert_eq!(store.missing(), u64::from(is_torn), "cut by {cut}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_deleted_or_zeroed_leaves_a_gap() {
+    let (fs, records) = three_segments();
+    for (index, path) in fs.paths(".seg").into_iter().enumerate() {
+        for is_zeroed in [false, true] {
+            let fs = fs.after_kill();
+            if is_zeroed {
+                fs.edit(&path, |bytes| bytes.fill(0));
+            } else {
+                fs.remove(&path);
+            }
+            let mut store = Store::default();
+            recover(&fs, &mut store);
+            if index < 2 {
+                let store = check(&fs.after_kill(), &records);
+                assert!(store.missing() >= 5);
+            } else {
+                // Nothing tells that there was a last one.
+                assert_eq!(store.missing(), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_whose_header_is_gone_is_read_all_the_same() {
+    let (fs, records) = three_segments();
+    for path in fs.paths(".seg") {
+        for end in [112, 1_024] {
+            let fs = fs.after_kill();
+            fs.edit(&path, |bytes| bytes[..end].fill(0xA5));
+            assert_eq!(check(&fs, &records).missing(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_a_segment_under_another_name_doubles_nothing() {
+    let (fs, records) = three_segments();
+    let paths = fs.paths(".seg");
+    for from in 0..3 {
+        let bytes = fs.bytes(&paths[from]);
+        for to in 0..3 {
+            let fs = fs.after_kill();
+            fs.edit(&paths[to], |old| old.clone_from(&bytes));
+            let mut store = Store::default();
+            recover(&fs, &mut store);
+            let found = store.records();
+            let mut known = found.clone();
+            known.dedup();
+            assert_eq!(known, found);
+            if to < 2 || from == to {
+                check(&fs, &records);
+            }
+        }
+        let fs = fs.after_kill();
+        let extra = paths[2].with_file_name("0000000000000009.seg");
+        fs.put(&extra, bytes.clone());
+        assert_eq!(check(&fs, &records).missing(), 0);
+        assert_eq!(
+            fs.paths(".seg").iter().filter(|p| p.starts_with("/spool/quarantine")).count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn no_flipped_bit_loses_anything_in_silence() {
+    let (fs, records) = three_segments();
+    let paths = fs.paths(".seg");
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    for _ in 0..times(150, 20_000) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let fs = fs.after_kill();
+        let path = &paths[(random >> 40) as usize % 3];
+        fs.edit(path, |bytes| {
+            let bit = random as usize % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        });
+        let store = check(&fs, &records);
+        assert!(store.missing() <= 1);
+    }
+}
+
+#[test]
+fn a_damaged_open_that_did_not_end_is_told_of() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    append(&spool, "r1");
+    spool.begin(Share::General, Timestamp::default(), b"begun").unwrap();
+    append(&spool, "r2");
+    let fs = fs.after_kill();
+    let path = fs.paths(".seg").remove(0);
+    fs.edit(&path, |bytes| {
+        let at = bytes.windows(5).position(|window| window == b"begun").unwrap();
+        bytes[at] ^= 1;
+    });
+    let mut store = Store::default();
+    recover(&fs, &mut store);
+    assert_eq!(store.all(), ["gap:1", "r1", "r2"]);
+    let mut again = Store::default();
+    recover(&fs.after_kill(), &mut again);
+    assert_eq!(again.all(), store.all());
+}
+
+#[test]
+fn a_damaged_segment_is_kept_aside_and_what_follows_has_a_derived_name() {
+    let (fs, records) = three_segments();
+    let path = fs.paths(".seg").remove(1);
+    fs.edit(&path, |bytes| bytes[20_000] ^= 1);
+    let damaged = fs.bytes(&path);
+    let store = check(&fs, &records);
+    assert_eq!(store.missing(), 1);
+    assert_eq!(store.streams.len(), 2);
+    let aside = fs.paths(".seg").into_iter().find(|p| p.starts_with("/spool/quarantine")).unwrap();
+    assert_eq!(fs.bytes(&aside), damaged);
+    assert_eq!(fs.paths(".gap").len(), 1);
+}
+
+#[test]
+fn a_live_stream_goes_on_past_damage() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    for n in 1..=9 {
+        append(&spool, &format!("r{n}"));
+    }
+    sync(&spool);
+    let path = fs.paths(".seg").remove(0);
+    fs.edit(&path, |bytes| bytes[FRAMES_AT as usize + 3 * format::frame_size(2) + 30] ^= 1);
+    let mut store = Store::default();
+    let mut reader = spool.reader();
+    drain(&mut reader, &mut store);
+    append(&spool, "s");
+    sync(&spool);
+    drain(&mut reader, &mut store);
+    assert_eq!(store.streams[&spool.writer_id()], ["r1", "r2", "r3"]);
+    assert_eq!(store.streams[&reader.stream()], ["gap:1", "r5", "r6", "r7", "r8", "r9", "s"]);
+    assert_eq!(spool.status().quarantined, 1);
+}
+
+#[test]
+fn a_text_that_imitates_a_frame_is_not_taken_for_one() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    // Somebody who knows the format and not the secret.
+    let mut forged = b"r1:".to_vec();
+    for kind in [Kind::Record, Kind::Open] {
+        let seed = Secret::new([0; 32]).seed();
+        format::encode(seed, kind, 2, 0, Timestamp::default(), b"forged", &mut forged);
+    }
+    spool.append(Share::General, None, Timestamp::default(), &forged).unwrap();
+    append(&spool, "r3");
+    let fs = fs.after_kill();
+    let path = fs.paths(".seg").remove(0);
+    fs.edit(&path, |bytes| bytes[FRAMES_AT as usize + 9] ^= 1);
+    let mut store = Store::default();
+    recover(&fs, &mut store);
+    assert_eq!(store.all(), ["gap:1", "r3"]);
+}
+
+/// What the fuzzer runs: any bytes as the frames of a segment. It ends, and what it finds lies within.
+fn scan(seed: [u8; 32], bytes: &[u8]) {
+    let fs = Memory::new();
+    let path = root().join("fuzz");
+    fs.put(&path, bytes.to_vec());
+    let file = Filesystem::open(&fs, &path).unwrap();
+    let limit = file.len().unwrap();
+    let mut scanner = Scanner::new(file, Secret::new(seed).seed(), limit);
+    scanner.jump(0);
+    let mut at = 0;
+    for _ in 0..=bytes.len() {
+        match scanner.step().unwrap() {
+            Step::Frame(found) => {
+                assert_eq!(found.at, at);
+                assert_eq!(scanner.frame(&found), &bytes[at as usize..at as usize + found.size]);
+                at += found.size as u64;
+            }
+            Step::Damage { bytes, .. } => {
+                assert!(bytes.start == at && bytes.end > at && bytes.end <= limit);
+                at = bytes.end;
+            }
+            Step::End => return,
+        }
+        assert_eq!(scanner.at(), at);
+    }
+    panic!("it does not end");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(times(64, 20_000) as u32) })]
+
+    #[test]
+    fn any_bytes_are_scanned_to_an_end(bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..2_000)) {
+        scan([1; 32], &bytes);
+    }
+
+    #[test]
+    fn frames_with_anything_done_to_them_are_scanned_to_an_end(
+        records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..10),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = Vec::new();
+        let seed = Secret::new([1; 32]).seed();
+        for (n, record) in records.iter().enumerate() {
+            format::encode(seed, Kind::Record, n as u64, 0, Timestamp::default(), record, &mut bytes);
+        }
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut.index(bytes.len() + 1));
+        scan([1; 32], &bytes);
+    }
+}

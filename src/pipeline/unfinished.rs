@@ -1,0 +1,84 @@
+//! What an earlier process began and did not end: it becomes a record that says so.
+
+use std::sync::Arc;
+
+use super::{
+    admit,
+    core::Core,
+    own,
+    spool::{OldStream, SpoolError},
+};
+use crate::record::{Outcome, Record};
+
+/// What `outcome_reason` says.
+const PROCESS_ENDED: &str = "process_ended";
+/// Of an intent nobody knows more.
+const ATTEMPTED: &str = "attempted, outcome unknown";
+
+/// Gives an end to everything that has none; `position` is the store's. May be done again: what was ended before is
+/// not found. Reads and writes files.
+pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<(), SpoolError> {
+    let mut ending = old.ending(position)?;
+    let (mut record, mut bytes, mut count) = (Record::default(), Vec::new(), 0_u64);
+    while let Some(unfinished) = ending.next_unfinished()? {
+        if let Err(error) = Record::from_portable(&unfinished.record, &mut record) {
+            // A later version wrote it: as it stands it is read again by one that knows it, or becomes a stub.
+            tracing::warn!(%error, "something that did not end cannot be read");
+            ending.end(unfinished.open, unfinished.recorded_at, &unfinished.record)?;
+            continue;
+        }
+        finish(&mut record);
+        bytes.clear();
+        record.to_portable(&mut bytes);
+        ending.end(unfinished.open, core.clock.now(), &bytes)?;
+        count += 1;
+    }
+    let lost = ending.lost();
+    if lost > 0 {
+        let now = core.clock.now();
+        let mut gap = own::missing("spool_damaged", lost, now);
+        admit::prepare(core, &mut gap);
+        bytes.clear();
+        gap.to_portable(&mut bytes);
+        ending.tell_lost(now, &bytes)?;
+    }
+    if count > 0 {
+        tracing::warn!(
+            stream = %old.writer_id(), count,
+            "an earlier process ended in the middle of requests; their records say so"
+        );
+    }
+    ending.finish()
+}
+
+/// Says of a record as far as it was known that its process ended.
+fn finish(record: &mut Record) {
+    if record.outcome == Outcome::Unknown {
+        if record.status.is_some() || record.grpc_status.is_some() {
+            record.outcome = Outcome::Failure;
+        } else if record.description.is_absent() {
+            // Before the handler: whether it did anything, nobody knows.
+            record.description.set(ATTEMPTED);
+        }
+    }
+    record.outcome_reason.set(PROCESS_ENDED);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_stays_and_what_is_not_is_said() {
+        let mut intent = Record::default();
+        finish(&mut intent);
+        assert_eq!((intent.outcome, intent.description.as_str()), (Outcome::Unknown, ATTEMPTED));
+        assert_eq!(intent.outcome_reason, PROCESS_ENDED);
+        let mut answered = Record { status: Some(200), outcome: Outcome::Success, ..intent };
+        finish(&mut answered);
+        assert_eq!(answered.outcome, Outcome::Success);
+        let mut unsaid = Record { status: Some(200), ..Record::default() };
+        finish(&mut unsaid);
+        assert_eq!(unsaid.outcome, Outcome::Failure);
+    }
+}
