@@ -4,7 +4,9 @@
 //! `cargo bench --bench hot_path [-- --rounds 41]`
 //!
 //! The three cases of ours: (a) a route whose every rule is `none`; (b) a GET that ends unrecorded under
-//! the default rules; (c) a PUT that is recorded, with the writer draining into a store that forgets.
+//! the default rules; (c) a PUT that is recorded, with the writer draining into a store that forgets. Then
+//! the same PUT in the stricter classes, with the spool on the disk of the target folder: `durable`, whose cost is
+//! an append to a file; and `strict`, one request after another, each of which waits for the disk twice.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -30,7 +32,7 @@ use tower::{Layer, Service};
 use tower_activity::{
     capture::ActivityLayer,
     pipeline::Pipeline,
-    rules::{Rule, Rules},
+    rules::{Delivery, Rule, Rules},
 };
 use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 
@@ -121,6 +123,13 @@ fn main() {
     let silent = start(
         Rules::rest().rule(Rule::new("health").route("/health").level("none".parse().unwrap())),
     );
+    let spool = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let spooled = |delivery: Delivery| {
+        let folder = spool.path().join(delivery.as_str());
+        let builder = Pipeline::builder(Forget::default()).spool(folder).mode(delivery);
+        runtime.block_on(builder.start()).unwrap()
+    };
+    let (durable, strict) = (spooled(Delivery::Durable), spooled(Delivery::Strict));
     let ours = |pipeline: &Pipeline| routes().layer(ActivityLayer::new(pipeline.recorder()));
 
     let json = tracing::Dispatch::new(
@@ -144,6 +153,8 @@ fn main() {
         ("PUT TraceLayer, no subscriber", routes().layer(trace), &put, order, false),
         ("PUT TraceLayer, JSON at INFO to nowhere", routes().layer(trace_json), &put, order, true),
         ("PUT ours (c) recorded, drained", ours(&pipeline), &put, order, false),
+        ("PUT durable, drained", ours(&durable), &put, order, false),
+        ("PUT strict, its syncs counted", ours(&strict), &put, order, false),
         ("GET bare router", routes(), &get, order, false),
         ("GET no-op layer", routes().layer(NoOp), &get, order, false),
         ("GET ours (b) ends unrecorded", ours(&pipeline), &get, order, false),
@@ -170,13 +181,14 @@ fn main() {
         let _guard = is_json.then(|| tracing::dispatcher::set_default(&json));
         // Enough to fill the pool of records, which then is what a running server has.
         for _ in 0..3 {
-            batch(if is_test() { 10 } else { 2_000 });
+            batch(if is_test() || name.contains("strict") { 10 } else { 2_000 });
             runtime.block_on(async {
-                pipeline.flush().await;
-                silent.flush().await;
+                for pipeline in [&pipeline, &silent, &durable, &strict] {
+                    pipeline.flush().await;
+                }
             });
         }
-        let n = 1_000;
+        let n = if name.contains("strict") { 100 } else { 1_000 };
         let counted = allocation_counter::measure(|| batch(n)).count_total as f64 / n as f64;
         let building = allocation_counter::measure(|| {
             for _ in 0..n {
@@ -190,7 +202,11 @@ fn main() {
         .into_iter()
         .map(|(name, mut router, method, uri, is_json)| {
             let uri: &'static str = if uri == order { order } else { "/health" };
-            let (runtime, json, pipelines) = (&runtime, &json, [&pipeline, &silent]);
+            let (runtime, json, pipelines) =
+                (&runtime, &json, [&pipeline, &silent, &durable, &strict]);
+            // Each of them takes as long as a thousand others.
+            let requests =
+                if name.contains("strict") { usize::max(requests / 40, 1) } else { requests };
             Case::new(name, move || {
                 let input: Vec<_> = (0..requests).map(|_| request(method, uri)).collect();
                 let _guard = is_json.then(|| tracing::dispatcher::set_default(json));
@@ -246,6 +262,20 @@ fn main() {
         "≤ 1 over no-op",
     );
     difference(
+        "PUT durable",
+        "PUT ours",
+        "≤ +2 500",
+        count("PUT durable") - count("PUT ours"),
+        "–",
+    );
+    difference(
+        "PUT strict",
+        "PUT durable",
+        "(two syncs)",
+        count("PUT strict") - count("PUT durable"),
+        "–",
+    );
+    difference(
         "PUT no-op",
         "PUT bare",
         "(axum's own)",
@@ -263,7 +293,7 @@ fn main() {
         over("PUT ours") / over("JSON at INFO"),
     );
 
-    for pipeline in [&pipeline, &silent] {
+    for pipeline in [&pipeline, &silent, &durable, &strict] {
         let report = runtime.block_on(pipeline.shutdown(Duration::from_secs(10)));
         println!("  {report}");
     }

@@ -332,6 +332,10 @@ impl Activity {
         self
     }
 
+    pub(super) const fn cell(&self) -> Option<&Arc<Shared>> {
+        self.0.as_ref()
+    }
+
     /// Looks at the state of the draft, if there is one.
     pub(super) fn with(&self, look: impl FnOnce(&mut State)) {
         if let Some(cell) = &self.0 {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     record::{Actor, Origin, traceparent},
-    rules::{CompiledRules, Mask, Plan, Route},
+    rules::{CompiledRules, Delivery, Mask, Plan, Route},
 };
 
 /// Copied text is cut here; what a field holds is bounded more tightly when the record is finished.
@@ -25,6 +25,22 @@ pub(super) struct Planned<'a> {
     route: Route<'a>,
     vouched: Said,
     uri: &'a Uri,
+}
+
+impl Planned<'_> {
+    /// Returns the class that the request is delivered in: the strictest of the rules that may record it, and
+    /// of the pipeline.
+    pub(super) fn class(&self, config: &Config) -> Delivery {
+        self.plan.delivery(&self.mask).max(config.recorder.mode())
+    }
+
+    /// Tells whether the service may be called only once the spool has the intent.
+    ///
+    /// A read that only a refusal would make a record of is no operation to be announced; with the intent
+    /// of each of them every read would wait for the disk twice.
+    pub(super) fn must_be_announced(&self, class: Delivery) -> bool {
+        class == Delivery::Strict && self.plan.foreseen(&self.mask).is_some()
+    }
 }
 
 /// Looks the plan of a request up; `None` when no ending of it can make a record.
@@ -123,7 +139,12 @@ fn authority(uri: &Uri) -> Option<&str> {
 }
 
 /// Opens the draft of a request.
-pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Planned<'_>) -> Draft {
+pub(super) fn open<B>(
+    config: &Arc<Config>,
+    request: &Request<B>,
+    planned: Planned<'_>,
+    class: Delivery,
+) -> Draft {
     let recorder = &config.recorder;
     let (headers, extensions) = (request.headers(), request.extensions());
     let mut record = recorder.draft();
@@ -200,13 +221,21 @@ pub(super) fn open<B>(config: &Arc<Config>, request: &Request<B>, planned: Plann
             plan: planned.plan,
             mask: planned.mask,
             started,
+            class,
+            ticket: None,
         });
     })
 }
 
 /// Adds what a layer inside another of ours knows to the outer draft: the route, which a layer
-/// outside the router cannot see.
-pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer: &Activity) {
+/// outside the router cannot see. If that makes it an operation that has to be announced first, returns the
+/// configuration of the outer layer, whose record it is.
+pub(super) fn add_to_outer<B>(
+    rules: &CompiledRules,
+    request: &Request<B>,
+    outer: &Activity,
+) -> Option<Arc<Config>> {
+    let mut announced = None;
     outer.with(|state: &mut State| {
         let Some(open) = state.open.as_mut() else { return };
         if state.said.has(Said::ROUTED) || state.said.has(Said::GRPC_ROUTE) {
@@ -217,9 +246,15 @@ pub(super) fn add_to_outer<B>(rules: &CompiledRules, request: &Request<B>, outer
         let plan = rules.plan(request.method(), route);
         open.mask = mask(&plan, request, path);
         open.plan = plan;
+        open.class = open.class.max(open.plan.delivery(&open.mask));
+        let wanted = open.class == Delivery::Strict
+            && open.ticket.is_none()
+            && open.plan.foreseen(&open.mask).is_some();
+        announced = wanted.then(|| Arc::clone(&open.config));
         open.record.route.set(cut(route.as_str()));
         state.said.add(Said::ROUTED);
     });
+    announced
 }
 
 const fn version(version: Version) -> &'static str {

@@ -13,12 +13,13 @@ use pin_project_lite::pin_project;
 
 use super::{
     draft::{Draft, Finished, Shared},
-    future::Waiting,
     guard::PanicGuard,
     head,
     kind::error_kind,
     outcome::Ending,
+    refusal::{self, Refusal, Refusals},
 };
+use crate::pipeline::StrictRefused;
 
 pin_project! {
     /// The body of a request that counts, and copies where a rule asks for it, what the service reads.
@@ -100,15 +101,31 @@ pin_project! {
     /// Frames, size hint and end pass as they are. The record is finished before the last frame is handed
     /// on, because servers drop a body of exact size without asking it for more; at the latest it is
     /// finished when the body is dropped, as `aborted` unless it had ended.
+    ///
+    /// Of a strict request the last frame is handed on when the disk has the record. If it does not take it, the
+    /// body is cut off: with an error, or for gRPC with trailers that say INTERNAL.
     pub struct ResponseBody<B>
     where
         B: Body,
     {
+        // None where the answer is ours.
         #[pin]
-        inner: B,
+        inner: Option<B>,
+        answer: Option<B::Data>,
         watch: Option<Watch>,
-        waiting: Option<Box<Waiting<Option<Result<Frame<B::Data>, B::Error>>>>>,
+        waiting: Option<Box<Last<B::Data, B::Error>>>,
+        cut: bool,
     }
+}
+
+/// What `poll_frame` gives.
+type Polled<D, E> = Option<Result<Frame<D>, E>>;
+
+/// The last of a body, which waits for its record.
+struct Last<D, E> {
+    finished: Finished,
+    held: Polled<D, E>,
+    grpc: bool,
 }
 
 /// What is to be known about a body.
@@ -117,15 +134,20 @@ pub(super) struct Watch {
     /// The announced size; unknown for gRPC, which ends in its trailers.
     pub(super) exact: Option<u64>,
     pub(super) copies: bool,
+    pub(super) grpc: bool,
 }
 
 impl<B: Body> ResponseBody<B> {
     pub(super) const fn new(inner: B, watch: Watch) -> Self {
-        Self { inner, watch: Some(watch), waiting: None }
+        Self { inner: Some(inner), answer: None, watch: Some(watch), waiting: None, cut: false }
     }
 
     pub(super) const fn untouched(inner: B) -> Self {
-        Self { inner, watch: None, waiting: None }
+        Self { inner: Some(inner), answer: None, watch: None, waiting: None, cut: false }
+    }
+
+    pub(super) const fn answering(answer: Option<B::Data>) -> Self {
+        Self { inner: None, answer, watch: None, waiting: None, cut: false }
     }
 }
 
@@ -150,35 +172,77 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        if let Some(waiting) = this.waiting {
-            ready!(waiting.finished.poll(cx));
-            return Poll::Ready(this.waiting.take().and_then(|waiting| waiting.held));
+        if let Some(last) = this.waiting {
+            let vouched = ready!(last.finished.poll(cx));
+            *this.cut |= vouched.is_err();
+            return Poll::Ready(this.waiting.take().and_then(|last| last.hand_on(vouched)));
         }
-        let Some(watch) = this.watch else { return this.inner.poll_frame(cx) };
+        if *this.cut {
+            return Poll::Ready(None);
+        }
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
+            return Poll::Ready(this.answer.take().map(|data| Ok(Frame::data(data))));
+        };
+        let Some(watch) = this.watch else { return inner.poll_frame(cx) };
         let guard = PanicGuard::new(&mut watch.draft);
-        let polled = this.inner.as_mut().poll_frame(cx);
-        let at_end = polled.is_ready() && this.inner.is_end_stream();
+        let polled = inner.as_mut().poll_frame(cx);
+        let at_end = polled.is_ready() && inner.is_end_stream();
         guard.disarm();
         let polled = ready!(polled);
         let Some(ending) = watch.see(polled.as_ref(), at_end) else { return Poll::Ready(polled) };
+        let grpc = watch.grpc;
         let finished = this.watch.take().and_then(|watch| watch.finish(&ending));
-        if let Some(mut finished) = finished
-            && finished.poll(cx).is_pending()
-        {
-            // Only a pipeline that was built to block makes a client wait for its last frame.
-            *this.waiting = Some(Box::new(Waiting { finished, held: polled }));
-            return Poll::Pending;
+        let Some(finished) = finished else { return Poll::Ready(polled) };
+        let mut last = Last { finished, held: polled, grpc };
+        match last.finished.poll(cx) {
+            Poll::Ready(vouched) => {
+                *this.cut |= vouched.is_err();
+                Poll::Ready(last.hand_on(vouched))
+            }
+            // Only a strict request, a pipeline that waits for the disk before each response, or one that
+            // was built to block makes a client wait for its last frame.
+            Poll::Pending => {
+                *this.waiting = Some(Box::new(last));
+                Poll::Pending
+            }
         }
-        Poll::Ready(polled)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(refusal::size(self.answer.as_ref())),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        // A frame that waits for the queue is still to come.
-        self.waiting.is_none() && self.inner.is_end_stream()
+        // A frame that waits for its record is still to come.
+        self.waiting.is_none()
+            && (self.cut
+                || match &self.inner {
+                    Some(inner) => inner.is_end_stream(),
+                    None => self.answer.is_none(),
+                })
+    }
+}
+
+impl<D, E: 'static> Last<D, E> {
+    /// Hands the last frame on, or cuts the body off if nobody vouches for the record.
+    fn hand_on(self, vouched: Result<(), StrictRefused>) -> Polled<D, E> {
+        let Err(why) = vouched else { return self.held };
+        Refusals::say(self.finished.config(), Refusal::After, why);
+        if let Some(Err(error)) = self.held {
+            return Some(Err(error));
+        }
+        if self.grpc {
+            let trailers = self.held.and_then(Result::ok).map(Frame::into_trailers);
+            let mut trailers = trailers.and_then(Result::ok).unwrap_or_default();
+            Refusal::After.write_grpc(&mut trailers);
+            return Some(Ok(Frame::trailers(trailers)));
+        }
+        // Where no such error can be made the frame is kept back all the same: a client that was told the
+        // size of the body sees that it lacks something.
+        refusal::cut_off().map(Err)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderName, request::Parts};
 
-use super::draft::Pool;
+use super::{draft::Pool, refusal::Refusals};
 use crate::{pipeline::Recorder, privacy::client::Trust, record::Actor};
 
 pub(super) type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
@@ -22,6 +22,7 @@ pub(super) struct Config {
     pub(super) query: bool,
     pub(super) request_id: HeaderName,
     pub(super) make_request_id: bool,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 impl Config {

@@ -20,10 +20,10 @@ use crossbeam_queue::ArrayQueue;
 
 use super::{client::Chain, config::Config, finish, outcome::Ending, tee::Capture};
 use crate::{
-    pipeline::{Admission, AdmitWait},
+    pipeline::{Admission, AdmitWait, Hold, OpenTicket, StrictRefused},
     privacy::Redactions,
     record::Record,
-    rules::{Mask, Plan},
+    rules::{Delivery, Mask, Plan},
 };
 
 /// What is shared about one request.
@@ -40,6 +40,14 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Whoever panicked while holding it left at worst a half-written text.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what was counted so far.
+    pub(super) fn bytes(&self) -> Bytes {
+        Bytes {
+            request: self.request_bytes.load(Ordering::Relaxed),
+            response: self.response_bytes.load(Ordering::Relaxed),
+        }
     }
 
     fn reset(&mut self) {
@@ -62,6 +70,10 @@ pub(super) struct Open {
     pub(super) plan: Arc<Plan>,
     pub(super) mask: Mask,
     pub(super) started: Duration,
+    /// The strictest class of the rules that may record it, and of the pipeline.
+    pub(super) class: Delivery,
+    /// What the spool has of it already.
+    pub(super) ticket: Option<OpenTicket>,
 }
 
 /// What the application has said itself, and rules therefore leave alone.
@@ -84,6 +96,8 @@ impl Said {
     pub(super) const WARNED: Self = Self(1 << 9);
     /// The route is the path of a gRPC call, which nobody has checked yet.
     pub(super) const GRPC_ROUTE: Self = Self(1 << 10);
+    /// The service was not called: nobody could have vouched for the record.
+    pub(super) const NOT_ATTEMPTED: Self = Self(1 << 11);
 
     pub(super) const fn has(self, what: Self) -> bool {
         self.0 & what.0 != 0
@@ -246,14 +260,11 @@ impl Draft {
         look: impl FnOnce(&mut State) -> Option<E>,
     ) -> Result<Option<Finished>, StillOpen> {
         let Some(mut cell) = self.cell.take() else { return Ok(None) };
-        let bytes = Bytes {
-            request: cell.request_bytes.load(Ordering::Relaxed),
-            response: cell.response_bytes.load(Ordering::Relaxed),
-        };
+        let bytes = cell.bytes();
         let seal = |state: &mut State| {
             let ending = look(state)?;
             let open = state.open.take();
-            Some(open.map(|open| finish::seal(state, open, ending.borrow(), bytes)))
+            Some(open.map(|open| close_open(state, open, ending.borrow(), bytes)))
         };
         // Most handlers have dropped their handles by now: then there is nobody to lock out, and the cell
         // can go back to its pool. A handle that is still there must go on saying that it is too late, and
@@ -274,14 +285,51 @@ impl Draft {
                 Err(StillOpen)
             }
             Some(None) => Ok(None),
-            Some(Some((record, config))) => {
+            Some(Some(closed)) => {
                 if unique {
-                    config.pool.give_back(cell);
+                    closed.config().pool.give_back(cell);
                 }
-                let finished =
-                    |record| Finished { record: Some(record), wait: AdmitWait::default(), config };
-                Ok(record.map(finished))
+                Ok(match closed {
+                    Closed::Recorded(finished) => Some(finished),
+                    Closed::Untold(_) => None,
+                })
             }
+        }
+    }
+}
+
+/// What came of an open draft.
+enum Closed {
+    Recorded(Finished),
+    /// There is to be no record.
+    Untold(Arc<Config>),
+}
+
+impl Closed {
+    const fn config(&self) -> &Arc<Config> {
+        match self {
+            Self::Recorded(finished) => &finished.config,
+            Self::Untold(config) => config,
+        }
+    }
+}
+
+fn close_open(state: &mut State, mut open: Open, ending: &Ending, bytes: Bytes) -> Closed {
+    let ticket = open.ticket.take();
+    // Nothing was done: it is worth a record, but nobody waits for it a second time.
+    let untried = state.said.has(Said::NOT_ATTEMPTED);
+    let hold = if untried { Hold::Taken } else { Hold::from(open.class) };
+    let (record, config) = finish::seal(state, open, ending, bytes);
+    match (record, ticket) {
+        (None, ticket) => {
+            if let Some(ticket) = ticket {
+                config.recorder.abandon(ticket);
+            }
+            Closed::Untold(config)
+        }
+        (record, ticket) => {
+            let wait = AdmitWait::default();
+            Closed::Recorded(Finished { record, ticket, hold, wait, config })
         }
     }
 }
@@ -318,23 +366,37 @@ fn without_panic(run: impl FnOnce()) {
 #[derive(Debug)]
 pub(super) struct Finished {
     record: Option<Box<Record>>,
+    /// What the spool has of it already, which it ends.
+    ticket: Option<OpenTicket>,
+    hold: Hold,
     wait: AdmitWait,
     config: Arc<Config>,
 }
 
 impl Finished {
-    /// Hands the record over, and waits for room if the pipeline was built to.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.config.recorder.poll_admit(&mut self.record, &mut self.wait, cx).map(drop)
+    pub(super) const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Hands the record over, and waits as its class asks for: for room where the pipeline was built to, and
+    /// for the disk.
+    ///
+    /// # Errors
+    ///
+    /// Only for a strict request: nobody vouches for its record.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StrictRefused>> {
+        let Self { record, ticket, hold, wait, config } = self;
+        config.recorder.poll_admit_ended(record, ticket, *hold, wait, cx).map_ok(drop)
     }
 }
 
 impl Drop for Finished {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
+            let ticket = self.ticket.take();
             without_panic(|| {
                 // What became of it is in the tally; nobody is left to be told.
-                let _: Admission = self.config.recorder.admit(record);
+                let _: Admission = self.config.recorder.admit_ended(record, ticket);
             });
         }
     }

@@ -1,6 +1,6 @@
 //! From an open draft to a finished record: meaning, outcome, redaction.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
     client::{Chain, push_chain},
@@ -11,8 +11,8 @@ use super::{
     tee::Capture,
 };
 use crate::{
-    privacy::{Extent, KeySet, Keys},
-    record::{Address, Record},
+    privacy::{Extent, KeySet, Keys, Redactions},
+    record::{Address, Outcome, Record},
     rules::{EntityIdFrom, Meaning, UNMATCHED},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn seal(
     ending: &Ending,
     bytes: Bytes,
 ) -> (Option<Box<Record>>, Arc<Config>) {
-    let Open { config, mut record, plan, mask, started } = open;
+    let Open { config, mut record, plan, mask, started, .. } = open;
     let recorder = &config.recorder;
     let ended = ending.ended(record.status, record.grpc_status);
     let meaning = plan.decide(&mask, &ended).filter(|_| !state.said.has(Said::DISCARD));
@@ -31,40 +31,120 @@ pub(super) fn seal(
         recorder.give_back(record);
         return (None, config);
     };
-    // The recorder dates the start by this, so that an unrecorded request never asks for the time of day.
-    let took = recorder.clock().monotonic().saturating_sub(started);
-    record.duration_us = i64::try_from(took.as_micros()).ok();
-    record.request_bytes = i64::try_from(bytes.request).ok();
+    measure(&mut record, &config, started, bytes);
     record.response_bytes = match ending {
         Ending::Head { bytes } => bytes.and_then(|bytes| i64::try_from(bytes).ok()),
         // Without a head there was no body to count.
         _ if state.head => i64::try_from(bytes.response).ok(),
         _ => None,
     };
-    if state.said.has(Said::GRPC_ROUTE) && !was_served(&record) {
-        record.route.set(UNMATCHED);
-    }
     let (outcome, reason) = ending.outcome(&ended, state.grpc);
     // What the application says counts where it had the last word.
     let said = if ending.is_complete() { state.said } else { Said::default() };
-    if !said.has(Said::OUTCOME) {
-        record.outcome = outcome;
-    }
-    if !said.has(Said::OUTCOME_REASON) {
-        record.outcome_reason.set(reason);
+    if state.said.has(Said::NOT_ATTEMPTED) {
+        record.outcome = Outcome::Failure;
+        record.outcome_reason.set(NOT_ATTEMPTED);
+    } else {
+        if !said.has(Said::OUTCOME) {
+            record.outcome = outcome;
+        }
+        if !said.has(Said::OUTCOME_REASON) {
+            record.outcome_reason.set(reason);
+        }
     }
     record.severity =
         meaning.severity.unwrap_or_else(|| outcome::severity(record.outcome, ending, ended.status));
-    name(state, &mut record, meaning, config.recorder.keys());
-    network(state, &mut record, &config);
-    bodies(state, &mut record, meaning, &config);
-    targets(state, &mut record, meaning);
-    describe(state, &mut record, meaning);
+    fill(state, &mut record, meaning, &config);
+    (Some(record), config)
+}
+
+/// Writes into `copy` the record that a request has if the process dies now; false when it has none.
+///
+/// What enters is what [`seal`] lets in, and no more: the copy goes to a file. The draft stays as it is.
+pub(super) fn snapshot(state: &mut State, copy: &mut Record, bytes: Bytes) -> bool {
+    // Taken out for the while, because what follows reads all of the state.
+    let Some(open) = state.open.take() else { return false };
+    let known = known(state, &open);
+    if let Some(meaning) = known {
+        copy.copy_from(&open.record);
+        measure(copy, &open.config, open.started, bytes);
+        (copy.outcome, copy.severity) = cut_off(state, copy);
+        copy.outcome_reason.set(PROCESS_ENDED);
+        if let Some(severity) = meaning.severity {
+            copy.severity = severity;
+        }
+        fill(state, copy, meaning, &open.config);
+        if !state.head {
+            copy.description.set(UNKNOWN_OUTCOME);
+        }
+        if !state.redactions.is_empty() {
+            state.redactions = Redactions::new();
+        }
+    }
+    let known = known.is_some();
+    state.open = Some(open);
+    known
+}
+
+/// Returns what a request that has not ended means, if it is known to mean anything.
+fn known<'a>(state: &State, open: &'a Open) -> Option<&'a Meaning> {
+    if state.said.has(Said::DISCARD) {
+        return None;
+    }
+    let (status, grpc_status) = (open.record.status, open.record.grpc_status);
+    match status {
+        // The head of a gRPC answer says nothing about how it ends.
+        Some(_) if !state.grpc || grpc_status.is_some() => {
+            let ended = Ending::Complete.ended(status, grpc_status);
+            open.plan.decide(&open.mask, &ended)
+        }
+        _ => open.plan.foreseen(&open.mask),
+    }
+}
+
+/// Says how a request ended with the process, and how bad that is.
+fn cut_off(state: &State, record: &Record) -> (Outcome, u8) {
+    if !state.head {
+        // It may have done anything, or nothing.
+        return (Outcome::Unknown, 3);
+    }
+    let ended = Ending::Complete.ended(record.status, record.grpc_status);
+    match ended.outcome() {
+        // The handler had done its part, and nobody got the whole of its answer.
+        Outcome::Success => (Outcome::Aborted, 2),
+        outcome => (outcome, outcome::severity(outcome, &Ending::Complete, ended.status)),
+    }
+}
+
+/// Takes down what was counted.
+fn measure(record: &mut Record, config: &Config, started: Duration, bytes: Bytes) {
+    // The recorder dates the start by this, so that an unrecorded request never asks for the time of day.
+    let took = config.recorder.clock().monotonic().saturating_sub(started);
+    record.duration_us = i64::try_from(took.as_micros()).ok();
+    record.request_bytes = i64::try_from(bytes.request).ok();
+}
+
+/// Writes what follows from the meaning and from what was seen of the request, without secrets.
+fn fill(state: &mut State, record: &mut Record, meaning: &Meaning, config: &Config) {
+    if state.said.has(Said::GRPC_ROUTE) && !was_served(record) {
+        record.route.set(UNMATCHED);
+    }
+    name(state, record, meaning, config.recorder.keys());
+    network(state, record, config);
+    bodies(state, record, meaning, config);
+    targets(state, record, meaning);
+    describe(state, record, meaning);
     if let Some(list) = state.redactions.to_json() {
         record.redactions.buffer().push_str(&list);
     }
-    (Some(record), config)
 }
+
+/// The reason of what has no end, because the process had one.
+const PROCESS_ENDED: &str = "process_ended";
+/// The reason of a strict request whose intent could not be kept.
+const NOT_ATTEMPTED: &str = "not_attempted";
+/// What an intent says if nothing follows it.
+const UNKNOWN_OUTCOME: &str = "attempted, outcome unknown";
 
 /// Tells whether a gRPC call reached a service: one that did not has a route that a client made up.
 fn was_served(record: &Record) -> bool {

@@ -38,6 +38,11 @@ impl Announced {
     pub(super) fn of<B: Body>(body: &B) -> Self {
         Self { exact: body.size_hint().exact(), ended: body.is_end_stream() }
     }
+
+    /// That of a body of ours.
+    pub(super) const fn exactly(bytes: u64) -> Self {
+        Self { exact: Some(bytes), ended: bytes == 0 }
+    }
 }
 
 /// Reads a response's head into the draft.

@@ -82,6 +82,7 @@ impl ActivityLayer {
             query: false,
             request_id: REQUEST_ID,
             make_request_id: false,
+            refusals: Arc::default(),
         };
         Self { config: Arc::new(config), bodies: PhantomData }
     }

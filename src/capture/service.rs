@@ -2,6 +2,7 @@
 
 use std::{
     marker::PhantomData,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -13,11 +14,12 @@ use tower_service::Service;
 use super::{
     Activity,
     activity::set_session,
+    announce::{Announcement, Intent},
     begin,
     body::RequestBody,
     config::Config,
     draft::Draft,
-    future::{MadeId, ResponseFuture},
+    future::{MadeId, ResponseFuture, Step},
     guard::PanicGuard,
     head,
     wrap::{SameBody, WrapRequest, WrapResponse},
@@ -29,7 +31,8 @@ use crate::{
 
 /// Records what the inner service does.
 ///
-/// Made by [`ActivityLayer`](super::ActivityLayer).
+/// Made by [`ActivityLayer`](super::ActivityLayer). The inner service has to be `Clone`, as servers ask of it
+/// anyway: a strict request takes it along until its intent is on the disk. It is cloned for such requests only.
 #[derive(Debug)]
 pub struct ActivityService<S, W = SameBody> {
     inner: S,
@@ -54,17 +57,20 @@ impl<S: Clone, W> Clone for ActivityService<S, W> {
     }
 }
 
+/// What the inner service is called with.
+type Inner<W, B> = Request<<W as WrapRequest<B>>::Body>;
+
 impl<S, W, ReqB, ResB> Service<Request<ReqB>> for ActivityService<S, W>
 where
     W: WrapRequest<ReqB> + WrapResponse<ResB>,
-    S: Service<Request<<W as WrapRequest<ReqB>>::Body>, Response = Response<ResB>>,
+    S: Service<Inner<W, ReqB>, Response = Response<ResB>> + Clone,
     S::Error: 'static,
     ReqB: Body,
     ResB: Body,
 {
     type Response = Response<<W as WrapResponse<ResB>>::Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, W>;
+    type Future = ResponseFuture<S, Inner<W, ReqB>, W>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -74,23 +80,27 @@ where
         let rules = self.config.recorder.rules();
         if let Some(outer) = request.extensions().get::<Activity>().filter(|a| a.is_open()) {
             // A layer inside another of ours: one request is one record, and it is the outer one's.
-            begin::add_to_outer(rules, &request, outer);
+            let announced = begin::add_to_outer(rules, &request, outer)
+                .zip(outer.cell())
+                .map(|(config, cell)| Announcement::new(Arc::clone(cell), config));
             let outer = outer.clone();
-            let request = ask(&self.config, request, &outer);
-            return ResponseFuture::untouched(self.inner.call(request.map(W::pass_request)));
+            let request = ask(&self.config, request, &outer).map(W::pass_request);
+            return ResponseFuture::untouched(self.step(request, announced));
         }
         let Some(planned) = begin::plan(rules, &request) else {
-            return ResponseFuture::untouched(self.inner.call(request.map(W::pass_request)));
+            return ResponseFuture::untouched(self.step(request.map(W::pass_request), None));
         };
-        let mut draft = Some(begin::open(&self.config, &request, planned));
+        let class = planned.class(&self.config);
+        let announced = planned.must_be_announced(class);
+        let mut draft = Some(begin::open(&self.config, &request, planned, class));
         let head_request = head::is_head(request.method());
         let guard = PanicGuard::new(&mut draft);
         // In a function of its own: the guard holds the draft while code of the application runs.
-        let (future, made_id) = self.call_recorded(request, guard.draft());
+        let (step, made_id) = self.call_recorded(request, guard.draft(), announced);
         guard.disarm();
         match draft {
-            Some(draft) => ResponseFuture::recorded(future, draft, head_request, made_id),
-            None => ResponseFuture::untouched(future),
+            Some(draft) => ResponseFuture::recorded(step, draft, head_request, made_id),
+            None => ResponseFuture::untouched(step),
         }
     }
 }
@@ -101,16 +111,19 @@ impl<S, W> ActivityService<S, W> {
         &mut self,
         request: Request<ReqB>,
         draft: Option<&Draft>,
-    ) -> (S::Future, MadeId)
+        announced: bool,
+    ) -> (Step<S, Inner<W, ReqB>>, MadeId)
     where
         W: WrapRequest<ReqB> + WrapResponse<ResB>,
-        S: Service<Request<<W as WrapRequest<ReqB>>::Body>, Response = Response<ResB>>,
+        S: Service<Inner<W, ReqB>, Response = Response<ResB>> + Clone,
         ReqB: Body,
         ResB: Body,
     {
         let Some(cell) = draft.and_then(Draft::cell) else {
-            return (self.inner.call(request.map(W::pass_request)), None);
+            return (self.step(request.map(W::pass_request), None), None);
         };
+        let announced =
+            announced.then(|| Announcement::new(Arc::clone(cell), Arc::clone(&self.config)));
         let activity = Activity::new(Arc::clone(cell));
         // A request is large: it is taken apart only for those who want to see its parts.
         let mut request = request;
@@ -121,12 +134,30 @@ impl<S, W> ActivityService<S, W> {
             self.config.make_request_id.then(|| make_id(&self.config, &mut request, &activity));
         request.extensions_mut().insert(activity);
         if request.body().is_end_stream() {
-            return (self.inner.call(request.map(W::pass_request)), made_id.flatten());
+            return (self.step(request.map(W::pass_request), announced), made_id.flatten());
         }
         let copies = cell.lock().request.is_on();
         let cell = Arc::clone(cell);
         let request = request.map(|body| W::watch_request(RequestBody::new(body, cell, copies)));
-        (self.inner.call(request), made_id.flatten())
+        (self.step(request, announced), made_id.flatten())
+    }
+
+    /// Calls the inner service, or puts it off until the spool has the intent.
+    ///
+    /// Only what was polled ready may be called, and the permit or slot that this reserved may belong to the
+    /// instance. So the future takes the ready instance with it, and a clone of it, which whoever calls next
+    /// polls ready first, stays here. All other requests call the instance where it is, without a clone.
+    #[inline]
+    fn step<R>(&mut self, request: R, announced: Option<Announcement>) -> Step<S, R>
+    where
+        S: Service<R> + Clone,
+    {
+        let Some(announcement) = announced else {
+            return Step::Called { future: self.inner.call(request) };
+        };
+        let fresh = self.inner.clone();
+        let service = mem::replace(&mut self.inner, fresh);
+        Step::Announced { intent: Some(Box::new(Intent { announcement, service, request })) }
     }
 }
 

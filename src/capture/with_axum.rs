@@ -32,6 +32,11 @@ pub(super) fn connect_info(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }
 
+/// Makes an error of axum's bodies, if that is what is asked for.
+pub(super) fn body_error<E: 'static>(error: impl FnOnce() -> axum::BoxError) -> Option<E> {
+    super::refusal::given(|| axum::Error::new(error()))
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Activity {
     type Rejection = Infallible;
 

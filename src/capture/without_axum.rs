@@ -15,3 +15,9 @@ pub(super) const fn original_uri(_: &Extensions) -> Option<&Uri> {
 pub(super) const fn connect_info(_: &Extensions) -> Option<IpAddr> {
     None
 }
+
+pub(super) fn body_error<E: 'static>(
+    _: impl FnOnce() -> Box<dyn std::error::Error + Send + Sync>,
+) -> Option<E> {
+    None
+}

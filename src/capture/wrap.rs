@@ -6,7 +6,10 @@
 
 use http_body::Body;
 
-use super::body::{RequestBody, ResponseBody};
+use super::{
+    body::{RequestBody, ResponseBody},
+    refusal::{self, Answer},
+};
 
 /// Keeps the body types of the service; the default, for axum and tonic.
 ///
@@ -87,6 +90,10 @@ pub trait WrapResponse<B: Body>: sealed::Sealed {
 
     #[doc(hidden)]
     fn pass_response(body: B) -> Self::Body;
+
+    /// Makes a body of ours, and tells its size: 0 where the data of such bodies cannot be made.
+    #[doc(hidden)]
+    fn answer(text: &'static [u8]) -> (Self::Body, u64);
 }
 
 mod sealed {
@@ -125,6 +132,12 @@ where
     fn pass_response(body: B) -> B {
         body
     }
+
+    fn answer(text: &'static [u8]) -> (B, u64) {
+        let data = refusal::data::<B::Data>(text);
+        let size = refusal::size(data.as_ref());
+        (B::rewrap(Answer::new(data)), size)
+    }
 }
 
 impl<B> WrapRequest<B> for OwnBody {
@@ -139,7 +152,10 @@ impl<B> WrapRequest<B> for OwnBody {
     }
 }
 
-impl<B: Body> WrapResponse<B> for OwnBody {
+impl<B: Body> WrapResponse<B> for OwnBody
+where
+    B::Data: 'static,
+{
     type Body = ResponseBody<B>;
 
     fn watch_response(body: ResponseBody<B>) -> ResponseBody<B> {
@@ -148,6 +164,12 @@ impl<B: Body> WrapResponse<B> for OwnBody {
 
     fn pass_response(body: B) -> ResponseBody<B> {
         ResponseBody::untouched(body)
+    }
+
+    fn answer(text: &'static [u8]) -> (ResponseBody<B>, u64) {
+        let data = refusal::data::<B::Data>(text);
+        let size = refusal::size(data.as_ref());
+        (ResponseBody::answering(data), size)
     }
 }
 

@@ -69,6 +69,8 @@ mod epoch;
 mod feed;
 mod fold;
 mod gap;
+#[cfg(test)]
+pub(crate) mod gated;
 #[cfg(feature = "api")]
 mod intake;
 mod link;

@@ -72,6 +72,13 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
+    /// Sets the disk that the spool is on.
+    #[cfg(test)]
+    pub(crate) fn disk(mut self, disk: &super::gated::Disk) -> Self {
+        self.modes.disk = Some(disk.clone());
+        self
+    }
+
     /// Sets how long a strict request waits for the disk: before its handler, and again after it. Defaults
     /// to 2 s.
     pub fn strict_deadline(mut self, deadline: Duration) -> Self {
@@ -90,6 +97,8 @@ pub(super) struct Modes {
     pub(super) cap: u64,
     pub(super) keep: Duration,
     pub(super) strict_deadline: Duration,
+    #[cfg(test)]
+    disk: Option<super::gated::Disk>,
 }
 
 impl Default for Modes {
@@ -101,6 +110,8 @@ impl Default for Modes {
             cap: DEFAULT_SPOOL_CAP,
             keep: DEFAULT_SPOOL_KEEP,
             strict_deadline: DEFAULT_STRICT_DEADLINE,
+            #[cfg(test)]
+            disk: None,
         }
     }
 }
@@ -154,6 +165,15 @@ impl Modes {
         Ok(())
     }
 
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "tests have disks of their own"))]
+    fn disk(&self) -> Arc<dyn spool::Filesystem> {
+        #[cfg(test)]
+        if let Some(disk) = &self.disk {
+            return Arc::new(disk.clone());
+        }
+        Arc::new(spool::Disk)
+    }
+
     /// Opens the spool, if there is a folder.
     pub(super) async fn open(&self, clock: Arc<dyn Clock>) -> Result<Option<Spooling>, StartError> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
@@ -163,9 +183,10 @@ impl Modes {
             fsync_interval: self.fsync_interval,
             ..spool::Settings::default()
         };
+        let disk = self.disk();
         let opened = tokio::task::spawn_blocking(move || {
             make(&folder)?;
-            spool::Spool::open(Arc::new(spool::Disk), &folder, settings, clock, random_id())
+            spool::Spool::open(disk, &folder, settings, clock, random_id())
                 .map_err(|error| error.to_string())
         });
         let spool = opened

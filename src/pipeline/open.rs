@@ -180,7 +180,6 @@ impl fmt::Debug for DiskWait {
 }
 
 /// For capture.
-#[allow(dead_code, reason = "capture takes these doors next")]
 impl Recorder {
     /// Returns the class of requests whose rule names none: the strictest of builder and rules.
     pub(crate) fn mode(&self) -> Delivery {
@@ -192,7 +191,13 @@ impl Recorder {
         self.core.spooling.is_some()
     }
 
+    /// Tells whether durable records wait for the disk: the interval between syncs is zero.
+    pub(crate) fn syncs_each(&self) -> bool {
+        self.core.spooling.as_ref().is_some_and(|spooling| spooling.syncs_each)
+    }
+
     /// Returns how long a strict request waits for the disk: before its handler, and again after it.
+    #[allow(dead_code, reason = "the doors below name it")]
     pub(crate) fn strict_deadline(&self) -> Duration {
         self.core.strict_deadline
     }

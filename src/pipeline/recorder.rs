@@ -188,6 +188,16 @@ impl Recorder {
         self.core.pool.put(draft);
     }
 
+    /// Returns an empty record from the pool that is no draft but a copy of one.
+    pub(crate) fn spare(&self) -> Box<Record> {
+        self.core.pool.take()
+    }
+
+    /// Takes back a [`spare`](Self::spare).
+    pub(crate) fn put_spare(&self, spare: Box<Record>) {
+        self.core.pool.put(spare);
+    }
+
     /// Finishes a draft: the last preparation, then the queue. Never waits, and does not panic, so that
     /// `Drop` may call it.
     pub(crate) fn admit(&self, mut draft: Box<Record>) -> Admission {

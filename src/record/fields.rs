@@ -54,6 +54,12 @@ macro_rules! record {
                 self.schema_version = Self::SCHEMA_VERSION;
             }
 
+            /// Makes this a copy of `other`, in the buffers that it has.
+            pub(crate) fn copy_from(&mut self, other: &Self) {
+                $(self.$name.clone_from(&other.$name);)*
+                self.seals.clone_from(&other.seals);
+            }
+
             /// Returns the bytes that the record occupies, its buffers counted by capacity.
             #[must_use]
             pub fn footprint(&self) -> usize {

@@ -11,8 +11,19 @@ const KEPT_CAPACITY: usize = 4 * 1024;
 ///
 /// A plain `Option<String>` would lose its buffer each time the field is cleared. Records are pooled, so
 /// the buffer is what makes a recorded request free of allocations.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(String);
+
+/// Copies into a buffer that is there, which is what `clone_from` is for.
+impl Clone for Text {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.0.clone_from(&source.0);
+    }
+}
 
 impl Text {
     /// Makes an absent text.
@@ -126,8 +137,19 @@ impl Serialize for Text {
 ///
 /// It enters the canonical bytes as this text, so that no number is ever formatted a second time. The
 /// empty text means that the field is absent.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Json(Text);
+
+/// As that of [`Text`].
+impl Clone for Json {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.0.clone_from(&source.0);
+    }
+}
 
 impl Json {
     /// Makes an absent value.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::{
-    Ended, FinishPoint, Level, Meaning,
+    Delivery, Ended, FinishPoint, Level, Meaning,
     condition::Question,
     meaning::{EntityIdFrom, Pointer},
     status::StatusSet,
@@ -56,6 +56,7 @@ struct Needs {
     response_body: Option<usize>,
     scan_id: bool,
     finish: FinishPoint,
+    delivery: Delivery,
 }
 
 #[derive(Debug)]
@@ -76,6 +77,10 @@ impl Candidate {
     fn takes(&self, ended: &Ended) -> bool {
         self.status.contains(ended)
             && self.reading.as_ref().is_none_or(|reading| reading.contains(ended))
+    }
+
+    fn takes_success(&self) -> bool {
+        self.status.takes_success() && self.reading.as_ref().is_none_or(StatusSet::takes_success)
     }
 
     fn takes_every_ending(&self) -> bool {
@@ -99,6 +104,7 @@ impl Plan {
                 response_body: plan.response_body(&mask),
                 scan_id: plan.scan_id(&mask),
                 finish: plan.finish(&mask),
+                delivery: plan.delivery(&mask),
             });
         }
         plan
@@ -169,7 +175,10 @@ impl Plan {
 
     /// Returns the strictest delivery class among the candidates.
     #[must_use]
-    pub fn delivery(&self, mask: &Mask) -> super::Delivery {
+    pub fn delivery(&self, mask: &Mask) -> Delivery {
+        if let Some(needs) = self.needs {
+            return needs.delivery;
+        }
         self.recorded(mask).map(|c| c.meaning.delivery).max().unwrap_or_default()
     }
 
@@ -252,6 +261,23 @@ impl Plan {
                 all.into()
             }
         }
+    }
+
+    /// Returns what a request means as long as nobody knows how it ends.
+    ///
+    /// The candidate that takes any ending, else the first that a success can lead to. Nothing where only
+    /// refusals, failures and panics make a record: such a request is no operation that must be known of
+    /// before it is tried.
+    #[must_use]
+    pub fn foreseen(&self, mask: &Mask) -> Option<&Meaning> {
+        self.decide(mask, &Ended::default()).or_else(|| {
+            // As `recorded`, which would borrow the mask for as long as the answer.
+            self.candidates
+                .iter()
+                .filter(|c| c.question.is_none_or(|bit| mask.has(bit)))
+                .find(|c| c.meaning.level != Level::None && c.takes_success())
+                .map(|c| &c.meaning)
+        })
     }
 
     /// Picks the meaning: the first candidate that the head allowed and the ending fits.

@@ -183,7 +183,11 @@ impl Rule {
         self
     }
 
-    /// Sets the delivery class; the strictest among this and the global one holds.
+    /// Sets the delivery class. Defaults to that of the [defaults](super::Rules::delivery).
+    ///
+    /// The strictest holds among this, the pipeline's mode and every other rule that may still record the
+    /// request: which rule wins is known only with the status, and a strict request announces itself before
+    /// its handler runs. `durable` and `strict` need a pipeline with a spool; one without does not start.
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = Some(delivery);

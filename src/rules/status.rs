@@ -200,6 +200,15 @@ impl StatusSet {
         code || grpc || word || (ended.panicked && self.panic)
     }
 
+    /// Says whether an answer that is no refusal and no failure can be meant.
+    pub(super) fn takes_success(&self) -> bool {
+        let codes = (FIRST..400).any(|code| {
+            let bit = usize::from(code - FIRST);
+            self.codes[bit / 64] & (1 << (bit % 64)) != 0
+        });
+        self.is_any() || self.success || codes || self.grpc & 1 != 0
+    }
+
     /// Says whether every ending of the other set is in this one.
     pub(super) fn covers(&self, other: &Self) -> bool {
         if self.is_any() {
@@ -252,6 +261,23 @@ mod tests {
             assert!(StatusSet::of(&[word]).contains(&panic), "{word}");
         }
         assert!(!StatusSet::of(&["denied"]).contains(&panic));
+    }
+
+    #[test]
+    fn a_set_of_refusals_takes_no_success() {
+        for (words, takes) in [
+            (&[][..], true),
+            (&["success"], true),
+            (&["denied", "panic"], false),
+            (&["4xx", "5xx", "aborted"], false),
+            (&["403", "201"], true),
+            (&["399"], true),
+            (&["400"], false),
+            (&["grpc:ok"], true),
+            (&["grpc:not_found"], false),
+        ] {
+            assert_eq!(StatusSet::of(words).takes_success(), takes, "{words:?}");
+        }
     }
 
     #[test]

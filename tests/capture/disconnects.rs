@@ -28,7 +28,10 @@ use tokio::{
     task::JoinHandle,
 };
 use tower::{ServiceBuilder, ServiceExt as _};
-use tower_activity::record::{Outcome, Record};
+use tower_activity::{
+    record::{Outcome, Record},
+    rules::{Delivery, Rules},
+};
 
 use crate::support::Log;
 
@@ -79,7 +82,15 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let log = Log::new().await;
+        Self::of(Log::new().await).await
+    }
+
+    /// With a spool, and this class for every request.
+    async fn in_mode(mode: Delivery) -> Self {
+        Self::of(Log::in_mode(mode, Rules::rest()).await).await
+    }
+
+    async fn of(log: Log) -> Self {
         let entered = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&entered);
         let app = Router::new().route("/api/orders", post(answer)).layer(
@@ -293,9 +304,23 @@ const POINTS: &[Point] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_1_client_may_leave_anywhere() {
+    leave_http_1(async || Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_1_client_of_a_durable_service_may_leave_anywhere() {
+    leave_http_1(async || Server::in_mode(Delivery::Durable).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_1_client_of_a_strict_service_may_leave_anywhere() {
+    leave_http_1(async || Server::in_mode(Delivery::Strict).await).await;
+}
+
+async fn leave_http_1(start: impl AsyncFn() -> Server) {
     for point in POINTS {
         for reset in [false, true] {
-            let server = Server::start().await;
+            let server = start().await;
             let mut entered = 0;
             for _ in 0..rounds() {
                 let mut stream = server.connect().await;
@@ -339,6 +364,20 @@ enum Leave {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_2_client_may_leave_anywhere() {
+    leave_http_2(async || Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_2_client_of_a_durable_service_may_leave_anywhere() {
+    leave_http_2(async || Server::in_mode(Delivery::Durable).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_2_client_of_a_strict_service_may_leave_anywhere() {
+    leave_http_2(async || Server::in_mode(Delivery::Strict).await).await;
+}
+
+async fn leave_http_2(start: impl AsyncFn() -> Server) {
     let points = [
         ("wait", Leave::BeforeHead, &[Aborted][..]),
         ("stream", Leave::AfterHead, &[Aborted]),
@@ -352,7 +391,7 @@ async fn an_http_2_client_may_leave_anywhere() {
     ];
     for (mode, leave, outcomes) in points {
         for whole_connection in [false, true] {
-            let server = Server::start().await;
+            let server = start().await;
             for round in 0..rounds() {
                 let (mut sender, connection) = server.connect_h2().await;
                 let request = hyper::Request::post("http://x/api/orders")

@@ -23,7 +23,7 @@ use tower::{Layer as _, Service};
 use tower_activity::{
     capture::Activity,
     record::{Outcome, Record},
-    rules::UNMATCHED,
+    rules::{Delivery, Rules, UNMATCHED},
 };
 
 use crate::support::Log;
@@ -259,5 +259,19 @@ async fn a_service_inside_a_layered_server_is_still_one_record() {
     let server = tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() });
     unary(address, CANCEL, "55").await.unwrap();
     assert_eq!(log.only().await.route, CANCEL);
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_strict_call_is_recorded_and_one_that_cannot_be_is_unavailable() {
+    let log = Log::in_mode(Delivery::Strict, Rules::rest()).await;
+    let (address, server) = layered(&log).await;
+    assert_eq!(unary(address, CANCEL, "55").await.unwrap().id, "55");
+    assert_eq!(how(&log.only().await), (Some(0), Outcome::Success, ""));
+    log.pipeline.shutdown(Duration::from_secs(20)).await;
+    // The service would panic if it were called.
+    let status = unary(address, CANCEL, "panic").await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().starts_with("the operation was not attempted"), "{status:?}");
     server.abort();
 }

@@ -4,6 +4,7 @@ mod actor;
 mod address;
 mod bodies;
 mod completion;
+mod delivery;
 mod disconnects;
 #[cfg(feature = "tonic")]
 mod grpc;

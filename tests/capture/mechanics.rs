@@ -73,8 +73,13 @@ async fn the_instance_that_was_polled_ready_is_called_and_inside_call() {
 }
 
 #[tokio::test]
-async fn a_service_need_not_be_clone() {
+async fn a_service_is_called_where_it_is_and_not_cloned() {
     struct Sole(#[allow(dead_code)] Cell<u8>);
+    impl Clone for Sole {
+        fn clone(&self) -> Self {
+            panic!("cloned, though nothing had to be waited for")
+        }
+    }
     impl Service<Request<Body>> for Sole {
         type Response = Response<Body>;
         type Error = Infallible;
@@ -103,7 +108,7 @@ fn services_futures_and_bodies_are_what_servers_ask_for() {
     shared::<ActivityService<Reserved>>();
     shared::<ActivityService<Reserved, OwnBody>>();
     shared::<Activity>();
-    send::<ResponseFuture<Ready<Result<Response<Body>, Infallible>>, SameBody>>();
+    send::<ResponseFuture<Reserved, Request<Body>, SameBody>>();
     send::<RequestBody<Body>>();
     send::<ResponseBody<Body>>();
     // The configuration is one pointer: a clone copies no vectors.

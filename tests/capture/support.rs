@@ -17,7 +17,7 @@ use tower_activity::{
     pipeline::Pipeline,
     privacy::Keys,
     record::{Category, Record},
-    rules::Rules,
+    rules::{Delivery, Rules},
     store::MemoryStore,
 };
 
@@ -25,6 +25,8 @@ use tower_activity::{
 pub(crate) struct Log {
     pub(crate) pipeline: Pipeline,
     store: MemoryStore,
+    // After the pipeline, which uses it.
+    _spool: Option<tempfile::TempDir>,
 }
 
 impl Log {
@@ -46,7 +48,23 @@ impl Log {
             .start()
             .await
             .unwrap();
-        Self { pipeline, store }
+        Self { pipeline, store, _spool: None }
+    }
+
+    /// With a spool in a folder of its own, and this class for every request.
+    pub(crate) async fn in_mode(mode: Delivery, rules: Rules) -> Self {
+        let (store, spool) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let pipeline = Pipeline::builder(store.clone())
+            .rules(rules)
+            .keys(Keys::ephemeral())
+            .batch_age(Duration::from_millis(1))
+            .spool(spool.path())
+            .mode(mode)
+            .strict_deadline(Duration::from_secs(20))
+            .start()
+            .await
+            .unwrap();
+        Self { pipeline, store, _spool: Some(spool) }
     }
 
     pub(crate) fn layer(&self) -> ActivityLayer {

@@ -75,6 +75,8 @@ use tokio::sync::Notify;
 pub(super) use batch::{Batch, Frame};
 pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
+#[cfg(test)]
+pub(super) use files::{Entry, File, Folder, Lock};
 pub(super) use format::{MAX_RECORD, Secret};
 pub(super) use gaps::{Break, Cause};
 pub(super) use old::{Ending, OldStream, Unfinished};

@@ -1,0 +1,259 @@
+use http_body_util::BodyExt as _;
+
+use super::*;
+use crate::capture::Activity;
+
+async fn durable() -> Log {
+    Log::new(Delivery::Durable).await
+}
+
+/// Waits for the disk before each response.
+async fn patient() -> Log {
+    let zero = |builder: PipelineBuilder<_>| builder.fsync_interval(Duration::ZERO);
+    Log::start(Delivery::Durable, Rules::rest(), zero).await
+}
+
+fn streaming(log: &Log, method: &str) -> (mpsc::UnboundedSender<Frame<Bytes>>, Answered) {
+    let (steps, body) = stepped();
+    let (_, answer) = send(log, request(method, "/api/reports"), |_| Response::new(body));
+    (steps, answer)
+}
+
+#[tokio::test]
+async fn what_ends_at_its_head_is_one_frame_and_waits_for_nothing() {
+    let log = durable().await;
+    log.disk.hold();
+    let (calls, mut answer) = send(&log, request("POST", "/api/orders"), small("done"));
+    assert_eq!(calls.count(), 1, "called at once");
+    assert!(poll(&mut answer).is_ready());
+    assert_eq!(log.frames(), ["record"]);
+}
+
+#[tokio::test]
+async fn what_goes_on_is_begun_at_its_head_and_ended_under_the_same_id() {
+    let log = durable().await;
+    log.disk.hold();
+    let (steps, mut answer) = streaming(&log, "POST");
+    let Poll::Ready(Ok(response)) = poll(&mut answer) else { panic!("waited") };
+    assert_eq!(log.frames(), ["open 1"], "before the head is handed on");
+    let begun = log.begun();
+    assert_eq!(how(&begun), (Some(200), Outcome::Aborted, "process_ended"));
+    assert!(begun.description.is_absent());
+    steps.send(data("abc")).unwrap();
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    assert_eq!(log.frames(), ["open 1", "end 1"]);
+    let record = log.only().await;
+    assert_eq!((record.id, record.occurred_at), (begun.id, begun.occurred_at));
+    assert_eq!(how(&record), (Some(200), Outcome::Success, ""));
+    assert_eq!(record.response_bytes, Some(3));
+}
+
+#[tokio::test]
+async fn what_is_known_at_the_head_is_known_after_a_crash() {
+    for (status, outcome) in
+        [(200, Outcome::Aborted), (403, Outcome::Denied), (500, Outcome::Failure)]
+    {
+        let log = durable().await;
+        let (_steps, body) = stepped();
+        let (_, answer) = send(&log, request("POST", "/api/reports"), move |_| {
+            Response::builder().status(status).body(body).unwrap()
+        });
+        answer.await.unwrap();
+        assert_eq!(how(&log.begun()), (Some(status), outcome, "process_ended"));
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_comes_by_itself_ends_what_was_begun() {
+    let log = durable().await;
+    let (_steps, answer) = streaming(&log, "POST");
+    drop(answer.await.unwrap());
+    assert_eq!(log.frames(), ["open 1", "end 1"]);
+    assert_eq!(how(&log.only().await), (Some(200), Outcome::Aborted, "client_disconnect"));
+}
+
+#[tokio::test]
+async fn reads_that_are_not_recorded_are_not_begun() {
+    let log = durable().await;
+    let (steps, answer) = streaming(&log, "GET");
+    let response = answer.await.unwrap();
+    assert!(log.frames().is_empty());
+    drop((steps, response));
+    assert!(log.frames().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_discarded_in_its_body_takes_its_frame_back() {
+    let log = durable().await;
+    let (steps, body) = stepped();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (_, answer) = send(&log, request("POST", "/api/reports"), move |request| {
+        tell.send(request.extensions().get::<Activity>().unwrap().clone()).unwrap();
+        Response::new(body)
+    });
+    let response = answer.await.unwrap();
+    assert_eq!(log.frames(), ["open 1"]);
+    told.recv().unwrap().discard();
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    assert_eq!(log.frames(), ["open 1", "cancel 1"]);
+    assert!(log.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_discarded_before_its_head_is_not_begun() {
+    let log = durable().await;
+    let (_steps, body) = stepped();
+    let (_, answer) = send(&log, request("POST", "/api/reports"), move |request| {
+        request.extensions().get::<Activity>().unwrap().discard();
+        Response::new(body)
+    });
+    drop(answer.await.unwrap());
+    assert!(log.frames().is_empty());
+}
+
+#[tokio::test]
+async fn best_effort_begins_nothing_even_with_a_spool() {
+    let log = Log::new(Delivery::BestEffort).await;
+    let (steps, answer) = streaming(&log, "POST");
+    let response = answer.await.unwrap();
+    assert!(log.frames().is_empty());
+    drop((steps, response));
+    assert_eq!(log.frames(), ["record"]);
+}
+
+#[tokio::test]
+async fn a_durable_rule_is_durable_in_an_app_that_is_not() {
+    let rule = Rule::new("reports").route("/api/reports").delivery(Delivery::Durable);
+    let log = Log::with(Delivery::BestEffort, Rules::rest().rule(rule)).await;
+    let (_steps, answer) = streaming(&log, "POST");
+    let _response = answer.await.unwrap();
+    assert_eq!(log.frames(), ["open 1"]);
+    assert_eq!(log.begun().rule, "reports");
+}
+
+#[tokio::test]
+async fn without_an_interval_the_head_waits_for_the_disk() {
+    for streams in [false, true] {
+        let log = patient().await;
+        log.disk.hold();
+        let (steps, mut answer) = if streams {
+            let (steps, answer) = streaming(&log, "POST");
+            (Some(steps), answer)
+        } else {
+            (None, send(&log, request("POST", "/api/orders"), small("done")).1)
+        };
+        assert!(poll(&mut answer).is_pending());
+        log.disk.release();
+        let response = answer.await.unwrap();
+        drop(steps);
+        response.into_body().collect().await.unwrap();
+        let expected: &[&str] = if streams { &["open 1", "end 1"] } else { &["record"] };
+        assert_eq!(log.frames(), expected);
+        log.only().await;
+    }
+}
+
+#[tokio::test]
+async fn a_spool_that_takes_nothing_sheds_no_durable_request() {
+    for each in [false, true] {
+        let log = if each { patient().await } else { durable().await };
+        log.disk.refuse(Refused::Opens);
+        let (steps, answer) = streaming(&log, "POST");
+        let response = answer.await.unwrap();
+        assert_eq!(response.status(), 200);
+        steps.send(data("abc")).unwrap();
+        drop(steps);
+        assert_eq!(text(response).await, "abc");
+        log.only().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_the_head_waits_is_one_record() {
+    let log = patient().await;
+    log.disk.hold();
+    let (_steps, mut answer) = streaming(&log, "POST");
+    assert!(poll(&mut answer).is_pending());
+    drop(answer);
+    assert_eq!(log.frames(), ["open 1", "cancel 1", "record"]);
+    assert_eq!(how(&log.only().await), (Some(200), Outcome::Aborted, "client_disconnect"));
+}
+
+const SECRETS: [&str; 5] = ["hunter2", "tok-4711", "sess-0815", "pin-9999", "query-secret"];
+
+fn secretive() -> Request<Body> {
+    Request::post("/api/users/7/reports?token=query-secret&page=2")
+        .header("content-type", "application/json")
+        .header("authorization", "Bearer tok-4711")
+        .header("x-forwarded-for", "203.0.113.7, 198.51.100.2")
+        .body(Body::from(r#"{"user":"ana","password":"hunter2"}"#))
+        .unwrap()
+}
+
+/// Sends a request full of secrets through a pipeline of this mode; returns what was begun and what came of it.
+async fn told(mode: Delivery) -> (Option<Record>, Record) {
+    let rule = Rule::new("reports")
+        .route("/api/users/{id}/reports")
+        .level(crate::rules::Level::Request)
+        .description("{actor} made a {entity}");
+    let log = Log::with(mode, Rules::rest().rule(rule)).await;
+    let (steps, body) = stepped();
+    let body = Arc::new(Mutex::new(Some(body)));
+    let service = service_fn(move |request: Request<Body>| {
+        let body = body.lock().unwrap().take().unwrap();
+        async move {
+            let activity = request.extensions().get::<Activity>().unwrap().clone();
+            activity
+                .actor("ana")
+                .metadata("pin", "pin-9999")
+                .metadata("size", 5)
+                .target("user", "7", "parent")
+                .subject("ana");
+            request.into_body().collect().await.unwrap();
+            Ok::<_, Infallible>(Response::new(body))
+        }
+    });
+    let layer = log.layer().query(true).session(|_| Some("sess-0815".to_owned()));
+    let response = layer.layer(service).call(secretive()).await.unwrap();
+    let begun = (mode > Delivery::BestEffort).then(|| log.begun());
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    (begun, log.only().await)
+}
+
+#[tokio::test]
+async fn no_secret_is_in_what_was_begun() {
+    for mode in [Delivery::Durable, Delivery::Strict] {
+        let (begun, _) = told(mode).await;
+        let text = serde_json::to_string(&begun.unwrap()).unwrap();
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_begun_changes_nothing_in_the_record() {
+    let told_in = async |mode| {
+        let (begun, mut record) = told(mode).await;
+        if let Some(begun) = begun {
+            assert_eq!(record.id, begun.id);
+        }
+        // What differs from one request to the next.
+        record.id = Default::default();
+        record.occurred_at = Default::default();
+        record.recorded_at = Default::default();
+        record.duration_us = None;
+        record.writer_id = crate::record::WriterId::new(1);
+        record.seals = Default::default();
+        record.session_id = Default::default();
+        record.seq = 0;
+        serde_json::to_string(&record).unwrap()
+    };
+    let plain = told_in(Delivery::BestEffort).await;
+    assert!(plain.contains("ana made a report") && plain.contains("\"redactions\":[{"), "{plain}");
+    assert_eq!(told_in(Delivery::Durable).await, plain);
+    assert_eq!(told_in(Delivery::Strict).await, plain);
+}
