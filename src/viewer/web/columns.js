@@ -70,7 +70,7 @@ function entity(record) {
 }
 
 function outcome(record, words) {
-  return cell("outcome", record.outcome, { title: record.outcome_reason ?? null }, badge(record, words));
+  return cell("outcome", record.outcome, { title: record.outcome_reason ? words.reason(record.outcome_reason) : null }, badge(record, words));
 }
 
 export function badge(record, words) {

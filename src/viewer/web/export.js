@@ -7,7 +7,7 @@ import { rangeInWords } from "./range.js";
 import { isTrail, question, state } from "./state.js";
 import { trouble } from "./problems.js";
 import { curl } from "./tabs.js";
-import { bytes, number } from "./time.js";
+import { bytes } from "./time.js";
 
 /** What a record takes as CSV, about: measured on the records at hand. */
 const SAMPLE = 20;
@@ -43,7 +43,7 @@ export async function exportDialog(words) {
     let count = value;
     // Beyond what is counted one by one, the rollups say about how many.
     if (relation !== "eq") count = Math.max(count, (await ask("stats", question(), asking)).total);
-    return fill(estimate, icon("check"), " ", say.estimate(words.list.total(number(count), relation !== "eq"), say.about(bytes(each * count))));
+    return fill(estimate, icon("check"), " ", say.estimate(words.list.total(count, relation !== "eq"), say.about(bytes(each * count))));
   } catch (problem) {
     return isAbort(problem) ? undefined : fill(estimate, trouble(words, problem));
   }

@@ -180,12 +180,12 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
       // What is pointed at stays so while the numbers change below it.
       if (focus >= series.length) { focus = -1; brush = null; }
       const total = series.reduce((sum, slot) => sum + slot.total, 0);
-      const count = stats ? words.list.total(number(total), false) : "\u00a0";
+      const count = stats ? words.list.total(total, false) : "\u00a0";
       const isZoomed = zooms && Date.parse(state.from) < Date.parse(state.to);
       fill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
         stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null,
         isZoomed ? h("button.link.zoom-out", { type: "button", onclick: zoomOut }, say.zoomOut) : null);
-      if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(number(total), spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
+      if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(total, spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
       draw();
     },
     /** Ends what outlives the page. */

@@ -139,7 +139,7 @@ export function searchBox(words) {
       role: "option", id: `suggestion-${index}`, "aria-selected": "false",
       onpointerdown: event => { event.preventDefault(); pick(index); },
     }, known
-      ? [h("span.option-name", null, `${known.name}:`), h("span.option-about", null, known.about.replaceAll("`", ""))]
+      ? [h("span.option-name", null, `${known.name}:`), h("span.option-about", null, say.about(known).replaceAll("`", ""))]
       : [h("span.option-value", null, value), count === undefined ? null : h("span.option-count", null, compact(count))])));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
