@@ -10,7 +10,7 @@ use crate::{
     site::{Site, bare, order, shop},
 };
 
-const GERMAN: Screen = Screen { language: "de-AT", ..Screen::DESK };
+const GERMAN: Screen = Screen { language: "de-DE", ..Screen::DESK };
 
 /// What a catalogue has: its keys, what stands at each, and what each function takes and says of it.
 const SHAPE: &str = "const [languages, done] = arguments;
@@ -89,7 +89,7 @@ async fn a_reader_of_german_reads_german() {
         page.until("document.querySelector('.chart-summary strong').textContent === '1.201 Einträge'").await;
         assert_eq!(page.text("nav").await, "EinträgeZahlenZustand");
         let at = "new Date(document.querySelector('.record time').dateTime)";
-        let day = page.get(&format!("document.querySelector('.row.day').textContent === new Intl.DateTimeFormat('de', {{ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' }}).format({at})")).await;
+        let day = page.get(&format!("document.querySelector('.row.day').textContent === new Intl.DateTimeFormat('de-DE', {{ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' }}).format({at})")).await;
         assert_eq!(day, true);
         assert!(page.text(".ago").await.starts_with("vor "), "{}", page.text(".ago").await);
 

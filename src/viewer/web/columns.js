@@ -18,7 +18,7 @@ export const COLUMNS = {
   method: text("method", "76px", 76),
   route: text("route", "minmax(150px, 1.5fr)", 150),
   ip: { ...text("ip", "132px", 132), keep: 5 },
-  duration: { width: "76px", least: 76, keep: 2, cell: record => cell("duration", record.duration_us === null ? null : `${record.duration_us}us`, { class: "number" }, record.duration_us === null ? null : duration(record.duration_us)) },
+  duration: { width: "92px", least: 92, keep: 2, cell: record => cell("duration", record.duration_us === null ? null : `${record.duration_us}us`, { class: "number" }, record.duration_us === null ? null : duration(record.duration_us)) },
   tenant: { ...text("tenant_id", "minmax(76px, .6fr)", 76), keep: 1 },
   service: text("service", "100px", 100),
   rule: text("rule", "minmax(90px, .8fr)", 90),

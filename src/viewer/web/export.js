@@ -22,7 +22,7 @@ export async function exportDialog(words) {
   const bom = h("input", { type: "checkbox" });
   const bomLabel = h("label.check", null, bom, say.bom);
   const parameters = () => ({ ...filter, tz: question().tz, order: state.order, format, bom: format === "csv" && bom.checked ? "true" : "" });
-  const link = h("a.button.primary", { download: "", href: address("export", parameters()) }, icon("download"), say.go);
+  const link = h("a.button.primary", { download: "", autofocus: true, href: address("export", parameters()) }, icon("download"), say.go);
   const refresh = () => { link.href = address("export", parameters()); bomLabel.hidden = format !== "csv"; };
   bom.addEventListener("change", refresh);
   const formats = h("fieldset.formats", null, h("legend", null, say.format), Object.entries(say.formats).map(([name, [title, about]]) => h("label.choice", null,

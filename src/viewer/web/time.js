@@ -2,17 +2,21 @@
 
 import { state, zone } from "./state.js";
 
+const language = document.documentElement.lang;
+/** The language of the page, as it is written where the reader is: English has two orders of day and month. */
+const locale = navigator.languages?.find(one => one.split("-")[0] === language) ?? language;
+
 const formats = new Map();
 
 function format(name, options) {
   const timeZone = zone();
-  const key = `${name} ${timeZone} ${document.documentElement.lang}`;
+  const key = `${name} ${timeZone}`;
   if (!formats.has(key)) {
     let made;
     try {
-      made = new Intl.DateTimeFormat(document.documentElement.lang, { ...options, timeZone });
+      made = new Intl.DateTimeFormat(locale, { ...options, timeZone });
     } catch {
-      made = new Intl.DateTimeFormat("en", { ...options, timeZone: "UTC" });
+      made = new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" });
     }
     formats.set(key, made);
   }
@@ -55,7 +59,7 @@ let relatives;
 
 /** "5 min ago" */
 export function relative(at, now = Date.now()) {
-  relatives ??= new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "narrow" });
+  relatives ??= new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" });
   let value = (at - now) / 1000;
   for (const [size, unit] of STEPS) {
     if (Math.abs(value) < size) return relatives.format(Math.trunc(value), unit);
@@ -67,7 +71,7 @@ export function relative(at, now = Date.now()) {
 const numbers = new Map();
 
 function numeral(name, options) {
-  if (!numbers.has(name)) numbers.set(name, new Intl.NumberFormat(document.documentElement.lang, options));
+  if (!numbers.has(name)) numbers.set(name, new Intl.NumberFormat(locale, options));
   return numbers.get(name);
 }
 
