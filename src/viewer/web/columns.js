@@ -12,7 +12,7 @@ export const COLUMNS = {
   actor: { width: "minmax(120px, 1fr)", least: 120, keep: 4, cell: actor },
   what: { width: "minmax(230px, 3fr)", least: 230, keep: 10, cell: what },
   entity: { width: "minmax(110px, 1fr)", least: 110, keep: 3, cell: entity },
-  outcome: { width: "116px", least: 116, keep: 8, cell: outcome },
+  outcome: { width: "138px", least: 138, keep: 8, cell: outcome },
   action: text("action", "minmax(110px, 1fr)", 110),
   category: text("category", "116px", 116),
   method: text("method", "76px", 76),
