@@ -2,21 +2,21 @@
 
 use std::fmt::Write as _;
 
-use super::assets::{modules, revision};
+use super::assets::{languages, modules, revision};
 
-/// The languages that there is a catalogue of words for, the first for everybody else.
-const LANGUAGES: [&str; 1] = ["en"];
+/// The language for whoever asks for none that there is a catalogue for.
+const FALLBACK: &str = "en";
 
 /// Chooses the language of the page by an `Accept-Language` header (RFC 9110, 12.5.4).
 pub(crate) fn language(accepted: &str) -> &'static str {
-    let mut best = (0.0, LANGUAGES[0]);
+    let mut best = (0.0, FALLBACK);
     for range in accepted.split(',') {
         let mut parts = range.split(';');
         let tag = parts.next().unwrap_or_default().trim();
         let weight = parts.find_map(|part| part.trim().strip_prefix("q="));
         let weight = weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
         let primary = tag.split('-').next().unwrap_or_default();
-        let known = LANGUAGES.into_iter().find(|known| known.eq_ignore_ascii_case(primary));
+        let known = languages().find(|known| known.eq_ignore_ascii_case(primary));
         if let Some(known) = known
             && weight > best.0
         {
@@ -75,6 +75,12 @@ mod tests {
     #[test]
     fn the_page_speaks_the_readers_language_or_the_first() {
         for accepted in ["", "en", "xx, en;q=0.1", "xx", "en-GB,en;q=0.9", "q=;;,", "*"] {
+            assert_eq!(language(accepted), "en", "{accepted}");
+        }
+        for accepted in ["de", "de-AT", "DE,en;q=0.8", "xx,de;q=0.5,en;q=0.4", "en;q=0,de;q=0.1"] {
+            assert_eq!(language(accepted), "de", "{accepted}");
+        }
+        for accepted in ["en,de", "de;q=0,en", "de;q=0.8,en-US;q=0.9"] {
             assert_eq!(language(accepted), "en", "{accepted}");
         }
     }

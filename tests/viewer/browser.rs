@@ -1,132 +1,78 @@
 //! Chromium, and what a person does with it.
 
-use std::{
-    env,
-    panic::AssertUnwindSafe,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
     sync::Semaphore,
     time::{Instant, sleep},
 };
 
-use crate::webdriver::Driver;
+use crate::{pool, webdriver::Driver};
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A browser takes a core and some hundred megabytes.
 static ROOM: Semaphore = Semaphore::const_new(3);
 
-const MOUSE: &str = "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4";
-
 /// What the page is shown on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
-    width: u32,
-    height: u32,
-    dark: bool,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) dark: bool,
+    /// What the browser asks pages to speak.
+    pub(crate) language: &'static str,
 }
 
 impl Screen {
-    pub(crate) const DESK: Self = Self { width: 1440, height: 900, dark: false };
+    pub(crate) const DESK: Self = Self { width: 1440, height: 900, dark: false, language: "en-GB" };
     pub(crate) const DARK: Self = Self { dark: true, ..Self::DESK };
-    pub(crate) const PHONE: Self = Self { width: 390, height: 844, dark: false };
+    pub(crate) const PHONE: Self = Self { width: 390, height: 844, ..Self::DESK };
 }
 
-/// A page in a browser of its own.
+/// A page in a tab of its own.
 pub(crate) struct Page {
     pub(crate) driver: Driver,
 }
 
-/// Opens a browser, does something with it, and closes it whatever comes of that.
+/// Opens a page, does something with it, and closes it whatever comes of that.
 pub(crate) async fn browse(name: &str, screen: Screen, visit: impl AsyncFnOnce(&Page)) {
     let _room = ROOM.acquire().await.unwrap();
-    let (mut chromedriver, address) = start_driver().await;
-    let binary = env::var("TEST_CHROMIUM").ok();
-    let size = format!("--window-size={},{}", screen.width, screen.height);
-    let arguments = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--lang=en-GB",
-        // Otherwise a page that changes its address often does so in vain.
-        "--disable-ipc-flooding-protection",
-        // A headless browser has no mouse, and pages are then shown to fingers: a desk has one.
-        if screen.width < 600 { "--touch-events=enabled" } else { MOUSE },
-        &size,
-    ];
-    let page = Page { driver: Driver::start(&address, binary.as_deref(), &arguments).await };
+    let page = Page { driver: pool::take(screen).await };
     page.show_on(screen).await;
     let outcome = AssertUnwindSafe(visit(&page)).catch_unwind().await;
-    if outcome.is_err() {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("viewer");
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(format!("{name}.png"));
-        let picture = page.driver.picture().await;
-        std::fs::write(&file, STANDARD.decode(picture).unwrap()).unwrap();
-        eprintln!("{name}: {} at {}", file.display(), page.driver.address().await);
-    }
+    let Err(panic) = outcome else {
+        return pool::give_back(screen, page.driver).await;
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("viewer");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("{name}.png"));
+    let picture = page.driver.picture().await;
+    std::fs::write(&file, STANDARD.decode(picture).unwrap()).unwrap();
+    eprintln!("{name}: {} at {}", file.display(), page.driver.address().await);
     page.driver.quit().await;
-    chromedriver.kill().await.ok();
-    if let Err(panic) = outcome {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Starts a driver on a free port.
-async fn start_driver() -> (Child, String) {
-    let program = env::var_os("TEST_CHROMEDRIVER")
-        .map_or_else(|| PathBuf::from("chromedriver"), PathBuf::from);
-    let mut child = Command::new(&program)
-        .arg("--port=0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!(
-                "{} does not start ({error}): install Debian's chromium and chromium-driver, or name the \
-                 driver in TEST_CHROMEDRIVER",
-                program.display()
-            )
-        });
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let port = tokio::time::timeout(PATIENCE, async {
-        loop {
-            let line = lines.next_line().await.unwrap().expect("the driver says its port");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return port.trim_end_matches('.').to_owned();
-            }
-        }
-    });
-    let port = port.await.expect("the driver starts in time");
-    // What else it says is read, so that it is never held up.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (child, format!("http://127.0.0.1:{port}"))
+    std::panic::resume_unwind(panic);
 }
 
 impl Page {
     async fn show_on(&self, screen: Screen) {
-        let Screen { width, height, dark } = screen;
+        let Screen { width, height, dark, .. } = screen;
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-        let scheme = if dark { "dark" } else { "light" };
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.devtools("Emulation.setEmulatedMedia", features).await;
+        self.colours(if dark { "dark" } else { "light" }).await;
         if width < 600 {
             self.devtools("Emulation.setTouchEmulationEnabled", json!({"enabled": true})).await;
         }
+    }
+
+    /// Has the system prefer these colours, `light` or `dark`.
+    pub(crate) async fn colours(&self, scheme: &str) {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {

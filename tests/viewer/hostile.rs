@@ -114,8 +114,11 @@ async fn two_hundred_hostile_strings_are_text_everywhere() {
                 }
                 return shown;
             })().then(done, error => done(String(error)))";
-        let shown = page.promised(walk, &[json!(ids)]).await;
-        assert_eq!(shown, 800);
+        // In parts, each within the time that a script has.
+        for part in ids.chunks(25) {
+            let shown = page.promised(walk, &[json!(part)]).await;
+            assert_eq!(shown, 100);
+        }
         let foreign = "document.querySelectorAll('script:not([type=module]), iframe, img, base, form[action], #app style, object, embed').length";
         assert_eq!(page.get(foreign).await, 0);
         assert_eq!(page.get("window.pwned ?? null").await, serde_json::Value::Null);

@@ -54,6 +54,7 @@ async fn the_keyboard_goes_through_records_and_filters_by_a_cell() {
         page.press("u").await;
         page.until("new URLSearchParams(location.search).get('tz') === 'UTC'").await;
         assert!(page.text(".zone-button").await.starts_with("UTC"));
+        page.settled().await;
         page.run("document.getElementById('list').focus()").await;
         page.press(DOWN).await;
         page.until("document.querySelector('.record.active')").await;
@@ -236,10 +237,10 @@ async fn a_row_says_who_as_whom_and_when_and_days_stand_apart() {
                 .await,
             "User"
         );
-        assert_eq!(page.text(".record .ago").await, "1m ago");
+        assert_eq!(page.text(".record .ago").await, "1 min ago");
         let whole = page.get("document.querySelector('.record .when').title").await;
         assert!(
-            whole.as_str().unwrap().contains("UTC") && whole.as_str().unwrap().contains(", 20"),
+            whole.as_str().unwrap().contains("UTC") && whole.as_str().unwrap().contains(" 20"),
             "{whole}"
         );
         assert_eq!(page.text(".record .badge").await, "Success200");

@@ -3,14 +3,17 @@
 //! Needs Chromium and its driver, Debian's `chromium` and `chromium-driver`: on the path, or where `TEST_CHROMIUM` and
 //! `TEST_CHROMEDRIVER` say. A test that fails leaves a picture of the page in `target/viewer`.
 
+mod abundance;
 mod accessible;
 mod browser;
 mod drawer;
 mod hostile;
+mod language;
 mod list;
 mod live;
 mod looks;
 mod pages;
+mod pool;
 mod proxy;
 mod search;
 mod sentence;

@@ -243,3 +243,23 @@ async fn bars_are_stacked_by_outcome_and_follow_the_colours() {
     .await;
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_search_keys_are_meant_for_what_was_found_and_after_a_mistake_for_the_query() {
+    let site = Site::with(shop(64)).await;
+    browse("search_then_keys", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.search("action:cancel").await;
+        page.press("j").await;
+        page.until("document.querySelector('.record.active')").await;
+        assert_eq!(page.get("document.getElementById('search').value").await, "action:cancel");
+        page.press("e").await;
+        page.until("document.activeElement.closest('dialog') && document.activeElement.textContent === 'Export'").await;
+        page.press(ESCAPE).await;
+        page.until("!document.querySelector('dialog')").await;
+        page.search("outcome:denid").await;
+        page.until("document.querySelector('.wrong') && document.activeElement.id === 'search'").await;
+    })
+    .await;
+    site.stop().await;
+}

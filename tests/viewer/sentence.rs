@@ -68,6 +68,7 @@ fn records() -> Vec<Record> {
         ("restored", "{}"),
         ("log_viewed", r#"{"endpoint":"records","count":7}"#),
         ("log_viewed", r#"{"endpoint":"records","first_at":"2026-01-01T00:00:00Z","count":1}"#),
+        ("log_viewed", r#"{"endpoint":"live_end","count":1}"#),
         ("log_exported", "{}"),
         ("log_ingested", "{}"),
     ] {

@@ -22,10 +22,19 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Drives a browser that is there already.
+    pub(crate) fn of(session: String) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), session }
+    }
+
+    /// Returns what it takes to drive the browser again.
+    pub(crate) fn into_session(self) -> String {
+        self.session
+    }
+
     /// Starts a browser with these arguments; the driver listens at `address`.
     pub(crate) async fn start(address: &str, binary: Option<&str>, arguments: &[&str]) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut driver = Self { client, session: format!("{address}/session") };
+        let mut driver = Self::of(format!("{address}/session"));
         let mut options = json!({ "args": arguments });
         if let Some(binary) = binary {
             options["binary"] = binary.into();
@@ -66,6 +75,13 @@ impl Driver {
 
     pub(crate) async fn goto(&self, address: &str) {
         self.send(Method::POST, "/url", json!({ "url": address })).await;
+    }
+
+    /// Opens an empty tab in the place of this one.
+    pub(crate) async fn new_tab(&self) {
+        let tab = self.send(Method::POST, "/window/new", json!({ "type": "tab" })).await;
+        self.send(Method::DELETE, "/window", Value::Null).await;
+        self.send(Method::POST, "/window", json!({ "handle": tab["handle"] })).await;
     }
 
     pub(crate) async fn refresh(&self) {

@@ -12,13 +12,13 @@ export const COLUMNS = {
   actor: { width: "minmax(120px, 1fr)", least: 120, keep: 4, cell: actor },
   what: { width: "minmax(230px, 3fr)", least: 230, keep: 10, cell: what },
   entity: { width: "minmax(110px, 1fr)", least: 110, keep: 3, cell: entity },
-  outcome: { width: "116px", least: 116, keep: 8, cell: outcome },
+  outcome: { width: "138px", least: 138, keep: 8, cell: outcome },
   action: text("action", "minmax(110px, 1fr)", 110),
   category: text("category", "116px", 116),
   method: text("method", "76px", 76),
   route: text("route", "minmax(150px, 1.5fr)", 150),
   ip: { ...text("ip", "132px", 132), keep: 5 },
-  duration: { width: "76px", least: 76, keep: 2, cell: record => cell("duration", record.duration_us === null ? null : `${record.duration_us}us`, { class: "number" }, record.duration_us === null ? null : duration(record.duration_us)) },
+  duration: { width: "92px", least: 92, keep: 2, cell: record => cell("duration", record.duration_us === null ? null : `${record.duration_us}us`, { class: "number" }, record.duration_us === null ? null : duration(record.duration_us)) },
   tenant: { ...text("tenant_id", "minmax(76px, .6fr)", 76), keep: 1 },
   service: text("service", "100px", 100),
   rule: text("rule", "minmax(90px, .8fr)", 90),
@@ -70,7 +70,7 @@ function entity(record) {
 }
 
 function outcome(record, words) {
-  return cell("outcome", record.outcome, { title: record.outcome_reason ?? null }, badge(record, words));
+  return cell("outcome", record.outcome, { title: record.outcome_reason ? words.reason(record.outcome_reason) : null }, badge(record, words));
 }
 
 export function badge(record, words) {

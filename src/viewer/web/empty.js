@@ -5,7 +5,6 @@ import { copy, fill, h, icon } from "./dom.js";
 import { conditions, without } from "./query.js";
 import { rangeInWords, setRange } from "./range.js";
 import { change, question, state } from "./state.js";
-import { number } from "./time.js";
 
 const LINES = `let store = SqliteStore::open("activity.db").await?;
 let activity = Pipeline::builder(store).start().await?;
@@ -31,7 +30,7 @@ export async function nothingFound(words, place, signal) {
     const found = [];
     if (from || to) {
       const outside = await total({ from: "", to: "" });
-      if (outside > 0) found.push(h("p", null, say.outside(number(outside), rangeInWords(words)), " ", h("button.link", { type: "button", onclick: () => setRange("all") }, say.widen)));
+      if (outside > 0) found.push(h("p", null, say.outside(outside, rangeInWords(words)), " ", h("button.link", { type: "button", onclick: () => setRange("all") }, say.widen)));
     }
     const all = conditions(q);
     if (all.length > 0 && all.length <= MOST) {
@@ -39,7 +38,7 @@ export async function nothingFound(words, place, signal) {
       const best = counts.indexOf(Math.max(...counts));
       const text = q.slice(all[best].from, all[best].to);
       if (counts[best] > 0) {
-        found.push(h("p", null, say.narrowest(text), " ", say.without(number(counts[best])), " ", h("button.link", { type: "button", onclick: () => change({ q: without(q, all[best]) }) }, say.drop)));
+        found.push(h("p", null, say.narrowest(text), " ", say.without(counts[best]), " ", h("button.link", { type: "button", onclick: () => change({ q: without(q, all[best]) }) }, say.drop)));
       } else if (found.length === 0) found.push(h("p.quiet", null, say.hopeless));
     }
     if (q) found.push(h("p", null, h("button.link", { type: "button", onclick: () => change({ q: "" }) }, say.clear)));

@@ -7,7 +7,7 @@ import { rangeInWords } from "./range.js";
 import { isTrail, question, state } from "./state.js";
 import { trouble } from "./problems.js";
 import { curl } from "./tabs.js";
-import { bytes, number } from "./time.js";
+import { bytes } from "./time.js";
 
 /** What a record takes as CSV, about: measured on the records at hand. */
 const SAMPLE = 20;
@@ -22,7 +22,7 @@ export async function exportDialog(words) {
   const bom = h("input", { type: "checkbox" });
   const bomLabel = h("label.check", null, bom, say.bom);
   const parameters = () => ({ ...filter, tz: question().tz, order: state.order, format, bom: format === "csv" && bom.checked ? "true" : "" });
-  const link = h("a.button.primary", { download: "", href: address("export", parameters()) }, icon("download"), say.go);
+  const link = h("a.button.primary", { download: "", autofocus: true, href: address("export", parameters()) }, icon("download"), say.go);
   const refresh = () => { link.href = address("export", parameters()); bomLabel.hidden = format !== "csv"; };
   bom.addEventListener("change", refresh);
   const formats = h("fieldset.formats", null, h("legend", null, say.format), Object.entries(say.formats).map(([name, [title, about]]) => h("label.choice", null,
@@ -43,7 +43,7 @@ export async function exportDialog(words) {
     let count = value;
     // Beyond what is counted one by one, the rollups say about how many.
     if (relation !== "eq") count = Math.max(count, (await ask("stats", question(), asking)).total);
-    return fill(estimate, icon("check"), " ", say.estimate(words.list.total(number(count), relation !== "eq"), say.about(bytes(each * count))));
+    return fill(estimate, icon("check"), " ", say.estimate(words.list.total(count, relation !== "eq"), say.about(bytes(each * count))));
   } catch (problem) {
     return isAbort(problem) ? undefined : fill(estimate, trouble(words, problem));
   }

@@ -12,6 +12,8 @@ export const STACK = ["success", "unknown", "aborted", "denied", "failure"];
 const HEIGHT = 92, AXIS = 18;
 /** One failure among thousands is seen, too: so high is the least of a bar, as a share of the highest. */
 const LEAST = 0.025;
+/** Of few bars none becomes a wall. */
+const WIDEST = 120;
 const LENGTH = { minute: 6e4, hour: 36e5, day: 864e5, week: 6048e5 };
 
 export function histogram(words, { zooms = true, label = words.histogram.label } = {}) {
@@ -44,7 +46,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
   const colour = name => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
 
   function make() {
-    const bars = uPlot.paths.bars({ size: [0.8, Infinity, 1], align: 1, radius: 0.08 });
+    const bars = uPlot.paths.bars({ size: [0.8, WIDEST, 1], align: 1, radius: 0.05 });
     plot = new uPlot({
       width, height: HEIGHT, ms: 1, padding: [4, 0, 0, 0], legend: { show: false }, cursor: { show: false },
       scales: { x: { time: false, range: bounds }, y: { range: (_, __, high) => [0, Math.max(1, high)] } },
@@ -180,12 +182,12 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
       // What is pointed at stays so while the numbers change below it.
       if (focus >= series.length) { focus = -1; brush = null; }
       const total = series.reduce((sum, slot) => sum + slot.total, 0);
-      const count = stats ? words.list.total(number(total), false) : "\u00a0";
+      const count = stats ? words.list.total(total, false) : "\u00a0";
       const isZoomed = zooms && Date.parse(state.from) < Date.parse(state.to);
       fill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
         stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null,
         isZoomed ? h("button.link.zoom-out", { type: "button", onclick: zoomOut }, say.zoomOut) : null);
-      if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(number(total), spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
+      if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(total, spoken(begin(0)), spoken(end(series.length - 1)))}` : label);
       draw();
     },
     /** Ends what outlives the page. */

@@ -18,7 +18,7 @@ import { rangePicker } from "./range.js";
 import { searchBox } from "./search.js";
 import { inOneLine } from "./sentence.js";
 import { change, isTrail, question, state } from "./state.js";
-import { duration, number, shortMoment } from "./time.js";
+import { duration, shortMoment } from "./time.js";
 import { trailHead } from "./trail.js";
 
 /** `tail` is how the list goes on after its last record: the parameters that its next page has of its own. */
@@ -202,7 +202,7 @@ export function listPage(words) {
   function showFresh() {
     if (waiting.length > 0 && list.atTop && !overflowed) return takeFresh();
     freshButton.hidden = waiting.length === 0;
-    if (waiting.length) fill(freshButton, icon("up"), words.live.fresh(number(waiting.length)));
+    if (waiting.length) fill(freshButton, icon("up"), words.live.fresh(waiting.length));
     element.classList.toggle("paused", waiting.length > 0);
     return undefined;
   }

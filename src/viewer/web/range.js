@@ -2,7 +2,7 @@
 
 import { fill, h, icon, toast } from "./dom.js";
 import { change, state } from "./state.js";
-import { shortMoment } from "./time.js";
+import { length, shortMoment } from "./time.js";
 
 const RELATIVE = /^now-(\d+)([smhdw])$/;
 
@@ -10,7 +10,10 @@ const RELATIVE = /^now-(\d+)([smhdw])$/;
 export function rangeInWords(words, { from, to } = state) {
   const say = words.range;
   if (!to && Object.hasOwn(say.presets, from)) return say.presets[from];
-  if (!to && RELATIVE.test(from)) return say.last(from.slice(4));
+  if (!to && RELATIVE.test(from)) {
+    const [, count, letter] = RELATIVE.exec(from);
+    return say.last(length(Number(count), letter));
+  }
   const shown = text => (/^\d{4}-/.test(text) ? shortMoment(new Date(text)) : text);
   if (to && from && from !== "all") return say.between(shown(from), shown(to));
   return to ? say.until(shown(to)) : say.since(shown(from));

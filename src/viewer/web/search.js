@@ -139,7 +139,7 @@ export function searchBox(words) {
       role: "option", id: `suggestion-${index}`, "aria-selected": "false",
       onpointerdown: event => { event.preventDefault(); pick(index); },
     }, known
-      ? [h("span.option-name", null, `${known.name}:`), h("span.option-about", null, known.about.replaceAll("`", ""))]
+      ? [h("span.option-name", null, `${known.name}:`), h("span.option-about", null, say.about(known).replaceAll("`", ""))]
       : [h("span.option-value", null, value), count === undefined ? null : h("span.option-count", null, compact(count))])));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
@@ -186,7 +186,7 @@ export function searchBox(words) {
       if (options.length) { event.preventDefault(); mark(chosen < 0 && event.key === "ArrowUp" ? -1 : chosen + (event.key === "ArrowDown" ? 1 : -1)); } else { dismissed = false; complete(); }
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (chosen >= 0) pick(chosen); else commit();
+      if (chosen >= 0) pick(chosen); else { commit(); leave(); }
     } else if (event.key === "Tab" && options.length && !event.shiftKey && chosen >= 0) {
       event.preventDefault();
       pick(chosen);
@@ -196,12 +196,23 @@ export function searchBox(words) {
     }
   });
 
+  /** What was asked for is what the next keys are meant for. */
+  function leave() {
+    input.blur();
+    document.getElementById("list")?.focus({ preventScroll: true });
+  }
+
+  /** Back to where something has to be mended, unless the reader has gone elsewhere. */
+  function comeBack() {
+    if ([document.body, document.getElementById("list")].includes(document.activeElement)) input.focus();
+  }
+
   draw();
   return {
     element: box, chips, trouble,
     focus() { input.focus(); input.select(); },
     /** Shows what the API found wrong with the query, or null. */
-    wrong(problem) { error = problem; draw(); },
+    wrong(problem) { error = problem; draw(); if (problem) comeBack(); },
     /** Takes over what the address says. */
     refresh() { if (document.activeElement !== input || input.value.trim() !== state.q) input.value = state.q; error = null; draw(); },
   };

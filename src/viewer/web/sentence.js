@@ -1,92 +1,60 @@
-// A record as a sentence, in parts, so that actor and entity can be links. It reads as `Record::sentence` of the
-// crate does; a test holds the two against each other.
+// A record as a sentence, in parts, so that actor and entity stand out. Here is gathered what it says; the catalogue
+// says it, in the order of its language. In English it reads as `Record::sentence` of the crate does; a test holds the
+// two against each other.
 
-/** Returns parts `{ text, kind }`; kind is "actor", "entity" or "outcome" where it is one. */
+import { phrase } from "./grammar.js";
+
+/** Returns parts `{ text, kind }`; kind is "actor", "impersonator", "entity" or "outcome" where it is one. */
 export function sentence(record, words) {
-  const say = words.sentence;
   if (record.description) return [{ text: record.description }];
-  if (record.category === "system") {
-    const parts = ofSystem(record, say);
-    if (parts) return parts;
-  }
-  const parts = [...actor(record, say)];
-  const phrase = say.phrase(record.action);
-  const done = record.outcome === "success";
-  let middle = done ? ` ${say.past(phrase.verb)}` : ` ${say.triedTo} ${phrase.verb}`;
-  if (phrase.particle) middle += ` ${phrase.particle}`;
-  if (phrase.object) middle += ` ${phrase.object}`;
-  parts.push({ text: middle });
-  parts.push(...entity(record, phrase, say));
-  if (!done) parts.push({ kind: "outcome", text: (say.ended[record.outcome] ?? "") + (record.outcome_reason ? ` (${record.outcome_reason.replaceAll("_", " ")})` : "") });
-  return parts;
+  const said = (record.category === "system" && ofSystem(record, words.sentence)) || words.sentence.act(facts(record));
+  return [said].flat(Infinity).filter(Boolean).map(part => (typeof part === "string" ? { text: part } : part));
 }
 
 /** Returns the sentence as one text. */
 export const inOneLine = (record, words) => sentence(record, words).map(part => part.text).join("");
-
-function actor(record, say) {
-  const acting = (name, id) => name || id || "";
-  const real = acting(record.impersonator_name, record.impersonator_id);
-  const who = acting(record.actor_name, record.actor_id);
-  return [
-    real && { text: real, kind: "impersonator" },
-    real && { text: say.actingAs },
-    { text: who || say.parties[record.actor_type], kind: "actor" },
-  ].filter(Boolean);
-}
 
 /** Of a pseudonym only as much as tells it from others. */
 export const short = id => (id.length > 20 && id.startsWith("p1.") ? `${id.slice(0, 20)}…` : id);
 
 export const inWords = text => text.replace(/[_.]/g, " ");
 
-function entity(record, phrase, say) {
-  const id = record.entity_id ?? "", name = record.entity_name ?? "";
-  if (phrase.verb === "log" && phrase.particle) {
-    return id === "" || id === record.actor_id ? [] : [{ text: ` ${say.as} ` }, { text: short(id), kind: "entity" }];
-  }
-  const kind = inWords(record.entity_type ?? "");
-  if (!kind) return place(record);
-  const thing = text => [{ text: " " }, { text, kind: "entity" }];
-  if (phrase.object === kind) return [...(id ? thing(short(id)) : []), ...parent(record, say)];
-  const parts = phrase.object ? [{ text: ` ${say.preposition(phrase.verb)}` }] : [];
-  if (!id && !name) {
-    const same = list(record.targets).filter(target => target?.type === record.entity_type).length;
-    if (same > 1) parts.push({ text: ` ${same} ${say.plural(kind)}` });
-    else if (say.lists.includes(phrase.verb)) parts.push({ text: ` ${say.plural(kind)}` });
-    else parts.push({ text: ` ${say.article(kind)} ${kind}` });
-  } else {
-    parts.push(...thing([kind, id && short(id), name && `“${name}”`].filter(Boolean).join(" ")));
-  }
-  return [...parts, ...parent(record, say)];
+/**
+ * What a sentence is made of; what is not there is empty or null:
+ * - `who`: the name of who acted; `type`, his kind; `real`, who really acted;
+ * - `verb`, `particle`, `object`: the action, in English;
+ * - `account`: of a login, whose it was when not the actor's own; null for everything else;
+ * - `thing`: what was acted on, `{ kind, id, name, count, own }`, with how many there were and whether the action names it itself;
+ * - `parent`: what contains it, `{ kind, id }`; `place`: where the request went that named no thing;
+ * - `outcome`, `reason`.
+ */
+function facts(record) {
+  const action = phrase(record.action);
+  const logs = action.verb === "log" && action.particle !== "";
+  const id = record.entity_id ?? "", kind = inWords(record.entity_type ?? "");
+  const targets = Array.isArray(record.targets) ? record.targets : [];
+  const parent = targets.findLast(target => target?.relation === "parent");
+  return {
+    ...action,
+    who: record.actor_name || record.actor_id || "", type: record.actor_type, real: record.impersonator_name || record.impersonator_id || "",
+    account: !logs ? null : id === record.actor_id ? "" : short(id),
+    thing: logs || !kind ? null : { kind, id: short(id), name: record.entity_name ?? "", count: targets.filter(target => target?.type === record.entity_type).length, own: action.object === kind },
+    parent: typeof parent?.type === "string" && typeof parent.id === "string" ? { kind: inWords(parent.type), id: short(parent.id) } : null,
+    place: (record.route?.startsWith("/") ? record.route : record.path) ?? "",
+    outcome: record.outcome, reason: record.outcome_reason ?? "",
+  };
 }
 
-const list = value => (Array.isArray(value) ? value : []);
-
-function parent(record, say) {
-  const found = list(record.targets).findLast(target => target?.relation === "parent");
-  if (typeof found?.type !== "string" || typeof found.id !== "string") return [];
-  return [{ text: ` ${say.of} ${inWords(found.type)} ${short(found.id)}` }];
-}
-
-function place(record) {
-  const at = record.route?.startsWith("/") ? record.route : record.path;
-  return at ? [{ text: ` ${at}` }] : [];
-}
-
+/** What the log notes of itself; null where it is like any other record. */
 function ofSystem(record, say) {
-  const facts = record.metadata && typeof record.metadata === "object" ? record.metadata : {};
-  const count = Number.isInteger(facts.count) ? facts.count : 0;
-  const text = name => (typeof facts[name] === "string" ? facts[name] : "");
-  if (Object.hasOwn(say.system, record.action)) {
-    const reason = text("reason").replaceAll("_", " ");
-    return [{ text: say.system[record.action]({ count, reason, route: text("route"), prefix: text("prefix"), status: Number.isInteger(facts.status) ? facts.status : "" }) }];
-  }
+  const told = record.metadata && typeof record.metadata === "object" ? record.metadata : {};
+  const whole = name => (Number.isInteger(told[name]) ? told[name] : 0);
+  const text = name => (typeof told[name] === "string" ? told[name] : "");
+  if (Object.hasOwn(say.system, record.action)) return say.system[record.action]({ count: whole("count"), reason: text("reason"), route: text("route"), prefix: text("prefix"), status: whole("status") });
   if (!Object.hasOwn(say.uses, record.action)) return null;
-  const denied = record.outcome === "denied";
-  let rest = ` ${say.uses[record.action][denied ? 1 : 0]}`;
-  if (text("endpoint")) rest += ` (${text("endpoint")})`;
-  if (count > 1) rest += say.moreTimes(count);
-  else if (text("first_at")) rest += say.onceMore;
-  return [{ text: record.actor_name || record.actor_id || say.someone, kind: "actor" }, { text: rest, kind: denied ? "outcome" : undefined }];
+  const ended = text("endpoint") === "live_end";
+  return say.use({
+    who: record.actor_name || record.actor_id || "", action: ended && record.action === "log_viewed" && record.outcome !== "denied" ? "log_left" : record.action, denied: record.outcome === "denied",
+    endpoint: ended ? "" : text("endpoint"), count: whole("count"), again: text("first_at") !== "",
+  });
 }

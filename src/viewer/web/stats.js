@@ -9,7 +9,7 @@ import { narrowed } from "./query.js";
 import { rangePicker } from "./range.js";
 import { searchBox } from "./search.js";
 import { addressFor, change, go, question, state } from "./state.js";
-import { absolute, compact, number } from "./time.js";
+import { absolute, compact, number, percent } from "./time.js";
 
 const TABLES = [["byOutcome", "by_outcome", "outcome"], ["byCategory", "by_category", "category"], ["byEntity", "by_entity_type", "entity_type"], ["byAction", "by_action", "action"], ["byActor", "by_actor", "actor_id"]];
 
@@ -35,7 +35,7 @@ export function statsPage(words) {
       fill(notice);
       search.wrong(null);
       const fine = stats.by_outcome.success ?? 0;
-      fill(numbers, figure(say.total, number(stats.total)), figure(say.last24, number(stats.last_24h)), figure(say.share, stats.total ? `${(100 * fine / stats.total).toFixed(1)} %` : words.drawer.absent),
+      fill(numbers, figure(say.total, number(stats.total)), figure(say.last24, number(stats.last_24h)), figure(say.share, stats.total ? percent(fine / stats.total) : words.drawer.absent),
         figure(say.actors, Object.keys(stats.by_actor).length >= 20 ? say.topOnly : number(Object.keys(stats.by_actor).length)));
       chart.draw(stats);
       const focused = tables.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -64,7 +64,7 @@ export function statsPage(words) {
         bar.style.width = `${Math.max(0.5, 100 * count / most)}%`;
         const shown = field === "outcome" ? words.outcomes[value] ?? value : value;
         return h("tr", null, h("td", null, h("a", { href: addressFor(view, more), title: value, onclick: event => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); go(view, more); } }, shown), bar),
-          h("td.number", { title: `${(100 * count / Math.max(1, total)).toFixed(1)} %` }, count >= 1e5 ? compact(count) : number(count)));
+          h("td.number", { title: percent(count / Math.max(1, total)) }, count >= 1e5 ? compact(count) : number(count)));
       }))));
   }
 

@@ -2,17 +2,21 @@
 
 import { state, zone } from "./state.js";
 
+const language = document.documentElement.lang;
+/** The language of the page, as it is written where the reader is: English has two orders of day and month. */
+const locale = navigator.languages?.find(one => one.split("-")[0] === language) ?? language;
+
 const formats = new Map();
 
 function format(name, options) {
   const timeZone = zone();
-  const key = `${name} ${timeZone} ${document.documentElement.lang}`;
+  const key = `${name} ${timeZone}`;
   if (!formats.has(key)) {
     let made;
     try {
-      made = new Intl.DateTimeFormat(document.documentElement.lang, { ...options, timeZone });
+      made = new Intl.DateTimeFormat(locale, { ...options, timeZone });
     } catch {
-      made = new Intl.DateTimeFormat("en", { ...options, timeZone: "UTC" });
+      made = new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" });
     }
     formats.set(key, made);
   }
@@ -47,7 +51,7 @@ export function offset(at = new Date()) {
 export function absolute(text) {
   const at = new Date(text);
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "000";
-  return `${day(at)}, ${clock(at)}.${fraction} ${offset(at)}`;
+  return `${day(at)}, ${clock(at)}${point()}${fraction} ${offset(at)}`;
 }
 
 const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [30, "day"], [12, "month"], [Infinity, "year"]];
@@ -55,7 +59,7 @@ let relatives;
 
 /** "5 min ago" */
 export function relative(at, now = Date.now()) {
-  relatives ??= new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "narrow" });
+  relatives ??= new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" });
   let value = (at - now) / 1000;
   for (const [size, unit] of STEPS) {
     if (Math.abs(value) < size) return relatives.format(Math.trunc(value), unit);
@@ -64,26 +68,46 @@ export function relative(at, now = Date.now()) {
   return "";
 }
 
+const numbers = new Map();
+
+function numeral(name, options) {
+  if (!numbers.has(name)) numbers.set(name, new Intl.NumberFormat(locale, options));
+  return numbers.get(name);
+}
+
+const decimal = (value, digits) => numeral(digits, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
+/** What stands before the fraction of a second. */
+const point = () => numeral(1, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).formatToParts(0.5).find(part => part.type === "decimal").value;
+
 /** "1.2 ms" */
 export function duration(us) {
   if (us === 0) return "0 ms";
-  if (us < 1000) return `${(us / 1000).toFixed(us < 100 ? 2 : 1)} ms`;
-  if (us < 1e6) return `${us < 1e4 ? (us / 1000).toFixed(1) : Math.round(us / 1000)} ms`;
-  if (us < 6e7) return `${(us / 1e6).toFixed(1)} s`;
+  if (us < 1000) return `${decimal(us / 1000, us < 100 ? 2 : 1)} ms`;
+  if (us < 1e6) return `${decimal(us / 1000, us < 1e4 ? 1 : 0)} ms`;
+  if (us < 6e7) return `${decimal(us / 1e6, 1)} s`;
   const seconds = Math.round(us / 1e6);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${number(Math.floor(seconds / 60))} min ${seconds % 60} s`;
 }
 
-/** "12,345" */
-export const number = value => new Intl.NumberFormat(document.documentElement.lang).format(value);
+const UNITS = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
 
-/** "12.3 k" */
-export const compact = value => new Intl.NumberFormat(document.documentElement.lang, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+/** "90 minutes", from a number and the letter that the API has for its unit. */
+export const length = (count, letter) => numeral(letter, { style: "unit", unit: UNITS[letter], unitDisplay: "long" }).format(count);
+
+/** "12,345" */
+export const number = value => numeral("number").format(value);
+
+/** "12.3K" */
+export const compact = value => numeral("compact", { notation: "compact", maximumFractionDigits: 1 }).format(value);
+
+/** "57.1%" */
+export const percent = share => numeral("percent", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(share);
 
 /** "5.4 MB" */
 export function bytes(value) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
-  return `${unit && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${decimal(value, unit && value < 100 ? 1 : 0)} ${units[unit]}`;
 }

@@ -1,5 +1,11 @@
-// The catalogue: every word that the viewer says, in English. A translation is one more file of this shape, named
-// by its language, in src/viewer/assets.rs and src/viewer/page.rs.
+// The catalogue: every word that the viewer says, in English. A translation is one more file of this shape, named by its
+// language in src/viewer/assets.rs; docs/viewer.md says how. Counts come as numbers, so that each language forms its own
+// plurals.
+
+import { actor, ending, entity, impersonator, pastOf, presentOf, spaced } from "./grammar.js";
+import { number } from "./time.js";
+
+const many = (count, one, more) => `${number(count)} ${count === 1 ? one : more}`;
 
 export const words = {
   product: "Activity",
@@ -29,7 +35,7 @@ export const words = {
     remove: text => `Remove the condition ${text}`,
     invert: text => `Turn the condition ${text} around`,
     not: "not",
-    values: count => `${count} ×`,
+    about: field => field.about,
     window: from => `Words were looked for in the records since ${from}: without a text index, and without a range, no further back.`,
     unindexed: "Words were looked for record by record, since the store has no text index (activity migrate --index text).",
     partial: "Not all records were looked at yet; scroll on to look further.",
@@ -64,14 +70,14 @@ export const words = {
   list: {
     label: "Records",
     as: name => `as ${name}`,
-    folded: count => `${count} more of the same request`,
+    folded: count => `${number(count)} more of the same request`,
     fold: "Fold the records of this request",
     more: "Loading more …",
     end: "That is all there is.",
-    unreadable: count => `${count} rows could not be read as records and are left out.`,
+    unreadable: count => `${many(count, "row", "rows")} could not be read as records and ${count === 1 ? "is" : "are"} left out.`,
     newest: "Newest first. Show the oldest first",
     oldest: "Oldest first. Show the newest first",
-    total: (count, about) => `${about ? "about " : ""}${count} ${count === "1" ? "record" : "records"}`,
+    total: (count, about) => `${about ? "about " : ""}${many(count, "record", "records")}`,
   },
 
   cell: {
@@ -97,7 +103,7 @@ export const words = {
 
   histogram: {
     label: "Records over time",
-    summary: (total, from, to) => `${total} records from ${from} to ${to}. With the arrow keys go through the bars; Enter zooms in.`,
+    summary: (total, from, to) => `${many(total, "record", "records")} from ${from} to ${to}. With the arrow keys go through the bars; Enter zooms in.`,
     bar: (from, to, total) => `${from} to ${to}: ${total}`,
     zoomOut: "Zoom out",
     units: { minute: "by the minute", hour: "by the hour", day: "by the day", week: "by the week" },
@@ -107,6 +113,7 @@ export const words = {
   },
 
   outcomes: { success: "Success", denied: "Denied", failure: "Failure", aborted: "Aborted", unknown: "Unknown" },
+  reason: word => word.replaceAll("_", " "),
   actorTypes: { user: "User", service: "Service", api_key: "API key", system: "System", anonymous: "Anonymous", agent: "Agent" },
 
   live: {
@@ -118,8 +125,8 @@ export const words = {
     lost: seconds => `The connection is lost; trying again in ${seconds} s`,
     ended: "Live has ended",
     paused: "Paused while you read",
-    fresh: count => `${count} new`,
-    lagged: count => `Fell behind: ${count} records are being read back`,
+    fresh: count => `${number(count)} new`,
+    lagged: count => `Fell behind: ${many(count, "record is", "records are")} being read back`,
     delay: text => `${text} behind`,
     closedEnd: "Live needs a range without an end",
     ascending: "Live needs the newest first",
@@ -160,7 +167,7 @@ export const words = {
     after: "After",
     whole: "the whole",
     absent: "not there",
-    unchanged: count => `${count} unchanged`,
+    unchanged: count => `${number(count)} unchanged`,
     redacted: "redacted",
     erased: "erased",
     cut: "cut",
@@ -260,10 +267,10 @@ export const words = {
 
   none: {
     title: "No records found",
-    outside: (count, range) => `${count} ${count === "1" ? "matches" : "match"} outside of the range (${range}).`,
+    outside: (count, range) => `${many(count, "matches", "match")} outside of the range (${range}).`,
     widen: "Search all time",
     narrowest: text => `The condition ${text} excludes the most:`,
-    without: count => `without it, there ${count === "1" ? "is" : "are"} ${count}.`,
+    without: count => `without it, there ${count === 1 ? "is" : "are"} ${number(count)}.`,
     drop: "Drop it",
     looking: "Looking for what would be found otherwise …",
     hopeless: "No single condition is to blame: drop several.",
@@ -319,21 +326,13 @@ export const words = {
     open: "Keyboard shortcuts",
   },
 
-  // How a record reads. `sentence` in sentence.js puts it together.
+  // How a record reads, of what sentence.js gathers: parts and texts in their order.
   sentence: {
-    someone: "someone",
-    parties: { anonymous: "someone", user: "someone", service: "a service", api_key: "an API key", system: "the system", agent: "an agent" },
-    actingAs: " acting as ",
-    triedTo: "tried to",
-    as: "as",
-    of: "of",
-    ended: { denied: ": denied", failure: ": failed", aborted: ": aborted", unknown: ": outcome unknown" },
-    phrase, past, preposition, article, plural,
-    lists: ["list", "search", "query"],
+    act: facts => [spaced(by(facts), did(facts), facts.particle, facts.object, whom(facts)), end(facts)],
     system: {
-      gap: ({ count, reason }) => `${count} ${count === 1 ? "record is" : "records are"} missing here${reason ? `: ${reason}` : ""}`,
+      gap: ({ count, reason }) => `${many(count, "record is", "records are")} missing here${reason ? `: ${words.reason(reason)}` : ""}`,
       folded: ({ count, route, prefix, status }) =>
-        `${count} more requests${route ? ` to ${route}` : ""}${prefix ? ` from ${prefix}` : ""}${status ? `, answered ${status},` : ""} were counted and not recorded one by one`,
+        `${number(count)} more requests${route ? ` to ${route}` : ""}${prefix ? ` from ${prefix}` : ""}${status ? `, answered ${status},` : ""} were counted and not recorded one by one`,
       started: () => "recording started",
       stopped: () => "recording stopped",
       restored: () => "the store was found behind what it had held before",
@@ -342,67 +341,50 @@ export const words = {
       log_exported: ["exported the log", "was refused an export of the log"],
       log_ingested: ["handed in records", "was refused when handing in records"],
       log_viewed: ["viewed the log", "was refused a view of the log"],
+      log_left: ["stopped following the log", ""],
     },
-    moreTimes: count => `, ${count} more times`,
-    onceMore: ", once more",
+    use({ who, action, denied, endpoint, count, again }) {
+      const did = words.sentence.uses[action][denied ? 1 : 0];
+      const rest = `${did}${endpoint ? ` (${endpoint})` : ""}${count > 1 ? `, ${number(count)} more times` : again ? ", once more" : ""}`;
+      return spaced(actor(who || "someone"), denied ? ending(rest) : rest);
+    },
   },
 };
 
-const PARTICLES = ["in", "out", "up", "down", "off", "on", "back", "over"];
-const WHOLE = {
-  "": ["act", ""], login: ["log", "in"], signin: ["log", "in"], login_failed: ["log", "in"], login_success: ["log", "in"], logout: ["log", "out"], signout: ["log", "out"],
-  signup: ["sign", "up"], checkout: ["check", "out"], checkin: ["check", "in"], rollback: ["roll", "back"],
-};
-const IRREGULAR = {
-  begin: "began", bind: "bound", build: "built", buy: "bought", cancel: "cancelled", choose: "chose", commit: "committed", cut: "cut", do: "did", draw: "drew", find: "found", forget: "forgot",
-  freeze: "froze", get: "got", give: "gave", go: "went", hide: "hid", hold: "held", keep: "kept", label: "labelled", leave: "left", make: "made", occur: "occurred", overwrite: "overwrote",
-  pay: "paid", permit: "permitted", put: "put", read: "read", rebuild: "rebuilt", refer: "referred", rerun: "reran", resend: "resent", reset: "reset", run: "ran", see: "saw", sell: "sold",
-  send: "sent", set: "set", split: "split", submit: "submitted", take: "took", transfer: "transferred", unban: "unbanned", undo: "undid", unbind: "unbound", unfreeze: "unfroze", unpin: "unpinned",
-  withdraw: "withdrew", write: "wrote",
-};
-// Verbs that are certain when they stand in the past.
-const PRESENT = [
-  "accept", "activate", "add", "apply", "approve", "archive", "assign", "cancel", "change", "close", "complete", "confirm", "create", "deactivate",
-  "delete", "disable", "enable", "erase", "expire", "export", "grant", "import", "invite", "lock", "move", "open", "publish", "refresh", "refund",
-  "register", "reject", "release", "remove", "rename", "request", "restore", "revoke", "start", "stop", "suspend", "unassign", "unlock", "update",
-  "upload", "verify", "view",
-];
+const PARTIES = { anonymous: "someone", user: "someone", service: "a service", api_key: "an API key", system: "the system", agent: "an agent" };
+const ENDED = { success: "", denied: ": denied", failure: ": failed", aborted: ": aborted", unknown: ": outcome unknown" };
 const PREPOSITIONS = {
   to: ["add", "apply", "assign", "attach", "append", "grant", "link", "send", "bind"],
   from: ["remove", "unassign", "detach", "revoke", "unlink", "unbind", "clear"],
   for: ["process", "request", "create", "make", "generate", "issue", "schedule", "enable", "disable", "start", "stop"],
 };
 
-/** Takes an action apart: `apply_promotion` is the verb `apply` and the object `promotion`. */
-function phrase(action) {
-  if (Object.hasOwn(WHOLE, action)) return { verb: WHOLE[action][0], particle: WHOLE[action][1], object: "" };
-  const [first, ...rest] = action.split(/[_.\- ]/).filter(Boolean);
-  if (first === undefined) return { verb: "act", particle: "", object: "" };
-  const present = rest.length ? presentOf(rest.at(-1)) : null;
-  if (present) return { verb: present, particle: "", object: [first, ...rest.slice(0, -1)].join(" ") };
-  const particle = PARTICLES.includes(rest[0]) ? rest.shift() : "";
-  return { verb: first, particle, object: rest.join(" ") };
+const by = ({ who, type, real }) => [real && [impersonator(real), "acting as"], actor(who || PARTIES[type])];
+
+const did = ({ verb, outcome }) => (outcome === "success" ? past(verb) : `tried to ${verb}`);
+
+const end = ({ outcome, reason }) => (outcome === "success" ? null : ending((ENDED[outcome] ?? "") + (reason ? ` (${words.reason(reason)})` : "")));
+
+function whom({ verb, object, account, thing, parent, place }) {
+  if (account !== null) return account && ["as", entity(account)];
+  if (!thing) return place;
+  const of = parent && `of ${parent.kind} ${parent.id}`;
+  if (thing.own) return [entity(thing.id), of];
+  return [object && preposition(verb), named(thing, verb), of];
+}
+
+function named({ kind, id, name, count }, verb) {
+  if (id || name) return entity([kind, id, name && `“${name}”`].filter(Boolean).join(" "));
+  if (count > 1) return `${number(count)} ${plural(kind)}`;
+  return ["list", "search", "query"].includes(verb) ? plural(kind) : `${article(kind)} ${kind}`;
 }
 
 function preposition(verb) {
   return Object.keys(PREPOSITIONS).find(word => PREPOSITIONS[word].includes(verb)) ?? "of";
 }
 
-function presentOf(past) {
-  return PRESENT.find(verb => pastOf(verb) === past) ?? null;
-}
-
 function past(verb) {
   return verb.length > 4 && verb.endsWith("ed") && presentOf(verb) ? verb : pastOf(verb);
-}
-
-function pastOf(verb) {
-  if (Object.hasOwn(IRREGULAR, verb)) return IRREGULAR[verb];
-  if (verb.endsWith("e")) return `${verb}d`;
-  if (/[^aeiou]y$/.test(verb)) return `${verb.slice(0, -1)}ied`;
-  // One syllable that ends consonant, vowel, consonant: `ship`, `ban`.
-  if (/[^aeiou][aeiou][a-z]$/.test(verb) && !/[aeiouwxy]$/.test(verb) && verb.match(/[aeiou]/g).length === 1) return `${verb}${verb.at(-1)}ed`;
-  return `${verb}ed`;
 }
 
 function article(words) {
