@@ -257,3 +257,22 @@ start_postgres() {
     cat "$WORK/pg_ctl.log" "$home/log" >&2
     die "Postgres did not start (try $try)"
 }
+
+# ------------------------------------------------------------------- Chromium
+
+# Exports TEST_CHROMIUM and TEST_CHROMEDRIVER for the tests of the viewer.
+find_chromium() {
+    local missing=()
+    : "${TEST_CHROMIUM:=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}"
+    : "${TEST_CHROMEDRIVER:=$(command -v chromedriver || true)}"
+    [ -n "$TEST_CHROMIUM" ] || missing+=(chromium)
+    [ -n "$TEST_CHROMEDRIVER" ] || missing+=(chromium-driver)
+    if [ "${#missing[@]}" != 0 ]; then
+        install_packages "tests drive the viewer in Chromium" "${missing[@]}"
+        : "${TEST_CHROMIUM:=$(command -v chromium || true)}"
+        : "${TEST_CHROMEDRIVER:=$(command -v chromedriver || true)}"
+    fi
+    [ -x "$TEST_CHROMIUM" ] || die "no Chromium at '$TEST_CHROMIUM': please install it or set TEST_CHROMIUM to its path"
+    [ -x "$TEST_CHROMEDRIVER" ] || die "no chromedriver at '$TEST_CHROMEDRIVER': please install it or set TEST_CHROMEDRIVER to its path"
+    export TEST_CHROMIUM TEST_CHROMEDRIVER
+}

@@ -33,7 +33,7 @@
 //! knows, with one line in a middleware or handler that takes an [`Activity`]: `activity.actor("ana")`.
 //! `cargo run --example quickstart` shows it all at work.
 //!
-//! The log is read over HTTP, as in `GET /activity/records?q=action:cancel`: lists, trails, numbers, exports, and
+//! The log is read in a browser, in the viewer at `/activity`, and over HTTP, as in `GET /activity/records?q=action:cancel`: lists, trails, numbers, exports, and
 //! the stream of what is committed. The router is closed until an [access part](crate::api::access) opens it.
 //!
 //! # What is where
@@ -48,7 +48,7 @@
 //! | [`store`] | where records live: in memory, in SQLite, in Postgres, or in a store of your own |
 //! | [`query`] | what may be asked: the language, its [`Filter`], cursors and pages, counts |
 //! | [`encode`] | records as CSV, JSON, JSON Lines, OCSF and CloudEvents |
-//! | [`api`](crate::api) | the log over HTTP: `Pipeline::router`, and who may do what with it |
+//! | [`api`](crate::api) | the log over HTTP, and the viewer: `Pipeline::router`, and who may do what with it |
 //! | [`ledger`] | the Merkle log over what was committed |
 //! | [`time`] | the clock, for those who bring their own |
 //!
@@ -65,7 +65,7 @@
 //! | --- | --- | --- |
 //! | `sqlite` | `SqliteStore` | yes |
 //! | `axum` | the extractor [`Activity`], route templates and peer addresses of axum | yes |
-//! | `api` | the router: `Pipeline::router`, and [`access`](crate::api::access) to it | yes |
+//! | `api` | the router and the viewer: `Pipeline::router`, and [`access`](crate::api::access) to it | yes |
 //! | `toml` | rules files in TOML; JSON needs no feature | yes |
 //! | `postgres` | `PostgresStore` | |
 //! | `tls-native-tls`, `tls-rustls-ring`, `tls-rustls-aws-lc-rs` | TLS towards Postgres, as sqlx names it | |
@@ -92,6 +92,8 @@ mod suggest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+#[cfg(feature = "api")]
+mod viewer;
 
 #[cfg(feature = "api")]
 #[doc(inline)]

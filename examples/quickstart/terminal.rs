@@ -54,10 +54,11 @@ pub(crate) fn open(
     let (store, records) = (settings.store_shown(), if held == 1 { "record" } else { "records" });
     say(format_args!(
         "shop     {shop}
+viewer   {shop}/activity
 records  {shop}/activity/records
 store    {store} · mode best_effort · {held} {records}
 
-Open the shop in a browser, or try in another terminal:
+Open shop and viewer in a browser, or try in another terminal:
 
   TOKEN=$(curl -s -H 'Content-Type: application/json' -d '{{\"user\":\"ana\",\"password\":\"secret\"}}' {shop}/login | cut -d'\"' -f4)
   curl -X POST -H \"Authorization: Bearer $TOKEN\" {shop}/api/orders/55/cancel

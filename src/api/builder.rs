@@ -88,7 +88,7 @@ impl ApiBuilder<'_> {
 
     /// Returns the router, to be nested under a path or served by itself.
     ///
-    /// It answers for unknown paths below its own. Under `nest_service("/activity", …)` it also answers
+    /// At its root it shows browsers the viewer. It answers for unknown paths below its own. Under `nest_service("/activity", …)` it also answers
     /// `/activity/`, which axum's `nest` shows to no inner router. To merge it into a router on the same level see
     /// [`into_routes`](Self::into_routes).
     pub fn into_router(self) -> Router {

@@ -43,7 +43,7 @@ const fn post(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
 
 /// Everything that is answered. A route that is not here is guarded like one that shows records.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    get("/", "index", Guard::Open, "this overview"),
+    get("/", "index", Guard::Open, "the viewer for a browser, this overview for a program"),
     get("/records", "records", Guard::Viewed, "records, newest first"),
     get("/records/{id}", "record", Guard::Viewed, "one record"),
     post("/records", "ingest", Guard::HandedIn, "hand in records"),
@@ -66,7 +66,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("/live", "live", Guard::Viewed, "records as they come, by WebSocket"),
     get("/live/sse", "live", Guard::Viewed, "records as they come, by server-sent events"),
     post("/tickets", "ticket", Guard::Asked, "a one-use ticket for a browser's live session"),
+    get("/me", "me", Guard::Asked, "who is asking, and what he may do"),
     get("/health", "health", Guard::Open, "how the log is doing"),
+    get("/assets/{revision}/{file}", "asset", Guard::Open, "the files of the viewer"),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 

@@ -1,17 +1,17 @@
-//! `GET /`: what there is, for people and for programs.
+//! `GET /`: the viewer for people, what there is for programs.
 
 use std::fmt::Write as _;
 
 use axum::{
     Json, Router,
     extract::{OriginalUri, Request},
-    response::{Html, IntoResponse as _, Response},
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use http::header;
 use serde_json::json;
 
-use super::{endpoint::ENDPOINTS, state::Api};
+use super::{endpoint::ENDPOINTS, state::Api, viewer};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/", get(index))
@@ -24,7 +24,7 @@ pub(super) async fn index(request: Request) -> Response {
     let path = original.map_or_else(|| request.uri().path(), |original| original.0.path());
     let here = here(path);
     let mut response = if accepts_html(&request) {
-        Html(page(&here)).into_response()
+        viewer::page(request.headers(), &here, &unscripted(&here))
     } else {
         let endpoints: Vec<_> = ENDPOINTS
             .iter()
@@ -40,7 +40,7 @@ pub(super) async fn index(request: Request) -> Response {
         Json(json!({ "name": "tower-activity", "version": version, "endpoints": endpoints }))
             .into_response()
     };
-    let vary = header::HeaderValue::from_static("accept");
+    let vary = header::HeaderValue::from_static("accept, accept-language");
     response.headers_mut().insert(header::VARY, vary);
     response
 }
@@ -53,44 +53,28 @@ fn here(path: &str) -> String {
     }
 }
 
-fn page(here: &str) -> String {
-    let here = escaped(here);
-    let mut page = "<!doctype html><html lang=en><meta charset=utf-8>\
-        <meta name=viewport content=\"width=device-width\"><title>Activity</title>\
-        <h1>Activity</h1><p>The log of this service. <code>q</code> asks it, as in \
-        <code>records?q=action:cancel</code>.<ul>"
-        .to_owned();
+/// What a browser without scripts shows instead of the viewer.
+fn unscripted(here: &str) -> String {
+    let here = viewer::escaped(here);
+    let mut page =
+        "<h1>Activity</h1><p>The viewer needs JavaScript. The log can be asked without it; \
+        <code>q</code> asks it, as in <code>records?q=action:cancel</code>.</p><ul>"
+            .to_owned();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path != "/") {
         let path = endpoint.path.trim_start_matches('/');
         let name = format!("<code>{} {path}</code>", endpoint.method);
         let about = endpoint.about;
         // What takes no path parameter can be followed.
         let item = if endpoint.method == "GET" && !path.contains('{') {
-            write!(page, "<li><a href=\"{here}{path}\">{name}</a> – {about}")
+            write!(page, "<li><a href=\"{here}{path}\">{name}</a> – {about}</li>")
         } else {
-            write!(page, "<li>{name} – {about}")
+            write!(page, "<li>{name} – {about}</li>")
         };
         // Writing to a string does not fail.
         debug_assert!(item.is_ok());
     }
     page.push_str("</ul>");
     page
-}
-
-/// The last segment of a path is the client's: it becomes text.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Browsers ask for HTML by name; whoever takes anything gets JSON.
@@ -115,6 +99,6 @@ mod tests {
         ] {
             assert_eq!(here(path), base, "{path}");
         }
-        assert!(!page("./\"><script>/").contains("<script>"));
+        assert!(!unscripted("./\"><script>/").contains("<script>"));
     }
 }

@@ -10,11 +10,13 @@
 //!
 //! let activity = Pipeline::builder(MemoryStore::new()).start().await?;
 //! let app: Router = Router::new()
-//!     .nest("/activity", activity.router(access::development()))
+//!     .nest_service("/activity", activity.router(access::development()))
 //!     .layer(ActivityLayer::new(activity.recorder()));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A browser gets the viewer at its root, a program the list of what there is.
 //!
 //! `docs/api.md` shows each endpoint with its answer, `docs/access.md` how to say who may see what, and
 //! `GET /openapi.json` describes all of it for programs.
@@ -33,6 +35,7 @@ mod index;
 mod ingest;
 mod list;
 mod live;
+mod me;
 mod openapi;
 mod origin;
 mod pages;
@@ -44,6 +47,7 @@ mod search;
 mod state;
 mod stats;
 mod trails;
+mod viewer;
 mod watch;
 
 pub use builder::ApiBuilder;

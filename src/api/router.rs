@@ -3,13 +3,14 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, cors, export, facets, fallback, health, index, ingest, live, openapi, records,
-    state::Api, stats, trails, watch,
+    answer, cors, export, facets, fallback, health, index, ingest, live, me, openapi, records,
+    state::Api, stats, trails, viewer, watch,
 };
 
-/// Returns the routes and an answer for everything else.
+/// Returns the routes, with the viewer, and an answer for everything else.
 pub(super) fn whole(api: Api) -> Router {
-    finished(guarded(&api, index::routes()).fallback(fallback::nothing), api)
+    let page = index::routes().merge(viewer::routes());
+    finished(guarded(&api, page).fallback(fallback::nothing), api)
 }
 
 /// Returns the routes alone.
@@ -29,6 +30,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(live::routes())
         .merge(ingest::routes())
         .merge(health::routes())
+        .merge(me::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

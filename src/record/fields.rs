@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use super::{
     field::{Field, FieldType, Group, Slot, Value, WrongKind},
     ids::{Address, RecordId, WriterId},
-    seal::Seals,
+    seal::{Seal, Seals},
     text::{Json, Text},
     words::{ActorType, Category, Operation, Origin, Outcome},
 };
@@ -18,7 +18,8 @@ macro_rules! record {
         /// A record is mutable while the application builds it. Once handed to the
         /// recorder it is finished: everybody after that holds it by shared reference.
         ///
-        /// Serialised, it is one flat object with every field under its own name, `null` where absent.
+        /// Serialised, it is one flat object with every field under its own name, `null` where absent;
+        /// where groups were erased, `erased` names them.
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub struct Record {
@@ -221,6 +222,12 @@ impl Record {
     /// The version of the canonical encoding that this build writes.
     pub const SCHEMA_VERSION: u16 = 1;
 
+    /// Returns the groups whose fields were erased; in JSON they stand under `erased`.
+    pub fn erased(&self) -> impl Iterator<Item = Group> {
+        let erased = |group: &Group| matches!(self.seals.of(*group), Seal::Erased(_));
+        Group::ERASABLE.into_iter().filter(erased)
+    }
+
     fn versioned(mut self) -> Self {
         self.schema_version = Self::SCHEMA_VERSION;
         self
@@ -229,9 +236,15 @@ impl Record {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(Self::FIELDS.len()))?;
+        let erased: Vec<_> = self.erased().map(Group::as_str).collect();
+        let length = Self::FIELDS.len() + usize::from(!erased.is_empty());
+        let mut map = serializer.serialize_map(Some(length))?;
         for field in Self::FIELDS {
             map.serialize_entry(field.name(), &field.value(self))?;
+        }
+        // Only then: absent because it never was, and absent because it was taken away, are two things.
+        if !erased.is_empty() {
+            map.serialize_entry("erased", &erased)?;
         }
         map.end()
     }

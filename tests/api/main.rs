@@ -25,6 +25,7 @@ mod records;
 mod scope;
 mod stats;
 mod traced;
+mod viewer;
 mod watch;
 
 #[path = "../stores/records.rs"]

@@ -9,7 +9,11 @@ fn documents() -> Vec<PathBuf> {
         .to_vec();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in std::fs::read_dir(root.join("docs")).unwrap() {
-        found.push(Path::new("docs").join(file.unwrap().file_name()));
+        let file = file.unwrap();
+        // The pictures have a folder of their own.
+        if file.file_type().unwrap().is_file() {
+            found.push(Path::new("docs").join(file.file_name()));
+        }
     }
     found
 }

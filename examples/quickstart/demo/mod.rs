@@ -31,7 +31,8 @@ pub(crate) async fn fill_if_asked<S: Store>(
     }
     if rows > 0 {
         return Err(Trouble(format!(
-            "the store holds {rows} records: --demo fills an empty one only, so name another with ACTIVITY_STORE"
+            "the store holds {rows} records: --demo fills an empty one only, so leave it out, or name \
+             another store with ACTIVITY_STORE"
         )));
     }
     let mut records = Story::new(SystemClock::default().now(), keys).tell();

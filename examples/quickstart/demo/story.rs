@@ -14,6 +14,8 @@ use super::{
 
 const SEED: u64 = 0x00ac_7171;
 const DAYS: u64 = 30;
+/// Those up to this one were placed before the story begins.
+const FIRST_ORDER: u64 = 1_000;
 const DAY: u64 = 24 * 60 * 60;
 
 /// What is being told.
@@ -22,7 +24,8 @@ pub(super) struct Story<'k> {
     keys: &'k Keys,
     dice: Dice,
     records: Vec<Box<Record>>,
-    last_order: u64,
+    /// When each order was placed, from number 1,001 on.
+    orders: Vec<Timestamp>,
     last_product: u64,
     session: Option<String>,
 }
@@ -34,7 +37,7 @@ impl<'k> Story<'k> {
             keys,
             dice: Dice(SEED),
             records: Vec::new(),
-            last_order: 1_000,
+            orders: Vec::new(),
             last_product: 40,
             session: None,
         }
@@ -102,7 +105,7 @@ impl<'k> Story<'k> {
         match self.dice.below(20) {
             0..8 => self.order(who, at),
             8..13 => {
-                let id = self.old_order();
+                let id = self.old_order(*at);
                 let (old, new) = (
                     *self.dice.pick(&["standard", "pickup"]),
                     *self.dice.pick(&["express", "freight"]),
@@ -110,9 +113,12 @@ impl<'k> Story<'k> {
                 let record =
                     self.http(who, *at, "PUT", "/api/orders/{id}", &id, ("order", "update"));
                 change(record, "/shipping", json!(old), json!(new));
+                if id.ends_with(['2', '4', '5', '8']) {
+                    moved(record, old, new);
+                }
             }
             13..15 => {
-                let id = self.old_order();
+                let id = self.old_order(*at);
                 let record = self.http(
                     who,
                     *at,
@@ -125,7 +131,7 @@ impl<'k> Story<'k> {
                 change(record, "/status", json!("open"), json!("cancelled"));
             }
             15 => {
-                let id = (self.last_order + 500).to_string();
+                let id = (self.last_order() + 500).to_string();
                 let record =
                     self.http(who, *at, "PUT", "/api/orders/{id}", &id, ("order", "update"));
                 ends(record, 404, Outcome::Failure);
@@ -179,8 +185,8 @@ impl<'k> Story<'k> {
 
     /// An order from its creation to its payment.
     fn order(&mut self, who: &Person, at: &mut Timestamp) {
-        self.last_order += 1;
-        let id = self.last_order.to_string();
+        self.orders.push(*at);
+        let id = self.last_order().to_string();
         let record = self.http(who, *at, "POST", "/api/orders", &id, ("order", "create"));
         record.path.set("/api/orders");
         record.status = Some(201);
@@ -305,7 +311,7 @@ impl<'k> Story<'k> {
     }
 
     fn support(&mut self, who: &Person, at: Timestamp) {
-        let id = self.old_order();
+        let id = self.old_order(at);
         let record =
             self.http(who, at, "PATCH", "/api/orders/{id}/status", &id, ("order", "update_status"));
         change(record, "/status", json!("open"), json!("on_hold"));
@@ -315,8 +321,8 @@ impl<'k> Story<'k> {
     fn night(&mut self, start: Timestamp) {
         for (who, new) in [(&BILLING, "invoiced"), (&WAREHOUSE, "shipped")] {
             for step in 0..8 {
-                let id = self.old_order();
                 let at = later(start, step * 2);
+                let id = self.old_order(at);
                 let record = self.http(
                     who,
                     at,
@@ -345,7 +351,7 @@ impl<'k> Story<'k> {
         let (ana, mira) = (&PEOPLE[0], &PEOPLE[5]);
         for (step, action) in ["update", "apply_promotion", "cancel"].into_iter().enumerate() {
             let at = later(start, 90 * u64::try_from(step).unwrap_or(0));
-            let id = self.old_order();
+            let id = self.old_order(at);
             let (method, route) = match action {
                 "update" => ("PUT", "/api/orders/{id}"),
                 "cancel" => ("POST", "/api/orders/{id}/cancel"),
@@ -475,8 +481,22 @@ impl<'k> Story<'k> {
         record
     }
 
-    fn old_order(&mut self) -> String {
-        (self.last_order - self.dice.below(60)).to_string()
+    fn last_order(&self) -> u64 {
+        FIRST_ORDER + self.orders.len() as u64
+    }
+
+    /// Returns an order that was placed before `at`: a day is told person by person, and what one of them sells in the
+    /// afternoon another cannot have cancelled in the morning.
+    fn old_order(&mut self, at: Timestamp) -> String {
+        let mut number = self.last_order() - self.dice.below(60);
+        let placed = |number: u64| {
+            let index = usize::try_from(number.checked_sub(FIRST_ORDER + 1)?).ok()?;
+            self.orders.get(index)
+        };
+        while placed(number).is_some_and(|placed| *placed >= at) {
+            number -= 1;
+        }
+        number.to_string()
     }
 
     fn old_product(&mut self) -> String {
@@ -523,6 +543,23 @@ fn administrative(record: &mut Record) {
 
 fn change(record: &mut Record, path: &str, old: Value, new: Value) {
     record.changes = json_text(&json!([{ "op": "replace", "path": path, "old": old, "new": new }]));
+}
+
+/// The customer moved, and said more than one thing.
+fn moved(record: &mut Record, old: &str, new: &str) {
+    record.reason.set("the customer moved");
+    record.changes = json_text(&json!([
+        { "op": "replace", "path": "/shipping", "old": old, "new": new },
+        { "op": "replace", "path": "/note", "old": "Please leave it at the front door, before noon",
+          "new": "Please leave it at the back door, after noon" },
+        { "op": "replace", "path": "/address",
+          "old": { "street": "Rua Augusta 1", "city": "Lisbon", "zip": "1100-048", "country": "PT",
+                   "contact": { "name": "I. Sousa", "phone": "[REDACTED]" } },
+          "new": { "street": "Rua das Flores 12", "city": "Porto", "zip": "4050-262", "country": "PT",
+                   "contact": { "name": "I. Sousa", "phone": "[REDACTED]" } } },
+        { "op": "add", "path": "/gift", "new": true },
+        { "op": "replace", "path": "/card", "old": "[REDACTED]", "new": "[REDACTED]" },
+    ]));
 }
 
 fn json_text<T: serde::Serialize>(value: &T) -> Json {

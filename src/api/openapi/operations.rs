@@ -27,9 +27,10 @@ const LIVE: [Extra; 3] = [Extra::Filters, Extra::Cursor, Extra::Ticket];
 pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
     let operation = match (endpoint.method, endpoint.path) {
         (_, "/") => answers(
-            json_of("What there is; as a page for a browser", "Overview")
+            json_of("What there is; for a browser the viewer", "Overview")
                 .content("text/html", of(text()))
-                .header("Vary", header(text(), "`Accept` decides")),
+                .header("Vary", header(text(), "`Accept` and `Accept-Language` decide"))
+                .header("Content-Language", header(text(), "That of the viewer's words")),
         ),
         ("POST", "/records") => ingest(),
         (_, "/records") => records(),
@@ -69,10 +70,12 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
                 ))
                 .parameters(Some(parameters::of(&LIVE)))
         }
+        (_, "/me") => answers(json_of("Who is asking", "Me")),
         (_, "/tickets") => OperationBuilder::new()
             .response("201", json_of("A ticket for `?ticket=`, good once, for 30 seconds", "Ticket")),
         (_, "/health") => answers(json_of("How the log is doing", "Health"))
             .response("503", json_of("It is failing", "Health")),
+        (_, "/assets/{revision}/{file}") => asset(),
         _ => answers(
             ResponseBuilder::new()
                 .description("This description")
@@ -93,7 +96,7 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
-        "404" => endpoint.path == "/records/{id}",
+        "404" => matches!(endpoint.name, "record" | "asset"),
         "408" | "413" | "415" => takes_body,
         "426" => endpoint.path == "/live",
         // A ticket is fetched without asking the store. Health has a 503 of its own.
@@ -105,6 +108,7 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
 
 const fn tag(endpoint: &Endpoint) -> &'static str {
     match (endpoint.guard, endpoint.path.as_bytes()) {
+        (_, b"/me") => "service",
         (Guard::Asked, _) | (_, b"/live" | b"/live/sse") => "live",
         (Guard::HandedIn, _) => "ingest",
         (Guard::Exported, _) => "export",
@@ -119,6 +123,23 @@ fn answers(response: ResponseBuilder) -> OperationBuilder {
 
 fn records() -> OperationBuilder {
     answers(json_of("A page of records", "Records")).parameters(Some(parameters::of(&LIST)))
+}
+
+fn asset() -> OperationBuilder {
+    let file = ["text/javascript", "text/css", "image/svg+xml"].into_iter().fold(
+        ResponseBuilder::new().description("The file, compressed for whoever takes gzip"),
+        |response, kind| response.content(kind, of(text())),
+    );
+    let file = file
+        .header("ETag", header(text(), "Of all files together"))
+        .header("Vary", header(text(), "`Accept-Encoding` decides"));
+    answers(file)
+        .response(
+            "304",
+            ResponseBuilder::new().description("It is the one that `If-None-Match` names"),
+        )
+        .parameter(path("revision", "A hash of all files, as the page names it", text()))
+        .parameter(path("file", "Its name", text()))
 }
 
 fn export() -> OperationBuilder {

@@ -41,6 +41,7 @@ mod facts;
 mod filter;
 mod location;
 mod migrations;
+mod packed;
 mod page;
 mod read;
 mod register;

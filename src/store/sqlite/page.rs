@@ -15,7 +15,8 @@ use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 use super::{
     asking::{Asking, Ended},
     filter::{Absent, MAX_BINDS, Rendered, render},
-    rows::{self, COLUMN_LIST},
+    packed::{self, COLUMNS},
+    rows,
     sql::{Bind, Sql},
 };
 use crate::{
@@ -110,12 +111,12 @@ impl Question {
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         if self.arms.is_empty() {
-            let mut sql = Sql::new(format!("SELECT {} FROM activity_records WHERE ", *COLUMN_LIST));
+            let mut sql = Sql::new(format!("SELECT {} FROM activity_records WHERE ", *COLUMNS));
             sql.append(&self.whole.sql).append(&bounds);
             sql.push(&format!(" ORDER BY occurred_at {order}, id {order} LIMIT ")).bind(limit);
             return sql;
         }
-        let mut sql = Sql::new(format!("SELECT {} FROM (", *COLUMN_LIST));
+        let mut sql = Sql::new(format!("SELECT {} FROM (", *COLUMNS));
         for (n, arm) in self.arms.iter().enumerate() {
             sql.push(if n == 0 { "" } else { " UNION ALL " });
             sql.push("SELECT rowid AS r, occurred_at AS o, id AS i FROM activity_records WHERE ");
@@ -244,7 +245,7 @@ impl<'q> Rows<'q> {
     /// Takes a row, and leaves out what somebody edited into something else than a record.
     fn take(&mut self, row: &SqliteRow) -> ControlFlow<()> {
         self.count += 1;
-        match rows::record(row) {
+        match packed::record(row) {
             Ok(record) => {
                 let place = Keyset::of(&record);
                 self.bytes += record.footprint();

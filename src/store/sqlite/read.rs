@@ -7,8 +7,9 @@ use super::{
     asking::Asking,
     error::store_error,
     filter::{Absent, Rendered, render},
+    packed::{self, SELECT},
     page::Question,
-    rows::{self, SELECT, SELECT_ENTRIES},
+    rows::{self, SELECT_ENTRIES},
     sql::Sql,
     store::{STREAMS, SqliteStore},
 };
@@ -156,7 +157,7 @@ impl Read for SqliteStore {
         query.push_bind(first.saturating_add(999)).push(" AND id = ");
         query.push_bind(id.as_bytes().to_vec());
         let row = query.build().fetch_optional(self.pool()).await.map_err(failed)?;
-        row.as_ref().map(rows::record).transpose().map_err(failed)
+        row.as_ref().map(packed::record).transpose().map_err(failed)
     }
 
     async fn entries(&self, position: i64, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -175,6 +176,6 @@ impl Read for SqliteStore {
         query.push(" AND seq BETWEEN ").push_bind(entry.new.first_seq);
         query.push(" AND ").push_bind(entry.new.last_seq).push(" ORDER BY seq");
         let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
-        rows.iter().map(rows::record).collect::<Result<_, _>>().map_err(failed)
+        rows.iter().map(packed::record).collect::<Result<_, _>>().map_err(failed)
     }
 }

@@ -1,4 +1,4 @@
-//! Records and entries as rows.
+//! Records and entries as rows; how a record is read is in [`packed`](super::packed).
 //!
 //! Columns come from [`Record::FIELDS`], in its order, followed by the four salts and the four
 //! commitments; a test holds the schema file to the same table.
@@ -13,7 +13,7 @@ use sqlx::{
 
 use crate::{
     ledger::{Entry, NewEntry},
-    record::{Address, Group, Kind, Record, RecordId, Seal, Value, WriterId},
+    record::{Group, Record, Seal, Value, WriterId},
     time::{Month, Timestamp},
 };
 
@@ -27,7 +27,7 @@ pub(super) const MAX_ROWS: usize = 128;
 const _: () = assert!(MAX_ROWS * COLUMNS <= 32_766);
 
 /// The columns, as they stand in statements.
-pub(super) static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
+static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
     let mut list = String::new();
     for field in Record::FIELDS {
         list.push_str(field.name());
@@ -42,10 +42,6 @@ pub(super) static COLUMN_LIST: LazyLock<String> = LazyLock::new(|| {
     list.truncate(list.len() - 2);
     list
 });
-
-/// The beginning of every query for records.
-pub(super) static SELECT: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT {} FROM activity_records", *COLUMN_LIST));
 
 /// INSERT statements of 1, 2, 4, … [`MAX_ROWS`] rows: few texts, so that each is prepared once for each
 /// connection.
@@ -113,49 +109,6 @@ fn bind(arguments: &mut SqliteArguments, record: &Record) -> Result<(), BoxDynEr
         }?;
     }
     Ok(())
-}
-
-/// Reads a row that [`SELECT`] asked for.
-pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
-    let mut record = Record::default();
-    for (index, field) in Record::FIELDS.iter().enumerate() {
-        let value = match field.kind() {
-            Kind::Id => row
-                .try_get::<Option<&[u8]>, _>(index)?
-                .map(|bytes| array(bytes).map(|bytes| Value::Id(RecordId::from_bytes(bytes))))
-                .transpose()?,
-            Kind::Time => row
-                .try_get::<Option<i64>, _>(index)?
-                .map(|micros| Value::Time(Timestamp::from_micros(micros))),
-            Kind::Integer => row.try_get::<Option<i64>, _>(index)?.map(Value::Integer),
-            Kind::Stream => {
-                row.try_get::<Option<i64>, _>(index)?.map(|id| Value::Stream(WriterId::new(id)))
-            }
-            Kind::Word | Kind::Text => row.try_get::<Option<&str>, _>(index)?.map(Value::Text),
-            Kind::Json => row.try_get::<Option<&str>, _>(index)?.map(Value::Json),
-            Kind::Address => row
-                .try_get::<Option<&str>, _>(index)?
-                .map(|text| text.parse::<Address>().map(Value::Address).map_err(decode))
-                .transpose()?,
-        };
-        // A new record has every field absent already, and the schema keeps the others from being null.
-        if let Some(value) = value {
-            field.set(&mut record, value).map_err(decode)?;
-        }
-    }
-    let salts = Record::FIELDS.len();
-    let commitments = salts + Group::ERASABLE.len();
-    for (index, group) in Group::ERASABLE.into_iter().enumerate() {
-        let salt = row.try_get::<Option<&[u8]>, _>(salts + index)?;
-        let commitment = row.try_get::<Option<&[u8]>, _>(commitments + index)?;
-        let seal = match (salt, commitment) {
-            (Some(salt), _) => Seal::Salted(array(salt)?),
-            (None, Some(commitment)) => Seal::Erased(array(commitment)?),
-            (None, None) => Seal::Empty,
-        };
-        record.seals.set(group, seal);
-    }
-    Ok(record)
 }
 
 /// The beginning of every query for entries.

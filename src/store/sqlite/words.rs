@@ -21,9 +21,9 @@ use super::{
     asking::{Asking, Ended},
     error::store_error,
     filter::{Absent, render},
+    packed::{self, COLUMNS},
     page::say_unreadable,
     rollup::{Piece, Stand, stand, stands_at, step},
-    rows::{self, COLUMN_LIST},
     sql::Sql,
     store::SqliteStore,
 };
@@ -398,7 +398,7 @@ impl Read {
         let Ok(place) = row.try_get("r") else { return ControlFlow::Break(()) };
         self.count += 1;
         self.last = Some(place);
-        match rows::record(row) {
+        match packed::record(row) {
             Ok(record) => {
                 self.bytes += record.footprint();
                 self.records.push((Place::Committed(place), record));
@@ -436,7 +436,7 @@ fn candidates(
         }
     };
     let words = filter.expr().conjuncts().filter(|p| matches!(p, Expr::Test(Test::Text(_))));
-    let mut sql = Sql::new(format!("SELECT {}, found.r FROM (", *COLUMN_LIST));
+    let mut sql = Sql::new(format!("SELECT {}, found.r FROM (", *COLUMNS));
     sql.push("SELECT rowid AS r FROM activity_words WHERE activity_words MATCH ").bind(asked);
     bound(&mut sql, "rowid");
     sql.push(" UNION SELECT again FROM activity_words_again WHERE again > 0");

@@ -10,7 +10,11 @@ use super::{
     Described, boolean, by_key, count, integer, list, moment, moment_or_null, named, object,
     one_of, or_null, text, uuid, with_example,
 };
-use crate::{query::Interval, record::Outcome};
+use crate::{
+    api::access::Permission,
+    query::Interval,
+    record::{ActorType, Outcome},
+};
 
 pub(super) fn overview() -> Described {
     let endpoint = object(
@@ -145,6 +149,24 @@ pub(super) fn accepted() -> Described {
 pub(super) fn ticket() -> Described {
     let seconds = count().description(Some("Seconds"));
     object(2, vec![("ticket", text().into()), ("expires_in", seconds.into())])
+}
+
+pub(super) fn me() -> Described {
+    let actor = vec![
+        ("type", one_of(ActorType::WORDS.iter().copied()).into()),
+        ("id", or_null(Type::String).into()),
+        ("name", or_null(Type::String).into()),
+    ];
+    let permissions = one_of(Permission::ALL.map(Permission::as_str));
+    let tenant = or_null(Type::String).description(Some("The only one he may see; null for all"));
+    object(
+        3,
+        vec![
+            ("actor", object(3, actor)),
+            ("permissions", list(permissions.into())),
+            ("tenant", tenant.into()),
+        ],
+    )
 }
 
 pub(super) fn live_message() -> Described {

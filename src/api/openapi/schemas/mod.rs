@@ -27,6 +27,7 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("Facets", envelopes::facets()),
         ("Accepted", envelopes::accepted()),
         ("Ticket", envelopes::ticket()),
+        ("Me", envelopes::me()),
         ("LiveMessage", envelopes::live_message()),
         ("Health", health::health()),
         ("Problem", envelopes::problem()),

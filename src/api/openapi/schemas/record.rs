@@ -12,12 +12,13 @@ use super::{
 use crate::{
     api::ingest,
     query::{FIELDS, QueryField, Values},
-    record::{Category, Field, Kind, Record},
+    record::{Category, Field, Group, Kind, Record},
 };
 
 pub(super) fn record() -> Described {
-    let properties = Record::FIELDS.iter().map(|field| (field.name(), field_of(field))).collect();
-    object(Record::FIELDS.len(), properties)
+    let fields = Record::FIELDS.iter().map(|field| (field.name(), field_of(field)));
+    let erased = list(one_of(Group::ERASABLE.map(Group::as_str)).into());
+    object(Record::FIELDS.len(), fields.chain([("erased", erased)]).collect())
 }
 
 fn field_of(field: &Field) -> Described {

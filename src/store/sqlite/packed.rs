@@ -1,0 +1,254 @@
+//! Records as one value of a row.
+//!
+//! What a row costs to read is not its bytes but its columns: the library copies each of them out of
+//! SQLite by itself and hands it from one thread to another, present or not. So SQLite writes the columns of
+//! a record into one JSON array, and here they are taken apart again: a fifth of the processor time.
+
+use std::{fmt, fmt::Write as _, sync::LazyLock};
+
+use serde::{
+    Deserialize as _, Deserializer,
+    de::{DeserializeSeed, Error, SeqAccess, Visitor},
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{
+    record::{Address, Field, Group, Kind, Record, RecordId, Seal, Value, WriterId},
+    time::Timestamp,
+};
+
+/// What a function of SQLite takes at most; one more for each group that can be erased is no field.
+const _: () = assert!(Record::FIELDS.len() + 2 * Group::ERASABLE.len() <= 127);
+
+/// What a query for records selects: where each lies, and what it is.
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let mut list = String::from("id, occurred_at, json_array(");
+    let bytes = |list: &mut String, name: &str| {
+        // JSON holds no bytes, and `hex` makes a text of what is absent.
+        let _infallible = write!(list, "iif({name} IS NULL, NULL, hex({name})), ");
+    };
+    for field in Record::FIELDS {
+        if field.kind() == Kind::Id {
+            bytes(&mut list, field.name());
+        } else {
+            list.push_str(field.name());
+            list.push_str(", ");
+        }
+    }
+    for group in Group::ERASABLE {
+        bytes(&mut list, &format!("{}_salt", group.as_str()));
+        bytes(&mut list, &format!("{}_commitment", group.as_str()));
+    }
+    list.truncate(list.len() - 2);
+    list.push_str(") AS record");
+    list
+});
+
+/// The beginning of every query for records.
+pub(super) static SELECT: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM activity_records", *COLUMNS));
+
+/// Reads a row of [`COLUMNS`].
+pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
+    parse(row.try_get::<&str, _>("record")?).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+fn parse(packed: &str) -> Result<Record, serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(packed);
+    let record = parser.deserialize_seq(Columns)?;
+    parser.end()?;
+    Ok(record)
+}
+
+struct Columns;
+
+impl<'de> Visitor<'de> for Columns {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the columns of a record")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut columns: A) -> Result<Record, A::Error> {
+        let short = || A::Error::custom("there are fewer columns than fields");
+        let mut record = Record::default();
+        for field in Record::FIELDS {
+            let cell = Cell { field, record: &mut record };
+            columns.next_element_seed(cell)?.ok_or_else(short)?;
+        }
+        for group in Group::ERASABLE {
+            let salt = columns.next_element_seed(Bytes)?.ok_or_else(short)?;
+            let commitment = columns.next_element_seed(Bytes)?.ok_or_else(short)?;
+            let seal = match (salt, commitment) {
+                (Some(salt), _) => Seal::Salted(salt),
+                (None, Some(commitment)) => Seal::Erased(commitment),
+                (None, None) => Seal::Empty,
+            };
+            record.seals.set(group, seal);
+        }
+        Ok(record)
+    }
+}
+
+/// A value of a record, put where it belongs. A new record has every field absent already, and the schema keeps
+/// those from being null that have to be there.
+struct Cell<'r> {
+    field: &'static Field,
+    record: &'r mut Record,
+}
+
+impl<'de> DeserializeSeed<'de> for Cell<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Cell<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a value of `{}`", self.field.name())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        let number = match self.field.kind() {
+            Kind::Time => Value::Time(Timestamp::from_micros(i64::deserialize(value)?)),
+            Kind::Integer => Value::Integer(i64::deserialize(value)?),
+            Kind::Stream => Value::Stream(WriterId::new(i64::deserialize(value)?)),
+            Kind::Id | Kind::Word | Kind::Text | Kind::Json | Kind::Address => {
+                return value.deserialize_str(self);
+            }
+        };
+        self.field.set(self.record, number).map_err(D::Error::custom)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        let value = match self.field.kind() {
+            Kind::Id => Value::Id(RecordId::from_bytes(unhex(text)?)),
+            Kind::Json => Value::Json(text),
+            Kind::Address => Value::Address(text.parse::<Address>().map_err(E::custom)?),
+            _ => Value::Text(text),
+        };
+        self.field.set(self.record, value).map_err(E::custom)
+    }
+}
+
+/// So many bytes as hexadecimal digits, or nothing.
+struct Bytes<const N: usize>;
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Bytes<N> {
+    type Value = Option<[u8; N]>;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_option(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
+    type Value = Option<[u8; N]>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{N} bytes")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_str(self)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        unhex(text).map(Some)
+    }
+}
+
+fn unhex<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
+    let wrong = || E::custom(format_args!("expected {N} bytes"));
+    let digit =
+        |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return Err(wrong());
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte =
+            digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low).ok_or_else(wrong)?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The columns of an empty record, as SQLite would write them.
+    fn packed() -> Vec<serde_json::Value> {
+        let mut columns = vec![serde_json::Value::Null; Record::FIELDS.len()];
+        columns.extend(vec![serde_json::Value::Null; 2 * Group::ERASABLE.len()]);
+        columns
+    }
+
+    #[test]
+    fn what_is_absent_stays_so_and_what_is_there_is_taken() {
+        let mut columns = packed();
+        assert!(parse(&serde_json::Value::from(columns.clone()).to_string()).is_ok());
+        let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap();
+        columns[at("id")] = "0190A0B0C0D07000800000000000FFee".into();
+        columns[at("action")] = "a\"\\\u{1f980}\n".into();
+        columns[at("status")] = 404.into();
+        columns[at("writer_id")] = i64::MAX.into();
+        columns[at("ip")] = "192.0.2.0/24".into();
+        let salt = Record::FIELDS.len();
+        columns[salt] = "00112233445566778899AABBCCDDEEFF".into();
+        columns[salt + 3] = "ab".repeat(32).into();
+        let record = parse(&serde_json::Value::from(columns).to_string()).unwrap();
+        assert_eq!(record.id.as_bytes()[..2], [0x01, 0x90]);
+        assert_eq!(record.id.as_bytes()[14..], [0xff, 0xee]);
+        assert_eq!(record.action, "a\"\\\u{1f980}\n");
+        assert_eq!((record.status, record.writer_id.get()), (Some(404), i64::MAX));
+        assert_eq!(record.ip.unwrap().to_string(), "192.0.2.0/24");
+        assert!(matches!(record.seals.of(Group::ERASABLE[0]), Seal::Salted([0, 0x11, ..])));
+        assert_eq!(record.seals.of(Group::ERASABLE[1]), Seal::Erased([0xab; 32]));
+        assert!(record.entity_id.is_absent());
+    }
+
+    #[test]
+    fn what_is_no_record_is_an_error() {
+        let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap();
+        for (name, value) in [
+            ("id", serde_json::Value::from("00")),
+            ("id", "zz90a0b0c0d07000800000000000ffee".into()),
+            ("id", "".into()),
+            ("action", 5.into()),
+            ("outcome", "no such word".into()),
+            ("status", "404".into()),
+            ("status", 1.5.into()),
+            ("ip", "no address".into()),
+        ] {
+            let mut columns = packed();
+            columns[at(name)] = value.clone();
+            assert!(
+                parse(&serde_json::Value::from(columns).to_string()).is_err(),
+                "{name}: {value}"
+            );
+        }
+        let mut columns = packed();
+        columns[Record::FIELDS.len()] = "00".into();
+        assert!(parse(&serde_json::Value::from(columns).to_string()).is_err());
+        for text in ["", "[]", "[null]", "null", "{}"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let mut columns = packed();
+        columns.push(serde_json::Value::Null);
+        assert!(parse(&serde_json::Value::from(columns).to_string()).is_err(), "one too many");
+    }
+}

@@ -1,0 +1,416 @@
+// The catalogue: every word that the viewer says, in English. A translation is one more file of this shape, named
+// by its language, in src/viewer/assets.rs and src/viewer/page.rs.
+
+export const words = {
+  product: "Activity",
+  skip: "Skip to the records",
+  loading: "Loading …",
+  close: "Close",
+  copied: "Copied",
+  notCopied: "The browser does not let this page copy",
+  retry: "Try again",
+
+  nav: { label: "Pages", list: "Records", stats: "Stats", health: "Health" },
+  theme: { label: "Colours", auto: "As the system", light: "Light", dark: "Dark" },
+  zone: {
+    label: "Time zone",
+    toUtc: zone => `Times are local (${zone}). Show UTC`,
+    toLocal: "Times are in UTC. Show local time",
+  },
+  signedIn: (name, tenant) => (tenant ? `${name}, limited to the tenant ${tenant}` : name),
+
+  search: {
+    label: "Search the log",
+    placeholder: "Search: words, or conditions such as action:cancel -actor_id:bot status:>=500",
+    clear: "Clear the search",
+    suggestions: "Suggestions",
+    hint: "Press / to search",
+    chips: "Conditions",
+    remove: text => `Remove the condition ${text}`,
+    invert: text => `Turn the condition ${text} around`,
+    not: "not",
+    values: count => `${count} ×`,
+    window: from => `Words were looked for in the records since ${from}: without a text index, and without a range, no further back.`,
+    unindexed: "Words were looked for record by record, since the store has no text index (activity migrate --index text).",
+    partial: "Not all records were looked at yet; scroll on to look further.",
+    unfinished: "Nothing found so far; looking further …",
+  },
+
+  range: {
+    label: "Time range",
+    presets: { "now-15m": "Last 15 minutes", "now-1h": "Last hour", "now-24h": "Last 24 hours", "now-7d": "Last 7 days", "now-30d": "Last 30 days", all: "All time" },
+    since: text => `Since ${text}`,
+    until: text => `Until ${text}`,
+    between: (from, to) => `${from} – ${to}`,
+    from: "From",
+    to: "To",
+    relative: "Relative, such as 90m, 36h, 14d, 6w",
+    relativeLabel: "The last",
+    apply: "Apply",
+    last: text => `The last ${text}`,
+    wrong: "A number and one of s, m, h, d, w, such as 90m",
+    empty: "The beginning lies after the end",
+  },
+
+  columns: {
+    label: "Columns",
+    reset: "As at first",
+    names: {
+      time: "Time", actor: "Actor", what: "What happened", entity: "Entity", outcome: "Outcome", ip: "Address", duration: "Duration", tenant: "Tenant",
+      action: "Action", category: "Category", service: "Service", route: "Route", method: "Method", request: "Request", session: "Session", rule: "Rule", origin: "Origin", reason: "Reason", user_agent: "User agent",
+    },
+  },
+
+  list: {
+    label: "Records",
+    as: name => `as ${name}`,
+    folded: count => `${count} more of the same request`,
+    fold: "Fold the records of this request",
+    more: "Loading more …",
+    end: "That is all there is.",
+    unreadable: count => `${count} rows could not be read as records and are left out.`,
+    newest: "Newest first. Show the oldest first",
+    oldest: "Oldest first. Show the newest first",
+    total: (count, about) => `${about ? "about " : ""}${count} ${count === "1" ? "record" : "records"}`,
+  },
+
+  cell: {
+    actions: value => `Actions for ${value}`,
+    include: (field, value) => `Only ${field} ${value}`,
+    exclude: (field, value) => `Without ${field} ${value}`,
+    copy: "Copy",
+    from: "Only from this moment on",
+    until: "Only up to this moment",
+  },
+
+  facets: {
+    label: "Filters",
+    open: "Filters",
+    more: "More",
+    fewer: "Fewer",
+    none: "Nothing to filter by here.",
+    names: {
+      outcome: "Outcome", category: "Category", action: "Action", entity_type: "Entity", actor_id: "Actor", actor_type: "Kind of actor", tenant_id: "Tenant", status: "Status",
+      service: "Service", method: "Method", origin: "Origin", channel: "Channel",
+    },
+  },
+
+  histogram: {
+    label: "Records over time",
+    summary: (total, from, to) => `${total} records from ${from} to ${to}. With the arrow keys go through the bars; Enter zooms in.`,
+    bar: (from, to, total) => `${from} to ${to}: ${total}`,
+    zoomOut: "Zoom out",
+    units: { minute: "by the minute", hour: "by the hour", day: "by the day", week: "by the week" },
+    inexact: "counted as far as the time allowed",
+    behind: at => `counting, so far up to what was stored at ${at}`,
+    nothing: "No records in this range",
+  },
+
+  outcomes: { success: "Success", denied: "Denied", failure: "Failure", aborted: "Aborted", unknown: "Unknown" },
+  actorTypes: { user: "User", service: "Service", api_key: "API key", system: "System", anonymous: "Anonymous", agent: "Agent" },
+
+  live: {
+    start: "Live",
+    startLabel: "Follow the log live",
+    stopLabel: "Stop following the log",
+    connecting: "Connecting …",
+    connected: "Live: records appear as they are stored",
+    lost: seconds => `The connection is lost; trying again in ${seconds} s`,
+    ended: "Live has ended",
+    paused: "Paused while you read",
+    fresh: count => `${count} new`,
+    lagged: count => `Fell behind: ${count} records are being read back`,
+    delay: text => `${text} behind`,
+    closedEnd: "Live needs a range without an end",
+    ascending: "Live needs the newest first",
+  },
+
+  drawer: {
+    label: "Record",
+    tabs: { summary: "Summary", changes: "Changes", request: "Request", related: "Related", raw: "Raw", integrity: "Integrity" },
+    previous: "Previous record in the list (k)",
+    next: "Next record in the list (j)",
+    link: "Copy the address of this record",
+    gone: "There is no such record, or it is not for you to see.",
+    sections: { what: "What", who: "Who", whom: "To what", why: "In its own words", recorded: "How it was recorded", request: "Request", client: "Client", tracing: "Tracing", bodies: "Bodies", facts: "Facts of the application" },
+    nothing: "Nothing was recorded here.",
+    absent: "–",
+  },
+
+  fields: {
+    id: "Id", occurred_at: "Happened", recorded_at: "Recorded", duration_us: "Duration", action: "Action", operation: "Operation", category: "Category", outcome: "Outcome", outcome_reason: "Because",
+    severity: "Severity", entity_type: "Entity type", entity_id: "Entity id", entity_name: "Entity name", targets: "Further targets", actor_type: "Kind of actor", actor_id: "Actor id", actor_name: "Actor name",
+    impersonator_id: "Really acted (id)", impersonator_name: "Really acted", subject_ids: "Whose data", auth_method: "Proved by", credential_id: "Credential (hash)", session_id: "Session (hash)",
+    tenant_id: "Tenant", org_id: "Organisation", channel: "Channel", description: "Description", reason: "Reason", metadata: "Metadata", method: "Method", route: "Route", path: "Path", query: "Query",
+    host: "Host", http_version: "HTTP", status: "Status", grpc_status: "gRPC status", request_bytes: "Request body", response_bytes: "Response body", request_body: "Request body", response_body: "Response body",
+    ip: "Address", ip_pseudonym: "Address (hash)", forwarded: "Forwarded by", location: "Location", user_agent: "User agent", request_id: "Request id", correlation_id: "Correlation id", trace_id: "Trace id", span_id: "Span id",
+    service: "Service", instance: "Instance", environment: "Environment", rule: "Rule", origin: "Origin", retention_class: "Kept as", redactions: "Taken out", truncated: "Cut", skewed: "Clamped times", schema_version: "Encoding", writer_id: "Stream", seq: "Number in it",
+  },
+
+  // The groups of personal fields that are erased together.
+  groups: { identity: "Who acted", network: "From where", target: "On what", content: "What was said and changed" },
+
+  severities: ["Unknown", "Informational", "Low", "Medium", "High", "Critical", "Fatal"],
+
+  changes: {
+    none: "No changes were recorded. A handler hands them over with activity.changes(&before, &after).",
+    table: "Changes",
+    field: "Field",
+    before: "Before",
+    after: "After",
+    whole: "the whole",
+    absent: "not there",
+    unchanged: count => `${count} unchanged`,
+    redacted: "redacted",
+    erased: "erased",
+    cut: "cut",
+    gone: "What was said and changed was erased; the proof of the record still holds.",
+    lost: "The changes were too large to keep; the record says that they were cut.",
+    unreadable: "The changes are not in the form that this page knows:",
+  },
+
+  related: {
+    before: "Before, of the same entity",
+    after: "After, of the same entity",
+    request: "Same request",
+    correlation: "Same wider action",
+    trace: "Same trace",
+    session: "Same session",
+    entity: "Same entity",
+    actor: "Same actor",
+    all: "See all",
+    none: "Nothing else is known to belong to it.",
+  },
+
+  raw: {
+    label: "Format",
+    json: "JSON", ocsf: "OCSF", cloudevents: "CloudEvents",
+    copy: "Copy",
+    curl: "Copy as curl",
+    exported: "Taken from an export of this one record, which the log notes.",
+  },
+
+  integrity: {
+    heading: "No proof yet",
+    text: "This store offers no checkpoints and inclusion proofs. What it keeps of this record's place in the log:",
+    stream: "Stream",
+    number: "Number in the stream",
+    gapless: "Numbers of a stream have no gaps: a missing number is a missing record.",
+  },
+
+  trail: {
+    entity: "Entity", actor: "Actor", session: "Session",
+    records: "Records", first: "First", last: "Last", by: "By", actions: "Actions", outcomes: "Outcomes",
+    back: "All records",
+  },
+
+  stats: {
+    title: "Stats",
+    total: "Records",
+    last24: "Last 24 hours",
+    share: "Success",
+    actors: "Actors",
+    byAction: "By action", byEntity: "By entity", byActor: "By actor", byOutcome: "By outcome", byCategory: "By category",
+    series: "Over time",
+    asOf: text => `As of ${text}`,
+    inexact: "Some numbers are not the last word: counting stopped when its time was up.",
+    value: "Value", count: "Records",
+    live: "Stats are counted anew every few seconds",
+    topOnly: "20 and more",
+    nobody: "none",
+  },
+
+  health: {
+    title: "Health",
+    status: { ok: "Everything is recorded and stored", degraded: "Recording goes on, with trouble", failing: "Recording is in danger" },
+    onlyStatus: "The rest is for those who may configure the log (logs.configure), in all tenants.",
+    reasons: "What is wrong",
+    received: "Received", stored: "Stored", queued: "Queued", dropped: "Dropped", gaps: "Gaps", quarantined: "Quarantined", folded: "Folded", retries: "Retries",
+    queue: "Queue", storage: "Storage", rows: "Records", size: "Size", oldest: "Oldest", newest: "Newest", mode: "Delivery", rollups: "Rollups behind", indexes: "Indexes", noIndexes: "none",
+    writers: "Streams", stream: "Stream", last: "Last number", lag: "Lag",
+    droppedBy: "Dropped, by reason",
+    refreshed: text => `Asked ${text}`,
+    since: "Counts are those of this process since its start.",
+    modes: { best_effort: "Best effort", durable: "Durable", strict: "Strict" },
+  },
+
+  export: {
+    open: "Export",
+    title: "Export the whole result",
+    format: "Format",
+    formats: {
+      csv: ["CSV", "One line for each record, for spreadsheets"],
+      jsonl: ["JSON Lines", "One JSON object on each line, for programs"],
+      json: ["JSON", "One array"],
+      ocsf: ["OCSF", "Open Cybersecurity Schema Framework, for a SIEM"],
+      cloudevents: ["CloudEvents", "Batch of CloudEvents 1.0"],
+    },
+    bom: "With a byte order mark, for Excel",
+    counting: "Counting …",
+    estimate: (count, size) => `${count}, ${size} as CSV before compression`,
+    about: size => `about ${size}`,
+    filter: "What is exported",
+    everything: "every record that you may see",
+    noted: "That you took it is noted in the log.",
+    go: "Export",
+    curl: "Copy as curl",
+    refused: permission => `You may look at the log, and exporting it needs the permission ${permission}. Whoever set up the access to this log can grant it.`,
+    nothing: "There is nothing to export.",
+  },
+
+  none: {
+    title: "No records found",
+    outside: (count, range) => `${count} ${count === "1" ? "matches" : "match"} outside of the range (${range}).`,
+    widen: "Search all time",
+    narrowest: text => `The condition ${text} excludes the most:`,
+    without: count => `without it, there ${count === "1" ? "is" : "are"} ${count}.`,
+    drop: "Drop it",
+    looking: "Looking for what would be found otherwise …",
+    hopeless: "No single condition is to blame: drop several.",
+    clear: "Clear the search",
+  },
+
+  first: {
+    title: "Nothing recorded yet",
+    text: "Add the layer to your application, last, outside of authentication, and make a request that changes something. It appears here as soon as it is stored.",
+    waiting: "Waiting for the first record …",
+    also: "Reads are not recorded unless a rule says so; mutations are, without one line in a handler.",
+  },
+
+  problems: {
+    unauthenticated: "You are not signed in",
+    forbidden: "This is not for you to see",
+    unreachable: "The service cannot be reached",
+    "not-json": "Something else answered",
+    "store-unavailable": "The store is away",
+    "unreadable-store": "This store cannot be asked",
+    "too-many-requests": "Too many requests",
+    "too-many-sessions": "Too many are listening",
+    "invalid-parameter": "The question cannot be read",
+    "invalid-cursor": "The list has changed",
+    other: "That did not work",
+    detail: {
+      unreachable: "It may be restarting, or the network between is down.",
+      "not-json": "The address of the API was answered by something that is not the log: perhaps a login page, or a proxy.",
+      unauthenticated: "Sign in where you usually do, then try again.",
+    },
+    query: "This query cannot be read",
+    mend: "Mend what is underlined above. Nothing was asked of the log meanwhile.",
+    column: n => `at column ${n}`,
+  },
+
+  keys: {
+    title: "Keyboard",
+    list: [
+      ["/", "Search"],
+      ["j / k", "Next and previous record"],
+      ["Enter", "Open the record"],
+      ["Esc", "Close what is open, or leave the search"],
+      ["← / →", "Another cell of the record"],
+      ["f / x", "Filter by the cell, or filter it out"],
+      ["[ / ]", "Previous and next tab of the record"],
+      ["c", "Copy the cell"],
+      ["l", "Live on and off"],
+      ["e", "Export"],
+      ["u", "Local time or UTC"],
+      ["g s / g h / g r", "Stats, health, records"],
+      ["?", "This list"],
+    ],
+    open: "Keyboard shortcuts",
+  },
+
+  // How a record reads. `sentence` in sentence.js puts it together.
+  sentence: {
+    someone: "someone",
+    parties: { anonymous: "someone", user: "someone", service: "a service", api_key: "an API key", system: "the system", agent: "an agent" },
+    actingAs: " acting as ",
+    triedTo: "tried to",
+    as: "as",
+    of: "of",
+    ended: { denied: ": denied", failure: ": failed", aborted: ": aborted", unknown: ": outcome unknown" },
+    phrase, past, preposition, article, plural,
+    lists: ["list", "search", "query"],
+    system: {
+      gap: ({ count, reason }) => `${count} ${count === 1 ? "record is" : "records are"} missing here${reason ? `: ${reason}` : ""}`,
+      folded: ({ count, route, prefix, status }) =>
+        `${count} more requests${route ? ` to ${route}` : ""}${prefix ? ` from ${prefix}` : ""}${status ? `, answered ${status},` : ""} were counted and not recorded one by one`,
+      started: () => "recording started",
+      stopped: () => "recording stopped",
+      restored: () => "the store was found behind what it had held before",
+    },
+    uses: {
+      log_exported: ["exported the log", "was refused an export of the log"],
+      log_ingested: ["handed in records", "was refused when handing in records"],
+      log_viewed: ["viewed the log", "was refused a view of the log"],
+    },
+    moreTimes: count => `, ${count} more times`,
+    onceMore: ", once more",
+  },
+};
+
+const PARTICLES = ["in", "out", "up", "down", "off", "on", "back", "over"];
+const WHOLE = {
+  "": ["act", ""], login: ["log", "in"], signin: ["log", "in"], login_failed: ["log", "in"], login_success: ["log", "in"], logout: ["log", "out"], signout: ["log", "out"],
+  signup: ["sign", "up"], checkout: ["check", "out"], checkin: ["check", "in"], rollback: ["roll", "back"],
+};
+const IRREGULAR = {
+  begin: "began", bind: "bound", build: "built", buy: "bought", cancel: "cancelled", choose: "chose", commit: "committed", cut: "cut", do: "did", draw: "drew", find: "found", forget: "forgot",
+  freeze: "froze", get: "got", give: "gave", go: "went", hide: "hid", hold: "held", keep: "kept", label: "labelled", leave: "left", make: "made", occur: "occurred", overwrite: "overwrote",
+  pay: "paid", permit: "permitted", put: "put", read: "read", rebuild: "rebuilt", refer: "referred", rerun: "reran", resend: "resent", reset: "reset", run: "ran", see: "saw", sell: "sold",
+  send: "sent", set: "set", split: "split", submit: "submitted", take: "took", transfer: "transferred", unban: "unbanned", undo: "undid", unbind: "unbound", unfreeze: "unfroze", unpin: "unpinned",
+  withdraw: "withdrew", write: "wrote",
+};
+// Verbs that are certain when they stand in the past.
+const PRESENT = [
+  "accept", "activate", "add", "apply", "approve", "archive", "assign", "cancel", "change", "close", "complete", "confirm", "create", "deactivate",
+  "delete", "disable", "enable", "erase", "expire", "export", "grant", "import", "invite", "lock", "move", "open", "publish", "refresh", "refund",
+  "register", "reject", "release", "remove", "rename", "request", "restore", "revoke", "start", "stop", "suspend", "unassign", "unlock", "update",
+  "upload", "verify", "view",
+];
+const PREPOSITIONS = {
+  to: ["add", "apply", "assign", "attach", "append", "grant", "link", "send", "bind"],
+  from: ["remove", "unassign", "detach", "revoke", "unlink", "unbind", "clear"],
+  for: ["process", "request", "create", "make", "generate", "issue", "schedule", "enable", "disable", "start", "stop"],
+};
+
+/** Takes an action apart: `apply_promotion` is the verb `apply` and the object `promotion`. */
+function phrase(action) {
+  if (Object.hasOwn(WHOLE, action)) return { verb: WHOLE[action][0], particle: WHOLE[action][1], object: "" };
+  const [first, ...rest] = action.split(/[_.\- ]/).filter(Boolean);
+  if (first === undefined) return { verb: "act", particle: "", object: "" };
+  const present = rest.length ? presentOf(rest.at(-1)) : null;
+  if (present) return { verb: present, particle: "", object: [first, ...rest.slice(0, -1)].join(" ") };
+  const particle = PARTICLES.includes(rest[0]) ? rest.shift() : "";
+  return { verb: first, particle, object: rest.join(" ") };
+}
+
+function preposition(verb) {
+  return Object.keys(PREPOSITIONS).find(word => PREPOSITIONS[word].includes(verb)) ?? "of";
+}
+
+function presentOf(past) {
+  return PRESENT.find(verb => pastOf(verb) === past) ?? null;
+}
+
+function past(verb) {
+  return verb.length > 4 && verb.endsWith("ed") && presentOf(verb) ? verb : pastOf(verb);
+}
+
+function pastOf(verb) {
+  if (Object.hasOwn(IRREGULAR, verb)) return IRREGULAR[verb];
+  if (verb.endsWith("e")) return `${verb}d`;
+  if (/[^aeiou]y$/.test(verb)) return `${verb.slice(0, -1)}ied`;
+  // One syllable that ends consonant, vowel, consonant: `ship`, `ban`.
+  if (/[^aeiou][aeiou][a-z]$/.test(verb) && !/[aeiouwxy]$/.test(verb) && verb.match(/[aeiou]/g).length === 1) return `${verb}${verb.at(-1)}ed`;
+  return `${verb}ed`;
+}
+
+function article(words) {
+  if (/^u[snei]/.test(words)) return "a";
+  return /^[aeiou]/.test(words) ? "an" : "a";
+}
+
+function plural(words) {
+  if (/[^aeiou]y$/.test(words)) return `${words.slice(0, -1)}ies`;
+  return /(s|x|z|ch|sh)$/.test(words) ? `${words}es` : `${words}s`;
+}

@@ -1,0 +1,140 @@
+//! The drawer: one record, at an address of its own.
+
+use tower_activity::record::{Group, Json, Seal};
+
+use crate::{
+    browser::{ESCAPE, Screen, browse},
+    site::{Site, order, shop},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_has_an_address_that_opens_it_anywhere() {
+    let site = Site::with(shop(300)).await;
+    browse("address", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.open_record(2).await;
+        let (title, address) = (page.text(".drawer-title").await, page.driver.address().await);
+        assert!(address.as_str().contains("record="), "{address}");
+        page.press(ESCAPE).await;
+        page.until("document.querySelector('.drawer').hidden && !location.search.includes('record')").await;
+        page.driver.goto(&address).await;
+        page.until(&format!("document.querySelector('.drawer-title')?.textContent === {title:?}")).await;
+        // One that the list does not hold is fetched by itself.
+        let old = shop(300)[0].id;
+        page.driver.goto(&site.at(&format!("?from=now-15m&record={old}"))).await;
+        page.until("document.querySelector('.drawer')?.textContent.includes('no such record') || document.querySelector('.drawer-title')").await;
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_field_by_field() {
+    let site = Site::with(shop(40)).await;
+    browse("changes", Screen::DESK, async |page| {
+        page.open(&site.at("?q=action:update")).await;
+        page.open_record(0).await;
+        page.click("#tab-changes").await;
+        page.until("document.querySelectorAll('.changes tbody tr').length === 5").await;
+        let row = |n: u32| format!(".changes tbody tr:nth-child({n})");
+        assert_eq!(page.text(&row(1)).await, "shippingstandardexpress");
+        // Of a longer text only the word that changed stands out; of a tree only the leaf.
+        assert_eq!(page.text(&format!("{} del", row(2))).await, "front");
+        assert_eq!(page.text(&format!("{} ins", row(2))).await, "back");
+        assert!(page.text(&row(3)).await.contains("2 unchanged"));
+        assert!(page.text(&row(3)).await.contains("city \"Lisbon\" → \"Porto\""));
+        assert!(page.text(&row(4)).await.contains("not there"));
+        assert_eq!(page.text(&format!("{} .withheld", row(5))).await, "redacted");
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_a_record_is_one_click_away() {
+    let site = Site::with(shop(300)).await;
+    browse("related", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.open_record(4).await;
+        page.click("#tab-related").await;
+        page.until("document.querySelectorAll('.related').length >= 3").await;
+        let headings = page.get("[...document.querySelectorAll('#panel h3')].map(one => one.textContent).join()").await;
+        for heading in ["Before, of the same entity", "Same session", "Same entity", "Same actor"] {
+            assert!(headings.as_str().unwrap().contains(heading), "{headings}");
+        }
+        let before = page.text(".drawer-title").await;
+        page.click(".related a").await;
+        page.until(&format!("document.querySelector('.drawer-title')?.textContent !== {before:?} || location.search.includes('record')")).await;
+        page.run("history.back()").await;
+        page.until("document.querySelector('.related')").await;
+        page.run("[...document.querySelectorAll('#panel .link')].at(-1).click()").await;
+        page.until("document.querySelector('.trail:not([hidden]) h1')").await;
+        assert!(page.text(".trail h1").await.starts_with("Actor"));
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_there_raw_in_every_format_and_its_place_in_the_log_is_told() {
+    let site = Site::with(shop(10)).await;
+    browse("raw", Screen::DESK, async |page| {
+        page.open(&site.at("")).await;
+        page.open_record(1).await;
+        page.click("#tab-raw").await;
+        page.until("JSON.parse(document.querySelector('.raw pre').textContent).action").await;
+        for (n, key) in [(2, "class_uid"), (3, "specversion")] {
+            page.click(&format!(".segments button:nth-child({n})")).await;
+            page.until(&format!(
+                "document.querySelector('.raw pre')?.textContent.includes('{key}')"
+            ))
+            .await;
+        }
+        let [copy, curl] = [1, 2].map(|n| format!(".raw-tools > .button:nth-of-type({n})"));
+        page.click(&copy).await;
+        page.until("document.getElementById('toast')?.textContent === 'Copied'").await;
+        assert!(page.copied().await.contains("\"specversion\": \"1.0\""));
+        page.click(".segments button").await;
+        page.until("document.querySelector('.raw pre')?.textContent.includes('occurred_at')").await;
+        page.click(&curl).await;
+        let id = page.parameter("record").await.unwrap();
+        page.until("document.getElementById('toast').classList.contains('shown')").await;
+        assert_eq!(page.copied().await, format!("curl '{}/records/{id}'", site.at("")));
+        page.click("#tab-integrity").await;
+        page.until("document.getElementById('panel').textContent.includes('No proof yet')").await;
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_out_or_erased_is_named_as_such() {
+    let mut erased = order(0);
+    for field in [&mut erased.actor_id, &mut erased.actor_name, &mut erased.session_id] {
+        field.clear();
+    }
+    erased.changes = Json::default();
+    erased.seals.set(Group::Identity, Seal::Erased([9; 32]));
+    erased.seals.set(Group::Content, Seal::Erased([9; 32]));
+    let mut redacted = order(1);
+    redacted.changes = Json::from_stored(
+        r#"[{"op":"replace","path":"/note","old":"my card is [REDACTED], thank you","new":"paid"}]"#,
+    );
+    let site = Site::with(vec![redacted, erased]).await;
+    browse("erased", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        assert_eq!(page.text(".record .actor .withheld").await, "erased");
+        page.open_record(0).await;
+        page.until("document.querySelectorAll('#panel .withheld').length === 2").await;
+        let facts = "[...document.querySelectorAll('#panel .fact:has(.withheld)')].map(one => one.textContent).join()";
+        assert_eq!(page.get(facts).await, "Who actederased,What was said and changederased");
+        page.click("#tab-changes").await;
+        page.until("document.getElementById('panel').textContent.startsWith('erased')").await;
+        page.press("j").await;
+        page.until("document.querySelector('.changes .old')").await;
+        assert_eq!(page.text(".changes .old .withheld").await, "redacted");
+        assert_eq!(page.text(".changes .old").await, "my card is redacted, thank you");
+    })
+    .await;
+    site.stop().await;
+}
