@@ -397,6 +397,11 @@ impl Walk {
     }
 
     fn ended(&mut self, number: OpenNumber) {
+        if number == 0 {
+            return;
+        }
+        // What ended was begun, also where its open cannot be read: a later open must not tell of it.
+        self.opened(number);
         self.opens.remove(&number);
         self.lost.remove(&number);
         self.unreadable.remove(&number);

@@ -177,6 +177,33 @@ fn a_damaged_open_that_did_not_end_is_told_of() {
 }
 
 #[test]
+fn an_open_that_cannot_be_read_at_all_is_told_of_unless_it_ended() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    let at = Timestamp::default();
+    let first = spool.begin(Share::General, at, b"first").unwrap().open;
+    spool.append(Share::General, Some(first), at, b"r1").unwrap();
+    spool.begin(Share::General, at, b"second").unwrap();
+    spool.begin(Share::General, at, b"third").unwrap();
+    append(&spool, "r2");
+    let path = fs.paths(".seg").remove(0);
+    for (begun, found) in [
+        ("first", ["ended:second", "ended:third", "r1", "r2"].as_slice()),
+        ("second", ["ended:third", "gap:1", "r1", "r2"].as_slice()),
+    ] {
+        let fs = fs.after_kill();
+        fs.edit(&path, |bytes| {
+            let at = bytes.windows(begun.len()).position(|w| w == begun.as_bytes()).unwrap();
+            // The kind, in the header: nothing says then which open it was.
+            bytes[at - format::frame_size(0) + 4] ^= 0x80;
+        });
+        let mut store = Store::default();
+        recover(&fs, &mut store);
+        assert_eq!(store.all(), found, "{begun}");
+    }
+}
+
+#[test]
 fn a_damaged_segment_is_kept_aside_and_what_follows_has_a_derived_name() {
     let (fs, records) = three_segments();
     let path = fs.paths(".seg").remove(1);
