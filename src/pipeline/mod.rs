@@ -56,6 +56,9 @@ mod fold;
 mod gap;
 #[cfg(feature = "api")]
 mod intake;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod meters;
 mod number;
 mod own;
