@@ -73,6 +73,9 @@ mod gap;
 pub(crate) mod gated;
 #[cfg(feature = "api")]
 mod intake;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod link;
 mod meters;
 mod modes;

@@ -91,10 +91,10 @@ impl Active {
         }
     }
 
-    /// Takes what is not synced, and begins to gather anew.
-    pub(super) fn take_unsynced(&mut self) -> Unsynced {
+    /// Takes what is not synced, and begins to gather anew in an empty buffer.
+    pub(super) fn take_unsynced(&mut self, buffer: Vec<u8>) -> Unsynced {
         let fresh = Unsynced {
-            bytes: Vec::new(),
+            bytes: buffer,
             is_over: false,
             first: self.next,
             first_open: self.next_open,

@@ -175,7 +175,8 @@ struct Core {
     room: Arc<room::Room>,
     /// Taken before the lock of the stream's segments, and never held across a sync.
     active: Mutex<append::Active>,
-    syncing: Mutex<()>,
+    /// Held during a sync, and taken before every other lock.
+    syncing: Mutex<sync::Syncing>,
     /// Segments that a failed sync put an end to, until what they held is safe.
     left: Mutex<Vec<append::Current>>,
     sync: sync::Sync,

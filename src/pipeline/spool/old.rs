@@ -95,6 +95,12 @@ impl Ending {
             let path = stream.path(number);
             move |error: io::Error| SpoolError::io("read", path, error)
         };
+        // What was read must be there again after a power cut, names and all: the process may have died
+        // before it synced its last segment.
+        stream
+            .fs
+            .sync_folder(&stream.folder)
+            .map_err(|error| SpoolError::io("sync the folder", &stream.folder, error))?;
         for number in &numbers {
             stream.learn_content(*number).map_err(failed(*number))?;
         }
@@ -218,10 +224,11 @@ impl Ending {
                 .map_err(|error| SpoolError::io("add to", &self.stream.folder, error))?;
         }
         let Some(current) = &mut self.file else { return Ok(()) };
-        current
-            .file
-            .write_at(&self.frame, current.end)
-            .map_err(|error| SpoolError::io("write to", self.stream.path(current.number), error))?;
+        if let Err(error) = current.file.write_at(&self.frame, current.end) {
+            // Half a frame would be told of as a record that is missing.
+            drop(current.file.set_len(current.end));
+            return Err(SpoolError::io("write to", self.stream.path(current.number), error));
+        }
         let size = self.frame.len() as u64;
         current.end += size;
         self.next += 1;
@@ -247,14 +254,15 @@ impl Ending {
             created_at: self.core.clock.now(),
             secret,
         };
-        let written = file.write_at(&header.encode(), 0);
+        if let Err(error) = file.write_at(&header.encode(), 0) {
+            drop(self.stream.fs.remove_file(&self.stream.path(number)));
+            return Err(error);
+        }
         let mut segment = Segment::new(number, Content::From(self.next), FRAMES_AT);
         segment.closed = true;
         segment.last = Some(self.next - 1);
-        // Also where that failed: the file is there, and its number is taken.
         self.stream.segments().list.push_back(segment);
         self.stream.room.owed.fetch_add(FRAMES_AT, Ordering::Relaxed);
-        written?;
         self.file = Some(Current { number, file, end: FRAMES_AT });
         Ok(())
     }
@@ -389,6 +397,11 @@ impl Walk {
     }
 
     fn ended(&mut self, number: OpenNumber) {
+        if number == 0 {
+            return;
+        }
+        // What ended was begun, also where its open cannot be read: a later open must not tell of it.
+        self.opened(number);
         self.opens.remove(&number);
         self.lost.remove(&number);
         self.unreadable.remove(&number);

@@ -108,7 +108,7 @@ impl Spool {
             seed: secret.seed(),
             room,
             active: Mutex::new(Active::new()),
-            syncing: Mutex::new(()),
+            syncing: Mutex::default(),
             left: Mutex::new(Vec::new()),
             sync: Sync::default(),
             stuck: AtomicBool::new(false),

@@ -426,6 +426,10 @@ impl Reader {
     fn prepare(&mut self) -> Result<(), SpoolError> {
         if !self.is_ready {
             if self.is_old {
+                // The names of the segments, as `open_segment` does for what is in them.
+                self.stream.fs.sync_folder(&self.stream.folder).map_err(|error| {
+                    SpoolError::io("sync the folder", &self.stream.folder, error)
+                })?;
                 let breaks = Break::read_all(&self.stream).map_err(|error| {
                     SpoolError::io("read the folder", &self.stream.folder, error)
                 })?;

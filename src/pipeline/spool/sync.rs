@@ -11,7 +11,7 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread::Thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -29,6 +29,14 @@ use super::{
 const RETRY: Duration = Duration::from_millis(100);
 /// How often the thread looks after segments that are kept, and after the disk, while there is a reason.
 const TIDY: Duration = Duration::from_secs(1);
+
+/// An append that nobody waits for is given so long at least. Where each is waited for, the wait follows at once: the
+/// sync is left to it, so that one append of several does not get a sync of its own.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+/// So much room is set aside on the disk ahead of what is written.
+const AHEAD: u64 = 1 << 20;
+/// A buffer that grew beyond this is not kept for the next sync.
+const MAX_KEPT: usize = 2 << 20;
 
 /// What the thread and those who wait for it share.
 #[derive(Debug, Default)]
@@ -210,6 +218,24 @@ impl Spool {
     }
 }
 
+/// What goes from one sync to the next.
+#[derive(Debug, Default)]
+pub(super) struct Syncing {
+    /// Memory for frames that are not synced, used again.
+    buffer: Vec<u8>,
+    /// The segment that has room set aside, and up to where.
+    reserved: (u64, u64),
+}
+
+impl Syncing {
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= MAX_KEPT {
+            buffer.clear();
+            self.buffer = buffer;
+        }
+    }
+}
+
 /// What one sync is about.
 struct Work {
     files: Vec<Current>,
@@ -228,9 +254,8 @@ impl Core {
             let urgent = sync.is_urgent.swap(false, Ordering::AcqRel);
             let wanted = sync.is_wanted.swap(false, Ordering::AcqRel);
             if stopping || urgent || wanted {
-                if wanted && !urgent && !stopping && !self.settings.fsync_interval.is_zero() {
-                    // An unpark in between shortens it, which does no harm.
-                    std::thread::park_timeout(self.settings.fsync_interval);
+                if !urgent && !stopping {
+                    self.let_gather();
                     sync.is_urgent.store(false, Ordering::Release);
                 }
                 let synced = self.sync_once();
@@ -262,15 +287,33 @@ impl Core {
         self.let_go();
     }
 
+    /// Lets what is to be synced gather for the interval, unless somebody waits for it.
+    fn let_gather(&self) {
+        let sync = &self.sync;
+        let interval = self.settings.fsync_interval.max(LEAST_INTERVAL);
+        let begun = Instant::now();
+        // The thread is also woken for what does not end the wait: else it would sync without a pause under load.
+        while !sync.is_urgent.load(Ordering::Acquire) && !sync.is_stopping.load(Ordering::Acquire) {
+            if sync.is_untidy.swap(false, Ordering::AcqRel) {
+                self.tidy();
+            }
+            let left = interval.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+
     /// Brings onto the disk what has been written so far.
     pub(super) fn sync_once(&self) -> io::Result<()> {
-        let _one_at_a_time = self.syncing.lock();
+        let mut syncing = self.syncing.lock();
         let work = {
             let mut active = self.active.lock();
             active.told = false;
             if active.current.is_none() && !active.is_shut {
                 // Nothing could be written since a failure; what it left is still in memory.
-                let unsynced = active.take_unsynced();
+                let unsynced = active.take_unsynced(Vec::new());
                 self.begin_again(&mut active, unsynced)?;
             }
             if active.written <= self.sync.synced() {
@@ -282,7 +325,7 @@ impl Core {
                 files,
                 names: std::mem::take(&mut active.names),
                 written: active.written,
-                unsynced: active.take_unsynced(),
+                unsynced: active.take_unsynced(std::mem::take(&mut syncing.buffer)),
             }
         };
         self.check_space();
@@ -290,6 +333,8 @@ impl Core {
             Ok(()) => {
                 self.note_synced(&work);
                 self.sync.advance(work.written);
+                self.reserve(&mut syncing, &work);
+                syncing.keep(work.unsynced.bytes);
                 Ok(())
             }
             Err(error) => {
@@ -308,6 +353,18 @@ impl Core {
             self.fs.sync_folder(&self.stream.folder)?;
         }
         Ok(())
+    }
+
+    /// Sets room aside ahead of the segment that is written to.
+    fn reserve(&self, syncing: &mut Syncing, work: &Work) {
+        let Some(current) = work.files.last() else { return };
+        let (segment, until) = syncing.reserved;
+        let wanted = (current.end + AHEAD).min(self.settings.segment());
+        let is_ample = segment == current.number && until >= wanted.min(current.end + AHEAD / 2);
+        if !is_ample && wanted > current.end && !self.room.is_short() {
+            current.file.reserve(current.end, wanted - current.end);
+            syncing.reserved = (current.number, wanted);
+        }
     }
 
     fn note_synced(&self, work: &Work) {

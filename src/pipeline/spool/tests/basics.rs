@@ -270,6 +270,25 @@ async fn whoever_waits_for_the_disk_is_woken_by_the_thread() {
     assert!(matches!(polled, Poll::Ready(Err(_))));
 }
 
+#[tokio::test]
+async fn the_thread_leaves_what_nobody_waits_for_to_gather_whatever_else_wakes_it() {
+    let fs = Memory::new();
+    let hour = Settings { fsync_interval: Duration::from_secs(3_600), ..settings() };
+    let files: Arc<dyn Filesystem> = Arc::new(fs.clone());
+    let spool = Spool::open(files, root(), hour, clock(), WriterId::new(5)).unwrap();
+    let room = spool.room();
+    for _ in 0..3 {
+        append(&spool, "a");
+        let tidied = room.notified();
+        spool.core.sync.tidy();
+        tidied.await;
+        assert_eq!(spool.core.sync.synced(), 0);
+    }
+    spool.sync_all(Duration::from_secs(60)).unwrap();
+    assert_eq!(spool.core.sync.synced(), 3);
+    spool.close(Duration::from_secs(60)).unwrap();
+}
+
 #[test]
 fn the_lanes_have_their_shares_of_the_cap_and_stored_bytes_come_back() {
     let fs = Memory::new();
