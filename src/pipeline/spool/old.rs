@@ -90,6 +90,7 @@ impl Ending {
         for number in &numbers {
             stream.learn_content(*number).map_err(failed(*number))?;
         }
+        stream.refuse_later()?;
         let secret = stream.segments().secret;
         let seed = secret.map(|secret| secret.seed());
         let mut walk = Walk::default();

@@ -336,6 +336,7 @@ impl Reader {
     /// Opens the segment that the next number is in, or the first one there is.
     fn choose(&mut self) -> Result<Chosen, SpoolError> {
         self.learn_firsts()?;
+        self.stream.refuse_later()?;
         let segments = self.stream.segments();
         let holds = |segment: &&super::stream::Segment| {
             segment.first().is_some_and(|first| first <= self.next)
