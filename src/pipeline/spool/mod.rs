@@ -48,6 +48,7 @@ mod format;
 mod gaps;
 mod old;
 mod open;
+mod poison;
 mod reader;
 mod room;
 mod said;
@@ -58,6 +59,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod tidy;
+mod walk;
 
 use std::{
     fmt,

@@ -1,7 +1,7 @@
 //! Streams of earlier processes: they are ended, read, stored under their own names, and removed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     io,
     sync::{Arc, atomic::Ordering},
 };
@@ -12,11 +12,9 @@ use super::{
     format::{self, FRAMES_AT, Kind, SegmentHeader},
     scan::{Scanner, Step},
     stream::{Content, Segment, Stream},
+    walk::Walk,
 };
 use crate::{record::WriterId, time::Timestamp};
-
-/// So many opens that cannot be read are kept track of.
-const MAX_LOST: usize = 1 << 16;
 
 /// A stream that an earlier process left.
 ///
@@ -76,18 +74,6 @@ pub(in crate::pipeline) struct Unfinished {
     pub(in crate::pipeline) record: Vec<u8>,
 }
 
-/// What a walk through all frames has come to.
-#[derive(Debug, Default)]
-struct Walk {
-    opens: BTreeMap<OpenNumber, Place>,
-    lost: BTreeSet<OpenNumber>,
-    /// Known by a header alone: lost for certain.
-    unreadable: BTreeSet<OpenNumber>,
-    next: Option<Number>,
-    next_open: Option<OpenNumber>,
-    is_holed: bool,
-}
-
 impl Ending {
     fn find(core: Arc<Core>, stream: Arc<Stream>, position: Number) -> Result<Self, SpoolError> {
         let numbers: Vec<u64> = stream.segments().list.iter().map(|s| s.number).collect();
@@ -104,6 +90,7 @@ impl Ending {
         for number in &numbers {
             stream.learn_content(*number).map_err(failed(*number))?;
         }
+        stream.refuse_later()?;
         let secret = stream.segments().secret;
         let seed = secret.map(|secret| secret.seed());
         let mut walk = Walk::default();
@@ -280,130 +267,5 @@ impl Ending {
             Step::Frame(found) => Some((found.recorded_at, scanner.record(&found).to_vec())),
             Step::Damage { .. } | Step::End => None,
         })
-    }
-}
-
-impl Walk {
-    fn segment(
-        &mut self,
-        stream: &Stream,
-        number: u64,
-        seed: format::Seed,
-        is_last: bool,
-    ) -> io::Result<()> {
-        let (content, end) = {
-            let segments = stream.segments();
-            let Some(segment) = segments.list.iter().find(|s| s.number == number) else {
-                return Ok(());
-            };
-            (segment.content, segment.end)
-        };
-        match content {
-            Content::Foreign => return Ok(()),
-            Content::Later(version) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    format!("a later version of this crate wrote it (format {version})"),
-                ));
-            }
-            Content::From(first) if self.next.is_none() => {
-                self.next = Some(first);
-                self.next_open =
-                    stream.header(number)?.ok().map(|header| header.first_open).or(Some(1));
-            }
-            _ => {}
-        }
-        let file = stream.fs.open(&stream.path(number))?;
-        // What follows from it must not come before it onto the disk.
-        file.sync_data()?;
-        let mut scanner = Scanner::new(file, seed, end);
-        loop {
-            match scanner.step()? {
-                Step::Frame(found) => {
-                    let place = Place { segment: number, at: found.at };
-                    self.frame(found.kind, found.number, found.ends, place);
-                }
-                Step::Damage { bytes, head } => {
-                    let is_tail = is_last && bytes.end >= scanner.limit();
-                    self.damage(head, is_tail);
-                    if is_tail {
-                        tracing::warn!(
-                            path = %stream.path(number).display(),
-                            bytes = bytes.end - bytes.start,
-                            "the last frame of a spool is torn"
-                        );
-                    }
-                }
-                Step::End => return Ok(()),
-            }
-        }
-    }
-
-    fn frame(&mut self, kind: Kind, number: u64, ends: OpenNumber, place: Place) {
-        match kind {
-            Kind::Open => {
-                self.opened(number);
-                self.lost.remove(&number);
-                self.unreadable.remove(&number);
-                self.opens.insert(number, place);
-            }
-            Kind::Carried => {
-                self.lost.remove(&number);
-                self.unreadable.remove(&number);
-                self.opens.insert(number, place);
-            }
-            Kind::Cancel => self.ended(number),
-            Kind::Record => {
-                self.ended(ends);
-                let number = number.cast_signed();
-                let next = self.next.get_or_insert(1);
-                self.is_holed |= number > *next;
-                *next = (*next).max(number.saturating_add(1));
-            }
-        }
-    }
-
-    fn damage(&mut self, head: Option<(Kind, u64)>, is_tail: bool) {
-        match head {
-            Some((Kind::Open, number)) => {
-                self.opened(number);
-                self.unreadable.insert(number);
-                self.lose(number);
-            }
-            // As the reader sees it, see `torn_end`.
-            Some((Kind::Record, number)) if is_tail => {
-                let next = self.next.get_or_insert(1);
-                *next = (*next).max(number.cast_signed().saturating_add(1));
-            }
-            None if is_tail => *self.next.get_or_insert(1) += 1,
-            _ => {}
-        }
-    }
-
-    /// An open with this number was begun; all before it were, too.
-    fn opened(&mut self, number: OpenNumber) {
-        let next = self.next_open.get_or_insert(1);
-        let missing = *next..number;
-        *next = (*next).max(number.saturating_add(1));
-        for number in missing.take(MAX_LOST) {
-            self.lose(number);
-        }
-    }
-
-    fn lose(&mut self, number: OpenNumber) {
-        if self.lost.len() < MAX_LOST {
-            self.lost.insert(number);
-        }
-    }
-
-    fn ended(&mut self, number: OpenNumber) {
-        if number == 0 {
-            return;
-        }
-        // What ended was begun, also where its open cannot be read: a later open must not tell of it.
-        self.opened(number);
-        self.opens.remove(&number);
-        self.lost.remove(&number);
-        self.unreadable.remove(&number);
     }
 }

@@ -51,6 +51,10 @@ struct Open {
     number: u64,
     scanner: Scanner,
     /// Unreadable bytes at its end, with the number that they had, if that can be read.
+    #[allow(
+        clippy::option_option,
+        reason = "whether it is torn, and whether it is known what it was"
+    )]
     torn: Option<Option<(Kind, u64)>>,
 }
 
@@ -316,6 +320,7 @@ impl Reader {
     }
 
     /// An old stream ends in bytes that nobody can read: what they were is missing.
+    #[allow(clippy::option_option, reason = "as `Open::torn`")]
     fn torn_end(&mut self, torn: Option<Option<(Kind, u64)>>) -> bool {
         let present = match torn {
             None => return false,
@@ -336,6 +341,7 @@ impl Reader {
     /// Opens the segment that the next number is in, or the first one there is.
     fn choose(&mut self) -> Result<Chosen, SpoolError> {
         self.learn_firsts()?;
+        self.stream.refuse_later()?;
         let segments = self.stream.segments();
         let holds = |segment: &&super::stream::Segment| {
             segment.first().is_some_and(|first| first <= self.next)

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    Break, Number,
+    Break, Number, SpoolError,
     files::Filesystem,
     format::{FRAMES_AT, HeaderError, Secret, SegmentHeader},
     room::Room,
@@ -190,6 +190,18 @@ impl Stream {
         }
         if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
             segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
+        }
+        Ok(())
+    }
+
+    /// Refuses a stream that a later version of this crate wrote to: it is no damage, and nothing of it may go.
+    pub(super) fn refuse_later(&self) -> Result<(), SpoolError> {
+        let segments = self.segments();
+        for segment in &segments.list {
+            if let Content::Later(version) = segment.content {
+                let why = format!("a later version of this crate wrote it (format {version})");
+                return Err(SpoolError::said("read", self.path(segment.number), why));
+            }
         }
         Ok(())
     }

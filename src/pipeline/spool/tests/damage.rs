@@ -111,9 +111,9 @@ fn a_copy_of_a_segment_under_another_name_doubles_nothing() {
     let paths = fs.paths(".seg");
     for from in 0..3 {
         let bytes = fs.bytes(&paths[from]);
-        for to in 0..3 {
+        for (to, path) in paths.iter().enumerate() {
             let fs = fs.after_kill();
-            fs.edit(&paths[to], |old| old.clone_from(&bytes));
+            fs.edit(path, |old| old.clone_from(&bytes));
             let mut store = Store::default();
             recover(&fs, &mut store);
             let found = store.records();

@@ -2,6 +2,7 @@
 
 mod basics;
 mod damage;
+mod edges;
 mod failures;
 mod memory;
 mod model;
