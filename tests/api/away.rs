@@ -45,6 +45,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "sessions/s",
         "stats",
         "facets",
+        "completeness",
         "facets?fields=action&prefix=c",
         "export",
         "live/sse",

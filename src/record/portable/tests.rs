@@ -41,13 +41,14 @@ fn samples() -> Vec<Record> {
         })
         .collect();
     for place in 0..8 {
-        let mut record = Record::default();
-        record.origin = Origin::ALL[place % Origin::ALL.len()];
-        record.category = Category::ALL[place % Category::ALL.len()];
-        record.operation = Operation::ALL[place % Operation::ALL.len()];
-        record.outcome = Outcome::ALL[place % Outcome::ALL.len()];
-        record.actor_type = ActorType::ALL[place % ActorType::ALL.len()];
-        samples.push(record);
+        samples.push(Record {
+            origin: Origin::ALL[place % Origin::ALL.len()],
+            category: Category::ALL[place % Category::ALL.len()],
+            operation: Operation::ALL[place % Operation::ALL.len()],
+            outcome: Outcome::ALL[place % Outcome::ALL.len()],
+            actor_type: ActorType::ALL[place % ActorType::ALL.len()],
+            ..Record::default()
+        });
     }
     samples
 }
