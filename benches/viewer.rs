@@ -11,6 +11,9 @@
 mod browser;
 mod common;
 #[allow(dead_code, reason = "the tests do more with it")]
+#[path = "../tests/viewer/pool.rs"]
+mod pool;
+#[allow(dead_code, reason = "the tests do more with it")]
 #[path = "../tests/viewer/webdriver.rs"]
 mod webdriver;
 
