@@ -69,7 +69,7 @@ mod epoch;
 mod feed;
 mod fold;
 mod gap;
-#[cfg(test)]
+#[cfg(all(test, feature = "axum"))]
 pub(crate) mod gated;
 #[cfg(feature = "api")]
 mod intake;

@@ -73,7 +73,7 @@ impl<S: Append> PipelineBuilder<S> {
     }
 
     /// Sets the disk that the spool is on.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "axum"))]
     pub(crate) fn disk(mut self, disk: &super::gated::Disk) -> Self {
         self.modes.disk = Some(disk.clone());
         self
@@ -97,7 +97,7 @@ pub(super) struct Modes {
     pub(super) cap: u64,
     pub(super) keep: Duration,
     pub(super) strict_deadline: Duration,
-    #[cfg(test)]
+    #[cfg(all(test, feature = "axum"))]
     disk: Option<super::gated::Disk>,
 }
 
@@ -110,7 +110,7 @@ impl Default for Modes {
             cap: DEFAULT_SPOOL_CAP,
             keep: DEFAULT_SPOOL_KEEP,
             strict_deadline: DEFAULT_STRICT_DEADLINE,
-            #[cfg(test)]
+            #[cfg(all(test, feature = "axum"))]
             disk: None,
         }
     }
@@ -165,9 +165,12 @@ impl Modes {
         Ok(())
     }
 
-    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "tests have disks of their own"))]
+    #[cfg_attr(
+        not(all(test, feature = "axum")),
+        allow(clippy::unused_self, reason = "tests have disks of their own")
+    )]
     fn disk(&self) -> Arc<dyn spool::Filesystem> {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "axum"))]
         if let Some(disk) = &self.disk {
             return Arc::new(disk.clone());
         }

@@ -19,6 +19,7 @@ pub(crate) enum Fate {
     /// The store holds it.
     Stored,
     /// The spool holds it, on the disk; the store will.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     Spooled,
     /// The store cannot take it, and holds a stub in its place.
     Unstorable,

@@ -134,6 +134,10 @@ impl fmt::Debug for Spooling {
     }
 }
 
+#[cfg_attr(
+    not(any(feature = "api", feature = "metrics")),
+    allow(dead_code, reason = "for the interface and the meters")
+)]
 pub(super) fn age(at: Timestamp, now: Timestamp) -> Duration {
     Duration::from_micros(u64::try_from(now.as_micros() - at.as_micros()).unwrap_or(0))
 }

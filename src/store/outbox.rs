@@ -22,6 +22,10 @@ use crate::{
 
 /// A record on its way into an outbox, prepared and encoded.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "for the databases")
+)]
 pub struct NewRow<'a> {
     pub(crate) record_id: RecordId,
     /// What lies in one leaf of the log is numbered together.
@@ -59,6 +63,10 @@ pub struct Backlog {
 
 /// A wish to number rows, and to be given what is numbered.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "for the databases")
+)]
 pub struct ClaimRows {
     pub(crate) writer_id: WriterId,
     /// Where the log stands: what it covers is deleted.

@@ -67,11 +67,6 @@ pub(in crate::pipeline) enum Refused {
 }
 
 impl Refused {
-    /// Tells whether waiting may help, see [`Spool::room`](super::Spool::room).
-    pub(in crate::pipeline) const fn may_pass(self) -> bool {
-        matches!(self, Self::Full | Self::NoSpace | Self::Stuck | Self::Failed)
-    }
-
     pub(in crate::pipeline) const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "the spool holds as much as it may",

@@ -38,8 +38,6 @@
 //! A whole tail that is cut off at the end of a frame cannot be seen. A folder on a network file system is as good as
 //! the locks and the syncs of that file system.
 
-#![allow(dead_code, unused_imports, reason = "the pipeline takes it up step by step")]
-
 mod append;
 mod batch;
 mod error;
@@ -77,15 +75,17 @@ use tokio::sync::Notify;
 pub(super) use batch::{Batch, Frame};
 pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
-#[cfg(test)]
+#[cfg(all(test, feature = "axum"))]
 pub(super) use files::{Entry, File, Folder, Lock};
-pub(super) use format::{MAX_RECORD, Secret};
+#[cfg(test)]
+use format::MAX_RECORD;
+pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::{Ending, OldStream, Unfinished};
+pub(super) use old::OldStream;
 pub(super) use reader::{ReadOutcome, Reader};
-pub(super) use settings::{
-    DEFAULT_CAP, DEFAULT_FLOOR, DEFAULT_FSYNC_INTERVAL, DEFAULT_KEEP, MIN_CAP, Settings, Share,
-};
+#[cfg(test)]
+use settings::MIN_CAP;
+pub(super) use settings::{Settings, Share};
 pub(super) use sync::{SyncFailed, SyncWait};
 
 use crate::{
@@ -121,6 +121,7 @@ pub(super) struct Begun {
 
 /// How a spool is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
 pub(super) struct Status {
     /// Bytes that the store does not have yet, of this stream and of earlier ones.
     pub(super) bytes: u64,
@@ -200,6 +201,7 @@ impl fmt::Debug for Core {
 
 impl Spool {
     /// Returns the name of the stream that this process writes.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) fn writer_id(&self) -> WriterId {
         self.core.stream.writer_id
     }
@@ -215,11 +217,13 @@ impl Spool {
     }
 
     /// Tells whether an append is stuck in the file system; others do not touch the file meanwhile.
-    pub(super) fn is_stuck(&self) -> bool {
+    #[cfg(test)]
+    fn is_stuck(&self) -> bool {
         self.core.is_stuck()
     }
 
     /// Returns how the spool is doing.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
         let (segments, oldest) = {

@@ -63,6 +63,7 @@ impl Scanner {
         self.at = at;
     }
 
+    #[cfg(test)]
     pub(super) const fn at(&self) -> u64 {
         self.at
     }

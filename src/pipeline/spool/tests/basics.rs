@@ -1,10 +1,7 @@
 use std::task::Poll;
 
 use super::*;
-use crate::pipeline::spool::{
-    Disk, Refused, SyncWait,
-    files::{File as _, Filesystem as _},
-};
+use crate::pipeline::spool::{Disk, Refused, SyncWait};
 
 #[test]
 fn what_was_appended_is_read_back_in_order_once_it_is_synced() {

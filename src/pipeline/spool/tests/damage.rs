@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pipeline::spool::{
-    files::File as _,
     format::{self, FRAMES_AT, Kind, Secret},
     scan::{Scanner, Step},
 };
