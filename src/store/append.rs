@@ -59,7 +59,9 @@ impl<'a> Batch<'a> {
     /// ```
     /// use tower_activity::{record::{Record, WriterId}, store::Batch};
     ///
-    /// let records = [Box::new(Record { writer_id: WriterId::new(7), seq: 1, ..Record::default() })];
+    /// let mut record = Box::<Record>::default();
+    /// (record.writer_id, record.seq) = (WriterId::new(7), 1);
+    /// let records = [record];
     /// let batch = Batch::new(&records).unwrap();
     /// assert_eq!(batch.epoch(1), 1);
     /// assert_eq!(batch.after_loss(1).epoch(1), 2);
