@@ -51,6 +51,32 @@ async fn changes_are_told_field_by_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_longer_than_the_browsers_own_stays_what_it_is() {
+    let mut record = order(1);
+    let changes = r#"[{"path":"/owner","old":9007199254740993,"new":9007199254740992},
+        {"path":"/ids","old":{"a":9007199254740993,"b":1},"new":{"a":9007199254740992,"b":1}}]"#;
+    record.changes = Json::from_stored(changes.to_owned());
+    record.metadata = Json::from_stored(r#"{"snowflake":1234567890123456789}"#.to_owned());
+    let site = Site::with(vec![record]).await;
+    browse("numbers", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.open_record(0).await;
+        assert!(page.text("#panel").await.contains("1234567890123456789"));
+        page.click("#tab-changes").await;
+        page.until("document.querySelectorAll('.changes tbody tr').length === 2").await;
+        let cell = |row: u32, side: &str| format!(".changes tbody tr:nth-child({row}) {side}");
+        assert_eq!(page.text(&cell(1, ".old")).await, "9007199254740993");
+        assert_eq!(page.text(&cell(1, ".new")).await, "9007199254740992");
+        assert_eq!(page.text(&cell(2, "del")).await, "9007199254740993");
+        page.click("#tab-raw").await;
+        page.until("document.querySelector('.raw pre')?.textContent.includes('9007199254740993')").await;
+        assert!(page.text(".raw pre").await.contains("1234567890123456789"));
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_a_record_is_one_click_away() {
     let site = Site::with(shop(300)).await;
     browse("related", Screen::DESK, async |page| {

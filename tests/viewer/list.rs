@@ -116,6 +116,15 @@ async fn records_of_one_request_are_folded_and_unfold() {
         assert_eq!(page.count(".record.member").await, 3);
         page.click(".fold").await;
         page.until("document.querySelectorAll('.record').length === 5").await;
+        // Without a mouse: to the row that folds them, and from one of them back.
+        page.press("j").await;
+        while page.count(".record.active .fold").await == 0 {
+            page.press("j").await;
+        }
+        page.press("o").await;
+        page.until("document.querySelectorAll('.record').length === 8").await;
+        page.press("jo").await;
+        page.until("document.querySelectorAll('.record').length === 5 && document.querySelector('.record.active .fold')").await;
     })
     .await;
     site.stop().await;

@@ -28,6 +28,13 @@ export function path(...segments) {
   return segments.map(encodeURIComponent).join("/");
 }
 
+/** Reads JSON whose numbers may be other people's: one that a number of ours cannot hold stays as it was written. */
+export function parse(text) {
+  return JSON.parse(text, (_, value, context) => (typeof value === "number" && context && JSON.rawJSON && isTooLong(value, context.source) ? JSON.rawJSON(context.source) : value));
+}
+
+const isTooLong = (value, source) => source !== String(value) && (!Number.isFinite(value) || source.replace(/e.*$/i, "").replace(/\D/g, "").replace(/^0+/, "").length > 15);
+
 export async function ask(path, parameters, { signal, method = "GET" } = {}) {
   let answer;
   try {
@@ -39,7 +46,7 @@ export async function ask(path, parameters, { signal, method = "GET" } = {}) {
   const text = await answer.text();
   let body = {};
   try {
-    body = JSON.parse(text);
+    body = parse(text);
   } catch {
     // A proxy's own words, or a login page of the application.
     if (answer.ok) throw new Problem(answer.status, { type: "not-json" });

@@ -66,7 +66,9 @@ export function parts(record, words) {
 function entity(record) {
   if (!record.entity_type) return cell(null, null);
   const filter = record.entity_id === null ? ["entity_type", record.entity_type] : ["entity_id", record.entity_id];
-  return cell(...filter, null, h("span.ellipsis", null, h("span.quiet", null, record.entity_type), record.entity_id === null ? null : ` ${short(record.entity_id)}`));
+  // Things of two kinds may have one id.
+  const data = { data: { field: filter[0], value: filter[1], ...(record.entity_id === null ? {} : { type: record.entity_type }) } };
+  return cell(...filter, data, h("span.ellipsis", null, h("span.quiet", null, record.entity_type), record.entity_id === null ? null : ` ${short(record.entity_id)}`));
 }
 
 function outcome(record, words) {
@@ -80,7 +82,8 @@ export function badge(record, words) {
 
 /** Chooses what fits: the columns that were asked for, less those that give way. */
 export function fitting(names, width) {
-  const known = names.filter(name => Object.hasOwn(COLUMNS, name));
+  const asked = names.filter(name => Object.hasOwn(COLUMNS, name));
+  const known = asked.length > 0 ? asked : ["time", "what"];
   const kept = new Set(known);
   const room = () => [...kept].reduce((sum, name) => sum + COLUMNS[name].least, 32);
   for (const name of [...known].sort((a, b) => COLUMNS[a].keep - COLUMNS[b].keep)) {

@@ -38,14 +38,15 @@ function row(change, say) {
 
 export const withheld = text => h("span.withheld", null, text);
 
-const isTree = one => one !== null && typeof one === "object";
+/** Numbers that are longer than ours are objects too, see `parse`. */
+export const isTree = one => one !== null && typeof one === "object" && !JSON.isRawJSON?.(one);
 
 export function value(one, say) {
   if (typeof one === "string") {
     return h("span.v-text", null, one === "" ? "“”" : one.split(MARKED).map((part, at) => (at % 2 ? withheld(say.redacted) : part)));
   }
   if (isTree(one)) return h("details.tree", null, h("summary", null, Array.isArray(one) ? `[ ${one.length} ]` : `{ ${Object.keys(one).length} }`), json(one));
-  return h("span.v-other", null, String(one));
+  return h("span.v-other", null, one === null ? "null" : JSON.isRawJSON?.(one) ? one.rawJSON : String(one));
 }
 
 /** JSON as text, its lines kept. */

@@ -15,7 +15,7 @@ const TABS = { summary: summaryTab, changes: changesTab, request: requestTab, re
 export function drawer(words, on) {
   const say = words.drawer;
   const element = h("aside.drawer", { "aria-label": say.label, hidden: true, tabindex: "-1" });
-  let record = null, asking = null;
+  let record = null, asking = null, drawn = "";
 
   function close() {
     change({ record: "", tab: "" });
@@ -26,15 +26,19 @@ export function drawer(words, on) {
     if (!state.record) {
       asking?.abort();
       record = null;
+      drawn = "";
       element.hidden = true;
       return fill(element);
     }
     element.hidden = false;
-    if (record?.id === state.record) return draw();
+    // What else changes on the page leaves the open record as it is.
+    if (record?.id === state.record) return drawn === key() ? undefined : draw();
     asking?.abort();
     asking = new AbortController();
     const known = on.list().rows.records.find(one => one.id === state.record);
     if (known) { record = known; return draw(); }
+    drawn = "";
+    if (!/^[0-9a-f-]{36}$/i.test(state.record)) return fill(element, head(null), h("p.pad", null, say.gone));
     fill(element, head(null), h("p.quiet.pad", null, words.loading));
     try {
       record = await ask(`records/${encodeURIComponent(state.record)}`, null, asking);
@@ -49,6 +53,7 @@ export function drawer(words, on) {
     }
   }
 
+  const key = () => [state.record, tab(), state.tz].join(" ");
   const tab = () => (Object.hasOwn(TABS, state.tab) ? state.tab : "summary");
 
   function head(one) {
@@ -64,6 +69,7 @@ export function drawer(words, on) {
   function draw() {
     asking?.abort();
     asking = new AbortController();
+    drawn = key();
     const { signal } = asking;
     const names = Object.keys(TABS);
     const panel = h(".panel", { role: "tabpanel", id: "panel", "aria-labelledby": `tab-${tab()}`, tabindex: "0" });

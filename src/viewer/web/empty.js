@@ -39,7 +39,14 @@ export async function nothingFound(words, place, signal) {
       const text = q.slice(all[best].from, all[best].to);
       if (counts[best] > 0) {
         found.push(h("p", null, say.narrowest(text), " ", say.without(counts[best]), " ", h("button.link", { type: "button", onclick: () => change({ q: without(q, all[best]) }) }, say.drop)));
-      } else if (found.length === 0) found.push(h("p.quiet", null, say.hopeless));
+      } else {
+        // Not one of them stands alone in the way: which finds nothing by itself?
+        const alone = await Promise.all(all.map(one => total({ q: q.slice(one.from, one.to) })));
+        const least = alone.indexOf(Math.min(...alone));
+        if (alone[least] === 0) {
+          found.push(h("p", null, say.alone(q.slice(all[least].from, all[least].to)), " ", h("button.link", { type: "button", onclick: () => change({ q: without(q, all[least]) }) }, say.drop)));
+        } else if (found.length === 0) found.push(h("p.quiet", null, say.hopeless));
+      }
     }
     if (q) found.push(h("p", null, h("button.link", { type: "button", onclick: () => change({ q: "" }) }, say.clear)));
     fill(hints, found);

@@ -81,10 +81,13 @@ export function recordList(words, scroller, on) {
     if (item.kind === "day") return h(".row.day", { role: "row" }, h("div", { role: "gridcell" }, h("span", null, day(new Date(item.at)))));
     if (item.kind === "foot") return (foot = h(".row.foot", { role: "row" }, h("div", { role: "gridcell" }, footText())));
     const { record, members, member } = item;
+    // What is folded away may have ended worse than what is shown of it.
+    const bad = members.find(one => one.outcome !== "success" && one.outcome !== record.outcome);
+    const label = members.length === 0 ? "" : bad ? `${say.folded(members.length)}: ${words.outcomes[bad.outcome]}` : say.folded(members.length);
     const folded = members.length === 0 ? null : h("button.fold", {
-      type: "button", tabindex: "-1", "aria-expanded": String(rows.unfolded.has(record.request_id)), title: say.folded(members.length), "aria-label": say.folded(members.length),
+      type: "button", tabindex: "-1", "aria-expanded": String(rows.unfolded.has(record.request_id)), title: label, "aria-label": label,
       onclick: event => { event.stopPropagation(); event.preventDefault(); unfold(record.request_id); },
-    }, `+${members.length}`);
+    }, bad ? h(`span.badge.o-${bad.outcome}`, null, h("span.dot", { "aria-hidden": "true" })) : null, `+${members.length}`);
     const row = h("div.row.record", { role: "row", id: `row-${record.id}`, data: { id: record.id } });
     if (member) row.classList.add("member");
     if (record.outcome !== "success") row.classList.add(`is-${record.outcome}`);
@@ -215,6 +218,14 @@ export function recordList(words, scroller, on) {
     get active() { return active ? rows.items[rows.indexOf(active)]?.record ?? null : null; },
     get activeCell() { return active ? shown.get(active)?.children[activeCell] ?? null : null; },
     get atTop() { return scroller.scrollTop < 4; },
+    /** Shows the other records of the active one's request, or folds them again. */
+    unfold() {
+      const item = rows.items[rows.indexOf(active)];
+      if (!item || !(item.member || item.members.length > 0)) return;
+      if (item.member) active = rows.items.find(one => one.kind === "row" && one.members.includes(item.record))?.record.id ?? active;
+      unfold(item.record.request_id);
+      remark();
+    },
     sideways(by) { element.classList.add("keyed"); activeCell = Math.max(0, Math.min(columns.length - 1, activeCell + by)); remark(); },
     /** Says which record is open beside the list. */
     open(id) { current = id; if (id) active = id; remark(); const at = id ? rows.indexOf(id) : -1; if (at >= 0) reveal(at); },

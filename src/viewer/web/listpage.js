@@ -204,6 +204,7 @@ export function listPage(words) {
     freshButton.hidden = waiting.length === 0;
     if (waiting.length) fill(freshButton, icon("up"), words.live.fresh(waiting.length));
     element.classList.toggle("paused", waiting.length > 0);
+    if (element.dataset.live === "connected" && lag <= 5000) fill(liveLine, waiting.length > 0 ? words.live.paused : words.live.connected);
     return undefined;
   }
 
@@ -231,8 +232,8 @@ export function listPage(words) {
   }
 
   function onCell(run) {
-    const { field, value } = list.activeCell?.dataset ?? {};
-    if (field) run(field, value);
+    const { field, value, type } = list.activeCell?.dataset ?? {};
+    if (field) run(field, value, type);
   }
 
   function refresh(before) {
@@ -268,9 +269,10 @@ export function listPage(words) {
       Escape: () => { if (element.classList.contains("with-facets")) facetsOpen(false); else if (state.record) side.close(); },
       ArrowLeft: () => list.sideways(-1),
       ArrowRight: () => list.sideways(1),
-      f: () => onCell((field, value) => filterBy(field, value, false)),
-      x: () => onCell((field, value) => filterBy(field, value, true)),
+      f: () => onCell((field, value, type) => filterBy(field, value, false, type)),
+      x: () => onCell((field, value, type) => filterBy(field, value, true, type)),
       c: () => onCell((_, value) => copy(value, words)),
+      o: () => list.unfold(),
       "[": () => side.turn(-1),
       "]": () => side.turn(1),
       l: () => { if (!liveButton.disabled) { liveButton.click(); announce(state.live ? words.live.connecting : words.live.ended); } },

@@ -1,7 +1,7 @@
 // Following the log: a WebSocket with a one-use ticket, or server-sent events where no WebSocket gets through. It goes
 // on from a cursor, so that nothing is left out between the list and now, nor over a lost connection.
 
-import { address, ask, ROOT } from "./api.js";
+import { address, ask, ROOT, parse } from "./api.js";
 
 const QUIET = 40_000; // Heartbeats come every 15 s; without three of them the connection is dead.
 const LONGEST = 30_000;
@@ -65,7 +65,7 @@ export class Live {
   }
 
   #take(text) {
-    const message = JSON.parse(text);
+    const message = parse(text);
     this.#alive();
     this.#tries = 0;
     this.#cursor = message.cursor;

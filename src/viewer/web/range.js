@@ -1,7 +1,7 @@
 // The time range: presets, relative, absolute.
 
 import { fill, h, icon, toast } from "./dom.js";
-import { change, state } from "./state.js";
+import { again, change, state } from "./state.js";
 import { length, shortMoment } from "./time.js";
 
 const RELATIVE = /^now-(\d+)([smhdw])$/;
@@ -20,7 +20,10 @@ export function rangeInWords(words, { from, to } = state) {
 }
 
 export function setRange(from, to = "") {
+  // "Last 24 hours" are others than a while ago.
+  const same = from === state.from && to === state.to && !state.record;
   change({ from, to, record: "", tab: "" });
+  if (same) again();
 }
 
 export function rangePicker(words) {

@@ -5,7 +5,7 @@ import { ask, isAbort } from "./api.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { FIELDS } from "./fields.js";
 import { completable, conditions, fieldNamed, inverted, plain, quoted, tokens, without } from "./query.js";
-import { change, question, state } from "./state.js";
+import { again, change, question, state } from "./state.js";
 import { compact } from "./time.js";
 
 /** Fields whose values the API counts. */
@@ -39,8 +39,10 @@ export function searchBox(words) {
     input.value = text;
     close();
     error = null;
+    const same = text.trim() === state.q.trim() && !state.record;
     change({ q: text.trim(), record: "", tab: "" });
     draw();
+    if (same) again();
   }
 
   // ---- colours and the line under what is wrong

@@ -48,6 +48,9 @@ export function change(changes, { replace = false } = {}) {
   listeners.forEach(listener => listener(before));
 }
 
+/** Asks for the same once more. */
+export const again = () => listeners.forEach(listener => listener(null));
+
 /** What belongs to the reader, wherever he goes. */
 const kept = () => ({ tz: state.tz, cols: state.cols, live: state.live });
 

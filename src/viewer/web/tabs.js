@@ -1,8 +1,8 @@
 // The tabs of a record that need nothing but the record.
 
-import { address, askText, isAbort } from "./api.js";
+import { address, askText, isAbort, parse } from "./api.js";
 import { actions } from "./cellmenu.js";
-import { changesTable, json, truncated, value, withheld } from "./diff.js";
+import { changesTable, isTree, json, truncated, value, withheld } from "./diff.js";
 import { copy, fill, h, icon, visibleLines } from "./dom.js";
 import { FIELDS } from "./fields.js";
 import { showTrouble } from "./problems.js";
@@ -92,14 +92,14 @@ function targetText(words, target) {
 
 /** A flat map as lines, anything deeper as JSON. */
 function tree(words, one) {
-  const entries = one !== null && typeof one === "object" && !Array.isArray(one) ? Object.entries(one) : null;
-  if (!entries || entries.some(([, inner]) => inner !== null && typeof inner === "object")) return json(one);
+  const entries = isTree(one) && !Array.isArray(one) ? Object.entries(one) : null;
+  if (!entries || entries.some(([, inner]) => isTree(inner))) return json(one);
   return h("dl.map", null, entries.map(([key, inner]) => h("div", null, h("dt", null, key), h("dd", null, value(inner, words.changes)))));
 }
 
 function body(text) {
   try {
-    return json(JSON.parse(text));
+    return json(parse(text));
   } catch {
     const pre = json("");
     pre.textContent = visibleLines(text);
@@ -121,12 +121,15 @@ export function rawTab(words, record, panel, signal) {
       if (name === "json") text = JSON.stringify(record, null, 2);
       else {
         fill(place, h("p.quiet", null, words.loading));
-        text = await askText("export", { format: name, q: `id:${record.id}` }, { signal });
-        try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* lines of JSON stay lines */ }
+        let got = await askText("export", { format: name, q: `id:${record.id}` }, { signal });
+        try { got = JSON.stringify(parse(got), null, 2); } catch { /* lines of JSON stay lines */ }
+        // Somebody may have asked for another by now.
+        if (format !== name) return;
+        text = got;
       }
       draw();
     } catch (problem) {
-      if (!isAbort(problem)) showTrouble(place, words, problem);
+      if (!isAbort(problem) && format === name) showTrouble(place, words, problem);
     }
   }
 
