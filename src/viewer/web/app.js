@@ -1,6 +1,6 @@
 // The page: its head, which part of it is shown, the keyboard.
 
-import { dialog, fill, h, icon, iconButton } from "./dom.js";
+import { dialog, fill, h, icon, iconButton, refill } from "./dom.js";
 import { healthPage } from "./health.js";
 import { listPage } from "./listpage.js";
 import { me } from "./me.js";
@@ -61,7 +61,7 @@ function help() {
 
 function show(before) {
   const current = pages[state.view];
-  fill(navigation, ["list", "stats", "health"].map(view => h("a", { href: addressFor(view), "aria-current": (view === "list" ? current === listPage : state.view === view) ? "page" : null, onclick: event => follow(event, view) }, words.nav[view])));
+  refill(navigation, ["list", "stats", "health"].map(view => h("a", { href: addressFor(view), "aria-current": (view === "list" ? current === listPage : state.view === view) ? "page" : null, onclick: event => follow(event, view) }, words.nav[view])));
   const zone = offset();
   fill(zoneButton, zone);
   const label = state.tz === "UTC" ? words.zone.toLocal : words.zone.toUtc(zone);

@@ -1,7 +1,7 @@
 // One record, beside the list: it has an address of its own, and so has each of its tabs.
 
 import { address, ask, isAbort } from "./api.js";
-import { copy, fill, h, iconButton } from "./dom.js";
+import { copy, fill, h, iconButton, refill, toList } from "./dom.js";
 import { badge, parts } from "./columns.js";
 import { changesTab, integrityTab, rawTab, requestTab, summaryTab } from "./tabs.js";
 import { relatedTab } from "./related.js";
@@ -19,13 +19,14 @@ export function drawer(words, on) {
 
   function close() {
     change({ record: "", tab: "" });
-    document.getElementById("list")?.focus({ preventScroll: true });
+    toList();
   }
 
   async function show() {
     if (!state.record) {
       asking?.abort();
       record = null;
+      if (element.contains(document.activeElement)) toList();
       element.hidden = true;
       return fill(element);
     }
@@ -35,7 +36,7 @@ export function drawer(words, on) {
     asking = new AbortController();
     const known = on.list().rows.records.find(one => one.id === state.record);
     if (known) { record = known; return draw(); }
-    fill(element, head(null), h("p.quiet.pad", null, words.loading));
+    refill(element, head(null), h("p.quiet.pad", null, words.loading));
     try {
       record = await ask(`records/${encodeURIComponent(state.record)}`, null, asking);
       return draw();
@@ -43,7 +44,7 @@ export function drawer(words, on) {
       if (isAbort(problem)) return undefined;
       record = null;
       const place = h(".pad");
-      fill(element, head(null), place);
+      refill(element, head(null), place);
       if (problem.status === 404) return fill(place, h("p", null, say.gone));
       return showTrouble(place, words, problem, show);
     }
@@ -72,10 +73,8 @@ export function drawer(words, on) {
       onclick: () => change({ tab: name === "summary" ? "" : name }, { replace: true }),
       onkeydown: event => { if (event.key === "ArrowRight" || event.key === "ArrowLeft") { event.preventDefault(); event.stopPropagation(); turn(event.key === "ArrowRight" ? 1 : -1); document.getElementById(`tab-${tab()}`)?.focus(); } },
     }, say.tabs[name], name === "changes" && Array.isArray(record.changes) ? h("span.code", null, String(record.changes.length)) : null)));
-    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
-    fill(element, head(record), tabs, panel);
     TABS[tab()](words, record, panel, signal);
-    if (focused) document.getElementById(focused)?.focus();
+    refill(element, head(record), tabs, panel);
   }
 
   function turn(by) {
