@@ -56,8 +56,12 @@ function turnZone() {
 
 function help() {
   if (document.querySelector("dialog")) return;
-  dialog(words.keys.title, words.close, h("dl.keys", null, words.keys.list.map(([keys, about]) => h("div", null, h("dt", null, keys.split(" ").map(key => (key === "/" && keys !== "/" ? " / " : h("kbd", null, key)))), h("dd", null, about)))));
+  dialog(words.keys.title, words.close, h("dl.keys", null, words.keys.list.map(([keys, about]) => h("div", null, h("dt", null, keys.split(" ").map(key => (key === "/" && keys !== "/" ? " / " : h("kbd", null, key)))), h("dd", null, about)))),
+    h("label.check", null, h("input", { type: "checkbox", checked: singleKeys(), onchange: event => store.set("keys", event.target.checked ? "" : "off") }), words.keys.single));
 }
+
+/** Who dictates, or often hits a key by mistake, can do without those of one character. */
+const singleKeys = () => store.get("keys") !== "off";
 
 function show(before) {
   const current = pages[state.view];
@@ -91,7 +95,7 @@ document.addEventListener("keydown", event => {
   if (document.querySelector("dialog")) return;
   const { target, key } = event;
   const typing = target.closest?.("input, textarea, select, [contenteditable]");
-  if (typing) return;
+  if (typing || (key.length === 1 && !singleKeys())) return;
   // What is focused has its own meaning for these.
   if (["Enter", "ArrowLeft", "ArrowRight"].includes(key) && target.closest?.("button, a, summary, [role=tab], .chart")) return;
   if (leader) {

@@ -321,6 +321,7 @@ export const words = {
       ["?", "Diese Liste"],
     ],
     open: "Tastenkürzel",
+    single: "Auch Tasten mit einem einzelnen Zeichen verwenden",
   },
 
   sentence: {
