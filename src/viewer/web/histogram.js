@@ -1,7 +1,7 @@
 // Records over time, stacked by outcome. uPlot draws; pointing is done here, because a finger and the keyboard shall do
 // what the mouse does: drag over it to zoom in, or take the arrows and Enter.
 
-import { fill, h, refill } from "./dom.js";
+import { fill, h, refill, say as announce } from "./dom.js";
 import { setRange } from "./range.js";
 import { state } from "./state.js";
 import { clock, compact, minute, number, shortDay, shortMoment } from "./time.js";
@@ -155,6 +155,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
         event.stopPropagation();
         focus = Math.max(0, Math.min(series.length - 1, focus + (event.key === "ArrowRight" ? 1 : -1)));
         mark();
+        announce([...tip.children].map(part => part.innerText.replace(/\s+/g, " ")).join(", "));
       } else if (event.key === "Enter" && focus >= 0) {
         event.preventDefault();
         event.stopPropagation();
