@@ -1,6 +1,6 @@
 // The page: its head, which part of it is shown, the keyboard.
 
-import { dialog, fill, h, icon, iconButton } from "./dom.js";
+import { dialog, fill, h, icon, iconButton, refill } from "./dom.js";
 import { healthPage } from "./health.js";
 import { listPage } from "./listpage.js";
 import { me } from "./me.js";
@@ -28,13 +28,20 @@ const themeButton = h("button.icon-button", { type: "button", onclick: () => { c
 const who = h("span.who.quiet");
 const header = h("header.top", null,
   h("a.skip", { href: "#main", onclick: event => { event.preventDefault(); (document.getElementById("list") ?? place).focus(); } }, words.skip),
-  h("a.brand", { href: addressFor("list"), onclick: event => follow(event, "list") }, h("span.logo", { "aria-hidden": "true" }), words.product),
+  h("a.brand", { href: addressFor("list"), onclick: event => follow(event, "list", {}) }, h("span.logo", { "aria-hidden": "true" }), words.product),
   navigation, h("span.gap"), who, zoneButton, themeButton, iconButton("anonymous", words.keys.open, help));
 
-function follow(event, view) {
+function follow(event, view, more = asked(view)) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(view);
+  go(view, more);
+}
+
+/** Records and their numbers are of the same question; a trail's is its own. */
+function asked(view) {
+  const { q, from, to } = state;
+  const both = ["list", "stats"];
+  return both.includes(view) && both.includes(state.view) ? { q, from, to } : {};
 }
 
 const theme = () => (THEMES.includes(store.get("theme")) ? store.get("theme") : "auto");
@@ -56,12 +63,16 @@ function turnZone() {
 
 function help() {
   if (document.querySelector("dialog")) return;
-  dialog(words.keys.title, words.close, h("dl.keys", null, words.keys.list.map(([keys, about]) => h("div", null, h("dt", null, keys.split(" ").map(key => (key === "/" && keys !== "/" ? " / " : h("kbd", null, key)))), h("dd", null, about)))));
+  dialog(words.keys.title, words.close, h("dl.keys", null, words.keys.list.map(([keys, about]) => h("div", null, h("dt", null, keys.split(" ").map(key => (key === "/" && keys !== "/" ? " / " : h("kbd", null, key)))), h("dd", null, about)))),
+    h("label.check", null, h("input", { type: "checkbox", checked: singleKeys(), onchange: event => store.set("keys", event.target.checked ? "" : "off") }), words.keys.single));
 }
+
+/** Who dictates, or often hits a key by mistake, can do without those of one character. */
+const singleKeys = () => store.get("keys") !== "off";
 
 function show(before) {
   const current = pages[state.view];
-  fill(navigation, ["list", "stats", "health"].map(view => h("a", { href: addressFor(view), "aria-current": (view === "list" ? current === listPage : state.view === view) ? "page" : null, onclick: event => follow(event, view) }, words.nav[view])));
+  refill(navigation, ["list", "stats", "health"].map(view => h("a", { href: addressFor(view, asked(view)), "aria-current": (view === "list" ? current === listPage : state.view === view) ? "page" : null, onclick: event => follow(event, view) }, words.nav[view])));
   const zone = offset();
   fill(zoneButton, zone);
   const label = state.tz === "UTC" ? words.zone.toLocal : words.zone.toUtc(zone);
@@ -91,13 +102,13 @@ document.addEventListener("keydown", event => {
   if (document.querySelector("dialog")) return;
   const { target, key } = event;
   const typing = target.closest?.("input, textarea, select, [contenteditable]");
-  if (typing) return;
+  if (typing || (key.length === 1 && !singleKeys())) return;
   // What is focused has its own meaning for these.
   if (["Enter", "ArrowLeft", "ArrowRight"].includes(key) && target.closest?.("button, a, summary, [role=tab], .chart")) return;
   if (leader) {
     leader = false;
     const view = { s: "stats", h: "health", r: "list" }[key];
-    if (view) { event.preventDefault(); go(view); return; }
+    if (view) { event.preventDefault(); go(view, asked(view)); return; }
   }
   const own = { g: () => { leader = true; setTimeout(() => { leader = false; }, 1000); }, u: turnZone, "?": help };
   const run = page?.keys[key] ?? (key === "ArrowDown" && target.id === "list" ? page?.keys.j : key === "ArrowUp" && target.id === "list" ? page?.keys.k : null) ?? own[key];

@@ -55,6 +55,21 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** As `fill`, for what is drawn anew below the reader's hands: the focus stays on what is named alike, or where it was. */
+export function refill(element, ...children) {
+  const all = () => [...element.querySelectorAll("button, a, input, summary, [tabindex]")];
+  const name = one => one.id || one.getAttribute("aria-label") || one.title || one.textContent;
+  const at = document.activeElement, index = all().indexOf(at), wanted = index < 0 ? "" : name(at);
+  fill(element, ...children);
+  if (index < 0) return element;
+  const now = all();
+  // The same value may stand in two places: it is the nearer one.
+  const alike = now.filter(one => name(one) === wanted).sort((a, b) => Math.abs(now.indexOf(a) - index) - Math.abs(now.indexOf(b) - index));
+  const next = alike[0] ?? now[Math.min(index, now.length - 1)];
+  if (next) next.focus({ preventScroll: true }); else toList();
+  return element;
+}
+
 export function svg(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes ?? {})) {
@@ -108,6 +123,11 @@ export function icon(name, label) {
 /** A button with a picture for its text; the label is what it says and shows on hover. */
 export function iconButton(name, label, onclick, properties) {
   return h("button.icon-button", { type: "button", "aria-label": label, title: label, onclick, ...properties }, icon(name));
+}
+
+/** Gives the focus to the list, from something that goes away. */
+export function toList() {
+  document.getElementById("list")?.focus({ preventScroll: true });
 }
 
 /** Tells assistive technology, without moving the focus. */

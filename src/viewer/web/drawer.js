@@ -1,7 +1,7 @@
 // One record, beside the list: it has an address of its own, and so has each of its tabs.
 
 import { address, ask, isAbort } from "./api.js";
-import { copy, fill, h, iconButton } from "./dom.js";
+import { copy, fill, h, iconButton, refill, toList } from "./dom.js";
 import { badge, parts } from "./columns.js";
 import { changesTab, integrityTab, rawTab, requestTab, summaryTab } from "./tabs.js";
 import { relatedTab } from "./related.js";
@@ -19,7 +19,7 @@ export function drawer(words, on) {
 
   function close() {
     change({ record: "", tab: "" });
-    document.getElementById("list")?.focus({ preventScroll: true });
+    toList();
   }
 
   async function show() {
@@ -27,6 +27,7 @@ export function drawer(words, on) {
       asking?.abort();
       record = null;
       drawn = "";
+      if (element.contains(document.activeElement)) toList();
       element.hidden = true;
       return fill(element);
     }
@@ -38,8 +39,8 @@ export function drawer(words, on) {
     const known = on.list().rows.records.find(one => one.id === state.record);
     if (known) { record = known; return draw(); }
     drawn = "";
-    if (!/^[0-9a-f-]{36}$/i.test(state.record)) return fill(element, head(null), h("p.pad", null, say.gone));
-    fill(element, head(null), h("p.quiet.pad", null, words.loading));
+    if (!/^[0-9a-f-]{36}$/i.test(state.record)) return refill(element, head(null), h("p.pad", null, say.gone));
+    refill(element, head(null), h("p.quiet.pad", null, words.loading));
     try {
       record = await ask(`records/${encodeURIComponent(state.record)}`, null, asking);
       return draw();
@@ -47,7 +48,7 @@ export function drawer(words, on) {
       if (isAbort(problem)) return undefined;
       record = null;
       const place = h(".pad");
-      fill(element, head(null), place);
+      refill(element, head(null), place);
       if (problem.status === 404) return fill(place, h("p", null, say.gone));
       return showTrouble(place, words, problem, show);
     }
@@ -78,10 +79,8 @@ export function drawer(words, on) {
       onclick: () => change({ tab: name === "summary" ? "" : name }, { replace: true }),
       onkeydown: event => { if (event.key === "ArrowRight" || event.key === "ArrowLeft") { event.preventDefault(); event.stopPropagation(); turn(event.key === "ArrowRight" ? 1 : -1); document.getElementById(`tab-${tab()}`)?.focus(); } },
     }, say.tabs[name], name === "changes" && Array.isArray(record.changes) ? h("span.code", null, String(record.changes.length)) : null)));
-    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
-    fill(element, head(record), tabs, panel);
     TABS[tab()](words, record, panel, signal);
-    if (focused) document.getElementById(focused)?.focus();
+    refill(element, head(record), tabs, panel);
   }
 
   function turn(by) {

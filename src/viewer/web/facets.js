@@ -1,6 +1,6 @@
 // The values beside the list: how often each occurs, to filter by or to leave out.
 
-import { fill, h, iconButton } from "./dom.js";
+import { h, iconButton, refill } from "./dom.js";
 import { asked, toggled } from "./query.js";
 import { change, state } from "./state.js";
 import { compact, number } from "./time.js";
@@ -18,10 +18,10 @@ export function facetPanel(words) {
 
   function draw(answer) {
     last = answer;
-    if (!answer) return fill(element);
+    if (!answer) return refill(element);
     const sections = FACETS.map(field => section(field, answer.facets[field] ?? [])).filter(Boolean);
     element.setAttribute("aria-busy", "false");
-    fill(element, h("h2.off-screen", null, say.label), sections.length ? sections : h("p.quiet", null, say.none));
+    refill(element, h("h2.off-screen", null, say.label), sections.length ? sections : h("p.quiet", null, say.none));
   }
 
   function section(field, values) {
@@ -35,7 +35,7 @@ export function facetPanel(words) {
     const id = `facet-${field}`;
     return h("section.facet", { "aria-labelledby": id }, h("h3", { id }, name),
       h("ul", null, shown.map(({ value, count }) => item(field, name, String(value), count, most))),
-      values.length > AT_FIRST ? h("button.link", { type: "button", "aria-expanded": String(all), onclick: () => { if (!unfolded.delete(field)) unfolded.add(field); draw(last); } }, all ? say.fewer : say.more) : null);
+      values.length > AT_FIRST ? h("button.link", { type: "button", id: `${id}-more`, "aria-expanded": String(all), onclick: () => { if (!unfolded.delete(field)) unfolded.add(field); draw(last); } }, all ? say.fewer : say.more) : null);
   }
 
   function item(field, name, value, count, most) {

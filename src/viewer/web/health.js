@@ -1,7 +1,7 @@
 // How the log is doing.
 
 import { ask, isAbort } from "./api.js";
-import { fill, h } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { showTrouble } from "./problems.js";
 import { absolute, bytes, clock, duration, number, percent, shortMoment } from "./time.js";
 
@@ -29,12 +29,12 @@ export function healthPage(words) {
   function draw(found) {
     const { status, reasons, tally, queue, storage, writers, rollups, indexes, mode } = found;
     const heading = [h("h1", null, say.title), h(`p.health-status.s-${status}`, { role: "status" }, h("span.dot", { "aria-hidden": "true" }), say.status[status] ?? status)];
-    if (!tally) return fill(body, heading, h("p.quiet", null, say.onlyStatus));
+    if (!tally) return refill(body, heading, h("p.quiet", null, say.onlyStatus));
     const dropped = Object.values(tally.dropped).reduce((sum, count) => sum + count, 0);
     const figure = (name, shown, bad) => h(`.figure${bad ? ".bad" : ""}`, null, h("span.quiet", null, name), h("strong", null, shown));
     const moment = text => (text ? h("time", { datetime: text, title: absolute(text) }, shortMoment(new Date(text))) : words.drawer.absent);
     const fact = (name, shown) => h(".fact", null, h("dt", null, name), h("dd", null, shown));
-    return fill(body, heading,
+    return refill(body, heading,
       reasons?.length ? h("section.panel-box", null, h("h2", null, say.reasons), h("ul", null, reasons.map(reason => h("li", null, reason)))) : null,
       h(".numbers", null, figure(say.received, number(tally.received)), figure(say.stored, number(tally.stored)), figure(say.queued, number(tally.queued)), figure(say.dropped, number(dropped), dropped > 0), figure(say.gaps, number(tally.gaps), tally.gaps > 0), figure(say.queue, percent(queue.share), queue.share > 0.8)),
       h("p.quiet", null, say.since),

@@ -1,7 +1,7 @@
 // Records over time, stacked by outcome. uPlot draws; pointing is done here, because a finger and the keyboard shall do
 // what the mouse does: drag over it to zoom in, or take the arrows and Enter.
 
-import { fill, h } from "./dom.js";
+import { fill, h, refill, say as announce } from "./dom.js";
 import { setRange } from "./range.js";
 import { state } from "./state.js";
 import { clock, compact, minute, number, shortDay, shortMoment } from "./time.js";
@@ -155,6 +155,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
         event.stopPropagation();
         focus = Math.max(0, Math.min(series.length - 1, focus + (event.key === "ArrowRight" ? 1 : -1)));
         mark();
+        announce([...tip.children].map(part => part.innerText.replace(/\s+/g, " ")).join(", "));
       } else if (event.key === "Enter" && focus >= 0) {
         event.preventDefault();
         event.stopPropagation();
@@ -184,7 +185,7 @@ export function histogram(words, { zooms = true, label = words.histogram.label }
       const total = series.reduce((sum, slot) => sum + slot.total, 0);
       const count = stats ? words.list.total(total, false) : "\u00a0";
       const isZoomed = zooms && Date.parse(state.from) < Date.parse(state.to);
-      fill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
+      refill(summary, h("strong", null, count), stats ? h("span.quiet", null, ` ${say.units[interval]}`) : null,
         stats && !stats.complete ? h("span.quiet", null, ` · ${say.inexact}`) : stats && !stats.exact && stats.as_of ? h("span.quiet", null, ` · ${say.behind(clock(new Date(stats.as_of)))}`) : null,
         isZoomed ? h("button.link.zoom-out", { type: "button", onclick: zoomOut }, say.zoomOut) : null);
       if (series.length) chart.setAttribute("aria-label", zooms ? `${label}. ${say.summary(total, spoken(begin(0)), spoken(end(series.length - 1)))}` : label);

@@ -5,7 +5,7 @@ import { ask, isAbort } from "./api.js";
 import { cellMenu, filterBy } from "./cellmenu.js";
 import { columnPicker } from "./columnpicker.js";
 import { AGAIN, goesOn, statsOf } from "./counts.js";
-import { append, copy, fill, h, icon, say as announce } from "./dom.js";
+import { append, copy, fill, h, icon, say as announce, toList } from "./dom.js";
 import { drawer } from "./drawer.js";
 import { howToBegin, nothingFound } from "./empty.js";
 import { exportDialog } from "./export.js";
@@ -35,7 +35,7 @@ export function listPage(words) {
   const list = recordList(words, results, { open, more, atTop: top => { if (top) showFresh(); } });
   cellMenu(words, list.canvas);
 
-  const freshButton = h("button.fresh-button", { type: "button", hidden: true, onclick: takeFresh });
+  const freshButton = h("button.fresh-button", { type: "button", hidden: true, onclick: () => { takeFresh(); toList(); } });
   const liveButton = h("button.button.live-button", { type: "button", "aria-pressed": "false", onclick: () => change({ live: state.live ? "" : "1" }, { replace: true }) }, h("span.live-dot", { "aria-hidden": "true" }), words.live.start);
   const liveLine = h("p.live-line.quiet", { role: "status" });
   const orderButton = h("button.icon-button", { type: "button", onclick: () => change({ order: state.order === "asc" ? "desc" : "asc", live: "" }) });

@@ -2,7 +2,7 @@
 // below it the same conditions as chips.
 
 import { ask, isAbort } from "./api.js";
-import { fill, h, icon, iconButton } from "./dom.js";
+import { fill, h, icon, iconButton, refill } from "./dom.js";
 import { FIELDS } from "./fields.js";
 import { completable, conditions, fieldNamed, inverted, plain, quoted, tokens, without } from "./query.js";
 import { again, change, question, state } from "./state.js";
@@ -81,7 +81,7 @@ export function searchBox(words) {
   function drawChips() {
     const text = state.q;
     const found = text === input.value.trim() ? conditions(text) : conditions(state.q);
-    fill(chips, found.map(condition => {
+    refill(chips, found.map(condition => {
       const own = text.slice(condition.from, condition.to);
       const shown = condition.field
         ? [condition.negated ? h("span.negation", null, `${say.not} `) : null, h("span.chip-field", null, condition.field), h("span.chip-value", null, plain(condition.value))]

@@ -67,6 +67,11 @@ export function addressFor(view, more) {
 addEventListener("popstate", () => {
   const before = state;
   state = read();
+  // The time zone belongs to the reader, not to the step: an address without one leaves it as it is.
+  if (!new URLSearchParams(location.search).has("tz") && before.tz) {
+    state = { ...state, tz: before.tz };
+    history.replaceState(null, "", addressOf(state));
+  }
   listeners.forEach(listener => listener(before));
 });
 

@@ -323,6 +323,7 @@ export const words = {
       ["?", "Diese Liste"],
     ],
     open: "Tastenkürzel",
+    single: "Auch Tasten mit einem einzelnen Zeichen verwenden",
   },
 
   sentence: {

@@ -326,6 +326,7 @@ export const words = {
       ["?", "This list"],
     ],
     open: "Keyboard shortcuts",
+    single: "Use the keys of a single character, too",
   },
 
   // How a record reads, of what sentence.js gathers: parts and texts in their order.
