@@ -263,3 +263,25 @@ async fn after_a_search_keys_are_meant_for_what_was_found_and_after_a_mistake_fo
     .await;
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_focus_stays_on_what_was_pressed() {
+    let site = Site::with(shop(120)).await;
+    browse("focus_stays", Screen::DESK, async |page| {
+        page.open(&site.at("?q=")).await;
+        page.until("document.querySelector('.facet-value[title=denied]')").await;
+        page.run("document.querySelector('.facet-value[title=denied]').focus()").await;
+        page.press(ENTER).await;
+        page.until(
+            "document.querySelector('.in .facet-value[title=denied]') === document.activeElement",
+        )
+        .await;
+        // With the last condition goes what was pressed: the list is next.
+        page.run("document.querySelector('.chip .icon-button').focus()").await;
+        page.press(ENTER).await;
+        page.until("document.activeElement.id === 'list' && !document.querySelector('.chip')")
+            .await;
+    })
+    .await;
+    site.stop().await;
+}
