@@ -69,7 +69,8 @@ async fn a_number_that_is_longer_than_the_browsers_own_stays_what_it_is() {
         assert_eq!(page.text(&cell(1, ".new")).await, "9007199254740992");
         assert_eq!(page.text(&cell(2, "del")).await, "9007199254740993");
         page.click("#tab-raw").await;
-        page.until("document.querySelector('.raw pre')?.textContent.includes('9007199254740993')").await;
+        page.until("document.querySelector('.raw pre')?.textContent.includes('9007199254740993')")
+            .await;
         assert!(page.text(".raw pre").await.contains("1234567890123456789"));
     })
     .await;
