@@ -214,7 +214,8 @@ impl<S: Append> Drain<S> {
             flush = flushes.recv(), if !flushes.is_closed() || !flushes.is_empty() => {
                 waiting.extend(flush);
             }
-            _ = last.changed() => {}
+            // Whoever said it has ended since: asked again, it would answer at once and for ever.
+            _ = last.changed(), if last.borrow().is_none() => {}
             () = settler.link.past() => {}
             () = async move {
                 match until {

@@ -638,3 +638,29 @@ async fn any_body_is_answered_and_known_ones_with_a_problem() {
     assert!(!foreign.headers().contains_key(header::CONTENT_TYPE));
     assert!(http_body::Body::is_end_stream(foreign.body()));
 }
+
+/// With a spinning writer the runtime would never be idle, and a clock that is paused would stand still.
+#[test]
+fn a_pipeline_that_ends_beneath_a_request_waits_without_spinning() {
+    let (passed, has_passed) = std::sync::mpsc::channel();
+    // A thread of its own: whoever spins cannot be stopped, and this is to fail, not to hang.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let log = strict().await;
+            let calls = Calls::default();
+            let count = calls.clone();
+            let mut service = log.layer().layer(service_fn(move |_: Request<Body>| {
+                count.0.fetch_add(1, Ordering::SeqCst);
+                std::future::pending()
+            }));
+            let mut answer: Answered = Box::pin(service.call(request("POST", "/api/orders")));
+            until_called(&mut answer, &calls).await;
+            drop(log);
+            tokio::time::pause();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            passed.send(()).unwrap();
+        });
+    });
+    has_passed.recv_timeout(Duration::from_secs(60)).expect("the clock stands still");
+}
