@@ -5,6 +5,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[cfg(all(unix, feature = "postgres"))]
+mod stores;
 mod table;
 
 #[test]
