@@ -5,7 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
-#[cfg(all(unix, feature = "postgres"))]
+#[cfg(all(unix, feature = "postgres", feature = "metrics"))]
 mod stores;
 mod table;
 

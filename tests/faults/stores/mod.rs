@@ -31,7 +31,7 @@ use std::{
 };
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for what another process brings about.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
