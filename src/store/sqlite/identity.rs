@@ -57,7 +57,8 @@ pub(super) async fn connect(
 
 pub(super) fn replaced(doing: &str, file: &Path) -> StoreError {
     let file = file.display();
-    let doing = format!("{doing}: `{file}` is not the file any more that was open; opening it again");
+    let doing =
+        format!("{doing}: `{file}` is not the file any more that was open; opening it again");
     StoreError::new(StoreErrorKind::Transient, doing)
 }
 

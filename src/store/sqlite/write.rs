@@ -52,9 +52,7 @@ impl Writers {
         };
         match idle {
             Some(connection) => Ok(connection),
-            None => {
-                identity::connect(&location::writing(options).create_if_missing(false)).await
-            }
+            None => identity::connect(&location::writing(options).create_if_missing(false)).await,
         }
     }
 

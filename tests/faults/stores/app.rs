@@ -117,10 +117,8 @@ impl App {
     /// Waits until the writer has tried in vain so many times more.
     pub(crate) async fn retried(&self, times: u64) {
         let before = self.tally().await["retries"];
-        until("the writer tries again", async || {
-            self.tally().await["retries"] >= before + times
-        })
-        .await;
+        until("the writer tries again", async || self.tally().await["retries"] >= before + times)
+            .await;
     }
 
     /// Returns the bytes of memory that it occupies.

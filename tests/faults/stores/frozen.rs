@@ -55,9 +55,8 @@ async fn a_service_that_freezes_inside_an_append_holds_up_no_other() {
     let (database, folder) = (Database::new().await, tempfile::tempdir().unwrap());
     tower_activity::PostgresStore::open(&database.url()).await.unwrap();
     let deadline = Duration::from_secs(2);
-    let settings = |url: String, name| {
-        Settings::new(url, folder.path().join(name)).deadline(deadline)
-    };
+    let settings =
+        |url: String, name| Settings::new(url, folder.path().join(name)).deadline(deadline);
     let other = App::start(&settings(database.url(), "other"), folder.path()).await;
     let (book, rounds) = (Book::default(), times(1, 30));
     for (marker, name) in [(COMMIT, "commit"), (ROWS, "rows")] {
@@ -80,5 +79,6 @@ async fn a_service_that_freezes_inside_an_append_holds_up_no_other() {
         assert_eq!(app.stop().await["dropped"], 0);
     }
     assert_eq!(other.stop().await["dropped"], 0);
-    judge("68 client frozen in its append", 2 * rounds, &book, &Log::Postgres(database.url())).await;
+    judge("68 client frozen in its append", 2 * rounds, &book, &Log::Postgres(database.url()))
+        .await;
 }

@@ -71,7 +71,13 @@ impl Client {
         let (sender, connection) =
             http1::handshake(TokioIo::new(socket)).await.map_err(std::io::Error::other)?;
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, book: book.clone(), path: "/orders/55", headers: Vec::new(), unread: None })
+        Ok(Self {
+            sender,
+            book: book.clone(),
+            path: "/orders/55",
+            headers: Vec::new(),
+            unread: None,
+        })
     }
 
     pub(crate) const fn path(mut self, path: &'static str) -> Self {
@@ -110,10 +116,7 @@ impl Client {
     }
 
     /// Sends what `dress` makes of a request, which is answered.
-    pub(crate) async fn send_this(
-        &mut self,
-        dress: impl FnOnce(&mut Request<Full<Bytes>>),
-    ) {
+    pub(crate) async fn send_this(&mut self, dress: impl FnOnce(&mut Request<Full<Bytes>>)) {
         let id = self.book.sign();
         let mut request = self.request(&id);
         dress(&mut request);
@@ -130,7 +133,11 @@ impl Client {
             // The answer before may have ended a moment ago.
             self.sender.ready().await?;
             let answer = self.sender.send_request(request).await?;
-            assert_eq!(answer.status(), StatusCode::CREATED, "nobody is refused for the log's sake");
+            assert_eq!(
+                answer.status(),
+                StatusCode::CREATED,
+                "nobody is refused for the log's sake"
+            );
             answer.into_body().collect().await
         };
         let answered = tokio::time::timeout(PATIENCE, answered).await;

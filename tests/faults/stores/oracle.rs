@@ -107,7 +107,8 @@ impl Log {
                 rows.unwrap().map(Result::unwrap).collect()
             }
             Self::Postgres(url) => {
-                let sql = format!("select {ENTRIES} from activity.ledger_entries order by position");
+                let sql =
+                    format!("select {ENTRIES} from activity.ledger_entries order by position");
                 let entry = |row: &sqlx::postgres::PgRow| Entry {
                     position: row.get(0),
                     epoch: row.get(1),
@@ -124,9 +125,9 @@ impl Log {
     pub(crate) async fn count(&self) -> usize {
         let of = |table| format!("select count(*) from {table} where request_id like 'r-%'");
         let count: i64 = match self {
-            Self::Sqlite(file) => by_hand(file)
-                .query_row(&of("activity_records"), [], |row| row.get(0))
-                .unwrap(),
+            Self::Sqlite(file) => {
+                by_hand(file).query_row(&of("activity_records"), [], |row| row.get(0)).unwrap()
+            }
             Self::Postgres(url) => query(url, &of("activity.records")).await[0].get(0),
         };
         usize::try_from(count).unwrap()

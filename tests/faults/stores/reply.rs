@@ -80,5 +80,6 @@ async fn a_process_that_dies_with_a_commit_under_way_stores_nothing_twice() {
         app.settled().await;
     }
     assert_eq!(app.stop().await["dropped"], 0);
-    judge("67 death between commit and answer", rounds, &book, &Log::Postgres(database.url())).await;
+    judge("67 death between commit and answer", rounds, &book, &Log::Postgres(database.url()))
+        .await;
 }

@@ -13,8 +13,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http_body_util::Full;
-use hyper::header::HeaderValue;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, header::HeaderValue};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::json;
 use tower_activity::PostgresStore;
@@ -82,7 +82,9 @@ fn hidden(secret: &str) -> &str {
 
 fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(byte).collect()
@@ -98,11 +100,22 @@ struct Search {
 impl Search {
     fn new() -> Self {
         let (mut parts, mut begins) = (HashMap::new(), vec![false; 1 << 16]);
-        let known = ["-----BEGIN ", " PRIVATE KEY-----", "-----END ", "github_pat_", "sk_live_", "rk_live_"];
+        let known = [
+            "-----BEGIN ",
+            " PRIVATE KEY-----",
+            "-----END ",
+            "github_pat_",
+            "sk_live_",
+            "rk_live_",
+        ];
         for (_, secret) in secrets() {
             let secret = hidden(secret);
             for text in [secret.to_owned(), encoded(secret), secret.replace('\n', "\\n")] {
-                for part in text.as_bytes().windows(8) {
+                // Words of a language stand elsewhere too: of those, one part from the middle.
+                let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b' ' || byte == b'%';
+                let (skip, take) =
+                    if text.bytes().all(is_word) { (text.len() / 2, 1) } else { (0, usize::MAX) };
+                for part in text.as_bytes().windows(8).skip(skip).take(take) {
                     let shown = String::from_utf8_lossy(part).into_owned();
                     // A run of one digit stands in many a file.
                     let bytes: BTreeSet<_> = part.iter().collect();
@@ -139,7 +152,10 @@ impl Search {
             if entry.file_type().unwrap().is_dir() {
                 files += self.assert_none_under(&entry.path());
             } else {
-                self.assert_none(&fs::read(entry.path()).unwrap(), &entry.path().display().to_string());
+                self.assert_none(
+                    &fs::read(entry.path()).unwrap(),
+                    &entry.path().display().to_string(),
+                );
                 files += 1;
             }
         }
@@ -153,7 +169,8 @@ const RULES: &str = "[[rule]]\nname = \"all\"\nroute = \"/orders/{id}\"\n\
 /// Sends each secret in each position that a request has.
 async fn send_all(client: &mut Client) {
     for (key, secret) in secrets() {
-        let body = json!({ key: secret, "deep": [{ "of": { key: [secret] } }], "b": 1 }).to_string();
+        let body =
+            json!({ key: secret, "deep": [{ "of": { key: [secret] } }], "b": 1 }).to_string();
         // The body, the answer, and what a handler takes from it.
         client
             .send_this(|request| {
@@ -206,29 +223,40 @@ async fn send_all(client: &mut Client) {
     }
 }
 
-/// Hands in items that are refused, and returns what is said about them.
-async fn refused(app: &App) -> String {
+/// Hands in items under names that tell, and returns what is said about them. Some hold a secret where nobody expects
+/// one, and are refused: that is told to the sender, who sent it, and must be found nowhere else.
+async fn handed_in(app: &App) -> String {
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
     let client = client.build_http::<Full<hyper::body::Bytes>>();
     let mut said = String::new();
     for (key, secret) in secrets() {
-        for item in [
-            json!({ "action": "ship", "actor_id": "ana", key: secret }),
-            json!({ "action": "ship", "actor_id": "ana", "status": secret, "metadata": { key: secret } }),
-            json!({ "action": "ship", "outcome": secret }),
-            json!({ "action": "ship", "occurred_at": secret, "ip": secret }),
-            json!({ "action": "ship", "actor_id": "ana", "metadata": { key: secret, "b": [{ key: secret }] } }),
+        let item = |name: &str, value: serde_json::Value| {
+            let mut item = json!({ "action": "ship", "actor_id": "ana", "entity_type": "order" });
+            item[name] = value;
+            item
+        };
+        for (is_told, item) in [
+            (true, item(key, secret.into())),
+            (true, item("metadata", json!({ key: secret }))),
+            (
+                true,
+                item("changes", json!([{ "op": "add", "path": format!("/{key}"), "new": secret }])),
+            ),
+            (false, item("status", secret.into())),
+            (false, item("outcome", secret.into())),
+            (false, item("ip", secret.into())),
         ] {
-            let request = hyper::Request::post(format!("http://localhost:{}/log/records", app.address.port()))
-                .header("content-type", "application/json");
+            let url = format!("http://localhost:{}/log/records", app.address.port());
+            let request = Request::post(url).header("content-type", "application/json");
             let request = request.body(Full::from(item.to_string())).unwrap();
             let answer = super::soon("an answer", client.request(request)).await.unwrap();
-            use http_body_util::BodyExt as _;
             let answer = answer.into_body().collect().await.unwrap().to_bytes();
-            said.push_str(&String::from_utf8_lossy(&answer));
+            if is_told {
+                said.push_str(&String::from_utf8_lossy(&answer));
+            }
         }
-        let uri = format!("/log/records?q={}&{}=1", encoded(&format!("status:{secret}")), encoded(key));
-        // What somebody asked is told back to him alone; it must not be said elsewhere.
+        let uri =
+            format!("/log/records?q={}&{}=1", encoded(&format!("status:{secret}")), encoded(key));
         drop(app.ask("GET", &uri).await);
     }
     said
@@ -269,7 +297,7 @@ async fn no_known_secret_is_written_anywhere() {
     let app = App::start(&settings(store, spool.clone(), "metrics-2"), folder.path()).await;
     let log = Log::Sqlite(file);
     log.arrived(&book).await;
-    let said = refused(&app).await;
+    let said = handed_in(&app).await;
     assert!(said.contains("rejected"));
     search.assert_none(said.as_bytes(), "answers");
     app.settled().await;
