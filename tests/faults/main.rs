@@ -3,8 +3,20 @@
 //! The client writes down what it sent and what it saw answered; afterwards the store must hold exactly that. Counts
 //! are small here; `scripts/torture` runs the same code with those of the document.
 
+#![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "counts of a test"
+)]
 
+mod client;
+mod crash;
+mod oracle;
+mod process;
+mod role;
 mod table;
 
 #[test]
