@@ -20,7 +20,7 @@ pub(crate) fn random(below: usize) -> usize {
 }
 
 /// Starts a server after the others and waits until it has stored what they left.
-async fn settle(place: &Place, notes: &Notes) {
+pub(crate) async fn settle(place: &Place, notes: &Notes) {
     let server = place.start().await;
     until("stored what was answered for", async || {
         let stored: HashSet<_> =
@@ -70,4 +70,51 @@ async fn what_another_service_handed_in_is_stored_once_however_often_servers_wer
     found.row("1 kill -9, ingest through the spool", rounds, &notes).report();
     found.assert_whole();
     assert_eq!(notes.answered(201), notes.seen.len());
+}
+
+/// Fault 4: `kill -9` without a spool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_spool_a_kill_costs_at_most_the_queue_and_the_next_start_tells_of_it() {
+    const QUEUE: u64 = 64;
+    const BATCH: u64 = 32;
+    let rounds = times(3, 100);
+    let place = Place::new().with("FAULTS_QUEUE", QUEUE).with("FAULTS_BATCH_ROWS", BATCH);
+    let mut all = Notes::default();
+    for round in 0..rounds {
+        let server = place.start().await;
+        let load = Load::start(&server, &format!("b{round}"), CLIENTS, Ask::Mixed);
+        load.answered(20 + random(200)).await;
+        let dropped = server.tally().await["dropped"].as_u64().unwrap();
+        assert_eq!(dropped, 0, "the store keeps up");
+        server.kill().await;
+        let notes = load.ended().await;
+        let rows: Vec<_> = in_file(&place.file());
+        let lost = compare(&notes, &rows).lost.len() as u64;
+        // What waits, what is on its way, and what each client had just been answered for.
+        assert!(lost <= QUEUE + BATCH + CLIENTS as u64, "{lost}");
+        all.add(notes);
+    }
+    let server = place.start().await;
+    let untold = async || {
+        let rows = in_file(&place.file());
+        let told: HashSet<String> = rows
+            .iter()
+            .filter(|row| row.action == "gap")
+            .filter_map(|row| serde_json::from_str::<serde_json::Value>(&row.metadata).ok())
+            .filter_map(|facts| Some(facts["writer_id"].as_str()?.to_owned()))
+            .collect();
+        let killed: HashSet<String> = rows
+            .iter()
+            .filter(|row| row.request_id.starts_with('b'))
+            .map(|row| tower_activity::record::WriterId::new(row.writer_id).to_string())
+            .collect();
+        killed.difference(&told).count()
+    };
+    until("told of each end", async || untold().await == 0).await;
+    crate::oracle::assert_adds_up(&server.stop().await);
+    let found = compare(&all, &in_file(&place.file()));
+    found.row("4 kill -9, best_effort", rounds, &all).report();
+    eprintln!("4: {} unclean ends told of", found.unclean);
+    found.assert_sound();
+    assert!(found.unclean >= 1 && found.unclean <= rounds as u64, "{}", found.unclean);
 }

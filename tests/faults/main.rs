@@ -13,10 +13,24 @@
 )]
 
 mod client;
+mod clock;
 mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
 mod oracle;
+#[cfg(feature = "postgres")]
+mod outbox;
+#[cfg(target_os = "linux")]
+mod overload;
+#[cfg(target_os = "linux")]
+mod points;
 mod process;
 mod role;
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "shared with the tests of stores")]
+#[path = "../stores/server.rs"]
+mod server;
+mod shutdown;
 mod table;
 
 #[test]

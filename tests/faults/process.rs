@@ -87,9 +87,14 @@ impl Place {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self
+    }
+
     /// Makes its servers children of another command.
-    pub(crate) fn under<'w>(mut self, wrap: impl IntoIterator<Item = &'w str>) -> Self {
-        self.wrap = wrap.into_iter().map(str::to_owned).collect();
+    pub(crate) fn under(mut self, wrap: Vec<String>) -> Self {
+        self.wrap = wrap;
         self
     }
 
