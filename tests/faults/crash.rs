@@ -2,11 +2,14 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use tower_activity::time::{Clock as _, SystemClock};
+use tower_activity::{
+    record::WriterId,
+    time::{Clock as _, SystemClock},
+};
 
 use crate::{
     client::{Ask, Load, Notes},
-    oracle::{compare, in_file},
+    oracle::{Stored, compare, in_file},
     process::{Place, until},
     table::times,
 };
@@ -72,49 +75,55 @@ async fn what_another_service_handed_in_is_stored_once_however_often_servers_wer
     assert_eq!(notes.answered(201), notes.seen.len());
 }
 
+/// Counts the streams of killed processes that no gap record tells of.
+fn untold(rows: &[Stored], alive: &str) -> usize {
+    let facts = rows.iter().filter(|row| row.action == "gap").map(|row| {
+        serde_json::from_str::<serde_json::Value>(&row.metadata).unwrap()["writer_id"].clone()
+    });
+    let told: HashSet<_> = facts.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let killed = rows.iter().filter(|row| row.is_request() && !row.request_id.starts_with(alive));
+    let killed: HashSet<_> = killed.map(|row| WriterId::new(row.writer_id).to_string()).collect();
+    killed.difference(&told).count()
+}
+
 /// Fault 4: `kill -9` without a spool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_spool_a_kill_costs_at_most_the_queue_and_the_next_start_tells_of_it() {
-    const QUEUE: u64 = 64;
+    const QUEUE: u64 = 128;
     const BATCH: u64 = 32;
     let rounds = times(3, 100);
     let place = Place::new().with("FAULTS_QUEUE", QUEUE).with("FAULTS_BATCH_ROWS", BATCH);
-    let mut all = Notes::default();
-    for round in 0..rounds {
+    let (mut all, mut most, mut lost) = (Notes::default(), 0, 0);
+    for round in 0..=rounds {
         let server = place.start().await;
-        let load = Load::start(&server, &format!("b{round}"), CLIENTS, Ask::Mixed);
-        load.answered(20 + random(200)).await;
-        let dropped = server.tally().await["dropped"].as_u64().unwrap();
-        assert_eq!(dropped, 0, "the store keeps up");
+        let name = format!("b{round}-");
+        let load = Load::start(&server, name.trim_end_matches('-'), CLIENTS, Ask::Mixed);
+        load.answered(20 + random(500)).await;
+        // Before it dies itself: whoever tells of an end has an hour for it.
+        let told = async || untold(&in_file(&place.file()), &name) == 0;
+        until("told of the end before", told).await;
+        // A store that does not keep up on a busy machine: what was shed by then is no loss of the kill.
+        let at = load.count() as u64;
+        let shed = server.tally().await["dropped"].as_u64().unwrap();
+        if round == rounds {
+            all.add(load.stop().await);
+            crate::oracle::assert_adds_up(&server.stop().await);
+            break;
+        }
         server.kill().await;
         let notes = load.ended().await;
-        let rows: Vec<_> = in_file(&place.file());
-        let lost = compare(&notes, &rows).lost.len() as u64;
+        let since = if shed > 0 { notes.seen.len() as u64 - at } else { 0 };
+        let of_this = compare(&notes, &in_file(&place.file())).lost.len() as u64;
         // What waits, what is on its way, and what each client had just been answered for.
-        assert!(lost <= QUEUE + BATCH + CLIENTS as u64, "{lost}");
+        let of_this = of_this.saturating_sub(shed + since);
+        assert!(of_this <= QUEUE + BATCH + CLIENTS as u64, "{of_this}");
+        (most, lost) = (most.max(of_this), lost + of_this);
         all.add(notes);
     }
-    let server = place.start().await;
-    let untold = async || {
-        let rows = in_file(&place.file());
-        let told: HashSet<String> = rows
-            .iter()
-            .filter(|row| row.action == "gap")
-            .filter_map(|row| serde_json::from_str::<serde_json::Value>(&row.metadata).ok())
-            .filter_map(|facts| Some(facts["writer_id"].as_str()?.to_owned()))
-            .collect();
-        let killed: HashSet<String> = rows
-            .iter()
-            .filter(|row| row.request_id.starts_with('b'))
-            .map(|row| tower_activity::record::WriterId::new(row.writer_id).to_string())
-            .collect();
-        killed.difference(&told).count()
-    };
-    until("told of each end", async || untold().await == 0).await;
-    crate::oracle::assert_adds_up(&server.stop().await);
     let found = compare(&all, &in_file(&place.file()));
     found.row("4 kill -9, best_effort", rounds, &all).report();
-    eprintln!("4: {} unclean ends told of", found.unclean);
+    eprintln!("4: at most {most} lost by a kill, {} unclean ends told of", found.unclean);
     found.assert_sound();
-    assert!(found.unclean >= 1 && found.unclean <= rounds as u64, "{}", found.unclean);
+    assert!(found.lost.len() as u64 >= lost);
+    assert_eq!(found.unclean, rounds as u64);
 }

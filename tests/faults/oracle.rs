@@ -20,6 +20,12 @@ pub(crate) struct Stored {
     pub(crate) metadata: String,
 }
 
+impl Stored {
+    pub(crate) fn is_request(&self) -> bool {
+        self.category != "system" && !self.request_id.is_empty()
+    }
+}
+
 /// Reads the records in a SQLite file.
 pub(crate) fn in_file(path: &Path) -> Vec<Stored> {
     let file = rusqlite::Connection::open(path).unwrap();
@@ -95,13 +101,10 @@ pub(crate) fn compare(notes: &Notes, rows: &[Stored]) -> Found {
     let mut streams: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for row in rows {
         streams.entry(row.writer_id).or_default().push(row.seq);
-        if row.category == "system" {
-            if row.action == "gap" {
-                found.add_gap(row);
-            }
-            continue;
+        if row.category == "system" && row.action == "gap" {
+            found.add_gap(row);
         }
-        if row.request_id.is_empty() {
+        if !row.is_request() {
             continue;
         }
         if of.insert(&row.request_id, row).is_some() {
@@ -169,7 +172,7 @@ impl Found {
             runs: runs as u64,
             sent: notes.sent.len() as u64,
             stored: self.stored,
-            lost: self.lost.len() as u64,
+            lost: (self.lost.len() as u64).saturating_sub(self.gaps),
             duplicated: self.duplicated.len() as u64,
             gaps: self.gaps,
         }

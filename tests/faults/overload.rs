@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 
 /// Has the server work at ease until its memory has the size that it has then.
 async fn warm(server: &Server, name: &str, clients: usize, ask: Ask) -> Notes {
-    let most = times(400, 4_000);
+    let most = times(200, 4_000);
     let load = Load::of(server, &format!("warm-{name}"), clients, ask, most);
     let notes = load.ended().await;
     until("settled", async || server.tally().await["queued"] == 0).await;
@@ -42,7 +42,8 @@ async fn overload(fault: &'static str, ask: Ask, budget: u64) {
     const CLIENTS: usize = 16;
     let place = Place::new().with("FAULTS_QUEUE_BYTES", budget).with("FAULTS_QUEUE", 200_000);
     let server = place.start().await;
-    let mut notes = warm(&server, "a", CLIENTS, ask).await;
+    // Not more than two at a time, so that nothing has to wait.
+    let mut notes = warm(&server, "a", 2, ask).await;
     let before = server.memory("VmHWM");
     // A tenth of what comes, roughly.
     server.rate(100).await;
@@ -62,20 +63,21 @@ async fn overload(fault: &'static str, ask: Ask, budget: u64) {
     let sent = notes.sent.len() as u64;
     assert_eq!((report["received"].as_u64(), found.stored + found.gaps), (Some(sent), sent));
     assert_eq!(report["dropped"].as_u64(), Some(found.gaps));
-    // What the process had before holds the pool and the stacks already; the allocator rounds up.
-    assert!(grown <= budget + budget / 10, "grew by {grown} of {budget}");
+    // Beside a small budget the stacks and buffers of the connections count.
+    let others = times(4, 0) as u64 * MIB;
+    assert!(grown <= budget + budget / 10 + others, "grew by {grown} of {budget}");
 }
 
 /// Fault 12: ten times what the store takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overload_stays_within_the_budget_and_is_counted_to_the_last_record() {
-    overload("12 overload", Ask::Orders, times(8, 32) as u64 * MIB).await;
+    overload("12 overload", Ask::Orders, times(4, 32) as u64 * MIB).await;
 }
 
 /// Fault 13: the same with records of 30 KiB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overload_of_large_records_stays_within_the_budget_and_is_counted() {
-    overload("13 overload, 30 KiB records", Ask::Letters, times(8, 32) as u64 * MIB).await;
+    overload("13 overload, 30 KiB records", Ask::Letters, times(4, 32) as u64 * MIB).await;
 }
 
 /// A flood of the general lane, with logins among it.
