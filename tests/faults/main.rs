@@ -31,6 +31,8 @@ mod role;
 #[path = "../stores/server.rs"]
 mod server;
 mod shutdown;
+#[cfg(feature = "postgres")]
+mod stores;
 mod table;
 
 #[test]
