@@ -77,14 +77,14 @@ async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
 
 async fn an_interrupted_export_leaves_nothing(log: Log) {
     // Several pages, each of which is more than the pipes take that hold it up.
-    let many: Vec<_> = (1..=10_000)
+    let many: Vec<_> = (1..=8_000)
         .map(|seq| {
             record(seq, "2026-11-20T12:00:00Z", |record| {
                 set_metadata(record, &format!("{{\"x\":\"{}\"}}", "a".repeat(400)));
             })
         })
         .collect();
-    for batch in many.chunks(5_000) {
+    for batch in many.chunks(1_000) {
         log.append(batch).await;
     }
     for (signal, code) in [("INT", 130), ("TERM", 143)] {

@@ -295,7 +295,7 @@ async fn an_export_that_nobody_reads_does_not_hold_up_the_end(log: Log) {
             })
         })
         .collect();
-    for batch in many.chunks(5_000) {
+    for batch in many.chunks(1_000) {
         log.append(batch).await;
     }
     fs::write(log.path("serve.toml"), "grace_seconds = 1\n").unwrap();

@@ -158,7 +158,10 @@ impl KeyCount {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+    use http::{Request, header::HOST};
     use tokio::time::advance;
     use tower_activity::{MemoryStore, store::Append as _, time::Timestamp};
 
@@ -185,9 +188,10 @@ mod tests {
         shown
     }
 
-    /// Asks without a key, or with this one.
+    /// Asks on this machine, without a key or with this one.
     async fn is_let_in(door: &Door, key: Option<&Shown>) -> bool {
-        let mut request = Request::new(());
+        let mut request = Request::get("/records").header(HOST, "localhost").body(()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 5_000))));
         if let Some(key) = key {
             let value = format!("Bearer {key}").parse().unwrap();
             request.headers_mut().insert(AUTHORIZATION, value);
