@@ -205,10 +205,10 @@ impl Backup {
         Self { current: Arc::new(Mutex::new(MemoryStore::new())), generation }
     }
 
-    /// Waits for the commit after which so many numbered records are there.
-    async fn holds(&self, count: usize) {
+    /// Waits for the commit after which it is so.
+    async fn holds(&self, so: impl Fn(&[Arc<Record>]) -> bool) {
         let mut commits = self.generation.subscribe();
-        let holds = commits.wait_for(|_| numbers(self.all().iter().map(|r| &**r)).len() == count);
+        let holds = commits.wait_for(|_| so(&self.all()));
         tokio::time::timeout(PATIENCE, holds).await.expect("all is there again").unwrap();
     }
 
@@ -277,7 +277,12 @@ async fn a_store_that_was_put_back_is_sent_again_what_it_lost_with_the_same_salt
     store.restore(41).await;
     assert!(pipeline.recorder().record(numbered(100)).is_accepted());
     flushed(&pipeline).await;
-    store.holds(101).await;
+    // What was lost is there again, and then it is told of.
+    let sent_again = |records: &[Arc<Record>]| {
+        numbers(records.iter().map(|record| &**record)).len() == 101
+            && !action(records, "restored").is_empty()
+    };
+    store.holds(sent_again).await;
     let after = store.all();
     assert_eq!(
         numbers(after.iter().map(|record| &**record)),
