@@ -1,4 +1,4 @@
-//! The spool against its faults. Small counts here; `SPOOL_TORTURE=1` takes the full ones.
+//! The spool against its faults. Small counts here; `scripts/torture` takes the full ones.
 
 mod basics;
 mod damage;
@@ -7,6 +7,8 @@ mod failures;
 mod memory;
 mod model;
 mod power;
+#[path = "../../../../tests/faults/table.rs"]
+mod table;
 
 use std::{
     collections::BTreeMap,
@@ -18,17 +20,13 @@ use std::{
 };
 
 use memory::{Memory, root};
+use table::{Row, times};
 
 use super::{Batch, Filesystem, Number, OldStream, ReadOutcome, Reader, Settings, Share, Spool};
 use crate::{
     record::WriterId,
     time::{ManualClock, Timestamp},
 };
-
-/// Returns the small count, or the full one where the environment asks for it.
-fn times(small: usize, full: usize) -> usize {
-    if std::env::var_os("SPOOL_TORTURE").is_some() { full } else { small }
-}
 
 fn settings() -> Settings {
     Settings { cap: 1 << 20, floor: 0, ..Settings::default() }
