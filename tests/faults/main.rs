@@ -31,7 +31,7 @@ mod role;
 #[path = "../stores/server.rs"]
 mod server;
 mod shutdown;
-#[cfg(feature = "postgres")]
+#[cfg(all(feature = "postgres", feature = "metrics"))]
 mod stores;
 mod table;
 

@@ -26,3 +26,6 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "postgres")]
 mod server;
+#[cfg(feature = "postgres")]
+#[path = "../faults/table.rs"]
+mod table;

@@ -7,11 +7,12 @@ use tower_activity::{
     store::{Append as _, Appender as _, StoreErrorKind, postgres::PostgresStore},
 };
 
-use super::{assert_all_stored, assert_whole, create, scaled};
+use super::{assert_all_stored, assert_whole, create, report};
 use crate::{
     postgres::{batch, store},
     records::stream,
     server::{Database, Server, execute},
+    table::times,
 };
 
 /// (8) Down and up again, with records arriving all the time.
@@ -23,7 +24,8 @@ async fn a_server_that_flaps_costs_nothing_but_time() {
     let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
     pipeline.flush().await;
     let mut count = 0;
-    for round in 0..scaled(3) {
+    let rounds = times(3, 300);
+    for round in 0..rounds {
         create(&pipeline, count..count + 10);
         server.crash();
         create(&pipeline, count + 10..count + 20);
@@ -38,9 +40,10 @@ async fn a_server_that_flaps_costs_nothing_but_time() {
         }
     }
     server.ready().await;
-    let report = pipeline.shutdown(Duration::from_secs(60)).await;
-    assert_all_stored(&report, count);
+    let ended = pipeline.shutdown(Duration::from_secs(60)).await;
+    assert_all_stored(&ended, count);
     assert_whole(&store, count).await;
+    report("8 database flapping, without a spool", rounds, count);
 }
 
 thread_local! {
