@@ -5,6 +5,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[cfg(feature = "internals")]
+mod fuzz;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod table;
 
 #[test]
