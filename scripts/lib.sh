@@ -148,6 +148,11 @@ need_openssl() {
     { command -v pkg-config && pkg-config --exists openssl; } >/dev/null 2>&1 || install_packages "OpenSSL for the feature tls-native-tls" pkg-config libssl-dev
 }
 
+need_tracing() {
+    # Tests of faults end a process before its nth call to the system, or hold one back.
+    command -v strace >/dev/null || install_packages "tests end processes at chosen calls to the system" strace
+}
+
 # need_tool CRATE VERSION: puts a pinned cargo subcommand on the PATH, compiling it if need be.
 need_tool() {
     local crate=$1 version=$2 home=$TOOLS/$1-$2 started=$SECONDS

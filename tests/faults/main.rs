@@ -3,10 +3,38 @@
 //! The client writes down what it sent and what it saw answered; afterwards the store must hold exactly that. Counts
 //! are small here; `scripts/torture` runs the same code with those of the document.
 
+#![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "counts of a test"
+)]
 
+mod client;
+mod clock;
+mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
 #[cfg(feature = "internals")]
 mod fuzz;
+mod oracle;
+#[cfg(feature = "postgres")]
+mod outbox;
+#[cfg(target_os = "linux")]
+mod overload;
+#[cfg(target_os = "linux")]
+mod points;
+mod process;
+mod role;
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "shared with the tests of stores")]
+#[path = "../stores/server.rs"]
+mod server;
+mod shutdown;
+#[cfg(feature = "postgres")]
+mod stores;
 #[cfg(target_os = "linux")]
 mod syscalls;
 mod table;

@@ -3,6 +3,8 @@
 //! Other test binaries take this file with `#[path = "../faults/table.rs"] mod table;`, so that a fault which is
 //! tested beside what it is about learns to scale and to report like those here.
 
+#![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
+
 use std::{env, fs::OpenOptions, io::Write as _};
 
 /// Returns how often a fault is tried: `full` when `FAULTS=full` is in the environment, as `scripts/torture`

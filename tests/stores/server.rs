@@ -184,7 +184,7 @@ pub(crate) fn free_port() -> u16 {
 /// A server of the test's own, which may be stopped and started; its end ends it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     port: u16,
 }
 
@@ -204,7 +204,7 @@ impl Server {
         server
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         unprivileged(&programs().join(name), self.folder.path())
     }
 

@@ -55,6 +55,7 @@ fn a_tail_that_is_cut_anywhere_loses_the_torn_frame_alone() {
     let bytes = fs.bytes(&path);
     let frame = format::frame_size(2);
     assert_eq!(bytes.len(), FRAMES_AT as usize + 5 * frame);
+    let mut row = Row { fault: "19 tail cut at every byte", ..Row::default() };
     for cut in 0..3 * frame {
         let fs = fs.after_kill();
         let keep = bytes.len() - cut;
@@ -65,7 +66,12 @@ fn a_tail_that_is_cut_anywhere_loses_the_torn_frame_alone() {
         assert_eq!(store.records(), texts(1..=whole), "cut by {cut}");
         let is_torn = !cut.is_multiple_of(frame);
         assert_eq!(store.missing(), u64::from(is_torn), "cut by {cut}");
+        row.runs += 1;
+        row.sent += 5;
+        row.stored += whole as u64;
+        row.gaps += store.missing();
     }
+    row.report();
 }
 
 #[test]
@@ -139,6 +145,7 @@ fn no_flipped_bit_loses_anything_in_silence() {
     let (fs, records) = three_segments();
     let paths = fs.paths(".seg");
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut row = Row { fault: "20 flipped bits", ..Row::default() };
     for _ in 0..times(150, 20_000) {
         random ^= random << 13;
         random ^= random >> 7;
@@ -151,7 +158,12 @@ fn no_flipped_bit_loses_anything_in_silence() {
         });
         let store = check(&fs, &records);
         assert!(store.missing() <= 1);
+        row.runs += 1;
+        row.sent += records.len() as u64;
+        row.stored += store.records().len() as u64;
+        row.gaps += store.missing();
     }
+    row.report();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The spool against its faults. Small counts here; `FAULTS=full` takes the full ones, as `scripts/torture` does.
+//! The spool against its faults. Small counts here; `scripts/torture` takes the full ones.
 
 mod basics;
 mod damage;
@@ -17,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+use table::{Row, times};
+
 use super::{
     Batch, Filesystem, Number, Settings, Share, Spool,
     fuzzed::{
@@ -29,7 +31,6 @@ use crate::{
     record::WriterId,
     time::{ManualClock, Timestamp},
 };
-use table::{Row, times};
 
 fn settings() -> Settings {
     Settings { cap: 1 << 20, floor: 0, ..Settings::default() }
