@@ -17,6 +17,8 @@ mod clock;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
+#[cfg(feature = "internals")]
+mod fuzz;
 mod oracle;
 #[cfg(feature = "postgres")]
 mod outbox;
@@ -33,6 +35,8 @@ mod server;
 mod shutdown;
 #[cfg(all(feature = "postgres", feature = "metrics"))]
 mod stores;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod table;
 
 #[test]
