@@ -77,7 +77,13 @@ fn hides_in_forms(redactor: &Redactor, text: &str) {
     for whole in [format!("{text}&password={SECRET}"), format!("token={SECRET}&{text}")] {
         let mut out = String::new();
         let mut log = Redactions::new();
-        redactor.form(whole.as_bytes(), Extent::Whole, KeySet::none(), &mut out, &mut log.field("f"));
+        redactor.form(
+            whole.as_bytes(),
+            Extent::Whole,
+            KeySet::none(),
+            &mut out,
+            &mut log.field("f"),
+        );
         assert!(!out.contains("hunt"), "{whole:?} became {out:?}");
     }
     for whole in [format!("{text}&token={SECRET}"), format!("token={SECRET}&{text}")] {

@@ -92,7 +92,9 @@ impl Appender for Writer {
         for record in batch.records() {
             let Record { writer_id, seq, action, entity_id, metadata, .. } = &**record;
             let missing = if action == "gap" {
-                serde_json::from_str::<serde_json::Value>(metadata).unwrap()["count"].as_u64().unwrap()
+                serde_json::from_str::<serde_json::Value>(metadata).unwrap()["count"]
+                    .as_u64()
+                    .unwrap()
             } else {
                 0
             };
@@ -210,7 +212,12 @@ fn strace_works() {
     );
 }
 
-fn command(program: Option<(&[String], &Path)>, folder: &Path, journal: &Path, name: &str) -> Command {
+fn command(
+    program: Option<(&[String], &Path)>,
+    folder: &Path,
+    journal: &Path,
+    name: &str,
+) -> Command {
     let this = env::current_exe().unwrap();
     let mut command = match program {
         None => Command::new(this),
@@ -316,13 +323,18 @@ fn run(left: &Left, arguments: &[String], is_killed: bool) -> Outcome {
     let child = command(Some((arguments, &log)), &spool, &journal, "b").spawn().unwrap();
     let (is_well, said) = wait(child, &context);
     let log = fs::read_to_string(&log).unwrap();
-    let hit = if is_killed { log.contains("killed by SIGKILL") } else { log.contains("(INJECTED)") };
+    let hit =
+        if is_killed { log.contains("killed by SIGKILL") } else { log.contains("(INJECTED)") };
     if !is_killed {
         assert!(is_well && (said.ended || !said.started), "{context}: {}", said.text);
     }
     if !said.started {
         let folder = spool.display().to_string();
-        assert!(said.text.contains(&folder), "{context}: it does not name the folder: {}", said.text);
+        assert!(
+            said.text.contains(&folder),
+            "{context}: it does not name the folder: {}",
+            said.text
+        );
     }
     if let Some(dropped) = said.dropped {
         assert!(dropped >= said.refused.len() as u64, "{context}: {}", said.text);
@@ -345,14 +357,16 @@ fn empty(left: &Left, said: &Said, spool: &Path, journal: &Path, context: &str) 
     let look = || {
         let lines = journal_of.lines();
         let gaps: u64 = lines.iter().map(|line| line.missing).sum();
-        let missing = owed.iter().filter(|id| !lines.iter().any(|line| line.thing == ***id)).count();
+        let missing =
+            owed.iter().filter(|id| !lines.iter().any(|line| line.thing == ***id)).count();
         (missing as u64, gaps, lines)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let next = pipeline(journal, spool).start().await.unwrap_or_else(|error| {
-            panic!("{context}: the next process does not start: {error}")
-        });
+        let next = pipeline(journal, spool)
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{context}: the next process does not start: {error}"));
         let begun = Instant::now();
         loop {
             let (missing, gaps, lines) = look();

@@ -29,3 +29,5 @@ mod server;
 #[cfg(feature = "postgres")]
 #[path = "../faults/table.rs"]
 mod table;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tried;
