@@ -92,7 +92,7 @@ impl Appender for Writer {
         for record in batch.records() {
             let Record { writer_id, seq, action, entity_id, metadata, .. } = &**record;
             let missing = if action == "gap" {
-                serde_json::from_str::<serde_json::Value>(metadata).unwrap()["count"]
+                serde_json::from_str::<serde_json::Value>(metadata.as_str()).unwrap()["count"]
                     .as_u64()
                     .unwrap()
             } else {
