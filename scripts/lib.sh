@@ -281,3 +281,18 @@ find_chromium() {
     [ -x "$TEST_CHROMEDRIVER" ] || die "no chromedriver at '$TEST_CHROMEDRIVER': please install it or set TEST_CHROMEDRIVER to its path"
     export TEST_CHROMIUM TEST_CHROMEDRIVER
 }
+
+# --------------------------------------------------------------------- strace
+
+# Exports TEST_STRACE for the tests that let system calls fail, and says aloud where it may not trace.
+find_strace() {
+    : "${TEST_STRACE:=$(command -v strace || true)}"
+    if [ -z "$TEST_STRACE" ]; then
+        install_packages "tests let system calls fail" strace
+        TEST_STRACE=$(command -v strace || true)
+    fi
+    [ -x "$TEST_STRACE" ] || die "no strace at '$TEST_STRACE': please install it or set TEST_STRACE to its path"
+    "$TEST_STRACE" -qq -o /dev/null true ||
+        die "strace may not trace here: please allow ptrace (in a container: --cap-add=SYS_PTRACE; else /proc/sys/kernel/yama/ptrace_scope)"
+    export TEST_STRACE
+}

@@ -103,6 +103,7 @@ mod spool;
 mod spooled;
 mod spooling;
 mod tally;
+mod threads;
 mod unfinished;
 mod unrecorded;
 mod watch;

@@ -17,6 +17,8 @@ mod clock;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
+#[cfg(feature = "internals")]
+mod fuzz;
 mod oracle;
 #[cfg(feature = "postgres")]
 mod outbox;
@@ -33,10 +35,17 @@ mod server;
 mod shutdown;
 #[cfg(all(feature = "postgres", feature = "metrics"))]
 mod stores;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod table;
 
 #[test]
 fn a_fault_is_tried_as_often_as_the_environment_says() {
-    let full = std::env::var_os("FAULTS").is_some_and(|wanted| wanted == "full");
-    assert_eq!(table::times(2, 500), if full { 500 } else { 2 });
+    let wanted = std::env::var("FAULTS").unwrap_or_default();
+    let full = wanted == "full";
+    if full || wanted.is_empty() {
+        assert_eq!(table::times(2, 500), if full { 500 } else { 2 });
+    } else {
+        assert!(table::times(2, 500) >= 2);
+    }
 }

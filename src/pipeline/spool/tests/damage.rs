@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::pipeline::spool::{
     format::{self, FRAMES_AT, Kind, Secret},
-    scan::{Scanner, Step},
+    fuzzed,
 };
 
 /// A spool of three segments, with opens among the records, as a process left it that was killed.
@@ -269,58 +269,16 @@ fn a_text_that_imitates_a_frame_is_not_taken_for_one() {
     assert_eq!(store.all(), ["gap:1", "r3"]);
 }
 
-/// What the fuzzer runs: any bytes as the frames of a segment. It ends, and what it finds lies within.
-fn scan(seed: [u8; 32], bytes: &[u8]) {
-    let fs = Memory::new();
-    let path = root().join("fuzz");
-    fs.put(&path, bytes.to_vec());
-    let file = Filesystem::open(&fs, &path).unwrap();
-    let limit = file.len().unwrap();
-    let mut scanner = Scanner::new(file, Secret::new(seed).seed(), limit);
-    scanner.jump(0);
-    let mut at = 0;
-    for _ in 0..=bytes.len() {
-        match scanner.step().unwrap() {
-            Step::Frame(found) => {
-                assert_eq!(found.at, at);
-                assert_eq!(scanner.frame(&found), &bytes[at as usize..at as usize + found.size]);
-                at += found.size as u64;
-            }
-            Step::Damage { bytes, .. } => {
-                assert!(bytes.start == at && bytes.end > at && bytes.end <= limit);
-                at = bytes.end;
-            }
-            Step::End => return,
-        }
-        assert_eq!(scanner.at(), at);
-    }
-    panic!("it does not end");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(times(64, 20_000) as u32) })]
 
     #[test]
     fn any_bytes_are_scanned_to_an_end(bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..2_000)) {
-        scan([1; 32], &bytes);
+        fuzzed::frames(&bytes);
     }
 
     #[test]
-    fn frames_with_anything_done_to_them_are_scanned_to_an_end(
-        records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..10),
-        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let mut bytes = Vec::new();
-        let seed = Secret::new([1; 32]).seed();
-        for (n, record) in records.iter().enumerate() {
-            format::encode(seed, Kind::Record, n as u64, 0, Timestamp::default(), record, &mut bytes);
-        }
-        for (at, byte) in edits {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
-        scan([1; 32], &bytes);
+    fn segments_with_anything_written_over_them_are_recovered_or_told_of(bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..300)) {
+        fuzzed::segments(&bytes);
     }
 }

@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use super::*;
 use crate::pipeline::spool::{
     Refused, format,
-    tests::memory::{Call, Failing},
+    fuzzed::memory::{Call, Failing},
 };
 
 fn fail(fs: &Memory, call: Call, after: u64, times: u64, error: ErrorKind) {
