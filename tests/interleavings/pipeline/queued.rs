@@ -38,7 +38,9 @@ fn write(queue: &Queue) -> Vec<i64> {
 }
 
 fn record(n: i64) -> Box<Record> {
-    Box::new(Record { duration_us: Some(n), ..Record::default() })
+    let mut record = Box::<Record>::default();
+    record.duration_us = Some(n);
+    record
 }
 
 #[test]

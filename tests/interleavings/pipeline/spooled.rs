@@ -105,7 +105,7 @@ fn a_close_keeps_what_was_taken_and_refuses_the_rest() {
     tried(300, 30_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
-        let writers: Vec<_> = ["a", "b"]
+        let writers: Vec<_> = ["record-a", "record-b"]
             .into_iter()
             .map(|name| {
                 let spool = spool.clone();
@@ -142,7 +142,7 @@ fn a_sync_that_fails_is_never_told_as_done_and_nobody_waits_for_ever() {
         // The memory file system forgets what it could not sync, as kernels may.
         let error = ErrorKind::Other;
         fs.fail(Some(Failing { call: Call::Sync, after: 0, times: 2, error }));
-        let writers: Vec<_> = ["a", "b"]
+        let writers: Vec<_> = ["record-a", "record-b"]
             .into_iter()
             .map(|name| {
                 let (spool, fs) = (spool.clone(), fs.clone());
@@ -156,8 +156,7 @@ fn a_sync_that_fails_is_never_told_as_done_and_nobody_waits_for_ever() {
                 })
             })
             .collect();
-        let taken = writers.into_iter().filter(|_| true).map(|w| w.join().unwrap()).filter(|t| *t);
-        let taken = taken.count();
+        let taken = writers.into_iter().map(|w| w.join().unwrap()).filter(|taken| *taken).count();
         spool.close(LONG).unwrap();
         assert_eq!(found(&fs).len(), taken);
     });
@@ -168,7 +167,7 @@ fn a_reader_beside_the_writers_reads_each_record_once_and_none_that_is_not_on_th
     tried(200, 20_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
-        let writers: Vec<_> = ["a", "b"]
+        let writers: Vec<_> = ["record-a", "record-b"]
             .into_iter()
             .map(|name| {
                 let spool = spool.clone();

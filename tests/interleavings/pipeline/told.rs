@@ -28,7 +28,8 @@ fn a_fate_is_told_once_and_never_forgotten() {
                     // Before the push, as the intake does.
                     assert!(receipts.expect(id, usize::from(n), &fates));
                     assert!(!receipts.expect(id, usize::from(n), &fates), "expected already");
-                    let record = Box::new(Record { id, ..Record::default() });
+                    let mut record = Box::<Record>::default();
+                    record.id = id;
                     queue.push(Lane::General, record, 1).unwrap();
                 })
             })
