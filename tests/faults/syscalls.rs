@@ -97,7 +97,9 @@ impl Appender for Writer {
         for record in batch.records() {
             let Record { writer_id, seq, action, entity_id, metadata, .. } = &**record;
             let missing = if action == "gap" {
-                serde_json::from_str::<serde_json::Value>(metadata.as_str()).unwrap()["count"].as_u64().unwrap()
+                serde_json::from_str::<serde_json::Value>(metadata.as_str()).unwrap()["count"]
+                    .as_u64()
+                    .unwrap()
             } else {
                 0
             };
@@ -116,7 +118,7 @@ fn pipeline(journal: &Path, spool: &Path) -> PipelineBuilder<Journal> {
     Pipeline::builder(Journal(journal.into()))
         .rules(Rules::rest().rule(strict))
         .spool(spool)
-        .spool_cap(1 << 20)
+        .spool_cap(8 << 20)
         .spool_keep(Duration::ZERO)
         .fsync_interval(Duration::from_millis(1))
         .strict_deadline(Duration::from_millis(500))
@@ -141,10 +143,11 @@ fn child() {
         let app = Router::new()
             .route("/strict/{id}", post(ran))
             .layer(ActivityLayer::new(pipeline.recorder()));
-        let long = "x".repeat(9_000);
+        // Ten of them fill a segment.
+        let long = "x".repeat(60_000);
         for n in 0..EACH {
             let id = format!("{name}{n}");
-            let record = Record::by(Actor::user("ana")).updated("order", &id).describe(&*long);
+            let record = Record::by(Actor::user("ana")).updated("order", &id).metadata(&long);
             let taken = pipeline.recorder().record(record).is_accepted();
             println!("\nsays {} {id}", if taken { "taken" } else { "refused" });
             let id = format!("{name}s{n}");
