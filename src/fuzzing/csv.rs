@@ -43,7 +43,8 @@ pub fn csv(data: &[u8]) {
 
 /// Tells whether a spreadsheet that passes over white space and what cannot be seen takes it for a formula.
 fn is_formula(cell: &str) -> bool {
-    let unseen = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}' || c == '\u{200b}';
+    let unseen =
+        |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}' || c == '\u{200b}';
     cell.trim_start_matches(unseen).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 

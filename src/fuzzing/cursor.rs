@@ -62,7 +62,8 @@ pub fn cursor(data: &[u8]) {
         let cut = &word[..input.below(word.len())];
         let longer = format!("{word}A");
         for wrong in [&*changed, cut, &*longer] {
-            let is_wrong = Cursor::open(&KEY, wrong).is_err() && LiveCursor::open(&KEY, wrong).is_err();
+            let is_wrong =
+                Cursor::open(&KEY, wrong).is_err() && LiveCursor::open(&KEY, wrong).is_err();
             assert!(is_wrong || (is_same && wrong == word), "{wrong} for {word}");
         }
     }

@@ -38,13 +38,17 @@ fn told_with_a_line(text: &str, error: &RulesError) {
 /// What the rules make of requests: to the routes that stand in the text, and to some others.
 fn asked(text: &str, rules: &CompiledRules) -> Vec<String> {
     let quoted = text.split('"').skip(1).step_by(2).filter(|word| word.starts_with('/'));
-    let others = ["/", "/api/v1/orders/{id}", "/orders/{id}/items/{item}/cancel", "/{*rest}", "<unmatched>"];
+    let others =
+        ["/", "/api/v1/orders/{id}", "/orders/{id}/items/{item}/cancel", "/{*rest}", "<unmatched>"];
     let mut told = Vec::new();
     for route in quoted.take(8).chain(others) {
         for (method, status) in [("POST", 201), ("GET", 200), ("DELETE", 403), ("X", 500)] {
             let explanation = rules.explain(method, route, status);
             if explanation.recorded() {
-                assert!(!explanation.action().is_empty(), "{method} {route}: a record without an action");
+                assert!(
+                    !explanation.action().is_empty(),
+                    "{method} {route}: a record without an action"
+                );
             }
             told.push(serde_json::to_string(&explanation).expect("an explanation is JSON"));
         }

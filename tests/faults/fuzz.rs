@@ -15,9 +15,9 @@ use crate::table::times;
 /// What a run of the fuzzer begins with: the files of `tests/faults/seeds/NAME`, and bytes of our golden files.
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/seeds").join(name);
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut seeds: Vec<_> =
-        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+    let files =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut seeds: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
     assert!(!seeds.is_empty(), "{name} has no seeds");
     seeds.sort_unstable();
     seeds

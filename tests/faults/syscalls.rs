@@ -218,7 +218,12 @@ fn strace_works() {
     );
 }
 
-fn command(program: Option<(&[String], &Path)>, folder: &Path, journal: &Path, name: &str) -> Command {
+fn command(
+    program: Option<(&[String], &Path)>,
+    folder: &Path,
+    journal: &Path,
+    name: &str,
+) -> Command {
     let this = env::current_exe().unwrap();
     let mut command = match program {
         None => Command::new(this),
@@ -331,7 +336,11 @@ fn run(left: &Left, arguments: &[String], is_killed: bool) -> Outcome {
     }
     if !said.started {
         let folder = spool.display().to_string();
-        assert!(said.text.contains(&folder), "{context}: it does not name the folder: {}", said.text);
+        assert!(
+            said.text.contains(&folder),
+            "{context}: it does not name the folder: {}",
+            said.text
+        );
     }
     if let Some(dropped) = said.dropped {
         assert!(dropped >= said.refused.len() as u64, "{context}: {}", said.text);
@@ -354,14 +363,16 @@ fn empty(left: &Left, said: &Said, spool: &Path, journal: &Path, context: &str) 
     let look = || {
         let lines = journal_of.lines().unwrap();
         let gaps: u64 = lines.iter().map(|line| line.missing).sum();
-        let missing = owed.iter().filter(|id| !lines.iter().any(|line| line.thing == ***id)).count();
+        let missing =
+            owed.iter().filter(|id| !lines.iter().any(|line| line.thing == ***id)).count();
         (missing as u64, gaps, lines)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let next = pipeline(journal, spool).start().await.unwrap_or_else(|error| {
-            panic!("{context}: the next process does not start: {error}")
-        });
+        let next = pipeline(journal, spool)
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{context}: the next process does not start: {error}"));
         let begun = Instant::now();
         loop {
             let (missing, gaps, lines) = look();

@@ -67,12 +67,7 @@ mod tests;
 mod tidy;
 mod walk;
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 

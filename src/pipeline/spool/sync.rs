@@ -191,8 +191,7 @@ impl Spool {
         let still =
             |_: &mut Vec<_>| sync.synced() < mark.0 && !sync.is_stopped.load(Ordering::Acquire);
         // The answer is looked up below: it may have come at the last moment.
-        let _: threads::WaitTimeoutResult =
-            sync.advanced.wait_while_for(&mut waiters, still, most);
+        let _: threads::WaitTimeoutResult = sync.advanced.wait_while_for(&mut waiters, still, most);
         if sync.synced() >= mark.0 { Ok(()) } else { Err(SyncFailed) }
     }
 

@@ -57,7 +57,7 @@ fn found(fs: &Memory) -> Vec<String> {
 
 #[test]
 fn whoever_waits_is_told_and_what_was_told_is_on_the_disk() {
-    tried(300, 30_000, || {
+    tried(200, 30_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
         let writers: Vec<_> = ["a", "b", "c"]
@@ -83,7 +83,7 @@ fn whoever_waits_is_told_and_what_was_told_is_on_the_disk() {
 
 #[test]
 fn who_blocks_is_told_too() {
-    tried(300, 30_000, || {
+    tried(200, 30_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
         let blocked = {
@@ -102,7 +102,7 @@ fn who_blocks_is_told_too() {
 
 #[test]
 fn a_close_keeps_what_was_taken_and_refuses_the_rest() {
-    tried(300, 30_000, || {
+    tried(200, 30_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
         let writers: Vec<_> = ["record-a", "record-b"]
@@ -111,7 +111,8 @@ fn a_close_keeps_what_was_taken_and_refuses_the_rest() {
                 let spool = spool.clone();
                 thread::spawn(move || {
                     let waits = write(&spool, name) == Some(true);
-                    let goes = spool.append(Share::General, None, AT, format!("{name}!").as_bytes());
+                    let goes =
+                        spool.append(Share::General, None, AT, format!("{name}!").as_bytes());
                     (name, waits, goes.is_ok())
                 })
             })
@@ -136,7 +137,7 @@ fn a_close_keeps_what_was_taken_and_refuses_the_rest() {
 
 #[test]
 fn a_sync_that_fails_is_never_told_as_done_and_nobody_waits_for_ever() {
-    tried(300, 30_000, || {
+    tried(200, 30_000, || {
         let fs = Memory::new();
         let spool = open(&fs);
         // The memory file system forgets what it could not sync, as kernels may.
@@ -199,7 +200,8 @@ fn a_reader_beside_the_writers_reads_each_record_once_and_none_that_is_not_on_th
         let (mut reader, mut read) = reader.join().unwrap();
         spool.close(LONG).unwrap();
         let mut batch = super::spool::Batch::default();
-        while reader.next_batch(8, 1 << 20, &mut batch).unwrap() == super::spool::ReadOutcome::Read {
+        while reader.next_batch(8, 1 << 20, &mut batch).unwrap() == super::spool::ReadOutcome::Read
+        {
             read.extend(batch.frames().map(|frame| frame.record.to_vec()));
         }
         read.sort_unstable();

@@ -17,7 +17,8 @@ use crate::{
 #[test]
 fn a_fate_is_told_once_and_never_forgotten() {
     tried(1_000, 100_000, || {
-        let (receipts, queue) = (Arc::new(Receipts::default()), Arc::new(Queue::new(4, 1 << 10, 9)));
+        let (receipts, queue) =
+            (Arc::new(Receipts::default()), Arc::new(Queue::new(4, 1 << 10, 9)));
         let (fates, mut heard) = unbounded_channel();
         let senders: Vec<_> = (0..2)
             .map(|n: u8| {

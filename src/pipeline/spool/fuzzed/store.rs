@@ -84,7 +84,10 @@ pub(in crate::pipeline) fn drain_old(old: &OldStream, store: &mut Store) {
     try_drain_old(old, store).unwrap();
 }
 
-pub(in crate::pipeline) fn try_drain_old(old: &OldStream, store: &mut Store) -> Result<(), SpoolError> {
+pub(in crate::pipeline) fn try_drain_old(
+    old: &OldStream,
+    store: &mut Store,
+) -> Result<(), SpoolError> {
     let mut ending = old.ending(store.position(old.writer_id()))?;
     let now = Timestamp::from_micros(9);
     if ending.lost() > 0 {
