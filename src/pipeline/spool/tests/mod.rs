@@ -20,7 +20,7 @@ use std::{
 use table::{Row, times};
 
 use super::{
-    Batch, Filesystem, Number, Settings, Share, Spool,
+    Batch, Filesystem, Number, ReadOutcome, Reader, Settings, Share, Spool,
     fuzzed::{
         Store, drain, drain_old,
         memory::{self, Memory, root},
