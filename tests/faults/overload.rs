@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 
 /// Has the server work at ease until its memory has the size that it has then.
 async fn warm(server: &Server, name: &str, clients: usize, ask: Ask) -> Notes {
-    let most = times(200, 4_000);
+    let most = times(200, 1_000);
     let load = Load::of(server, &format!("warm-{name}"), clients, ask, most);
     let notes = load.ended().await;
     until("settled", async || server.tally().await["queued"] == 0).await;

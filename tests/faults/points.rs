@@ -70,9 +70,9 @@ async fn a_crash_at_any_named_point_loses_and_doubles_nothing() {
         .flat_map(|(call, numbers)| numbers.iter().map(move |number| (*call, *number)))
         .collect();
     // Here and there, other ones each time; all of them in the long run.
-    let (points, rounds) = match times(0, 1) {
+    let (points, rounds) = match times(0, 10) {
         0 => ((0..3).map(|_| all[crate::crash::random(all.len())]).collect(), 1),
-        _ => (all, 10),
+        rounds => (all, rounds),
     };
     let (mut place, mut notes) = (Place::durable(), Notes::default());
     let (mut reached, mut runs) = (0, 0);

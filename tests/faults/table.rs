@@ -8,9 +8,14 @@
 use std::{env, fs::OpenOptions, io::Write as _};
 
 /// Returns how often a fault is tried: `full` when `FAULTS=full` is in the environment, as `scripts/torture`
-/// sets it, else `small`.
+/// sets it, so many percent of that when it is a number, else `small`.
 pub fn times(small: usize, full: usize) -> usize {
-    if env::var_os("FAULTS").is_some_and(|wanted| wanted == "full") { full } else { small }
+    let wanted = env::var("FAULTS").unwrap_or_default();
+    match wanted.parse::<usize>() {
+        _ if wanted == "full" => full,
+        Ok(percent) => (full * percent / 100).max(small),
+        Err(_) => small,
+    }
 }
 
 /// What came of a fault: a line of the table in `docs/faults.md`.

@@ -15,7 +15,7 @@ use std::{
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::Path,
+    extract::DefaultBodyLimit,
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -162,14 +162,15 @@ fn app(pipeline: &Arc<Pipeline>) -> Router {
         .route("/streams/{id}", post(stream))
         .route("/hangs/{id}", post(hang))
         .route("/hanging", get(async || HANGING.load(Ordering::SeqCst).to_string()))
+        .layer(DefaultBodyLimit::disable())
         .nest("/log", pipeline.router(access::development()))
         .layer(ActivityLayer::new(pipeline.recorder()).query(true))
 }
 
 /// Takes whatever is sent. `x-pad` asks for metadata of so many bytes, `x-poison` for text that some indexes cannot
-/// take, `x-echo` for the body as answer, and `x-tell` for the body in every field that a handler can set.
+/// take, `x-echo` for the body as answer, `x-tell` for the body in fields of JSON,
+/// and `x-say` for its own value in fields of text.
 async fn order(
-    Path(id): Path<String>,
     headers: HeaderMap,
     activity: Activity,
     body: Bytes,
@@ -184,27 +185,33 @@ async fn order(
     if headers.contains_key("x-tell") {
         tell(&activity, &String::from_utf8_lossy(&body));
     }
+    if let Some(text) = headers.get("x-say").and_then(|text| text.to_str().ok()) {
+        say(&activity, text);
+    }
     let mut answer = HeaderMap::new();
     for name in ["content-type", "x-request-id"] {
         if let Some(value) = headers.get(name) {
             answer.insert(name, value.clone());
         }
     }
-    let echo = if headers.contains_key("x-echo") { body } else { Bytes::from(format!("{id}\n")) };
+    let echo = if headers.contains_key("x-echo") { body } else { Bytes::from_static(b"done\n") };
     (StatusCode::CREATED, answer, echo)
 }
 
+/// Sets what takes JSON.
 fn tell(activity: &Activity, text: &str) {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
+    activity.metadata("told", &value).changes(&json!({ "was": 1 }), &value).session(text);
+}
+
+/// Sets what takes text.
+fn say(activity: &Activity, text: &str) {
     activity
         .description(text)
         .reason(text)
-        .outcome_reason(text)
         .entity_name(text)
         .actor_name(text)
-        .metadata("told", &value)
         .metadata("text", text)
-        .changes(&json!({ "was": 1 }), &value)
         .named_target("note", "1", text, "about")
         .session(text);
 }

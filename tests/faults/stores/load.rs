@@ -112,8 +112,26 @@ impl Client {
     pub(crate) async fn send(&mut self) -> Result<(), hyper::Error> {
         let id = self.book.sign();
         let request = self.request(&id);
+        self.answered(id, request).await
+    }
+
+    /// Sends what `dress` makes of a request, which is answered.
+    pub(crate) async fn send_this(&mut self, dress: impl FnOnce(&mut Request<Full<Bytes>>)) {
+        let id = self.book.sign();
+        let mut request = self.request(&id);
+        dress(&mut request);
+        self.answered(id, request).await.expect("an answer");
+    }
+
+    async fn answered(
+        &mut self,
+        id: String,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(), hyper::Error> {
         let begun = Instant::now();
         let answered = async {
+            // The answer before may have ended a moment ago.
+            self.sender.ready().await?;
             let answer = self.sender.send_request(request).await?;
             assert_eq!(
                 answer.status(),

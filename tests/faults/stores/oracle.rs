@@ -133,9 +133,16 @@ impl Log {
         usize::try_from(count).unwrap()
     }
 
-    /// Waits until as many requests are stored as were answered.
+    /// Waits until the requests are stored that were answered up to now.
     pub(crate) async fn arrived(&self, book: &Book) {
-        until("what was answered is stored", async || self.count().await >= book.seen()).await;
+        let mut missing = book.notes().seen.clone();
+        until("what was answered is stored", async || {
+            for record in self.records().await {
+                missing.remove(&record.request);
+            }
+            missing.is_empty()
+        })
+        .await;
     }
 }
 
