@@ -76,6 +76,7 @@ mod intake;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod lane;
 mod link;
 mod meters;
 mod modes;

@@ -10,10 +10,16 @@
 //!
 //! `SHUTTLE_SCHEDULE`, printed by a run that failed, tries that one again.
 
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
 
 mod pipeline {
-    #[path = "../../../src/pipeline/queue.rs"]
+    #[path = "../../../src/pipeline/queue/mod.rs"]
     #[allow(dead_code, unused_imports, clippy::wildcard_imports, reason = "taken as it is")]
     pub(crate) mod queue;
     #[path = "../../../src/pipeline/receipts.rs"]
