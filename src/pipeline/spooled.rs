@@ -15,7 +15,10 @@ use super::{
     spool::{self, Break, Cause, Frame, OldStream, ReadOutcome, Reader},
     unfinished,
 };
-use crate::record::{Record, RecordId, WriterId};
+use crate::{
+    record::{Record, RecordId, WriterId},
+    store::{SPOOL_DAMAGED, STORE_LOST},
+};
 
 /// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,11 @@ pub(super) struct Spooled {
     parts: Option<Parts>,
     /// The stream of an earlier process, until what it began has an end.
     unended: Option<Arc<OldStream>>,
+    /// That it ended could not be written; what is there goes first.
+    is_unsaid: bool,
     stream: WriterId,
+    /// The one that goes on as `stream`.
+    before: WriterId,
     is_own: bool,
     quarantine: Option<PathBuf>,
     /// Whether the reader stands behind what the store has.
@@ -76,7 +83,9 @@ impl Spooled {
     fn of(reader: Reader, quarantine: Option<PathBuf>) -> Self {
         Self {
             unended: None,
+            is_unsaid: false,
             stream: reader.stream(),
+            before: reader.stream(),
             parts: Some(Parts { reader, buffer: spool::Batch::default() }),
             is_own: false,
             quarantine,
@@ -137,13 +146,14 @@ impl Spooled {
         size: Size,
         batch: &mut Vec<Box<Record>>,
     ) -> Result<Next, Stopped> {
-        if let Some(old) = &self.unended {
+        if let Some(old) = self.unended.as_ref().filter(|_| !self.is_unsaid) {
             let (core, old, position) = (Arc::clone(core), Arc::clone(old), self.settled);
             let ended = tokio::task::spawn_blocking(move || unfinished::end(&core, &old, position));
-            if let Err(error) = ended.await.map_err(|_| Stopped)? {
-                return Ok(failed(&error));
+            match ended.await.map_err(|_| Stopped)? {
+                Ok(true) => self.unended = None,
+                Ok(false) => self.is_unsaid = true,
+                Err(error) => return Ok(failed(&error)),
             }
-            self.unended = None;
         }
         let Some(parts) = self.parts.take() else { return Err(Stopped) };
         if let Some(leg) = self.leg.filter(|_| self.is_untold) {
@@ -169,12 +179,14 @@ impl Spooled {
                 Next::Batch { is_full: batch.len() >= size.rows || bytes >= size.bytes / 2 }
             }
             Ok(ReadOutcome::Empty) => Next::Nothing,
+            // All that there is, but for the last word.
+            Ok(ReadOutcome::End) if std::mem::take(&mut self.is_unsaid) => Next::Failed,
             Ok(ReadOutcome::End) => {
                 self.is_over = true;
                 Next::Nothing
             }
             Ok(ReadOutcome::Broken(leg)) => {
-                self.stream = leg.stream;
+                self.before = std::mem::replace(&mut self.stream, leg.stream);
                 self.leg = Some(leg);
                 self.is_placed = false;
                 if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
@@ -200,10 +212,10 @@ impl Spooled {
         self.parts = Some(parts);
         let Ok(secret) = secret else { return Next::Failed };
         let reason = match leg.cause {
-            Cause::Damaged => "spool_damaged",
-            Cause::Removed => "store_lost",
+            Cause::Damaged => SPOOL_DAMAGED,
+            Cause::Removed => STORE_LOST,
         };
-        let mut record = own::missing(reason, leg.count(), leg.at);
+        let mut record = own::missing(reason, leg.count(), leg.at, Some(self.before));
         record.id = RecordId::new(leg.at, leg.random());
         admit::prepare(core, &mut record);
         record.recorded_at = leg.at;
@@ -341,6 +353,9 @@ impl Job {
         record.recorded_at = frame.recorded_at;
         record.writer_id = stream;
         record.seq = frame.seq;
+        if frame.is_renumbered() {
+            own::renumber(&mut record, frame.seq);
+        }
         self.classes.classify(&mut record);
         record.seal(frame.salts());
         record

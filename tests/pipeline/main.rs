@@ -5,6 +5,8 @@
 mod accounting;
 #[cfg(unix)]
 mod durable;
+#[cfg(unix)]
+mod ended;
 mod errors;
 mod memory;
 #[cfg(feature = "metrics")]

@@ -81,7 +81,7 @@ pub(super) use files::{Entry, File, Folder, Lock};
 use format::MAX_RECORD;
 pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::OldStream;
+pub(super) use old::{Ending, OldStream};
 pub(super) use reader::{ReadOutcome, Reader};
 #[cfg(test)]
 use settings::MIN_CAP;
