@@ -52,11 +52,15 @@ pub(super) struct Spooled {
     /// The store had less than before.
     pub(super) went_back: bool,
     pub(super) not_before: Option<Instant>,
+    /// How far the store was found to be beyond what was sent.
+    ahead: Option<i64>,
     /// The gap that the reader stands behind, and whether it is still to be told of.
     leg: Option<Break>,
     is_untold: bool,
     /// Every frame up to this number is settled.
     settled: i64,
+    /// The store had every frame up to this number when it was last asked.
+    known: i64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
     /// The numbers that the records of an append had before it was arranged.
@@ -93,9 +97,11 @@ impl Spooled {
             is_over: false,
             went_back: false,
             not_before: None,
+            ahead: None,
             leg: None,
             is_untold: false,
             settled: 0,
+            known: 0,
             counted: 0,
             order: Vec::new(),
         }
@@ -111,22 +117,33 @@ impl Spooled {
         self.settled >= number
     }
 
-    /// Goes on behind the store's position.
-    pub(super) fn place(&mut self, position: i64) {
+    /// Goes on behind the store's position. Returns false when the store had more before, which is said aloud.
+    pub(super) fn place(&mut self, core: &Core, position: i64) -> bool {
         self.settled = self.number(position);
+        let end = self.parts.as_ref().and_then(|parts| parts.reader.end_of_leg());
+        let lost = self.known.min(end.unwrap_or(i64::MAX)) - self.settled;
+        if lost > 0 {
+            say_restored(core, self.stream, position + lost, position);
+            self.known = self.settled;
+        }
         self.is_untold = self.leg.is_some() && position == 0;
         self.is_placed = true;
         self.order.clear();
+        // What somebody else has sent of this process's own records is read all the same: it is counted.
+        let from =
+            if self.is_own && self.leg.is_none() { position.min(self.counted) } else { position };
         if let Some(Parts { reader, .. }) = &mut self.parts {
             if !self.is_untold {
-                reader.seek(position);
+                reader.seek(from);
             }
             reader.acknowledge(position);
         }
+        lost <= 0
     }
 
     /// Looks for the beginning of the stream again, and for what the store has of it.
     pub(super) fn displace(&mut self) {
+        self.known = self.known.max(self.settled);
         self.is_placed = false;
         self.is_over = false;
         self.leg = None;
@@ -284,31 +301,39 @@ impl Source for Spooled {
         }
     }
 
-    /// The store holds less of the stream than was committed: what is still in the spool is sent again. Or it holds
-    /// more, because somebody else has sent a copy of the same files: that is not sent again.
+    fn is_sent_by_others(&mut self, found: i64) -> bool {
+        if self.ahead.replace(found) != Some(found) {
+            tracing::warn!(
+                stream = %self.stream, found,
+                "the store holds more than was sent to it: somebody else has sent a copy of the spool"
+            );
+        }
+        true
+    }
+
+    /// The store holds less of the stream than was committed: what is still in the spool is sent again.
     fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64) {
         let committed = batch.first().map_or(0, |record| record.seq - 1);
         batch.drain(..).for_each(|record| core.pool.put_settled(record));
         let stream = self.stream;
-        if found < committed {
-            tracing::error!(
-                %stream, committed, found,
-                "the store does not hold what was committed to it; what the spool still has is sent again"
-            );
-            let mut restored = own::restored(&stream.to_string(), committed, found);
-            admit::prepare(core, &mut restored);
-            if let Some(spooling) = &core.spooling {
-                // Where there is no room for it, the line above is all that tells of it.
-                let _unsaid = core.spool_own(spooling, restored);
-            }
-            self.went_back = true;
-        } else {
-            tracing::warn!(
-                %stream, committed, found,
-                "the store holds more than was sent to it: somebody else has sent a copy of the spool"
-            );
-        }
+        say_restored(core, stream, committed, found);
+        self.settled = self.number(found);
+        self.known = self.settled;
+        self.went_back = true;
         self.displace();
+    }
+}
+
+fn say_restored(core: &Core, stream: WriterId, committed: i64, found: i64) {
+    tracing::error!(
+        %stream, committed, found,
+        "the store does not hold what was committed to it; what the spool still has is sent again"
+    );
+    let mut restored = own::restored(&stream.to_string(), committed, found);
+    admit::prepare(core, &mut restored);
+    if let Some(spooling) = &core.spooling {
+        // Where there is no room for it, the line above is all that tells of it.
+        let _unsaid = core.spool_own(spooling, restored);
     }
 }
 

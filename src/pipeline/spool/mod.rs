@@ -184,6 +184,10 @@ struct Core {
     left: Mutex<Vec<append::Current>>,
     sync: sync::Sync,
     stuck: AtomicBool,
+    /// The store does not answer.
+    is_away: AtomicBool,
+    /// When it answered again, in monotonic microseconds: it may have come back without what it had.
+    back_at: AtomicU64,
     has_room: Arc<Notify>,
     poisoned: AtomicU64,
     quarantined: AtomicU64,
@@ -220,6 +224,17 @@ impl Spool {
     #[cfg(test)]
     fn is_stuck(&self) -> bool {
         self.core.is_stuck()
+    }
+
+    /// Takes note whether the store answers. What it had is kept while it does not, and for the whole time from then
+    /// on: who knows what it comes back with.
+    pub(super) fn set_away(&self, is_away: bool) {
+        let core = &self.core;
+        if core.is_away.load(Ordering::Relaxed) != is_away {
+            let now = u64::try_from(core.clock.monotonic().as_micros()).unwrap_or(u64::MAX);
+            core.back_at.store(now, Ordering::Relaxed);
+            core.is_away.store(is_away, Ordering::Release);
+        }
     }
 
     /// Returns how the spool is doing.

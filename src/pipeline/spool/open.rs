@@ -112,6 +112,8 @@ impl Spool {
             left: Mutex::new(Vec::new()),
             sync: Sync::default(),
             stuck: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
+            back_at: AtomicU64::new(0),
             has_room: Arc::new(Notify::new()),
             poisoned: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
