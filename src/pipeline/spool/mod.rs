@@ -66,7 +66,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -265,12 +265,15 @@ impl Spool {
         if let Some(mut active) = core.active.try_lock_for(most) {
             active.is_shut = true;
         }
+        let begun = Instant::now();
         let synced = self.sync_all(most);
         core.sync.stop();
         let thread = core.thread.lock().take();
         match thread {
             // A sync that hangs is not waited for.
-            Some(thread) if synced.is_ok() => drop(thread.join()),
+            Some(_) if synced.is_ok() => {
+                core.sync.wait_stopped(most.saturating_sub(begun.elapsed()));
+            }
             Some(_) => {}
             None => core.let_go(),
         }

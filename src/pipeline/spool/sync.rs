@@ -117,6 +117,15 @@ impl Sync {
         self.wake_all(ready);
     }
 
+    /// Blocks until the thread has ended and the folder was given back, no longer than `most`: a disk may hang in
+    /// whatever the thread is at.
+    pub(super) fn wait_stopped(&self, most: Duration) {
+        let mut waiters = self.waiters.lock();
+        let runs = |_: &mut Vec<_>| !self.is_stopped.load(Ordering::Acquire);
+        let _: parking_lot::WaitTimeoutResult =
+            self.advanced.wait_while_for(&mut waiters, runs, most);
+    }
+
     fn give_up(&self) {
         let mut waiters = self.waiters.lock();
         self.is_stopped.store(true, Ordering::Release);
@@ -281,8 +290,9 @@ impl Core {
                 }
             }
         }
-        sync.give_up();
+        // Whoever sees that it stopped may use the folder.
         self.let_go();
+        sync.give_up();
     }
 
     /// Lets what is to be synced gather for the interval, unless somebody waits for it.
