@@ -102,6 +102,7 @@ mod source;
 mod spool;
 mod spooled;
 mod spooling;
+mod starts;
 mod tally;
 mod unfinished;
 mod unrecorded;

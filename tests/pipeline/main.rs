@@ -11,6 +11,8 @@ mod errors;
 mod memory;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod replaced;
 mod scripted;
 mod shutdown;
 mod start;

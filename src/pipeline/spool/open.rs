@@ -133,6 +133,12 @@ impl Spool {
         Ok(Self { core: Arc::clone(&core), _last: Arc::new(super::Last(core)) })
     }
 
+    /// Tells whether a stream is in this folder.
+    pub(in crate::pipeline) fn holds(&self, stream: WriterId) -> bool {
+        self.core.stream.writer_id == stream
+            || self.core.old.lock().iter().any(|old| old.writer_id == stream)
+    }
+
     /// Returns the streams that earlier processes left, oldest name first; each is handed out once.
     pub(in crate::pipeline) fn old_streams(&self) -> Vec<OldStream> {
         let old = self.core.old.lock().clone();
