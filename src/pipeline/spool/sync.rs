@@ -22,6 +22,7 @@ use super::{
     append::{Current, Unsynced},
     room::Room,
 };
+use crate::pipeline::meters;
 
 /// After a failed sync, the next attempt waits so long.
 const RETRY: Duration = Duration::from_millis(100);
@@ -337,7 +338,10 @@ impl Core {
             }
         };
         self.check_space();
-        match self.sync_files(&work) {
+        let begun = Instant::now();
+        let synced = self.sync_files(&work);
+        meters::fsync(begun.elapsed());
+        match synced {
             Ok(()) => {
                 self.note_synced(&work);
                 self.sync.advance(work.written);
