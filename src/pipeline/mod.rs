@@ -123,7 +123,7 @@ pub use modes::{
 };
 #[allow(unused_imports, reason = "capture takes these doors next")]
 pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
-pub use outbox::{OutboxTally, RecordInError};
+pub use outbox::{BoxFuture, OutboxTally, RecordInError, WriteInError};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;

@@ -206,7 +206,12 @@ impl Backup {
     /// Keeps the first `count` records.
     async fn restore(&self, count: usize) {
         let mut left = count;
-        self.keep(|_| std::mem::replace(&mut left, left.saturating_sub(1)) > 0).await;
+        let is_kept = |_: &Record| {
+            let is_kept = left > 0;
+            left = left.saturating_sub(1);
+            is_kept
+        };
+        self.keep(is_kept).await;
     }
 
     /// Keeps some of the records.

@@ -145,9 +145,10 @@ fn a_stream_that_is_damaged_goes_on_as_another_one_and_both_have_an_end() {
     let stream = a_process_that_dies(&store, folder.path());
     let segment = segments(folder.path()).remove(0);
     let mut bytes = std::fs::read(&segment).unwrap();
-    // In the record whose thing is number 5, the seventh.
-    let place = bytes.windows(6).enumerate().filter(|(_, w)| w.starts_with(b"update")).nth(5);
-    bytes[place.unwrap().0] ^= 1;
+    // In one of the ten records.
+    let mut places = bytes.windows(6).enumerate().filter(|(_, six)| six == b"update");
+    let place = places.nth(5).unwrap().0;
+    bytes[place] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let store = MemoryStore::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
