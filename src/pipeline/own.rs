@@ -26,6 +26,12 @@ pub(super) fn is_own(record: &Record) -> bool {
         && matches!(record.action.as_str(), GAP | FOLDED | STARTED | STOPPED | RESTORED)
 }
 
+/// Tells whether a record is one of those that say how streams begin, go on and end, and what is missing: there is nothing
+/// in it that came from outside.
+pub(super) fn is_of_streams(record: &Record) -> bool {
+    is_own(record) && record.action != FOLDED
+}
+
 /// Tells whether a record is the one of those made here with this action.
 pub(super) fn says(record: &Record, action: &str) -> bool {
     is_own(record) && record.action == action
@@ -187,4 +193,23 @@ pub(super) fn record(action: &str, severity: u8, metadata: &serde_json::Value) -
     record.action.set(action);
     record.metadata = Json::from_stored(metadata.to_string());
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pipeline::{Pipeline, admit},
+        store::{MemoryStore, SPOOL_DAMAGED},
+    };
+
+    #[tokio::test]
+    async fn the_name_of_a_stream_is_not_taken_for_the_number_of_a_card() {
+        let pipeline = Pipeline::builder(MemoryStore::new()).start().await.unwrap();
+        let name = WriterId::new(4_542_190_140_478_293_237);
+        let mut gap = missing(SPOOL_DAMAGED, 1, Timestamp::from_micros(1), Some(name));
+        admit::prepare(pipeline.recorder().core(), &mut gap);
+        let facts: serde_json::Value = serde_json::from_str(gap.metadata.as_str()).unwrap();
+        assert_eq!(facts["writer_id"], name.to_string());
+    }
 }
