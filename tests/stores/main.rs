@@ -26,3 +26,5 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "postgres")]
 mod server;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tried;

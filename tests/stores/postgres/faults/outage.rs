@@ -12,6 +12,7 @@ use crate::{
     postgres::{batch, store},
     records::stream,
     server::{Database, Server, execute},
+    tried::Tried,
 };
 
 /// (8) Down and up again, with records arriving all the time.
@@ -89,14 +90,6 @@ fn assert_loud() {
     assert!(said.contains("ERROR") && said.contains("held"), "{said}");
 }
 
-/// Waits until the pipeline has tried in vain `times` more.
-async fn retried(pipeline: &Pipeline, times: u64) {
-    let before = pipeline.tally().retries;
-    while pipeline.tally().retries < before + times {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// (11) A password that is wrong: held, said aloud, and right again without a restart of ours.
 #[tokio::test]
 async fn a_wrong_password_holds_the_records_until_it_is_right() {
@@ -109,7 +102,8 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
         |app: &str| format!("host all app 127.0.0.1/32 {app}\nhost all all 127.0.0.1/32 trust\n");
     let url = database.url().replace("postgres@", "app:wrong@");
     let store = PostgresStore::open(&url).await.unwrap();
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
 
@@ -123,7 +117,7 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
     let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'";
     database.execute(terminate).await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 3).await;
+    tried.in_vain(3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.dropped.total()), (10, 10, 0));
     assert_loud();
@@ -141,13 +135,14 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
 async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
     listen();
     let (database, store) = store().await;
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
 
     database.execute("alter table activity.ledger_entries rename to elsewhere").await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 3).await;
+    tried.in_vain(3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
     assert_loud();
@@ -173,7 +168,8 @@ async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
 #[tokio::test]
 async fn a_database_that_turns_read_only_holds_the_records() {
     let (database, store) = store().await;
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
     let read_only = |to: &str| {
@@ -187,7 +183,7 @@ async fn a_database_that_turns_read_only_holds_the_records() {
          where datname = current_database() and pid <> pg_backend_pid()";
     database.execute(terminate).await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 4).await;
+    tried.in_vain(4).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
     execute(database.admin(), &read_only("off")).await;
