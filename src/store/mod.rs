@@ -29,7 +29,9 @@ pub mod sqlite;
 pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
 pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
-pub(crate) use completeness::{QUARANTINED, UNCLEAN_END, own_filter};
+pub(crate) use completeness::{
+    PROCESS_ENDED, QUARANTINED, SPOOL_DAMAGED, STORE_LOST, UNCLEAN_END, own_filter,
+};
 pub use error::{StoreError, StoreErrorKind};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
