@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -44,7 +44,6 @@ struct Writer(PathBuf);
 struct Line {
     stream: i64,
     seq: i64,
-    action: String,
     thing: String,
     missing: u64,
 }
@@ -58,8 +57,10 @@ impl Journal {
             Line {
                 stream: word().parse().unwrap(),
                 seq: word().parse().unwrap(),
-                action: word(),
-                thing: word(),
+                thing: {
+                    let _action = word();
+                    word()
+                },
                 missing: word().parse().unwrap(),
             }
         });
