@@ -142,7 +142,7 @@ fn child() {
         let long = "x".repeat(9_000);
         for n in 0..EACH {
             let id = format!("{name}{n}");
-            let record = Record::by(Actor::user("ana")).updated("order", &id).describe(&*long);
+            let record = Record::by(Actor::user("ana")).updated("order", &id).describe(&long);
             let taken = pipeline.recorder().record(record).is_accepted();
             println!("\nsays {} {id}", if taken { "taken" } else { "refused" });
             let id = format!("{name}s{n}");
