@@ -122,7 +122,7 @@ impl Sync {
     pub(super) fn wait_stopped(&self, most: Duration) {
         let mut waiters = self.waiters.lock();
         let runs = |_: &mut Vec<_>| !self.is_stopped.load(Ordering::Acquire);
-        let _: WaitTimeoutResult = self.advanced.wait_while_for(&mut waiters, runs, most);
+        let _: threads::WaitTimeoutResult = self.advanced.wait_while_for(&mut waiters, runs, most);
     }
 
     fn give_up(&self) {
