@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Records by hand, and strict requests, of each process.
 const EACH: usize = 10;
 
-/// A store that is a file of lines: stream, number, action, thing, outcome, count of a gap. It writes with `write`,
+/// A store that is a file of lines: stream, number, thing, count of a gap. It writes with `write`,
 /// which no fault here is about.
 #[derive(Clone)]
 struct Journal(PathBuf);
@@ -44,7 +44,6 @@ struct Writer(PathBuf);
 struct Line {
     stream: i64,
     seq: i64,
-    action: String,
     thing: String,
     missing: u64,
 }
@@ -58,7 +57,6 @@ impl Journal {
             Line {
                 stream: word().parse().unwrap(),
                 seq: word().parse().unwrap(),
-                action: word(),
                 thing: word(),
                 missing: word().parse().unwrap(),
             }
@@ -103,8 +101,8 @@ impl Appender for Writer {
             } else {
                 0
             };
-            let (stream, action, thing) = (writer_id.get(), action.as_str(), entity_id.as_str());
-            text += &format!("{stream}\t{seq}\t{action}\t{thing}\t{missing}\n");
+            let (stream, thing) = (writer_id.get(), entity_id.as_str());
+            text += &format!("{stream}\t{seq}\t{thing}\t{missing}\n");
         }
         let mut file = fs::OpenOptions::new().append(true).open(&self.0).map_err(failed)?;
         // In one write: a process that is killed has written it, or has not.
