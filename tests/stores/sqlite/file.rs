@@ -134,6 +134,9 @@ async fn an_append_that_was_dropped_leaves_a_connection_that_says_so() {
     let store = fixture.open().await;
     let mut appender = store.connect().await.unwrap();
     let records = stream(1, 1..=3);
+    // Somebody else holds the lock: else SQLite's thread may have answered everything within one poll.
+    let other = fixture.by_hand();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     {
         let mut append = std::pin::pin!(appender.append(Batch::new(&records).unwrap()));
         std::future::poll_fn(|context| {
@@ -142,6 +145,7 @@ async fn an_append_that_was_dropped_leaves_a_connection_that_says_so() {
         })
         .await;
     }
+    other.execute_batch("ROLLBACK").unwrap();
     let error = appender.append(Batch::new(&records).unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Transient);
     assert!(appender.position(WriterId::new(1)).await.is_err());
