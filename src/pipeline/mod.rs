@@ -79,6 +79,8 @@ pub mod internals;
 mod link;
 mod meters;
 mod modes;
+#[cfg(feature = "api")]
+mod notary;
 mod number;
 mod open;
 mod outbox;

@@ -20,8 +20,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a gap record says that was written for the process before, which ended without a word.
-pub(crate) const UNCLEAN_END: &str = "unclean_end";
+pub(super) use crate::ledger::verify::{QUARANTINED, STUB_METADATA, UNCLEAN_END, is_stub};
 
 /// So many gap records are told of singly for each stream.
 const GAPS: usize = 100;
@@ -234,16 +233,6 @@ impl Numbers {
         self.began_at = entry.committed_at;
         self.first_occurred = entry.new.first_at;
     }
-}
-
-/// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
-/// the first for something else.
-pub(crate) const QUARANTINED: &str = "quarantined";
-pub(super) const STUB_METADATA: &str = "\"quarantined\":true";
-
-/// Tells whether a record stands in the place of one that the store could not take.
-pub(super) fn is_stub(record: &Record) -> bool {
-    record.outcome_reason == QUARANTINED && record.metadata.as_str().contains(STUB_METADATA)
 }
 
 /// Puts what the ledger says together with what the pipelines said.

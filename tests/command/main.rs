@@ -18,3 +18,4 @@ mod rights;
 mod rules;
 mod serve;
 mod tail;
+mod verify;
