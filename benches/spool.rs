@@ -1,7 +1,7 @@
-//! Records into the spool: what an append costs, how many a second reach the disk against a raw loop on the same
-//! disk, and how long 64 wait who want theirs on the disk at once.
+//! Records into the spool: what it costs to make bytes of one and to append them, how many a second reach the disk
+//! against a raw loop on the same disk, and how long 64 wait who want theirs on the disk at once.
 //!
-//! `cargo bench --features internals --bench spool [-- --rounds 21] [--only append|sync|waiters]`
+//! `cargo bench --features internals --bench spool [-- --rounds 21] [--only encode|append|sync|waiters]`
 //!
 //! The folder of `TMPDIR` is written to: it has to lie on the disk that is meant, not in memory.
 
@@ -21,8 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Case, argument, interleave, is_test, paired, quantile};
-use tower_activity::pipeline::internals::Spool;
+use common::{Case, argument, interleave, is_test, paired, quantile, sample::Stream};
+use tower_activity::{
+    pipeline::internals::Spool,
+    record::{Record, internals},
+};
 
 /// What a record of a request takes, encoded.
 const RECORD: usize = 350;
@@ -39,9 +42,12 @@ fn main() {
         .tempdir()
         .unwrap();
     println!("spool: records of {RECORD} bytes, {rounds} rounds, in {}", folder.path().display());
-    for (name, measure) in
-        [("append", append as fn(&Path, usize)), ("sync", sync), ("waiters", waiters)]
-    {
+    for (name, measure) in [
+        ("encode", encode as fn(&Path, usize)),
+        ("append", append),
+        ("sync", sync),
+        ("waiters", waiters),
+    ] {
         if only.is_empty() || only == name {
             let path = folder.path().join(name);
             std::fs::DirBuilder::new().create(&path).unwrap();
@@ -51,6 +57,43 @@ fn main() {
             std::fs::remove_dir_all(path).unwrap();
         }
     }
+}
+
+/// What stands before each append, and behind each read: ours against JSON, the other form that a record has.
+fn encode(_: &Path, rounds: usize) {
+    let count = if is_test() { 100 } else { 20_000 };
+    let record = &*Stream::new(1).batch(1).remove(0);
+    let mut bytes = Vec::new();
+    internals::write(record, &mut bytes);
+    let json = serde_json::to_vec(record).unwrap();
+    println!("  an ordinary record: {} bytes, {} as JSON", bytes.len(), json.len());
+    let time = |run: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..count).for_each(|_| run());
+        (count, start.elapsed())
+    };
+    let (mut buffer, mut other, mut again) = (Vec::new(), Vec::new(), Record::default());
+    let mut cases = [
+        Case::new("write", || {
+            time(&mut || {
+                buffer.clear();
+                internals::write(black_box(record), &mut buffer);
+            })
+        }),
+        Case::new("write, JSON", || {
+            time(&mut || {
+                other.clear();
+                serde_json::to_writer(&mut other, black_box(record)).unwrap();
+            })
+        }),
+        Case::new("read", || time(&mut || internals::read(black_box(&bytes), &mut again).unwrap())),
+    ];
+    interleave(&mut cases, rounds);
+    for case in &cases {
+        println!("{}", case.line());
+    }
+    let (ratio, low, high) = paired(&cases[0], &cases[1], |ours, json| ours / json);
+    println!("  write / JSON: {ratio:.2} ({low:.2}–{high:.2})");
 }
 
 /// What a request pays: one append, nobody waits for the disk, and the thread syncs every 50 ms.

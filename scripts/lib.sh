@@ -148,6 +148,11 @@ need_openssl() {
     { command -v pkg-config && pkg-config --exists openssl; } >/dev/null 2>&1 || install_packages "OpenSSL for the feature tls-native-tls" pkg-config libssl-dev
 }
 
+need_tracing() {
+    # Tests of faults end a process before its nth call to the system, or hold one back.
+    command -v strace >/dev/null || install_packages "tests end processes at chosen calls to the system" strace
+}
+
 # need_tool CRATE VERSION: puts a pinned cargo subcommand on the PATH, compiling it if need be.
 need_tool() {
     local crate=$1 version=$2 home=$TOOLS/$1-$2 started=$SECONDS
@@ -275,4 +280,19 @@ find_chromium() {
     [ -x "$TEST_CHROMIUM" ] || die "no Chromium at '$TEST_CHROMIUM': please install it or set TEST_CHROMIUM to its path"
     [ -x "$TEST_CHROMEDRIVER" ] || die "no chromedriver at '$TEST_CHROMEDRIVER': please install it or set TEST_CHROMEDRIVER to its path"
     export TEST_CHROMIUM TEST_CHROMEDRIVER
+}
+
+# --------------------------------------------------------------------- strace
+
+# Exports TEST_STRACE for the tests that let system calls fail, and says aloud where it may not trace.
+find_strace() {
+    : "${TEST_STRACE:=$(command -v strace || true)}"
+    if [ -z "$TEST_STRACE" ]; then
+        install_packages "tests let system calls fail" strace
+        TEST_STRACE=$(command -v strace || true)
+    fi
+    [ -x "$TEST_STRACE" ] || die "no strace at '$TEST_STRACE': please install it or set TEST_STRACE to its path"
+    "$TEST_STRACE" -qq -o /dev/null true ||
+        die "strace may not trace here: please allow ptrace (in a container: --cap-add=SYS_PTRACE; else /proc/sys/kernel/yama/ptrace_scope)"
+    export TEST_STRACE
 }

@@ -82,6 +82,9 @@
 pub mod api;
 pub mod capture;
 pub mod encode;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ledger;
 pub mod pipeline;
 pub mod privacy;

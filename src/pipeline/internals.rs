@@ -10,6 +10,16 @@ use crate::{
     time::{SystemClock, Timestamp},
 };
 
+/// See [`fuzzing`](crate::fuzzing): the frames of a segment.
+pub fn fuzz_frames(data: &[u8]) {
+    spool::fuzzed::frames(data);
+}
+
+/// See [`fuzzing`](crate::fuzzing): the segments of a spool.
+pub fn fuzz_segments(data: &[u8]) {
+    spool::fuzzed::segments(data);
+}
+
 /// A spool in a folder.
 #[derive(Debug, Clone)]
 pub struct Spool(spool::Spool);

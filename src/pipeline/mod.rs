@@ -105,6 +105,7 @@ mod spool;
 mod spooled;
 mod spooling;
 mod tally;
+mod threads;
 mod unfinished;
 mod unrecorded;
 mod watch;

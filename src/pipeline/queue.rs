@@ -30,17 +30,12 @@
 //! the writer looks by itself every millisecond; a producer that brings the count up to the threshold
 //! notifies in between.
 
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering, fence},
-    },
-};
+use std::{ops::Deref, sync::Arc};
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
+use super::threads::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::record::{ActorType, Category, Outcome, Record};
 
 const CLOSED: u64 = 1 << 63;
@@ -366,5 +361,10 @@ impl Queue {
     }
 }
 
-#[cfg(test)]
+super::threads::here_alone! {
+    #[cfg(test)]
+    mod tests;
+}
+// Never compiled; by it, rustfmt finds the file.
+#[cfg(any())]
 mod tests;

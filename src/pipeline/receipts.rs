@@ -1,16 +1,14 @@
 //! Who waits for the commit of a record: the callers of the HTTP interface, to whom nothing is
 //! acknowledged before it is stored.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::collections::HashMap;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::threads::{
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
+};
 use crate::record::{Record, RecordId};
 
 /// What became of a record that somebody waits for.
@@ -107,6 +105,6 @@ impl Receipts {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, Option<(usize, Fates)>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }

@@ -15,6 +15,9 @@ mod diff;
 mod field;
 mod fields;
 mod ids;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod portable;
 mod seal;
 mod sentence;

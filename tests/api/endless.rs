@@ -1,11 +1,8 @@
 //! A store with more records than anybody can read, that counts the pages that it is asked for.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tower_activity::{
@@ -222,17 +219,6 @@ impl Register for Endless {
     async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.up()?.revoke_api_key(id, at).await
     }
-}
-
-/// Waits until something holds; for ever would be a failure.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..2_000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came about that {what}");
 }
 
 impl Evidence for Endless {

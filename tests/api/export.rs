@@ -1,6 +1,6 @@
 //! Exports.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, Response, body::Bytes, body::Incoming};
@@ -18,7 +18,7 @@ use tower_activity::{
 };
 
 use crate::{
-    endless::{WithoutEnd, until},
+    endless::WithoutEnd,
     support::{Fixture, Service, by_header},
 };
 
@@ -286,22 +286,23 @@ async fn each_export_is_recorded_with_how_much_it_handed_out<F: Fixture>() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_stops_the_reading() {
     let service = Service::<WithoutEnd>::start().await;
+    let told = Filter::new().any_of("action", ["log_exported"]).unwrap();
+    let mut told = service.pipeline.subscribe(told);
+    let mut next = async || {
+        let next = tokio::time::timeout(Duration::from_secs(60), told.next()).await;
+        next.expect("it is recorded").unwrap().unwrap()
+    };
     let mut response = open(&service, "/activity/export?format=jsonl&action=endless").await;
     let mut taken = 0;
     while taken < 3_000_000 {
         taken += response.frame().await.unwrap().unwrap().into_data().unwrap().len();
     }
     assert!(service.store.pages() > 2);
+    assert_eq!(next().await.outcome, Outcome::Success, "that it has begun");
     drop(response);
-    until("its end is recorded", async || exports(&service).await.len() == 2).await;
-    let recorded = exports(&service).await.pop().unwrap();
-    assert_eq!(recorded.outcome, Outcome::Aborted);
+    assert_eq!(next().await.outcome, Outcome::Aborted, "that it has ended");
     let pages = service.store.pages();
-    until("a flush goes by", async || {
-        service.pipeline.flush().await;
-        true
-    })
-    .await;
+    service.pipeline.flush().await;
     assert_eq!(service.store.pages(), pages, "nobody reads on");
     service.stop().await;
 }

@@ -30,6 +30,9 @@ mod traced;
 mod viewer;
 mod watch;
 
+#[path = "../faults/table.rs"]
+mod table;
+
 #[path = "../stores/records.rs"]
 #[allow(dead_code, reason = "shared with the tests of the stores")]
 mod sample;

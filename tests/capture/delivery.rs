@@ -33,7 +33,10 @@ use tower_activity::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::support::{Log, read, request};
+use crate::{
+    support::{Log, read, request},
+    table::Row,
+};
 
 async fn serve(app: Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -231,6 +234,8 @@ async fn a_spool_without_room_refuses_before_and_after_the_handler() {
         assert!(body.starts_with(b"{\"type\":\"urn:tower-activity:problem:not-attempted\""));
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1, "the handler did not run");
+    Row { fault: "31 strict, refused before and after", runs: 3, sent: 3, ..Row::default() }
+        .report();
     server.abort();
 }
 

@@ -33,16 +33,19 @@ use tower_activity::{
     rules::{Delivery, Rules},
 };
 
-use crate::support::Log;
+use crate::{
+    support::Log,
+    table::{Row, times},
+};
 
-/// How often each point is tried; the long run sets more.
+/// How often each point is tried.
 fn rounds() -> usize {
-    std::env::var("TEST_DISCONNECT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
+    times(2, 50)
 }
 
-/// Size of the streamed body; the long run sets a gibibyte.
+/// Size of the streamed body.
 fn streamed_mib() -> usize {
-    std::env::var("TEST_STREAMED_MIB").ok().and_then(|n| n.parse().ok()).unwrap_or(32)
+    times(32, 1_024)
 }
 
 async fn answer(headers: HeaderMap, body: Body) -> Response {
@@ -304,20 +307,30 @@ const POINTS: &[Point] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_1_client_may_leave_anywhere() {
-    leave_http_1(async || Server::start().await).await;
+    let row = leave_http_1("26 client leaves, HTTP/1", async || Server::start().await).await;
+    row.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_1_client_of_a_durable_service_may_leave_anywhere() {
-    leave_http_1(async || Server::in_mode(Delivery::Durable).await).await;
+    let row = leave_http_1("26 client leaves, HTTP/1, durable", async || {
+        Server::in_mode(Delivery::Durable).await
+    })
+    .await;
+    row.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_1_client_of_a_strict_service_may_leave_anywhere() {
-    leave_http_1(async || Server::in_mode(Delivery::Strict).await).await;
+    let row = leave_http_1("26 client leaves, HTTP/1, strict", async || {
+        Server::in_mode(Delivery::Strict).await
+    })
+    .await;
+    row.report();
 }
 
-async fn leave_http_1(start: impl AsyncFn() -> Server) {
+async fn leave_http_1(fault: &'static str, start: impl AsyncFn() -> Server) -> Row {
+    let mut row = Row { fault, ..Row::default() };
     for point in POINTS {
         for reset in [false, true] {
             let server = start().await;
@@ -337,6 +350,9 @@ async fn leave_http_1(start: impl AsyncFn() -> Server) {
                 drop(stream);
             }
             let records = server.finished().await;
+            row.runs += rounds() as u64;
+            row.sent += entered as u64;
+            row.stored += records.len() as u64;
             for record in &records {
                 assert!(
                     point.outcomes.contains(&record.outcome),
@@ -351,6 +367,7 @@ async fn leave_http_1(start: impl AsyncFn() -> Server) {
             }
         }
     }
+    row
 }
 
 /// Where an HTTP/2 client goes away.
@@ -364,20 +381,30 @@ enum Leave {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_2_client_may_leave_anywhere() {
-    leave_http_2(async || Server::start().await).await;
+    let row = leave_http_2("26 client leaves, HTTP/2", async || Server::start().await).await;
+    row.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_2_client_of_a_durable_service_may_leave_anywhere() {
-    leave_http_2(async || Server::in_mode(Delivery::Durable).await).await;
+    let row = leave_http_2("26 client leaves, HTTP/2, durable", async || {
+        Server::in_mode(Delivery::Durable).await
+    })
+    .await;
+    row.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_2_client_of_a_strict_service_may_leave_anywhere() {
-    leave_http_2(async || Server::in_mode(Delivery::Strict).await).await;
+    let row = leave_http_2("26 client leaves, HTTP/2, strict", async || {
+        Server::in_mode(Delivery::Strict).await
+    })
+    .await;
+    row.report();
 }
 
-async fn leave_http_2(start: impl AsyncFn() -> Server) {
+async fn leave_http_2(fault: &'static str, start: impl AsyncFn() -> Server) -> Row {
+    let mut row = Row { fault, ..Row::default() };
     let points = [
         ("wait", Leave::BeforeHead, &[Aborted][..]),
         ("stream", Leave::AfterHead, &[Aborted]),
@@ -419,7 +446,10 @@ async fn leave_http_2(start: impl AsyncFn() -> Server) {
                 }
                 drop(sender);
             }
+            row.runs += rounds() as u64;
+            row.sent += rounds() as u64;
             for record in server.finished().await {
+                row.stored += 1;
                 assert!(
                     outcomes.contains(&record.outcome),
                     "{mode} {leave:?} {whole_connection}: {} {}",
@@ -430,6 +460,7 @@ async fn leave_http_2(start: impl AsyncFn() -> Server) {
             }
         }
     }
+    row
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -452,6 +483,7 @@ async fn a_large_stream_that_is_cut_at_half_keeps_status_and_bytes() {
     let bytes = usize::try_from(record.response_bytes.unwrap()).unwrap();
     // What the client read was handed on; the sockets hold a few mebibytes more.
     assert!(bytes + (1 << 20) >= seen && bytes < streamed_mib() << 20, "{bytes} of {seen} read");
+    Row { fault: "28 large stream cut", runs: 1, sent: 1, stored: 1, ..Row::default() }.report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,3 +12,5 @@ mod meaning;
 mod mechanics;
 mod routing;
 mod support;
+#[path = "../faults/table.rs"]
+mod table;

@@ -1,6 +1,12 @@
 //! An export is whole, or not there.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, process::Stdio};
+
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    time::timeout,
+};
 
 use crate::run::{Ended, Log, PATIENCE, record, set_metadata};
 
@@ -49,14 +55,10 @@ async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
 
     let log = log.with_three().await;
     let pipe = log.path("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // A program of its own: a thread that waits for a writer cannot be given up.
-    let mut cat = tokio::process::Command::new("cat");
-    cat.arg(&pipe).stdout(std::process::Stdio::piped()).kill_on_drop(true);
-    let cat = cat.spawn().unwrap();
+    let cat = read_from(&pipe).await;
     log.run(&["export", "--out", "pipe"]).await.with(0);
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
-    let read = tokio::time::timeout(PATIENCE, cat.wait_with_output()).await.unwrap().unwrap();
+    let read = timeout(PATIENCE, cat.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(String::from_utf8(read.stdout).unwrap().lines().count(), 3);
 
     fs::write(log.path("real.jsonl"), "old").unwrap();
@@ -74,15 +76,15 @@ async fn what_is_no_file_is_written_and_not_replaced(log: Log) {
 }
 
 async fn an_interrupted_export_leaves_nothing(log: Log) {
-    // Held in its first page: by a trigger-free lock on Postgres, by its size on SQLite.
-    let many: Vec<_> = (1..=20_000)
+    // Several pages, each of which is more than the pipes take that hold it up.
+    let many: Vec<_> = (1..=8_000)
         .map(|seq| {
             record(seq, "2026-11-20T12:00:00Z", |record| {
                 set_metadata(record, &format!("{{\"x\":\"{}\"}}", "a".repeat(400)));
             })
         })
         .collect();
-    for batch in many.chunks(5_000) {
+    for batch in many.chunks(1_000) {
         log.append(batch).await;
     }
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -91,22 +93,31 @@ async fn an_interrupted_export_leaves_nothing(log: Log) {
 }
 
 async fn interrupted(log: &Log, signal: &str, code: i32) {
+    let partial = log.path("all.jsonl.partial");
+    let mut cat = read_from(&partial).await;
     let child = log.command(&["export", "--out", "all.jsonl"]).spawn().unwrap();
     let pid = child.id().unwrap().to_string();
-    let partial = log.path("all.jsonl.partial");
-    let waiting = async {
-        while !fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it begins");
-    assert!(
-        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success()
-    );
+    let mut written = cat.stdout.take().unwrap();
+    let begins = timeout(PATIENCE, written.read_u8()).await.expect("it begins");
+    assert_eq!(begins.unwrap(), b'{');
+    // It is in its first page, and cannot go on until somebody reads it.
+    let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
+    assert!(sent.success());
+    let mut rest = Vec::new();
+    timeout(PATIENCE, written.read_to_end(&mut rest)).await.expect("it ends").unwrap();
     let ended = Ended::of(child.wait_with_output().await.unwrap()).with(code);
     assert_eq!(
         ended.stderr,
         "activity: interrupted: the export is not whole, and no file was made of it\n"
     );
     assert!(!partial.exists() && !log.path("all.jsonl").exists());
+}
+
+/// Makes a named pipe, and a program that reads from it and prints that. A thread of our own that waited for a
+/// writer could not be given up.
+async fn read_from(pipe: &Path) -> Child {
+    let made = Command::new("mkfifo").arg(pipe).status().await.unwrap();
+    assert!(made.success());
+    let mut cat = Command::new("cat");
+    cat.arg(pipe).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }

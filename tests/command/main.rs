@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod keys;
 mod lines;
+mod migrate;
 mod refusals;
 mod report;
 mod rights;

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,10 +13,15 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tempfile::TempDir;
 use tokio::{process::Command, sync::watch};
 
-use crate::running::{Running, example};
+use crate::{
+    live::Live,
+    running::{Running, example},
+};
 
 const ROUNDS: usize = 4;
 const CLIENTS: usize = 4;
+/// What the clients leave in the log.
+const ASKED: &str = "method=POST&route=/api/products";
 
 fn shop(folder: &Path) -> Command {
     let mut command = example("quickstart", folder);
@@ -73,8 +77,14 @@ fn stored(folder: &Path) -> Vec<String> {
 async fn whose_response_was_seen_is_stored_once_whenever_the_process_was_killed() {
     let folder = TempDir::new().unwrap();
     let notes = Arc::new(Mutex::new(Notes::default()));
+    let mut from_the_start = String::new();
     for round in 0..ROUNDS {
         let shop = Running::start(shop(folder.path())).await;
+        if round == 0 {
+            let path = format!("/activity/records?{ASKED}");
+            let (_, page) = shop.send("GET", &path, None, None).await;
+            from_the_start = page["live"].as_str().expect("a cursor").to_owned();
+        }
         let token = shop.log_in("admin").await;
         let (count, mut counted) = watch::channel(0);
         let clients: Vec<_> = (0..CLIENTS)
@@ -92,18 +102,17 @@ async fn whose_response_was_seen_is_stored_once_whenever_the_process_was_killed(
             client.await.unwrap();
         }
     }
-    // The next process stores what the others left, also while it ends.
+    // The next process stores what the others left. Whoever follows the log finds all of it.
     let shop = Running::start(shop(folder.path())).await;
     let Notes { sent, seen } = std::mem::take(&mut *notes.lock().unwrap());
-    let begun = std::time::Instant::now();
-    while seen.difference(&stored(folder.path()).into_iter().collect()).next().is_some() {
-        let missing: Vec<_> = {
-            let stored: BTreeSet<_> = stored(folder.path()).into_iter().collect();
-            seen.difference(&stored).cloned().collect()
-        };
-        assert!(begun.elapsed() < Duration::from_secs(60), "lost: {missing:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let mut live = Live::open(&shop, &format!("{ASKED}&cursor={from_the_start}")).await;
+    let mut missing = seen.clone();
+    live.until(|record| {
+        missing.remove(record["request_id"].as_str().expect("a request"));
+        missing.is_empty()
+    })
+    .await;
+    drop(live);
     let (line, status) = shop.stop("INT").await;
     assert!(status.success() && line.contains(" · spooled 0 · dropped 0 · gaps 0"), "{line}");
     let stored = stored(folder.path());

@@ -1,63 +1,16 @@
 //! The log of the quickstart over HTTP: each address that it tells on the terminal, and what its page does.
 
-use std::time::Duration;
-
-use futures_util::StreamExt as _;
-use http::{Request, header};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest as _},
+use tokio_tungstenite::{connect_async, tungstenite::Error};
+
+use crate::{
+    live::{Live, request},
+    running::{Running, example},
 };
 
-use crate::running::{Running, example};
-
-/// Far longer than anything here takes on a busy machine: only a defect meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What the page asks for, as its script writes it.
 const ASKED: &str = "q=-action%3Alog_viewed+OR+outcome%3Adenied";
-
-struct Live(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Live {
-    /// Listens as the page does: a browser says whose page it is.
-    async fn open(shop: &Running, parameters: &str) -> Self {
-        let request = request(shop, &format!("http://{}", shop.address), parameters);
-        let (socket, _) = timeout(PATIENCE, connect_async(request)).await.unwrap().unwrap();
-        Self(socket)
-    }
-
-    /// Returns the next message; `None` when the shop has said goodbye.
-    async fn next(&mut self) -> Option<Value> {
-        loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a message in time") {
-                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                Some(Ok(_)) => {}
-            }
-        }
-    }
-
-    /// Reads records until `wanted` says that it was the last, and returns all of them and the last cursor.
-    async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> (Vec<Value>, String) {
-        let (mut records, mut cursor) = (Vec::new(), String::new());
-        while !records.iter().any(&wanted) {
-            let message = self.next().await.expect("the session goes on");
-            cursor = message["cursor"].as_str().expect("a cursor").to_owned();
-            records.extend(message["data"].as_array().into_iter().flatten().cloned());
-        }
-        (records, cursor)
-    }
-}
-
-fn request(shop: &Running, origin: &str, parameters: &str) -> Request<()> {
-    let uri = format!("ws://{}/activity/live?{parameters}", shop.address);
-    let mut request = uri.into_client_request().unwrap();
-    request.headers_mut().insert(header::ORIGIN, origin.parse().unwrap());
-    request
-}
 
 fn named(action: &'static str, id: &'static str) -> impl Fn(&Value) -> bool {
     move |record| record["action"] == action && record["entity_id"] == id

@@ -5,6 +5,7 @@ mod access;
 mod documents;
 #[cfg(unix)]
 mod killed;
+mod live;
 mod log;
 #[cfg(feature = "postgres")]
 mod postgres;

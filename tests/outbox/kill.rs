@@ -26,6 +26,7 @@ pub(crate) enum Step {
     Position,
     Claim,
     Append,
+    Backlog,
 }
 
 /// After how many polls of the call a step stops; `DONE` lets it do its work, and only the answer is lost.
@@ -93,7 +94,7 @@ impl<O: Outbox> Outbox for Trapped<O> {
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        self.inner.backlog().await
+        self.trap.pass(Step::Backlog, self.inner.backlog()).await
     }
 
     async fn claim(&self, ask: ClaimRows) -> Result<ClaimedRows, StoreError> {

@@ -1,9 +1,13 @@
 //! Postgres, and PgBouncer before it.
 
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
-use tower_activity::store::{
-    Outbox as _,
-    postgres::{PostgresOutbox, PostgresStore},
+use tokio::sync::watch;
+use tower_activity::{
+    Filter,
+    store::{
+        Outbox as _,
+        postgres::{PostgresOutbox, PostgresStore},
+    },
 };
 
 use crate::{
@@ -11,15 +15,17 @@ use crate::{
     server::{Bouncer, Database},
 };
 
-#[path = "cases.rs"]
+#[path = "cases/mod.rs"]
 mod cases;
+
+type Pool = PgPool;
 
 const OUTBOX: &str = "activity.outbox";
 const STREAM: &str = "activity.outbox_stream";
 
 /// An application with a database and a log.
 struct App {
-    pool: PgPool,
+    pool: Pool,
     log: PostgresStore,
     database: Database,
     elsewhere: Option<Database>,
@@ -73,30 +79,41 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
     let options = options.extra_float_digits(None).statement_cache_capacity(0);
     app.pool = PgPoolOptions::new().max_connections(6).connect_with(options).await.unwrap();
     app.log = PostgresStore::open(bouncer.url()).await.unwrap();
-    cases::workers_move_each_record_once(&app, 3, 120).await;
+    let pipelines = cases::started(&app, 3).await;
+    cases::workers::each_record_is_moved_once(&app, pipelines, 120).await;
 }
 
 /// Connections that end at any moment, of workers and of whoever records.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_ended_at_any_moment_cost_nothing_but_time() {
+    /// So many orders or records go by between one end of all connections and the next.
+    const BETWEEN: usize = 7;
     let app = App::new(Log::Elsewhere).await;
-    let log = app.elsewhere.as_ref().unwrap();
-    let end = tokio::spawn({
-        let (admin, names) = (
-            app.database.admin().to_owned(),
-            format!("'{}', '{}'", app.database.name(), log.name()),
-        );
-        async move {
-            loop {
-                let sql = format!(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname in ({names})"
-                );
-                crate::server::execute(&admin, &sql).await;
-                tokio::time::sleep(std::time::Duration::from_millis(130)).await;
-            }
-        }
-    });
     let pipelines = cases::started(&app, 2).await;
+    // They end beside whatever goes on then, and as often as it goes on: never so often that nothing does.
+    let (progress, mut goes_on) = watch::channel(0);
+    let names = [&app.database, app.elsewhere.as_ref().unwrap()].map(|d| format!("'{}'", d.name()));
+    let sql = format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname in ({})",
+        names.join(", ")
+    );
+    let admin = app.database.admin().to_owned();
+    let ends = tokio::spawn(async move {
+        let mut ends = 0;
+        while goes_on.wait_for(|progress| *progress >= ends * BETWEEN).await.is_ok() {
+            crate::server::execute(&admin, &sql).await;
+            ends += 1;
+        }
+        ends
+    });
+    for pipeline in &pipelines {
+        let (mut moved, progress) = (pipeline.subscribe(Filter::new()), progress.clone());
+        tokio::spawn(async move {
+            while moved.next().await.is_some() {
+                progress.send_modify(|progress| *progress += 1);
+            }
+        });
+    }
     let mut committed = Vec::new();
     for order in 0..150_i64 {
         let done = async {
@@ -109,13 +126,15 @@ async fn connections_that_are_ended_at_any_moment_cost_nothing_but_time() {
         if done.await.is_some() {
             committed.push(order);
         }
+        progress.send_modify(|progress| *progress += 1);
     }
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    end.abort();
     cases::flush(&pipelines).await;
     let there = cases::orders(&app.log).await;
     assert!(committed.len() > 50, "only {} were committed", committed.len());
     assert!(committed.iter().all(|order| there.contains(order)), "{committed:?} in {there:?}");
     cases::assert_each_once(&app.log, &there).await;
+    drop(progress);
     cases::stop(pipelines).await;
+    let ends = cases::within(ends).await.unwrap();
+    assert!(ends > (150 + there.len()) / BETWEEN / 2, "only {ends} times");
 }

@@ -14,18 +14,20 @@ use tower_activity::store::{
 
 use crate::Log;
 
-#[path = "cases.rs"]
+#[path = "cases/mod.rs"]
 mod cases;
 #[cfg(feature = "api")]
 #[path = "request.rs"]
 mod request;
+
+type Pool = SqlitePool;
 
 const OUTBOX: &str = "activity_outbox";
 const STREAM: &str = "activity_outbox_stream";
 
 /// An application with a database and a log.
 struct App {
-    pool: SqlitePool,
+    pool: Pool,
     log: SqliteStore,
     folder: TempDir,
 }

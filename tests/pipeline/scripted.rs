@@ -6,9 +6,10 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower_activity::{
     record::{Record, WriterId},
     store::{
@@ -58,7 +59,9 @@ struct Shared {
     connects: AtomicUsize,
     appends: AtomicUsize,
     /// Appends that wait at the gate.
-    at_gate: tokio::sync::watch::Sender<usize>,
+    at_gate: watch::Sender<usize>,
+    /// Told of each append that was committed.
+    committed: watch::Sender<()>,
 }
 
 impl Scripted {
@@ -71,7 +74,8 @@ impl Scripted {
             gated: AtomicBool::new(false),
             connects: AtomicUsize::new(0),
             appends: AtomicUsize::new(0),
-            at_gate: tokio::sync::watch::Sender::new(0),
+            at_gate: watch::Sender::new(0),
+            committed: watch::Sender::new(()),
         };
         Self { memory: MemoryStore::new(), shared: Arc::new(shared) }
     }
@@ -127,6 +131,14 @@ impl Scripted {
     /// Returns when so many appends have come to the gate.
     pub(crate) async fn reached_times(&self, times: usize) {
         self.shared.at_gate.subscribe().wait_for(|count| *count >= times).await.unwrap();
+    }
+
+    /// Waits for the commit after which it is so.
+    pub(crate) async fn holds(&self, so: impl Fn(&MemoryStore) -> bool) {
+        let mut committed = self.shared.committed.subscribe();
+        let holds = committed.wait_for(|()| so(&self.memory));
+        let minute = Duration::from_secs(60);
+        tokio::time::timeout(minute, holds).await.expect("it never came about").unwrap();
     }
 
     pub(crate) fn connects(&self) -> usize {
@@ -212,16 +224,16 @@ impl Appender for ScriptedAppender {
         match self.store.step(mine) {
             Some(Step::Fail(kind)) => return failed(kind),
             Some(Step::CommitThenFail(kind)) => {
-                self.inner.append(batch).await?;
+                self.commit(batch).await?;
                 return failed(kind);
             }
             Some(Step::CommitThenHang) => {
-                self.inner.append(batch).await?;
+                self.commit(batch).await?;
                 std::future::pending::<()>().await;
             }
             Some(Step::Panic) => panic!("a panic of the script"),
             Some(Step::CommitThenPanic) => {
-                self.inner.append(batch).await?;
+                self.commit(batch).await?;
                 panic!("a panic of the script");
             }
             Some(Step::Hang) => std::future::pending::<()>().await,
@@ -232,8 +244,16 @@ impl Appender for ScriptedAppender {
         {
             return failed(StoreErrorKind::Data);
         }
-        let appended = self.inner.append(batch).await?;
+        let appended = self.commit(batch).await?;
         self.broken = false;
+        Ok(appended)
+    }
+}
+
+impl ScriptedAppender {
+    async fn commit(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
+        let appended = self.inner.append(batch).await?;
+        self.store.shared.committed.send_replace(());
         Ok(appended)
     }
 }

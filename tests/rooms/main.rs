@@ -24,7 +24,7 @@ const LEVELS: &[&[&str]] = &[
     &["pipeline"],
     &["viewer"],
     &["capture", "retention", "ship", "alert", "api"],
-    &["testing"],
+    &["testing", "fuzzing"],
 ];
 
 /// Where an outside crate may be named: files whose path starts so.

@@ -28,3 +28,8 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "postgres")]
 mod server;
+#[cfg(feature = "postgres")]
+#[path = "../faults/table.rs"]
+mod table;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tried;

@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::server::{Database, replace_host};
+use super::server::{Database, replace_host};
 
 /// How the last message of an append, which holds its COMMIT, is told apart from all others.
 pub(crate) const COMMIT: &[u8] = b"; commit; select position";

@@ -184,7 +184,7 @@ pub(crate) fn free_port() -> u16 {
 /// A server of the test's own, which may be stopped and started; its end ends it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     port: u16,
 }
 
@@ -204,7 +204,7 @@ impl Server {
         server
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         unprivileged(&programs().join(name), self.folder.path())
     }
 
@@ -243,9 +243,7 @@ impl Server {
 
     /// Waits until it takes connections.
     pub(crate) async fn ready(&self) {
-        while PgConnection::connect(&self.url()).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        answers(&self.url().parse().expect("Postgres starts")).await;
     }
 }
 
@@ -293,14 +291,8 @@ impl Bouncer {
             .expect("PgBouncer starts");
         let url = format!("postgres://anybody@127.0.0.1:{port}/{}", database.name());
         let bouncer = Self { process, url, _folder: folder };
-        let connect = async {
-            let options: PgConnectOptions = bouncer.url.parse().expect("PgBouncer starts");
-            let options = options.extra_float_digits(None);
-            while PgConnection::connect_with(&options).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), connect).await.expect("PgBouncer answers");
+        let options: PgConnectOptions = bouncer.url.parse().expect("PgBouncer starts");
+        answers(&options.extra_float_digits(None)).await;
         bouncer
     }
 
@@ -314,4 +306,14 @@ impl Drop for Bouncer {
         let killed = self.process.kill().and_then(|()| self.process.wait());
         drop(killed);
     }
+}
+
+/// Waits until a server takes connections, which none of them tells by itself.
+async fn answers(options: &PgConnectOptions) {
+    let connect = async {
+        while PgConnection::connect_with(options).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), connect).await.expect("the server answers");
 }

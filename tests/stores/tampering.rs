@@ -58,7 +58,13 @@ impl<F: Owned> Log<F> {
         let mut anchor = String::new();
         for (turn, stream) in [1, 2, 1, 2, 1, 2, 1, 2].into_iter().enumerate() {
             let first = i64::try_from(turn / 2).unwrap() * 4 + 1;
-            let records: Vec<_> = (first..first + 4).map(|seq| full(stream, seq)).collect();
+            let record = |seq| {
+                let mut record = full(stream, seq);
+                // One leaf for all, hence one entry for each batch.
+                record.retention_class.set("activity");
+                record
+            };
+            let records: Vec<_> = (first..first + 4).map(record).collect();
             append(&store, &records).await.unwrap();
             at = Timestamp::from_micros(at.as_micros() + 1);
             if turn % 4 == 3 {
@@ -200,8 +206,12 @@ pub(crate) async fn an_edited_ledger_is_found<F: Owned>() {
         let count = log.random.random_range(1..=5);
         for change in [
             format!("epoch = epoch + {count}"),
-            format!("writer_id = writer_id + {count}"),
-            format!("first_seq = first_seq - {count}, last_seq = last_seq - {count}"),
+            format!("writer_id = writer_id + {}", 70 + count),
+            format!(
+                "first_seq = first_seq + {}, last_seq = last_seq + {}",
+                100 * count,
+                100 * count
+            ),
             "class = 'other'".to_owned(),
             "month = '2001-01'".to_owned(),
             "first_at = last_at, last_at = first_at".to_owned(),

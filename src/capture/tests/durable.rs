@@ -13,12 +13,6 @@ async fn patient() -> Log {
     Log::start(Delivery::Durable, Rules::rest(), zero).await
 }
 
-fn streaming(log: &Log, method: &str) -> (mpsc::UnboundedSender<Frame<Bytes>>, Answered) {
-    let (steps, body) = stepped();
-    let (_, answer) = send(log, request(method, "/api/reports"), |_| Response::new(body));
-    (steps, answer)
-}
-
 #[tokio::test]
 async fn what_ends_at_its_head_is_one_frame_and_waits_for_nothing() {
     let log = durable().await;

@@ -174,6 +174,13 @@ fn send(log: &Log, request: Request<Body>, answer: impl Answer) -> (Calls, Answe
     (calls, Box::pin(future))
 }
 
+/// A request whose answer goes on for as long as the test has something for it.
+fn streaming(log: &Log, method: &str) -> (mpsc::UnboundedSender<Frame<Bytes>>, Answered) {
+    let (steps, body) = stepped();
+    let (_, answer) = send(log, request(method, "/api/reports"), |_| Response::new(body));
+    (steps, answer)
+}
+
 /// Drives a request until its service was called; it does not answer before.
 async fn until_called(answer: &mut Answered, calls: &Calls) {
     std::future::poll_fn(|cx| {

@@ -34,7 +34,9 @@ pub(super) struct Heads {
     waiting: VecDeque<(Source, Checkpoint)>,
     /// The size up to which a head agreed, from where on one did not.
     agreed: u64,
-    disagreed: bool,
+    /// Those that did not agree, each with the size up to which one had. What a rollback explains is known only when the
+    /// records have told of it.
+    disagreed: Vec<(Checkpoint, u64)>,
 }
 
 impl Verifier {
@@ -72,7 +74,8 @@ impl Verifier {
             if head.size == size && head.root == self.frontier.root() {
                 self.agrees(source, &head);
             } else {
-                self.differs(&head);
+                let agreed = self.heads.agreed;
+                self.heads.disagreed.push((head, agreed));
             }
         }
     }
@@ -86,23 +89,29 @@ impl Verifier {
         }
     }
 
-    fn differs(&mut self, head: &Checkpoint) {
-        if self.rolled_back_before(head) || self.heads.disagreed {
-            return;
+    /// Tells of the first head that nothing explains.
+    pub(super) fn heads_that_differ(&mut self) {
+        let disagreed = std::mem::take(&mut self.heads.disagreed);
+        let mut unexplained = disagreed.iter().filter(|(head, _)| !self.rolled_back_before(head));
+        if let Some((head, agreed)) = unexplained.next() {
+            self.differs(head, *agreed);
         }
-        self.heads.disagreed = true;
+    }
+
+    fn differs(&mut self, head: &Checkpoint, agreed: u64) {
         let detail = format!(
             "the entries up to {} are not those whose head was signed at {}; those up to {} are",
-            head.size, head.at, self.heads.agreed
+            head.size, head.at, agreed
         );
-        let first = i64::try_from(self.heads.agreed).unwrap_or(i64::MAX).saturating_add(1);
+        let first = i64::try_from(agreed).unwrap_or(i64::MAX).saturating_add(1);
         self.found(AlterationKind::HistoryRewritten, Place::entry(first), detail);
     }
 
     /// Tells whether the store was found behind this head and went on in another epoch, which a record tells of.
     fn rolled_back_before(&self, head: &Checkpoint) -> bool {
         self.rollbacks.iter().any(|rollback| {
-            head.epoch < rollback.epoch
+            rollback.lost.is_some()
+                && head.epoch < rollback.epoch
                 && i64::try_from(head.size).is_ok_and(|size| rollback.position < size)
         })
     }

@@ -219,6 +219,7 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.compare_heads();
+        self.heads_that_differ();
         self.heads_beyond();
         for rollback in std::mem::take(&mut self.rollbacks) {
             let Rollback { position, epoch, lost } = rollback;

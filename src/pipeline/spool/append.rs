@@ -2,14 +2,13 @@
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
-use parking_lot::MutexGuard;
-
 use super::{
     Appended, Begun, Core, Mark, Number, OpenNumber, Refused, Spool,
     files::File,
     format::{self, FRAMES_AT, Kind, MAX_RECORD, SegmentHeader, frame_size, parse_head},
     settings::Share,
     stream::{Content, Segment},
+    threads::MutexGuard,
 };
 use crate::time::Timestamp;
 

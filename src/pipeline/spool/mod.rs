@@ -43,6 +43,9 @@ mod batch;
 mod error;
 mod files;
 mod format;
+#[cfg(any(test, feature = "internals"))]
+#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "the tests take all of it"))]
+pub(super) mod fuzzed;
 mod gaps;
 mod old;
 mod open;
@@ -54,22 +57,18 @@ mod scan;
 mod settings;
 mod stream;
 mod sync;
-#[cfg(test)]
+super::threads::here_alone! {
+    #[cfg(test)]
+    mod tests;
+}
+// Never compiled; by it, rustfmt finds the files.
+#[cfg(any())]
 mod tests;
 mod tidy;
 mod walk;
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub(super) use batch::{Batch, Frame};
@@ -88,6 +87,10 @@ use settings::MIN_CAP;
 pub(super) use settings::{Settings, Share};
 pub(super) use sync::{SyncFailed, SyncWait};
 
+use super::threads::{
+    self, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 use crate::{
     record::WriterId,
     time::{Clock, Timestamp},

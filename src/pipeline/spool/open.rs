@@ -3,14 +3,9 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    thread::JoinHandle,
+    sync::Arc,
 };
 
-use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Notify;
 
@@ -24,6 +19,10 @@ use super::{
     settings::{MIN_CAP, Settings},
     stream::{Content, Segment, Segments, Stream, parse_folder, parse_segment},
     sync::Sync,
+    threads::{
+        self, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 use crate::{record::WriterId, time::Clock};
 
@@ -45,7 +44,7 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let spool = Self::open_still(fs, folder, settings, clock, writer_id)?;
         let core = Arc::clone(&spool.core);
-        let thread = std::thread::Builder::new()
+        let thread = threads::Builder::new()
             .name("activity-spool".into())
             .spawn(move || core.run_sync())
             .map_err(|error| SpoolError::io("start a thread for the spool", folder, error))?;
@@ -211,4 +210,4 @@ fn old_streams(
     Ok(streams)
 }
 
-pub(super) type Thread = JoinHandle<()>;
+pub(super) type Thread = threads::JoinHandle<()>;

@@ -296,6 +296,8 @@ impl Reader {
             segments.is_read = true;
             self.stream.settle(&mut segments, self.core.clock.monotonic());
             drop(segments);
+            // Who removes it may be asleep: nothing has to be appended any more for it to go.
+            self.core.sync.tidy();
             return Ok(self.torn_end(torn));
         };
         drop(segments);

@@ -63,7 +63,7 @@ impl Scanner {
         self.at = at;
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) const fn at(&self) -> u64 {
         self.at
     }

@@ -8,13 +8,12 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::{
     Break, Number, SpoolError,
     files::Filesystem,
     format::{FRAMES_AT, HeaderError, Secret, SegmentHeader},
     room::Room,
+    threads::{Mutex, MutexGuard},
 };
 use crate::{record::WriterId, time::Timestamp};
 

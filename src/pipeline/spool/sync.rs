@@ -5,22 +5,21 @@
 
 use std::{
     io,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
-    thread::Thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use super::{
     Core, Mark, Spool,
     append::{Current, Unsynced},
     room::Room,
+    threads::{
+        self, Condvar, Instant, Mutex, Thread,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// After a failed sync, the next attempt waits so long.
@@ -192,8 +191,7 @@ impl Spool {
         let still =
             |_: &mut Vec<_>| sync.synced() < mark.0 && !sync.is_stopped.load(Ordering::Acquire);
         // The answer is looked up below: it may have come at the last moment.
-        let _: parking_lot::WaitTimeoutResult =
-            sync.advanced.wait_while_for(&mut waiters, still, most);
+        let _: threads::WaitTimeoutResult = sync.advanced.wait_while_for(&mut waiters, still, most);
         if sync.synced() >= mark.0 { Ok(()) } else { Err(SyncFailed) }
     }
 
@@ -245,7 +243,7 @@ pub(super) struct Work {
 impl Core {
     /// The thread. It ends after a last attempt when it is told to stop.
     pub(super) fn run_sync(&self) {
-        drop(self.sync.thread.set(std::thread::current()));
+        drop(self.sync.thread.set(threads::current()));
         let sync = &self.sync;
         loop {
             let stopping = sync.is_stopping.load(Ordering::Acquire);
@@ -262,7 +260,7 @@ impl Core {
                 }
                 if synced.is_err() {
                     sync.is_wanted.store(true, Ordering::Release);
-                    std::thread::park_timeout(RETRY);
+                    threads::park_timeout(RETRY);
                     continue;
                 }
             }
@@ -275,9 +273,9 @@ impl Core {
                 && !sync.is_stopping.load(Ordering::Acquire);
             if is_idle {
                 if self.has_to_tidy() {
-                    std::thread::park_timeout(TIDY);
+                    threads::park_timeout(TIDY);
                 } else {
-                    std::thread::park();
+                    threads::park();
                 }
             }
         }
@@ -299,7 +297,7 @@ impl Core {
             if left.is_zero() {
                 return;
             }
-            std::thread::park_timeout(left);
+            threads::park_timeout(left);
         }
     }
 

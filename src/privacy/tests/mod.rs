@@ -4,6 +4,7 @@ mod builder;
 mod form;
 mod hostile;
 mod json;
+mod known;
 mod model;
 mod path;
 mod secrets;

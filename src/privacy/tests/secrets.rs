@@ -1,75 +1,9 @@
 //! Sixty known secrets in every position: none of them, nor a good part of one, comes through.
 
-use super::*;
-
-/// Secrets by the name they are sent under.
-const NAMED: &[(&str, &str)] = &[
-    ("password", "hunter2-Xq"),
-    ("newPassword", "correct horse battery staple"),
-    ("password_confirmation", "Tr0ub4dor&3 zebra"),
-    ("passwd", "letmein99"),
-    ("pwd", "qwertz!12"),
-    ("DB_PASSWORD", "pg-Pa55:w/rd@x"),
-    ("passphrase", "many words of mine"),
-    ("clientSecret", "cs_9f8e7d6c5b4a"),
-    ("client-secret", "cs_0011223344"),
-    ("secret", "äöü-geheim-ß"),
-    ("webhook_secret", "whs-778899aabb"),
-    ("token", "tok-5566778899"),
-    ("access_token", "at-1029384756"),
-    ("refreshToken", "rt-5647382910"),
-    ("id_token", "it-9182736450"),
-    ("device_token", "dt-aabbccddee"),
-    ("api_key", "ak-1122334455"),
-    ("apiKey", "ak-6677889900"),
-    ("X-API-Key", "ak-zzyyxxwwvv"),
-    ("auth", "au-123123123"),
-    ("credentials", "cr-456456456"),
-    ("private_key", "pk-789789789"),
-    ("bearer", "be-321321321"),
-    ("session", "se-654654654"),
-    ("sessionId", "si-987987987"),
-    ("csrf_token", "cf-135135135"),
-    ("csrfmiddlewaretoken", "cf-246246246"),
-    ("jwt", "jw-357357357"),
-    ("salt", "sa-468468468"),
-    ("certificate", "ce-579579579"),
-    ("otp", "ot-680680680"),
-    ("mfaCode", "mf-791791791"),
-    ("recovery_code", "rc-802802802"),
-    ("pin", "pi-913913913"),
-    ("cvv", "cv-024024024"),
-    ("card_number", "cn-135791357"),
-    ("pan", "pa-246802468"),
-    ("iban", "DE89370400440532013000"),
-    ("accountNumber", "an-1357924680"),
-    ("ssn", "078-05-1120"),
-    ("tax_id", "ti-112358132"),
-    ("passport", "C01X00T478"),
-    ("dob", "1987-06-05"),
-    ("connectionString", "Server=db;Uid=app;Secret=zzz"),
-    ("authorization", "Basic dXNlcjpwYXNz"),
-];
-
-/// Secrets that are known by their shape.
-const SHAPED: &[&str] = &[
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
-    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nAoIBAQC7VJTUt9Us8cKj\n-----END PRIVATE KEY-----",
-    "AKIAIOSFODNN7EXAMPLE",
-    "ASIAIOSFODNN7EXAMPLF",
-    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-    "gho_16C7e42F292c6912E7710c838347Ae178B4b",
-    "github_pat_11ABCDEFG0aBcDeFgHiJkL",
-    "glpat-aBcDeFgHiJkLmNoPqRsT",
-    "xoxb-2345678901-abcdefGHIJKL",
-    "xoxp-3456789012-abcdefGHIJKL",
-    "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
-    "rk_live_5fD40IrMzkXEbsk",
-    "4111111111111111",
-    "5105 1051 0510 5100",
-    "3782-822463-10005",
-    "postgres://app:s3cretpw@db.internal:5432/shop",
-];
+use super::{
+    known::{NAMED, SHAPED},
+    *,
+};
 
 /// What of a shaped secret must not be seen: the host of a URL may.
 fn hidden(secret: &str) -> &str {

@@ -252,28 +252,3 @@ proptest! {
         fuzz(&bytes);
     }
 }
-
-/// `cargo test --release --lib portable -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn how_long_an_ordinary_record_takes() {
-    let record = samples().remove(1);
-    let mut buffer = Vec::new();
-    let mut again = Record::default();
-    let rounds = 1_000_000;
-    let begun = std::time::Instant::now();
-    for _ in 0..rounds {
-        buffer.clear();
-        std::hint::black_box(&record).to_portable(&mut buffer);
-    }
-    let written = begun.elapsed() / rounds;
-    let begun = std::time::Instant::now();
-    for _ in 0..rounds {
-        Record::from_portable(std::hint::black_box(&buffer), &mut again).unwrap();
-    }
-    println!(
-        "{} bytes: written in {written:?}, read in {:?}",
-        buffer.len(),
-        begun.elapsed() / rounds
-    );
-}

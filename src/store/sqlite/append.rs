@@ -1,11 +1,12 @@
 //! Appending, exactly once.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::{
     error::store_error,
+    identity::{self, Identity},
     rows::{INSERT_ENTRY, Insert, entry_arguments},
 };
 use crate::{
@@ -20,6 +21,8 @@ const DOING: &str = "append a batch";
 /// A connection for appending to a [`SqliteStore`](super::SqliteStore).
 pub struct SqliteAppender {
     connection: SqliteConnection,
+    file: PathBuf,
+    identity: Identity,
     clock: Arc<dyn Clock>,
     canonical: Canonical,
     /// Set while a transaction is open, hence still set when one was left in the middle.
@@ -42,8 +45,21 @@ struct Head {
 }
 
 impl SqliteAppender {
-    pub(super) fn new(connection: SqliteConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, clock, canonical: Canonical::new(), in_transaction: false }
+    pub(super) fn new(
+        connection: SqliteConnection,
+        (file, identity): (PathBuf, Identity),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let canonical = Canonical::new();
+        Self { connection, file, identity, clock, canonical, in_transaction: false }
+    }
+
+    /// Refuses when the name stands for another file by now.
+    fn check_file(&self, doing: &str) -> Result<(), StoreError> {
+        if self.identity.is_that_of(&self.file) {
+            return Ok(());
+        }
+        Err(identity::replaced(doing, &self.file))
     }
 
     /// Takes SQLite's write lock, and waits for whoever holds it.
@@ -156,6 +172,7 @@ impl Appender for SqliteAppender {
     async fn position(&mut self, writer_id: WriterId) -> Result<i64, StoreError> {
         const DOING: &str = "read a stream's position";
         self.check_whole(DOING)?;
+        self.check_file(DOING)?;
         let asked = async {
             self.begin().await?;
             let head = self.head(writer_id).await?;
@@ -167,9 +184,11 @@ impl Appender for SqliteAppender {
 
     async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
         self.check_whole(DOING)?;
+        self.check_file(DOING)?;
         self.begin().await.map_err(|error| store_error(DOING, error))?;
         let refused = match self.write(batch).await {
-            Ok(appended) => return Ok(appended),
+            // Committed, but where? The next connection finds out whether it is there.
+            Ok(appended) => return self.check_file(DOING).map(|()| appended),
             Err(refused) => refused,
         };
         // Gives the lock back at once. A bad row has done so already, and then this fails: the connection

@@ -32,6 +32,8 @@
 //! - Rows are append-only: triggers refuse every change but the erasure of a personal group, and every
 //!   deletion without a permit. Whoever can write the file can go round the triggers; the ledger then
 //!   shows what was done.
+//! - A backup that is put in the place of the file, without the files beside it (`-wal`, `-shm`), is taken up with
+//!   the next append or read.
 //! - What was deleted is overwritten with zeros (`secure_delete`).
 
 mod aggregate;
@@ -42,6 +44,7 @@ mod error;
 mod evidence;
 mod facts;
 mod filter;
+mod identity;
 mod location;
 mod migrations;
 mod outbox;

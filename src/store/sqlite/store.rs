@@ -16,6 +16,7 @@ use sqlx::{
 use super::{
     append::SqliteAppender,
     error::store_error,
+    identity::{self, Watched},
     location::{self, open_error},
     migrations,
     write::Writers,
@@ -84,13 +85,8 @@ impl SqliteStore {
             location::create(&options).await.map_err(|error| open_error(&options, error))?;
         migrations::migrate(&mut first, &name(&options)).await?;
         // Before the first connection is closed, because with the last one a database in memory goes.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS)
+        let pool = readers(&options)
             .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A file does not hang up.
-            .test_before_acquire(false)
             .connect_with(location::reading(&options))
             .await
             .map_err(|error| open_error(&options, error))?;
@@ -110,12 +106,7 @@ impl SqliteStore {
     /// version than this build. The message says what to do.
     pub async fn open_existing(location: &str) -> Result<Self, StoreError> {
         let options = location::parse(location)?.create_if_missing(false);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A file does not hang up.
-            .test_before_acquire(false)
+        let pool = readers(&options)
             .connect_with(location::reading(&options))
             .await
             .map_err(|error| open_error(&options, error))?;
@@ -199,6 +190,23 @@ impl SqliteStore {
     }
 }
 
+/// Returns what the pools of readers have in common.
+fn readers(options: &SqliteConnectOptions) -> SqlitePoolOptions {
+    let file = options.get_filename().to_owned();
+    let watched = Watched::new(&file);
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A file does not hang up.
+        .test_before_acquire(false)
+        // But another one may be put in its place.
+        .before_acquire(move |_, meta| {
+            let is_current = watched.is_current(&file, meta.age);
+            Box::pin(async move { Ok(is_current) })
+        })
+}
+
 fn name(options: &SqliteConnectOptions) -> String {
     options.get_filename().display().to_string()
 }
@@ -214,9 +222,9 @@ impl Append for SqliteStore {
             location::writing(&self.options)
         };
         let options = options.create_if_missing(false);
-        let connection =
-            options.connect().await.map_err(|error| open_error(&self.options, error))?;
-        Ok(SqliteAppender::new(connection, Arc::clone(&self.clock)))
+        let (connection, identity) = identity::connect(&options).await?;
+        let file = options.get_filename().to_owned();
+        Ok(SqliteAppender::new(connection, (file, identity), Arc::clone(&self.clock)))
     }
 
     fn keep_commits(&self) {

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
     error::store_error,
-    location::{self, open_error},
+    identity::{self, Identity},
+    location,
     store::SqliteStore,
 };
 use crate::store::StoreError;
@@ -21,7 +22,7 @@ pub(super) struct Writers(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    idle: Vec<SqliteConnection>,
+    idle: Vec<(SqliteConnection, Identity)>,
     closed: bool,
 }
 
@@ -39,24 +40,23 @@ impl Writers {
     pub(super) async fn take(
         &self,
         options: &SqliteConnectOptions,
-    ) -> Result<SqliteConnection, StoreError> {
+    ) -> Result<(SqliteConnection, Identity), StoreError> {
+        let file = options.get_filename();
         let idle = {
             let mut kept = self.lock();
             if kept.closed {
                 return Err(store_error("write to the store", sqlx::Error::PoolClosed));
             }
+            kept.idle.retain(|(_, identity)| identity.is_that_of(file));
             kept.idle.pop()
         };
         match idle {
             Some(connection) => Ok(connection),
-            None => {
-                let options = location::writing(options).create_if_missing(false);
-                options.connect().await.map_err(|error| open_error(&options, error))
-            }
+            None => identity::connect(&location::writing(options).create_if_missing(false)).await,
         }
     }
 
-    pub(super) async fn put_back(&self, connection: SqliteConnection) {
+    pub(super) async fn put_back(&self, connection: (SqliteConnection, Identity)) {
         let beyond = {
             let mut kept = self.lock();
             if kept.closed || kept.idle.len() >= KEPT {
@@ -66,7 +66,7 @@ impl Writers {
                 None
             }
         };
-        if let Some(connection) = beyond {
+        if let Some((connection, _)) = beyond {
             // What was written is committed; closing can only fail to tidy up.
             let _closed = connection.close().await;
         }
@@ -78,7 +78,7 @@ impl Writers {
             kept.closed = true;
             std::mem::take(&mut kept.idle)
         };
-        for connection in idle {
+        for (connection, _) in idle {
             let _closed = connection.close().await;
         }
     }
@@ -104,7 +104,7 @@ impl SqliteStore {
         doing: &str,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.writers().take(self.options()).await?;
+        let (mut connection, identity) = self.writers().take(self.options()).await?;
         let done = async {
             sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
             let done = work(&mut connection).await?;
@@ -112,7 +112,7 @@ impl SqliteStore {
             Ok(done)
         };
         let done = done.await.map_err(|error| store_error(doing, error))?;
-        self.writers().put_back(connection).await;
+        self.writers().put_back((connection, identity)).await;
         Ok(done)
     }
 }

@@ -89,14 +89,15 @@ fn keyed(id: u32) -> Value {
     item
 }
 
-async fn until(what: impl AsyncFn() -> bool) {
+/// Lets the others on this thread go on until it is so; their clock moves when none of them can.
+async fn until(so: impl AsyncFn() -> bool) {
     for _ in 0..10_000 {
-        if what().await {
+        if so().await {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
-    panic!("never");
+    panic!("it never came about");
 }
 
 #[tokio::test(start_paused = true)]

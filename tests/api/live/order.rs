@@ -259,20 +259,23 @@ async fn a_transaction_that_stays_open_holds_nobody_up_and_is_not_missed() {
     use crate::{
         proxy::{COMMIT, Proxy, Trick},
         server::Database,
+        table::{Row, times},
     };
     use tower_activity::PostgresStore;
 
     let service = Service::<Database>::start().await;
     let proxy = Proxy::before(&service.fixture, COMMIT).await;
     let through = PostgresStore::open(&proxy.url(&service.fixture)).await.unwrap();
-    let slow = Pipeline::builder(through).start().await.unwrap();
+    let through = through.with_deadline(PATIENCE * 5);
+    let slow = Pipeline::builder(through).call_deadline(PATIENCE * 5).start().await.unwrap();
     slow.flush().await;
     let (mut socket, _) = Socket::open(service.address, OURS).await;
-    for round in 0..3 {
+    let (rounds, others) = (3, times(10, 2_000));
+    for round in 0..rounds {
         proxy.play([Trick::Hold]);
         assert!(slow.recorder().record(by(&format!("open {round}"))).is_accepted());
         proxy.held().await;
-        for n in 0..10 {
+        for n in 0..others {
             let name = format!("{round}.{n}");
             happens(&service.pipeline, &name).await;
             assert_eq!(socket.hear(1).await, [name]);
@@ -280,6 +283,9 @@ async fn a_transaction_that_stays_open_holds_nobody_up_and_is_not_missed() {
         proxy.let_go();
         assert_eq!(socket.hear(1).await, [format!("open {round}")]);
     }
+    let count = rounds * (others as u64 + 1);
+    let fault = "35 one transaction stays open";
+    Row { fault, runs: rounds, sent: count, stored: count, ..Row::default() }.report();
     slow.shutdown(PATIENCE).await;
     service.stop().await;
 }

@@ -18,9 +18,10 @@ use super::InFile;
 use crate::{
     records::stream,
     suite::{Fixture as _, all, append},
+    tried::Tried,
 };
 
-async fn started(store: &SqliteStore) -> Pipeline {
+async fn started(store: &Tried<SqliteStore>) -> Pipeline {
     let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
@@ -34,17 +35,9 @@ fn create(pipeline: &Pipeline, orders: std::ops::Range<usize>) {
     }
 }
 
-/// Waits until the pipeline has tried in vain `times` more.
-async fn retried(pipeline: &Pipeline, times: u64) {
-    let before = pipeline.tally().retries;
-    while pipeline.tally().retries < before + times {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Asserts that ten records are held and none was given up; then ends the pipeline.
-async fn held(pipeline: &Pipeline) {
-    retried(pipeline, 3).await;
+async fn held(pipeline: &Pipeline, store: &Tried<SqliteStore>) {
+    store.in_vain(3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
     assert_eq!(tally.dropped.total(), 0);
@@ -70,11 +63,12 @@ async fn assert_all_arrive(pipeline: Pipeline, store: &SqliteStore) {
 async fn a_missing_table_holds_the_records_until_it_is_back() {
     let fixture = InFile::new().await;
     let store = fixture.open().await;
-    let pipeline = started(&store).await;
+    let tried = Tried::of(&store);
+    let pipeline = started(&tried).await;
     let by_hand = fixture.by_hand();
     by_hand.execute_batch("ALTER TABLE activity_ledger RENAME TO elsewhere").unwrap();
     create(&pipeline, 10..20);
-    held(&pipeline).await;
+    held(&pipeline, &tried).await;
     by_hand.execute_batch("ALTER TABLE elsewhere RENAME TO activity_ledger").unwrap();
     assert_all_arrive(pipeline, &store).await;
 }
@@ -85,7 +79,8 @@ async fn a_trigger_that_refuses_holds_the_records_until_it_is_gone() {
     for table in ["activity_records", "activity_ledger"] {
         let fixture = InFile::new().await;
         let store = fixture.open().await;
-        let pipeline = started(&store).await;
+        let tried = Tried::of(&store);
+        let pipeline = started(&tried).await;
         let by_hand = fixture.by_hand();
         let refuse = format!(
             "CREATE TRIGGER frozen BEFORE INSERT ON {table} \
@@ -95,7 +90,7 @@ async fn a_trigger_that_refuses_holds_the_records_until_it_is_gone() {
         let refused = append(&store, &stream(5, 1..=3)).await.unwrap_err();
         assert_eq!(refused.kind(), StoreErrorKind::Configuration, "{refused:?}");
         create(&pipeline, 10..20);
-        held(&pipeline).await;
+        held(&pipeline, &tried).await;
         by_hand.execute_batch("DROP TRIGGER frozen").unwrap();
         assert_all_arrive(pipeline, &store).await;
     }
@@ -106,11 +101,12 @@ async fn a_trigger_that_refuses_holds_the_records_until_it_is_gone() {
 async fn a_lock_that_is_held_costs_nothing_but_time() {
     let fixture = InFile::new().await;
     let store = fixture.open().await;
-    let pipeline = started(&store).await;
+    let tried = Tried::of(&store);
+    let pipeline = started(&tried).await;
     let by_hand = fixture.by_hand();
     by_hand.execute_batch("BEGIN IMMEDIATE").unwrap();
     create(&pipeline, 10..20);
-    retried(&pipeline, 1).await;
+    tried.in_vain(1).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.dropped.total()), (10, 10, 0));
     by_hand.execute_batch("ROLLBACK").unwrap();

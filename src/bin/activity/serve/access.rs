@@ -1,13 +1,12 @@
 //! Access by API key: `Authorization: Bearer ak_…`.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::{header::AUTHORIZATION, request::Parts};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use tower_activity::{
     access::{self, Access, Denial, Development, Grant, Permission},
     record::Actor,
@@ -154,5 +153,80 @@ impl KeyCount {
             (_, 1) => "1 API key".to_owned(),
             (_, working) => format!("{working} API keys"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+    use http::{Request, header::HOST};
+    use tokio::time::advance;
+    use tower_activity::{MemoryStore, store::Append as _, time::Timestamp};
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn store() -> AnyStore {
+        MemoryStore::new().reader().unwrap()
+    }
+
+    async fn make(store: &AnyStore, name: &str) -> Shown {
+        let shown = Shown::generate();
+        let key = ApiKey {
+            id: shown.id().to_owned(),
+            name: name.to_owned(),
+            hash: shown.hash(),
+            permissions: vec!["logs.actions.view".to_owned()],
+            tenant: None,
+            created_at: Timestamp::default(),
+            revoked_at: None,
+        };
+        store.add_api_key(&key).await.unwrap();
+        shown
+    }
+
+    /// Asks on this machine, without a key or with this one.
+    async fn is_let_in(door: &Door, key: Option<&Shown>) -> bool {
+        let mut request = Request::get("/records").header(HOST, "localhost").body(()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 5_000))));
+        if let Some(key) = key {
+            let value = format!("Bearer {key}").parse().unwrap();
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        door.grant(&request.into_parts().0).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_key_is_refused_after_two_seconds_and_the_others_are_not() {
+        let store = store();
+        let (one, other) = (make(&store, "support").await, make(&store, "other").await);
+        let door = Door::new(ApiKeys::of(store.clone()), true);
+        assert!(is_let_in(&door, Some(&one)).await);
+        assert!(store.revoke_api_key(one.id(), Timestamp::default()).await.unwrap());
+        advance(FRESH - MOMENT).await;
+        assert!(is_let_in(&door, Some(&one)).await, "not every caller asks the store");
+        advance(MOMENT).await;
+        assert!(!is_let_in(&door, Some(&one)).await);
+        assert!(is_let_in(&door, Some(&other)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_key_closes_the_door_within_two_seconds_for_good() {
+        let store = store();
+        let door = Door::new(ApiKeys::of(store.clone()), true);
+        assert!(is_let_in(&door, None).await, "on loopback");
+        let key = make(&store, "support").await;
+        advance(FRESH).await;
+        assert!(!is_let_in(&door, None).await);
+        assert!(is_let_in(&door, Some(&key)).await);
+        assert!(store.revoke_api_key(key.id(), Timestamp::default()).await.unwrap());
+        advance(FRESH).await;
+        assert!(!is_let_in(&door, Some(&key)).await);
+        assert!(!is_let_in(&door, None).await, "taking the last key away opens nothing");
+        let elsewhere = Door::new(ApiKeys::of(self::store()), false);
+        assert!(!is_let_in(&elsewhere, None).await, "not on loopback");
     }
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::pipeline::spool::{
     format::{self, FRAMES_AT, Kind, Secret},
-    scan::{Scanner, Step},
+    fuzzed,
 };
 
 /// A spool of three segments, with opens among the records, as a process left it that was killed.
@@ -55,6 +55,7 @@ fn a_tail_that_is_cut_anywhere_loses_the_torn_frame_alone() {
     let bytes = fs.bytes(&path);
     let frame = format::frame_size(2);
     assert_eq!(bytes.len(), FRAMES_AT as usize + 5 * frame);
+    let mut row = Row { fault: "19 tail cut at every byte", ..Row::default() };
     for cut in 0..3 * frame {
         let fs = fs.after_kill();
         let keep = bytes.len() - cut;
@@ -65,7 +66,12 @@ fn a_tail_that_is_cut_anywhere_loses_the_torn_frame_alone() {
         assert_eq!(store.records(), texts(1..=whole), "cut by {cut}");
         let is_torn = !cut.is_multiple_of(frame);
         assert_eq!(store.missing(), u64::from(is_torn), "cut by {cut}");
+        row.runs += 1;
+        row.sent += 5;
+        row.stored += whole as u64;
+        row.gaps += store.missing();
     }
+    row.report();
 }
 
 #[test]
@@ -139,6 +145,7 @@ fn no_flipped_bit_loses_anything_in_silence() {
     let (fs, records) = three_segments();
     let paths = fs.paths(".seg");
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut row = Row { fault: "20 flipped bits", ..Row::default() };
     for _ in 0..times(150, 20_000) {
         random ^= random << 13;
         random ^= random >> 7;
@@ -151,7 +158,12 @@ fn no_flipped_bit_loses_anything_in_silence() {
         });
         let store = check(&fs, &records);
         assert!(store.missing() <= 1);
+        row.runs += 1;
+        row.sent += records.len() as u64;
+        row.stored += store.records().len() as u64;
+        row.gaps += store.missing();
     }
+    row.report();
 }
 
 #[test]
@@ -257,58 +269,16 @@ fn a_text_that_imitates_a_frame_is_not_taken_for_one() {
     assert_eq!(store.all(), ["gap:1", "r3"]);
 }
 
-/// What the fuzzer runs: any bytes as the frames of a segment. It ends, and what it finds lies within.
-fn scan(seed: [u8; 32], bytes: &[u8]) {
-    let fs = Memory::new();
-    let path = root().join("fuzz");
-    fs.put(&path, bytes.to_vec());
-    let file = Filesystem::open(&fs, &path).unwrap();
-    let limit = file.len().unwrap();
-    let mut scanner = Scanner::new(file, Secret::new(seed).seed(), limit);
-    scanner.jump(0);
-    let mut at = 0;
-    for _ in 0..=bytes.len() {
-        match scanner.step().unwrap() {
-            Step::Frame(found) => {
-                assert_eq!(found.at, at);
-                assert_eq!(scanner.frame(&found), &bytes[at as usize..at as usize + found.size]);
-                at += found.size as u64;
-            }
-            Step::Damage { bytes, .. } => {
-                assert!(bytes.start == at && bytes.end > at && bytes.end <= limit);
-                at = bytes.end;
-            }
-            Step::End => return,
-        }
-        assert_eq!(scanner.at(), at);
-    }
-    panic!("it does not end");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(times(64, 20_000) as u32) })]
 
     #[test]
     fn any_bytes_are_scanned_to_an_end(bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..2_000)) {
-        scan([1; 32], &bytes);
+        fuzzed::frames(&bytes);
     }
 
     #[test]
-    fn frames_with_anything_done_to_them_are_scanned_to_an_end(
-        records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..10),
-        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let mut bytes = Vec::new();
-        let seed = Secret::new([1; 32]).seed();
-        for (n, record) in records.iter().enumerate() {
-            format::encode(seed, Kind::Record, n as u64, 0, Timestamp::default(), record, &mut bytes);
-        }
-        for (at, byte) in edits {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
-        scan([1; 32], &bytes);
+    fn segments_with_anything_written_over_them_are_recovered_or_told_of(bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..300)) {
+        fuzzed::segments(&bytes);
     }
 }

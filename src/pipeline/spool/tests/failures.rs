@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use super::*;
 use crate::pipeline::spool::{
     Refused, format,
-    tests::memory::{Call, Failing},
+    fuzzed::memory::{Call, Failing},
 };
 
 fn fail(fs: &Memory, call: Call, after: u64, times: u64, error: ErrorKind) {
@@ -172,11 +172,13 @@ fn each_call_that_fails_is_survived_without_a_silent_loss() {
         Call::Space,
         Call::Any,
     ];
+    let mut row = Row { fault: "16 each call to the disk fails", ..Row::default() };
     for call in calls {
         for error in [ErrorKind::Other, ErrorKind::StorageFull] {
             for failing in [1, 3] {
                 let step = if call == Call::Any { times(7, 1) } else { times(3, 1) };
                 for after in (0..times(60, 400) as u64).step_by(step) {
+                    row.runs += 1;
                     if !run(call, after, failing, error) && after > 20 {
                         break;
                     }
@@ -184,6 +186,7 @@ fn each_call_that_fails_is_survived_without_a_silent_loss() {
             }
         }
     }
+    row.report();
 }
 
 /// A next process, with one call that fails, and the one after it: everything is stored once.

@@ -13,6 +13,7 @@ fn a_power_cut_loses_only_what_was_not_synced() {
     let mut store = Store::default();
     let mut reader = spool.reader();
     let long = "x".repeat(400);
+    let mut row = Row { fault: "3 power cut", ..Row::default() };
     for n in 0..times(200, 1_000) {
         match n % 5 {
             0 => {
@@ -61,8 +62,13 @@ fn a_power_cut_loses_only_what_was_not_synced() {
             let count = found.len();
             found.dedup();
             assert_eq!(found.len(), count, "{n}: doubled");
+            row.runs += 1;
+            row.sent += written.len() as u64;
+            row.stored += count as u64;
+            row.gaps += after.missing();
             // What is missing is told, and is not more than what was not synced.
             assert!(after.missing() <= (written.len() - sure) as u64 + 1, "{n}");
         }
     }
+    row.report();
 }

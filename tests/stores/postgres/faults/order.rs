@@ -7,11 +7,12 @@ use tower_activity::{
     store::{Append as _, Appender as _, Read as _, StoreErrorKind, postgres::PostgresStore},
 };
 
-use super::{assert_streams_are_whole, scaled};
+use super::{assert_streams_are_whole, report};
 use crate::{
     postgres::{batch, store},
     proxy::{COMMIT, Proxy, ROWS, Trick},
     records::stream,
+    table::times,
 };
 
 /// (34) What began first commits last, again and again, and a live cursor sees each record once.
@@ -23,7 +24,7 @@ async fn a_cursor_over_positions_sees_each_record_once_whatever_the_order_of_com
     let (mut early, mut late) = (through.connect().await.unwrap(), store.connect().await.unwrap());
     let mut cursor = 0;
     let mut seen = Vec::new();
-    let rounds = scaled(20) as i64;
+    let rounds = times(20, 10_000) as i64;
     let mut read_on = async || {
         for entry in store.entries(cursor, 1_000).await.unwrap() {
             assert_eq!(entry.position, cursor + 1);
@@ -50,6 +51,7 @@ async fn a_cursor_over_positions_sees_each_record_once_whatever_the_order_of_com
     seen.sort_unstable();
     let all = (1..=rounds * 2).map(|seq| (1, seq)).chain((1..=rounds).map(|seq| (2, seq)));
     assert!(seen.into_iter().eq(all), "each once");
+    report("34 commits in reverse order", times(20, 10_000), 3 * times(20, 10_000));
 }
 
 /// (68) A client freezes before its COMMIT, and another amid its rows: the others go on, and the
@@ -70,13 +72,14 @@ async fn a_client_that_freezes_in_its_transaction_holds_up_nobody_else() {
         }));
         proxy.held().await;
     }
+    let rounds = times(10, 200);
     // Half of the time that a lock may be waited for would be too long for them.
     let others = store.clone().with_deadline(deadline);
     let others = (3..=6).map(|writer| {
         let store = others.clone();
         tokio::spawn(async move {
             let mut appender = store.connect().await.unwrap();
-            for round in 0..scaled(10) as i64 {
+            for round in 0..rounds as i64 {
                 let records = stream(writer, round * 5 + 1..=round * 5 + 5);
                 appender.append(batch(&records)).await.unwrap();
             }
@@ -93,6 +96,7 @@ async fn a_client_that_freezes_in_its_transaction_holds_up_nobody_else() {
     let mut appender = patient.connect().await.unwrap();
     assert_eq!(appender.position(WriterId::new(1)).await.unwrap(), 0);
     appender.append(batch(&stream(1, 1..=10))).await.unwrap();
-    assert_eq!(assert_streams_are_whole(&store).await, 10 + 4 * scaled(10) * 5);
-    assert_eq!(store.entries(0, 1_000).await.unwrap().len(), 1 + 4 * scaled(10));
+    assert_eq!(assert_streams_are_whole(&store).await, 10 + 4 * rounds * 5);
+    assert_eq!(store.entries(0, 1_000).await.unwrap().len(), 1 + 4 * rounds);
+    report("68 client frozen, without a spool", 2, 10 + 4 * rounds * 5);
 }

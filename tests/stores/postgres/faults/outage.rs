@@ -7,11 +7,13 @@ use tower_activity::{
     store::{Append as _, Appender as _, StoreErrorKind, postgres::PostgresStore},
 };
 
-use super::{assert_all_stored, assert_whole, create, scaled};
+use super::{assert_all_stored, assert_whole, create, report};
 use crate::{
     postgres::{batch, store},
     records::stream,
     server::{Database, Server, execute},
+    table::times,
+    tried::Tried,
 };
 
 /// (8) Down and up again, with records arriving all the time.
@@ -23,7 +25,8 @@ async fn a_server_that_flaps_costs_nothing_but_time() {
     let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
     pipeline.flush().await;
     let mut count = 0;
-    for round in 0..scaled(3) {
+    let rounds = times(3, 300);
+    for round in 0..rounds {
         create(&pipeline, count..count + 10);
         server.crash();
         create(&pipeline, count + 10..count + 20);
@@ -38,9 +41,10 @@ async fn a_server_that_flaps_costs_nothing_but_time() {
         }
     }
     server.ready().await;
-    let report = pipeline.shutdown(Duration::from_secs(60)).await;
-    assert_all_stored(&report, count);
+    let ended = pipeline.shutdown(Duration::from_secs(60)).await;
+    assert_all_stored(&ended, count);
     assert_whole(&store, count).await;
+    report("8 database flapping, without a spool", rounds, count);
 }
 
 thread_local! {
@@ -89,14 +93,6 @@ fn assert_loud() {
     assert!(said.contains("ERROR") && said.contains("held"), "{said}");
 }
 
-/// Waits until the pipeline has tried in vain `times` more.
-async fn retried(pipeline: &Pipeline, times: u64) {
-    let before = pipeline.tally().retries;
-    while pipeline.tally().retries < before + times {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// (11) A password that is wrong: held, said aloud, and right again without a restart of ours.
 #[tokio::test]
 async fn a_wrong_password_holds_the_records_until_it_is_right() {
@@ -109,7 +105,8 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
         |app: &str| format!("host all app 127.0.0.1/32 {app}\nhost all all 127.0.0.1/32 trust\n");
     let url = database.url().replace("postgres@", "app:wrong@");
     let store = PostgresStore::open(&url).await.unwrap();
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
 
@@ -123,7 +120,7 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
     let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'";
     database.execute(terminate).await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 3).await;
+    tried.in_vain(3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.dropped.total()), (10, 10, 0));
     assert_loud();
@@ -141,13 +138,14 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
 async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
     listen();
     let (database, store) = store().await;
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
 
     database.execute("alter table activity.ledger_entries rename to elsewhere").await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 3).await;
+    tried.in_vain(3).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
     assert_loud();
@@ -173,7 +171,8 @@ async fn a_missing_table_holds_the_records_and_a_missing_leaf_is_made() {
 #[tokio::test]
 async fn a_database_that_turns_read_only_holds_the_records() {
     let (database, store) = store().await;
-    let pipeline = Pipeline::builder(store.clone()).start().await.unwrap();
+    let tried = Tried::of(&store);
+    let pipeline = Pipeline::builder(tried.clone()).start().await.unwrap();
     create(&pipeline, 0..10);
     pipeline.flush().await;
     let read_only = |to: &str| {
@@ -187,7 +186,7 @@ async fn a_database_that_turns_read_only_holds_the_records() {
          where datname = current_database() and pid <> pg_backend_pid()";
     database.execute(terminate).await;
     create(&pipeline, 10..20);
-    retried(&pipeline, 4).await;
+    tried.in_vain(4).await;
     let tally = pipeline.tally();
     assert_eq!((tally.stored, tally.queued, tally.quarantined), (10, 10, 0));
     execute(database.admin(), &read_only("off")).await;

@@ -10,10 +10,11 @@ use tower_activity::{
     store::{Append as _, Appender as _, Read as _, StoreErrorKind},
 };
 
-use super::{assert_streams_are_whole, scaled};
+use super::{assert_streams_are_whole, report};
 use crate::{
     postgres::{batch, store},
     records::stream,
+    table::times,
 };
 
 /// (24) One and ten (in the long run a hundred) bad rows in a batch of five hundred.
@@ -24,7 +25,7 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
     database.execute("create index on activity.records (description, reason)").await;
     let folder = tempfile::tempdir().unwrap();
     // A hundred take a minute where hashing is not optimised.
-    let counts: &[usize] = if scaled(1) > 1 { &[1, 10, 100] } else { &[1, 10] };
+    let counts: &[usize] = if times(1, 2) > 1 { &[1, 10, 100] } else { &[1, 10] };
     for bad in counts.iter().copied() {
         let kept = folder.path().join(format!("{bad}.jsonl"));
         let pipeline = Pipeline::builder(store.clone())
@@ -44,9 +45,9 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
             assert!(recorder.record(record).is_accepted());
         }
         pipeline.flush().await;
-        let report = pipeline.shutdown(Duration::from_secs(60)).await;
-        assert_eq!((report.received, report.stored, report.dropped.total()), (500, 500, 0));
-        assert_eq!(report.quarantined, bad as u64);
+        let ended = pipeline.shutdown(Duration::from_secs(60)).await;
+        assert_eq!((ended.received, ended.stored, ended.dropped.total()), (500, 500, 0));
+        assert_eq!(ended.quarantined, bad as u64);
         assert_eq!(fs::read_to_string(&kept).unwrap().lines().count(), bad);
 
         let filter = Filter::new().any_of("entity_type", [entity]).unwrap();
@@ -60,6 +61,7 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
         }
     }
     assert_streams_are_whole(&store).await;
+    report("24 poison rows, without a spool", counts.len(), counts.len() * 500);
 }
 
 /// Text that does not compress.
@@ -77,7 +79,8 @@ fn noise(seed: usize) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_at_the_same_time_are_stored_once() {
     let (_database, store) = store().await;
-    for round in 0..scaled(5) as i64 {
+    let rounds = times(5, 50);
+    for round in 0..rounds as i64 {
         let deliveries: Vec<_> = (0..10)
             .map(|_| {
                 let store = store.clone();
@@ -99,5 +102,6 @@ async fn deliveries_at_the_same_time_are_stored_once() {
         }
         assert_eq!(stored, 1);
     }
-    assert_eq!(assert_streams_are_whole(&store).await, scaled(5) * 200);
+    assert_eq!(assert_streams_are_whole(&store).await, rounds * 200);
+    report("25 delivered ten times at once", rounds, rounds * 200);
 }

@@ -11,10 +11,11 @@ use tower_activity::{
     store::{Append as _, Appender as _, postgres::PostgresStore},
 };
 
-use super::{assert_streams_are_whole, scaled};
+use super::{assert_streams_are_whole, report};
 use crate::{
     postgres::{batch, store},
     records::stream,
+    table::times,
 };
 
 const URL: &str = "ACTIVITY_TEST_REPLICA_URL";
@@ -56,7 +57,8 @@ async fn a_killed_writer_leaves_its_stream_whole_and_the_others_alone() {
         .collect();
 
     let mut killed = Vec::new();
-    for kill in 0..scaled(4) {
+    let kills = times(4, 60);
+    for kill in 0..kills {
         let (url, writer) = (database.url(), 100 + kill as i64);
         let said = tokio::task::spawn_blocking(move || {
             let mut child = Command::new(env::current_exe().unwrap())
@@ -104,4 +106,5 @@ async fn a_killed_writer_leaves_its_stream_whole_and_the_others_alone() {
         rows += last;
     }
     assert_eq!(assert_streams_are_whole(&store).await as i64, rows);
+    report("33 writers, one killed", kills, usize::try_from(rows).unwrap());
 }

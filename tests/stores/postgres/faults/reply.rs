@@ -9,11 +9,12 @@ use tower_activity::{
     store::{Append as _, Appender as _, Read as _, StoreErrorKind, postgres::PostgresStore},
 };
 
-use super::{assert_all_stored, assert_streams_are_whole, assert_whole, create, scaled};
+use super::{assert_all_stored, assert_streams_are_whole, assert_whole, create, report};
 use crate::{
     postgres::{batch, store},
     proxy::{COMMIT, Proxy, Trick},
     records::stream,
+    table::times,
 };
 
 /// (9) The commit succeeds and the connection is cut before the reply; or it is cut before the commit.
@@ -24,7 +25,7 @@ async fn a_reply_that_is_lost_stores_nothing_twice() {
     let through = PostgresStore::open(&proxy.url(&database)).await.unwrap();
     let pipeline = Pipeline::builder(through).start().await.unwrap();
     pipeline.flush().await;
-    let cuts = scaled(12);
+    let cuts = times(12, 1_000);
     let mut count = 0;
     for cut in 0..cuts {
         proxy.play([if cut % 3 == 2 { Trick::CutBeforeMessage } else { Trick::CutBeforeReply }]);
@@ -35,9 +36,10 @@ async fn a_reply_that_is_lost_stores_nothing_twice() {
     assert_eq!(proxy.left(), 0);
     let retries = pipeline.tally().retries;
     assert!(retries >= cuts as u64, "{retries} of {cuts}");
-    let report = pipeline.shutdown(Duration::from_secs(30)).await;
-    assert_all_stored(&report, count);
+    let ended = pipeline.shutdown(Duration::from_secs(30)).await;
+    assert_all_stored(&ended, count);
     assert_whole(&store, count).await;
+    report("9 reply cut, without a spool", cuts, count);
 }
 
 /// (67) A writer loses its connection while its COMMIT is on the way; the position is asked for before
@@ -48,7 +50,8 @@ async fn a_position_waits_for_the_commit_that_is_on_its_way() {
     let proxy = Proxy::before(&database, COMMIT).await;
     let through = PostgresStore::open(&proxy.url(&database)).await.unwrap();
     let mut waits = database.connect().await;
-    for round in 0..scaled(4) as i64 {
+    let rounds = times(4, 200);
+    for round in 0..rounds as i64 {
         let records = stream(5, round * 10 + 1..=round * 10 + 10);
         let mut appender = through.connect().await.unwrap();
         proxy.play([Trick::Hold]);
@@ -77,7 +80,8 @@ async fn a_position_waits_for_the_commit_that_is_on_its_way() {
         let again = store.connect().await.unwrap().append(batch(&records)).await.unwrap_err();
         assert_eq!(again.kind(), StoreErrorKind::Position { last_seq: round * 10 + 10 });
     }
-    assert_eq!(assert_streams_are_whole(&store).await, scaled(4) * 10);
+    assert_eq!(assert_streams_are_whole(&store).await, rounds * 10);
+    report("67 position asked for too early", rounds, rounds * 10);
 }
 
 /// (67) The same, but whoever asks gives up waiting, and sends everything again on a new connection.

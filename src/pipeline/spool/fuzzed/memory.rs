@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::pipeline::spool::files::{Entry, File, Filesystem, Folder, Lock};
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<World>>);
+pub(in crate::pipeline) struct Memory(Arc<Mutex<World>>);
 
 #[derive(Debug, Default)]
 struct World {
@@ -41,17 +41,17 @@ struct Bytes {
 
 /// Which calls fail.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Failing {
-    pub(super) call: Call,
+pub(in crate::pipeline) struct Failing {
+    pub(in crate::pipeline) call: Call,
     /// So many calls of the kind go well first.
-    pub(super) after: u64,
+    pub(in crate::pipeline) after: u64,
     /// Then so many fail.
-    pub(super) times: u64,
-    pub(super) error: io::ErrorKind,
+    pub(in crate::pipeline) times: u64,
+    pub(in crate::pipeline) error: io::ErrorKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(in crate::pipeline) enum Call {
     Any,
     Write,
     Sync,
@@ -67,7 +67,7 @@ pub(super) enum Call {
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
+    pub(in crate::pipeline) fn new() -> Self {
         let memory = Self::default();
         {
             let mut world = memory.0.lock();
@@ -78,13 +78,13 @@ impl Memory {
     }
 
     /// Returns what is left after a power cut: names and bytes that were synced.
-    pub(super) fn after_power_cut(&self) -> Self {
+    pub(in crate::pipeline) fn after_power_cut(&self) -> Self {
         self.after_power_cut_with(|_, _, _| false)
     }
 
     /// The same, but `kept` decides for each run of 64 bytes that was not synced whether it got onto the disk:
     /// by file, place, and a number that differs each time.
-    pub(super) fn after_power_cut_with(
+    pub(in crate::pipeline) fn after_power_cut_with(
         &self,
         mut kept: impl FnMut(usize, usize, u64) -> bool,
     ) -> Self {
@@ -110,7 +110,7 @@ impl Memory {
     }
 
     /// Returns what is left when the process dies: all names and all bytes.
-    pub(super) fn after_kill(&self) -> Self {
+    pub(in crate::pipeline) fn after_kill(&self) -> Self {
         let world = self.0.lock();
         let mut fresh = World { names: world.names.clone(), ..World::default() };
         fresh.synced_names = world.synced_names.clone();
@@ -118,41 +118,50 @@ impl Memory {
         Self(Arc::new(Mutex::new(fresh)))
     }
 
-    pub(super) fn fail(&self, failing: Option<Failing>) {
+    pub(in crate::pipeline) fn fail(&self, failing: Option<Failing>) {
         self.0.lock().failing = failing;
     }
 
-    pub(super) fn set_room(&self, room: Option<u64>) {
+    pub(in crate::pipeline) fn set_room(&self, room: Option<u64>) {
         self.0.lock().room = room;
     }
 
-    pub(super) fn calls(&self) -> u64 {
+    pub(in crate::pipeline) fn calls(&self) -> u64 {
         self.0.lock().calls
     }
 
     /// Returns the files whose names end so, in order.
-    pub(super) fn paths(&self, suffix: &str) -> Vec<PathBuf> {
+    pub(in crate::pipeline) fn paths(&self, suffix: &str) -> Vec<PathBuf> {
         let world = self.0.lock();
         let names = world.names.keys().filter(|path| path.to_string_lossy().ends_with(suffix));
         names.cloned().collect()
     }
 
     /// Changes a file behind everybody's back.
-    pub(super) fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::pipeline) fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut world = self.0.lock();
         let Some(Node::File(file)) = world.names.get(path).copied() else { panic!("no file") };
         edit(&mut world.files[file].now);
         world.files[file].synced = world.files[file].now.clone();
     }
 
-    pub(super) fn bytes(&self, path: &Path) -> Vec<u8> {
+    pub(in crate::pipeline) fn bytes(&self, path: &Path) -> Vec<u8> {
         let world = self.0.lock();
         let Some(Node::File(file)) = world.names.get(path).copied() else { panic!("no file") };
         world.files[file].now.clone()
     }
 
+    /// Tells whether these bytes stand anywhere in a file that has a name.
+    pub(in crate::pipeline) fn holds(&self, bytes: &[u8]) -> bool {
+        let world = self.0.lock();
+        world.names.values().any(|node| match node {
+            Node::File(file) => world.files[*file].now.windows(bytes.len()).any(|w| w == bytes),
+            Node::Folder => false,
+        })
+    }
+
     /// Makes a file with these bytes, on the disk.
-    pub(super) fn put(&self, path: &Path, bytes: Vec<u8>) {
+    pub(in crate::pipeline) fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut world = self.0.lock();
         world.files.push(Bytes { now: bytes.clone(), synced: bytes });
         let node = Node::File(world.files.len() - 1);
@@ -160,7 +169,7 @@ impl Memory {
         world.synced_names.insert(path.into(), node);
     }
 
-    pub(super) fn remove(&self, path: &Path) {
+    pub(in crate::pipeline) fn remove(&self, path: &Path) {
         let mut world = self.0.lock();
         world.names.remove(path);
         world.synced_names.remove(path);
@@ -168,7 +177,7 @@ impl Memory {
 }
 
 /// Where the spool of a test lies.
-pub(super) fn root() -> &'static Path {
+pub(in crate::pipeline) fn root() -> &'static Path {
     Path::new("/spool")
 }
 

@@ -1,0 +1,196 @@
+//! Clients that write down what they sent and what they saw answered.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
+
+use crate::process::{PATIENCE, Server, within};
+
+/// What clients wrote down, by the ids of their requests.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) sent: HashSet<String>,
+    /// Those whose whole answer was seen, with its status.
+    pub(crate) seen: HashMap<String, u16>,
+}
+
+impl Notes {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sent.extend(other.sent);
+        self.seen.extend(other.seen);
+    }
+
+    /// Returns how many were answered with this status.
+    pub(crate) fn answered(&self, status: u16) -> usize {
+        self.seen.values().filter(|seen| **seen == status).count()
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask {
+    /// Orders, streamed reports and logins, in turns.
+    Mixed,
+    Orders,
+    /// Orders with 30 KiB to record.
+    Letters,
+    /// Logins, each so long after the last.
+    Logins(Duration),
+    /// Records of another service.
+    Ingest,
+    /// Things that are not there, and things that nobody may have.
+    Scan,
+}
+
+impl Ask {
+    fn path(self, n: usize) -> String {
+        let path = match (self, n % 5) {
+            (Self::Mixed, 1 | 3) => "/api/reports",
+            (Self::Mixed, 4) | (Self::Logins(_), _) => "/login",
+            (Self::Mixed | Self::Orders, _) => "/api/orders",
+            (Self::Letters, _) => "/api/letters",
+            (Self::Ingest, _) => "/activity/records",
+            (Self::Scan, 0 | 2) => "/api/secrets",
+            (Self::Scan, _) => return format!("/wp-admin/{n}.php"),
+        };
+        path.to_owned()
+    }
+}
+
+/// Clients at work.
+pub(crate) struct Load {
+    clients: Vec<JoinHandle<Notes>>,
+    stop: Arc<AtomicBool>,
+    answered: watch::Sender<usize>,
+}
+
+impl Load {
+    /// Starts `count` clients, whose requests are called `name-client-number`.
+    pub(crate) fn start(server: &Server, name: &str, count: usize, ask: Ask) -> Self {
+        Self::of(server, name, count, ask, usize::MAX)
+    }
+
+    /// Starts clients that send so many requests in all.
+    pub(crate) fn of(server: &Server, name: &str, count: usize, ask: Ask, most: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let left = Arc::new(AtomicUsize::new(most));
+        let answered = watch::Sender::new(0);
+        let clients = (0..count)
+            .map(|client| {
+                let (address, name) = (server.address.clone(), format!("{name}-{client}"));
+                let (stop, left) = (Arc::clone(&stop), Arc::clone(&left));
+                tokio::spawn(client_of(address, name, ask, (stop, left), answered.clone()))
+            })
+            .collect();
+        Self { clients, stop, answered }
+    }
+
+    /// Waits until so many requests were answered.
+    pub(crate) async fn answered(&self, count: usize) {
+        let mut answered = self.answered.subscribe();
+        let so_many = answered.wait_for(|answered| *answered >= count);
+        within("that many answers", so_many).await.unwrap();
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        *self.answered.borrow()
+    }
+
+    /// Tells whether every client has ended: their server is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.clients.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Ends the clients behind their present requests.
+    pub(crate) async fn stop(self) -> Notes {
+        self.stop.store(true, Ordering::Relaxed);
+        self.ended().await
+    }
+
+    /// Waits until the clients have ended: because their server has, or because they have sent what they should.
+    pub(crate) async fn ended(self) -> Notes {
+        let mut notes = Notes::default();
+        for mut client in self.clients {
+            // As long as there are answers at all, a busy machine takes its time.
+            let mut before = usize::MAX;
+            let ended = loop {
+                if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut client).await {
+                    break ended;
+                }
+                let now = *self.answered.borrow();
+                assert!(now != before, "a client got stuck after {now} answers");
+                before = now;
+            };
+            notes.add(ended.unwrap());
+        }
+        notes
+    }
+}
+
+async fn client_of(
+    address: String,
+    name: String,
+    ask: Ask,
+    (stop, left): (Arc<AtomicBool>, Arc<AtomicUsize>),
+    answered: watch::Sender<usize>,
+) -> Notes {
+    let mut notes = Notes::default();
+    let Ok(stream) = TcpStream::connect(address).await else { return notes };
+    stream.set_nodelay(true).unwrap();
+    let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(stream)).await else {
+        return notes;
+    };
+    let connection = tokio::spawn(async move { drop(connection.await) });
+    let take = |left: usize| left.checked_sub(1);
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed)
+            || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err()
+        {
+            break;
+        }
+        if let Ask::Logins(pause) = ask {
+            tokio::time::sleep(pause).await;
+        }
+        let id = format!("{name}-{n}");
+        let body = match ask {
+            Ask::Ingest => format!(
+                "{{\"id\":\"{id}\",\"action\":\"ship\",\"entity_type\":\"order\",\"entity_id\":\"{n}\",\
+                 \"actor_id\":\"ana\",\"request_id\":\"{id}\"}}"
+            ),
+            _ => String::new(),
+        };
+        let request = Request::post(ask.path(n))
+            .header("host", "x")
+            .header("x-request-id", &id)
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::from(body))
+            .unwrap();
+        notes.sent.insert(id.clone());
+        // Ends with the server, whose end closes the connection.
+        let Ok(answer) = sender.send_request(request).await else { break };
+        let status = answer.status().as_u16();
+        if answer.into_body().collect().await.is_err() {
+            break;
+        }
+        notes.seen.insert(id, status);
+        answered.send_modify(|answered| *answered += 1);
+        if sender.ready().await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    drop(connection.await);
+    notes
+}

@@ -1,0 +1,142 @@
+//! Processes that are killed: what was answered for is in the store, once.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use tower_activity::{
+    record::WriterId,
+    time::{Clock as _, SystemClock},
+};
+
+use crate::{
+    client::{Ask, Load, Notes},
+    oracle::{Stored, compare, in_file},
+    process::{PATIENCE, Place, until},
+    table::times,
+};
+
+const CLIENTS: usize = 4;
+
+/// A number below `below` that nobody foresees.
+pub(crate) fn random(below: usize) -> usize {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(SystemClock::default().now().as_micros()) as usize % below.max(1)
+}
+
+/// Starts a server after the others and waits until it has stored what they left: as long as it stores anything, a
+/// busy machine takes its time.
+pub(crate) async fn settle(place: &Place, notes: &Notes) {
+    let server = place.start().await;
+    let (mut least, mut since) = (usize::MAX, Instant::now());
+    loop {
+        let stored: HashSet<_> =
+            in_file(&place.file()).into_iter().map(|row| row.request_id).collect();
+        let missing: Vec<_> = notes.seen.keys().filter(|id| !stored.contains(*id)).collect();
+        if missing.is_empty() {
+            break;
+        }
+        if missing.len() < least {
+            (least, since) = (missing.len(), Instant::now());
+        }
+        let example = &missing[..missing.len().min(20)];
+        assert!(since.elapsed() < PATIENCE, "never stored: {least}, as {example:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let report = server.stop().await;
+    crate::oracle::assert_adds_up(&report);
+    assert_eq!((&report["spooled"], &report["dropped"]), (&0.into(), &0.into()), "{report}");
+}
+
+/// Kills one server after another on the same spool.
+async fn killed(ask: Ask, rounds: usize, most: usize) -> (Place, Notes) {
+    let (place, mut notes) = (Place::durable(), Notes::default());
+    for round in 0..rounds {
+        let server = place.start().await;
+        let load = Load::start(&server, &format!("k{round}"), CLIENTS, ask);
+        // Some die before anything is stored, some while they store what others left.
+        load.answered(random(most)).await;
+        tokio::time::sleep(Duration::from_micros(random(20_000) as u64)).await;
+        server.kill().await;
+        notes.add(load.ended().await);
+    }
+    settle(&place, &notes).await;
+    (place, notes)
+}
+
+/// Fault 1: `kill -9` at random moments under load, durable.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_saw_an_answer_finds_his_record_once_however_often_servers_were_killed() {
+    let rounds = times(5, 500);
+    let (place, notes) = killed(Ask::Mixed, rounds, 200).await;
+    let found = compare(&notes, &in_file(&place.file()));
+    found.row("1 kill -9, durable", rounds, &notes).report();
+    found.assert_whole();
+    assert!(notes.seen.len() > rounds);
+}
+
+/// Fault 1, for records that another service hands in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_service_handed_in_is_stored_once_however_often_servers_were_killed() {
+    let rounds = times(2, 100);
+    let (place, notes) = killed(Ask::Ingest, rounds, 30).await;
+    let rows = in_file(&place.file());
+    let found = compare(&notes, &rows);
+    found.row("1 kill -9, ingest through the spool", rounds, &notes).report();
+    found.assert_whole();
+    assert_eq!(notes.answered(201), notes.seen.len());
+}
+
+/// Counts the streams of killed processes that no gap record tells of.
+fn untold(rows: &[Stored], alive: &str) -> usize {
+    let facts = rows.iter().filter(|row| row.action == "gap").map(|row| {
+        serde_json::from_str::<serde_json::Value>(&row.metadata).unwrap()["writer_id"].clone()
+    });
+    let told: HashSet<_> = facts.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let killed = rows.iter().filter(|row| row.is_request() && !row.request_id.starts_with(alive));
+    let killed: HashSet<_> = killed.map(|row| WriterId::new(row.writer_id).to_string()).collect();
+    killed.difference(&told).count()
+}
+
+/// Fault 4: `kill -9` without a spool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_spool_a_kill_costs_at_most_the_queue_and_the_next_start_tells_of_it() {
+    const QUEUE: u64 = 128;
+    const BATCH: u64 = 32;
+    let rounds = times(3, 100);
+    let place = Place::new().with("FAULTS_QUEUE", QUEUE).with("FAULTS_BATCH_ROWS", BATCH);
+    let (mut all, mut most, mut lost) = (Notes::default(), 0, 0);
+    for round in 0..=rounds {
+        let server = place.start().await;
+        let name = format!("b{round}-");
+        let load = Load::start(&server, name.trim_end_matches('-'), CLIENTS, Ask::Mixed);
+        load.answered(20 + random(500)).await;
+        // Before it dies itself: whoever tells of an end has an hour for it.
+        let told = async || untold(&in_file(&place.file()), &name) == 0;
+        until("told of the end before", told).await;
+        // A store that does not keep up on a busy machine: what was shed by then is no loss of the kill.
+        let at = load.count() as u64;
+        let shed = server.tally().await["dropped"].as_u64().unwrap();
+        if round == rounds {
+            all.add(load.stop().await);
+            crate::oracle::assert_adds_up(&server.stop().await);
+            break;
+        }
+        server.kill().await;
+        let notes = load.ended().await;
+        let since = if shed > 0 { notes.seen.len() as u64 - at } else { 0 };
+        let of_this = compare(&notes, &in_file(&place.file())).lost.len() as u64;
+        // What waits, what is on its way, and what each client had just been answered for.
+        let of_this = of_this.saturating_sub(shed + since);
+        assert!(of_this <= QUEUE + BATCH + CLIENTS as u64, "{of_this}");
+        (most, lost) = (most.max(of_this), lost + of_this);
+        all.add(notes);
+    }
+    let found = compare(&all, &in_file(&place.file()));
+    found.row("4 kill -9, best_effort", rounds, &all).report();
+    eprintln!("4: at most {most} lost by a kill, {} unclean ends told of", found.unclean);
+    found.assert_sound();
+    assert!(found.lost.len() as u64 >= lost);
+    assert_eq!(found.unclean, rounds as u64);
+}

@@ -1,0 +1,118 @@
+//! Crashes at named points: before the nth call of a kind that a thread makes to the system.
+
+use std::time::Duration;
+
+use crate::{
+    client::{Ask, Load, Notes},
+    crash::settle,
+    oracle::{compare, in_file},
+    process::{Place, signal},
+    table::times,
+};
+
+/// Where a server dies: before which call, counted by thread.
+///
+/// Writes and syncs are those of the spool and of SQLite, whichever comes first; the others follow from what they
+/// are for.
+const POINTS: &[(&str, &[u32])] = &[
+    // A frame, or a page of the database.
+    ("pwrite64", &[1, 2, 3, 4, 5, 7, 9, 12, 16, 24, 40, 80]),
+    // The sync of a segment, or of the database.
+    ("fdatasync", &[1, 2, 3, 4, 6, 9, 14]),
+    // The sync of a folder, after a segment was made or removed in it.
+    ("fsync", &[1, 2, 3]),
+    // The folder of a stream.
+    ("mkdir", &[1]),
+    // The lock of the spool.
+    ("flock", &[1]),
+    // A tail that is cut.
+    ("ftruncate", &[1, 2]),
+    // A segment or a journal that goes.
+    ("unlink", &[1, 2]),
+    ("rmdir", &[1]),
+    // What the next process finds.
+    ("getdents64", &[1, 2, 3]),
+    ("pread64", &[3, 12, 40]),
+    // A segment that is read, or made.
+    ("openat", &[4, 8]),
+    // An answer on its way: it is recorded, and nobody has seen it.
+    ("sendto", &[1, 2, 4, 8, 20]),
+    // A request on its way.
+    ("recvfrom", &[1, 2, 5, 11]),
+];
+
+/// Returns the command that runs another one and does something at some of its calls: `pwrite64`, and say
+/// `signal=KILL:when=3`, where each thread counts its own.
+///
+/// # Panics
+///
+/// Panics where there is no strace, or where it may not trace.
+pub(crate) fn traced(call: &str, what: &str) -> Vec<String> {
+    let tried = std::process::Command::new("strace")
+        .args(["-f", "-qqq", "-o", "/dev/null", "-e", "trace=mkdir", "true"])
+        .status();
+    assert!(
+        tried.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "strace does not work here ({tried:?}): install it, and allow it to trace"
+    );
+    let (calls, inject) = (format!("trace={call}"), format!("inject={call}:{what}"));
+    // Not `--seccomp-bpf`, which is faster: signals are not delivered with it.
+    ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &calls, "-e", &inject]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// Fault 2: a crash at each of some forty named points.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_named_point_loses_and_doubles_nothing() {
+    let all: Vec<(&str, u32)> = POINTS
+        .iter()
+        .flat_map(|(call, numbers)| numbers.iter().map(move |number| (*call, *number)))
+        .collect();
+    // Here and there, other ones each time; all of them in the long run.
+    let (points, rounds) = match times(0, 10) {
+        0 => ((0..3).map(|_| all[crate::crash::random(all.len())]).collect(), 1),
+        rounds => (all, rounds),
+    };
+    let (mut place, mut notes) = (Place::durable(), Notes::default());
+    let (mut reached, mut runs) = (0, 0);
+    let mut missed = Vec::new();
+    for round in 0..rounds {
+        for (call, number) in &points {
+            place = place.under(traced(call, &format!("signal=KILL:when={number}")));
+            runs += 1;
+            let name = format!("p{round}-{call}-{number}");
+            let is_reached = match place.try_start().await {
+                // It died while it started.
+                Err(_) => true,
+                Ok(server) => {
+                    let load = Load::start(&server, &name, 3, Ask::Mixed);
+                    // Those that come with the load come soon.
+                    for _ in 0..200 {
+                        if load.is_over() || load.count() > 100 {
+                            break;
+                        }
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    let is_reached = load.is_over();
+                    signal(server.pid, "KILL").await;
+                    notes.add(load.ended().await);
+                    let mut running = server.running;
+                    running.ended().await;
+                    is_reached
+                }
+            };
+            if is_reached {
+                reached += 1;
+            } else {
+                missed.push(name);
+            }
+        }
+    }
+    place = place.under(Vec::new());
+    settle(&place, &notes).await;
+    let found = compare(&notes, &in_file(&place.file()));
+    found.row("2 crash at named points", reached, &notes).report();
+    eprintln!("2: {reached} of {runs} points were reached; not {missed:?}");
+    found.assert_whole();
+}

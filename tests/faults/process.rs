@@ -1,0 +1,267 @@
+//! A server that runs, and what can be done to it.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+
+use crate::role::STORE;
+
+/// Far longer than anything here takes on a busy machine: only a defect meets it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for a future that only a defect keeps from ending.
+#[track_caller]
+pub(crate) fn within<T>(
+    what: &'static str,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    let place = std::panic::Location::caller();
+    async move {
+        let Ok(done) = timeout(PATIENCE, future).await else { panic!("{place}: never {what}") };
+        done
+    }
+}
+
+/// Asks until it is so.
+#[track_caller]
+pub(crate) fn until(
+    what: &'static str,
+    mut so: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    async move {
+        let begun = Instant::now();
+        while !so().await {
+            assert!(begun.elapsed() < PATIENCE, "{place}: never {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The folder of a test: a store and a spool for one server after another.
+pub(crate) struct Place {
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    wrap: Vec<String>,
+    starts: AtomicU32,
+}
+
+impl Place {
+    /// With a store in a file, and no spool.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("activity-faults").tempdir().unwrap();
+        let file = folder.path().join("activity.db").to_str().unwrap().to_owned();
+        let settings = vec![(STORE.to_owned(), file)];
+        Self { folder, settings, wrap: Vec::new(), starts: AtomicU32::new(0) }
+    }
+
+    /// With a spool as well.
+    pub(crate) fn durable() -> Self {
+        let place = Self::new();
+        let spool = place.path().join("spool").to_str().unwrap().to_owned();
+        place.with("FAULTS_SPOOL", spool)
+    }
+
+    /// Sets something in the environment of its servers.
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// Makes its servers children of another command.
+    pub(crate) fn under(mut self, wrap: Vec<String>) -> Self {
+        self.wrap = wrap;
+        self
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file of the store.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.path().join("activity.db")
+    }
+
+    fn spawn(&self, role: &str) -> (Child, PathBuf) {
+        let mut words = self.wrap.clone();
+        let own = std::env::current_exe().unwrap();
+        words.push(own.to_str().unwrap().to_owned());
+        words.extend(["--exact", role, "--nocapture", "--test-threads=1"].map(str::to_owned));
+        let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        let errors = self.path().join(format!("errors-{number}.txt"));
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .env_remove("FAULTS_TABLE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&errors).unwrap())
+            .kill_on_drop(true);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", words[0]));
+        (child, errors)
+    }
+
+    /// Starts a server and waits until it answers.
+    pub(crate) async fn start(&self) -> Server {
+        self.try_start().await.unwrap_or_else(|said| panic!("it does not start: {said}"))
+    }
+
+    /// Starts a server; the error is what it said instead.
+    pub(crate) async fn try_start(&self) -> Result<Server, String> {
+        let mut running = self.run("role::server");
+        let mut said = Vec::new();
+        while let Some(line) = running.line().await {
+            if let Some((_, rest)) = line.split_once("ready http://") {
+                let (address, pid) = rest.split_once(" pid ").unwrap();
+                let (address, pid) = (address.to_owned(), pid.trim().parse().unwrap());
+                return Ok(Server { running, address, pid });
+            }
+            said.push(line);
+        }
+        let errors = fs::read_to_string(&running.errors).unwrap_or_default();
+        Err(format!("{}\n{errors}", said.join("\n")))
+    }
+
+    /// Starts another role.
+    pub(crate) fn run(&self, role: &str) -> Running {
+        let (mut child, errors) = self.spawn(role);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdin = child.stdin.take();
+        Running { child, lines, _stdin: stdin, errors }
+    }
+}
+
+/// A process of this binary.
+pub(crate) struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Its end ends the process.
+    _stdin: Option<ChildStdin>,
+    errors: PathBuf,
+}
+
+impl Running {
+    /// Returns the next line that it says; `None` when it has ended.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        within("a line", self.lines.next_line()).await.ok().flatten()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        within("the end of the process", self.child.wait()).await.unwrap()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) async fn signal(pid: u32, name: &str) -> bool {
+    let pid = pid.to_string();
+    let mut kill = Command::new("kill");
+    kill.args(["-s", name, &pid]).stderr(Stdio::null());
+    within("an end of kill", kill.status()).await.unwrap().success()
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    /// `127.0.0.1:port`.
+    pub(crate) address: String,
+    pub(crate) pid: u32,
+}
+
+impl Server {
+    /// Ends it at once, and waits for that.
+    pub(crate) async fn kill(mut self) {
+        signal(self.pid, "KILL").await;
+        let status = self.running.ended().await;
+        assert!(!status.success());
+    }
+
+    /// Ends it in good order, and returns what it reported.
+    pub(crate) async fn stop(mut self) -> Value {
+        assert!(signal(self.pid, "TERM").await);
+        self.report().await
+    }
+
+    /// Waits for its report and its end.
+    pub(crate) async fn report(&mut self) -> Value {
+        let mut said = Vec::new();
+        while let Some(line) = self.running.line().await {
+            if let Some((_, report)) = line.split_once("report ") {
+                let report = serde_json::from_str(report).unwrap();
+                self.running.ended().await;
+                return report;
+            }
+            said.push(line);
+        }
+        let errors = fs::read_to_string(&self.running.errors).unwrap_or_default();
+        panic!("no report: {said:#?}\n{errors}");
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &str) -> (StatusCode, Bytes) {
+        within("an answer", async {
+            let io = TokioIo::new(TcpStream::connect(&self.address).await.unwrap());
+            let (mut sender, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(async move { drop(connection.await) });
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header("host", "x")
+                .header("content-type", "application/json")
+                .body(Full::<Bytes>::from(body.to_owned()))
+                .unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            (answer.status(), answer.into_body().collect().await.unwrap().to_bytes())
+        })
+        .await
+    }
+
+    /// Sets how many records its store takes a second.
+    pub(crate) async fn rate(&self, rate: u64) {
+        let (status, _) = self.send(Method::POST, &format!("/control/rate/{rate}"), "").await;
+        assert_eq!(status, StatusCode::OK);
+    }
+
+    pub(crate) async fn tally(&self) -> Value {
+        let (status, body) = self.send(Method::GET, "/control/tally", "").await;
+        assert_eq!(status, StatusCode::OK);
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// Returns a figure of its memory in bytes: `VmRSS`, or `VmHWM` for the most so far.
+    pub(crate) fn memory(&self, figure: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+}

@@ -1,0 +1,186 @@
+//! What a transaction records, and what it does not.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sqlx::Connection as _;
+use tower_activity::{
+    Pipeline, Record,
+    pipeline::{Context, RecordInError},
+    query::Filter,
+    record::{Actor, Origin},
+    store::{MemoryStore, Read as _},
+};
+
+use super::{App, OUTBOX, all, assert_each_once, commit, created, start, stop, waiting, within};
+use crate::{BOTH, Log};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_exists_if_and_only_if_the_transaction_commits() {
+    for log in BOTH {
+        let app = App::new(log).await;
+        let pipeline = start(&app).await;
+        let recorder = pipeline.recorder();
+        commit(&app, &pipeline, 1).await;
+
+        let mut rolled_back = app.pool.begin().await.unwrap();
+        recorder.record_in(&mut rolled_back, created(2)).await.unwrap();
+        rolled_back.rollback().await.unwrap();
+
+        let mut dropped = app.pool.begin().await.unwrap();
+        recorder.record_in(&mut dropped, created(3)).await.unwrap();
+        drop(dropped);
+
+        let mut outer = app.pool.begin().await.unwrap();
+        recorder.record_in(&mut outer, created(4)).await.unwrap();
+        let mut inner = outer.begin().await.unwrap();
+        recorder.record_in(&mut inner, created(5)).await.unwrap();
+        inner.rollback().await.unwrap();
+        let mut inner = outer.begin().await.unwrap();
+        recorder.record_in(&mut inner, created(6)).await.unwrap();
+        inner.commit().await.unwrap();
+        outer.commit().await.unwrap();
+
+        // On a connection in no transaction a statement is its own.
+        let mut connection = app.pool.acquire().await.unwrap();
+        recorder.record_in(&mut *connection, created(7)).await.unwrap();
+        drop(connection);
+
+        within(pipeline.flush()).await;
+        assert_each_once(&app.log, &[1, 4, 6, 7]).await;
+        assert_eq!(waiting(&app).await, 0);
+        let tally = pipeline.outbox_tally().unwrap();
+        assert_eq!((tally.recorded, tally.stored, tally.pending), (7, 4, 0));
+        // What the recorders were given is counted apart.
+        assert_eq!(pipeline.tally().received, 0);
+        stop(vec![pipeline]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_in_the_log_before_the_commit() {
+    let app = App::new(Log::Elsewhere).await;
+    let pipeline = start(&app).await;
+    let mut transaction = app.pool.begin().await.unwrap();
+    pipeline.recorder().record_in(&mut transaction, created(1)).await.unwrap();
+    within(pipeline.flush()).await;
+    assert_each_once(&app.log, &[]).await;
+    let mut stored = pipeline.subscribe(Filter::new());
+    transaction.commit().await.unwrap();
+    // Nobody asks for it: the worker looks by itself.
+    let moved = within(stored.next()).await.unwrap().unwrap();
+    assert_eq!(moved.entity_id, "1");
+    stop(vec![pipeline]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_record_is_prepared_like_every_other_and_says_where_it_is_from() {
+    let app = App::new(Log::Elsewhere).await;
+    let log = app.log.clone();
+    let builder = Pipeline::builder(log).outbox(app.outbox()).service("shop");
+    let pipeline = builder.start().await.unwrap();
+    let context = Context::new().actor(Actor::system("billing")).tenant("acme").reason("dunning");
+    let scoped = pipeline.recorder().scope(context);
+    let mut record = Record::by(Actor::anonymous())
+        .cancelled("order", " 55 ")
+        .metadata(&serde_json::json!({"password": "hunter2", "note": "n".repeat(100_000)}));
+    record.request_id.set("request-1");
+    record.ip = Some("192.0.2.7".parse().unwrap());
+    let mut transaction = app.pool.begin().await.unwrap();
+    let id = scoped.record_in(&mut transaction, record).await.unwrap();
+    transaction.commit().await.unwrap();
+    within(pipeline.flush()).await;
+
+    let stored = app.log.record(id).await.unwrap().unwrap();
+    assert_eq!(stored.origin, Origin::Transaction);
+    assert_eq!((&*stored.entity_id, &*stored.request_id), ("55", "request-1"));
+    assert_eq!((&*stored.actor_id, &*stored.tenant_id), ("billing", "acme"));
+    assert_eq!((&*stored.reason, &*stored.service), ("dunning", "shop"));
+    assert_eq!(stored.ip, Some("192.0.2.7".parse().unwrap()));
+    assert!(!stored.metadata.as_str().contains("hunter2"), "{}", stored.metadata.as_str());
+    assert!(stored.truncated.as_str().contains("metadata"));
+    assert_eq!(stored.retention_class, "activity");
+    assert!(stored.recorded_at >= stored.occurred_at);
+    stop(vec![pipeline]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_recorded_is_refused_before_the_commit() {
+    let app = App::new(Log::Elsewhere).await;
+    let without = Pipeline::builder(MemoryStore::new()).start().await.unwrap();
+    let mut transaction = app.pool.begin().await.unwrap();
+    let refused = without.recorder().record_in(&mut transaction, created(1)).await;
+    assert!(matches!(refused, Err(RecordInError::NoOutbox(_))), "{refused:?}");
+    assert!(refused.unwrap_err().to_string().contains("PipelineBuilder::outbox"));
+
+    let pipeline = start(&app).await;
+    let recorder = pipeline.recorder();
+    let nothing = Record::by(Actor::user("ana"));
+    let refused = recorder.record_in(&mut transaction, nothing).await;
+    assert!(matches!(refused, Err(RecordInError::Refused("action"))), "{refused:?}");
+    let odd = BTreeMap::from([((1, 2), 3)]);
+    let refused = recorder.change_in(&mut transaction, created(1), &odd, &odd).await;
+    assert!(matches!(refused, Err(RecordInError::State(_))), "{refused:?}");
+    // None of them has touched the transaction.
+    recorder.record_in(&mut transaction, created(2)).await.unwrap();
+    transaction.commit().await.unwrap();
+    within(pipeline.flush()).await;
+    assert_each_once(&app.log, &[2]).await;
+
+    app.execute(&format!("DROP TABLE {OUTBOX}")).await;
+    let mut transaction = app.pool.begin().await.unwrap();
+    let refused = recorder.record_in(&mut transaction, created(3)).await;
+    assert!(matches!(refused, Err(RecordInError::Store(_))), "{refused:?}");
+    drop(transaction);
+    stop(vec![without]).await;
+    pipeline.shutdown(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_recorded_with_the_fields_that_differ() {
+    let app = App::new(Log::Elsewhere).await;
+    let pipeline = start(&app).await;
+    let recorder = pipeline.recorder();
+    let state = |state: &str| serde_json::json!({"id": 55, "state": state});
+    let record = || Record::by("ana").updated("order", "55");
+    let mut transaction = app.pool.begin().await.unwrap();
+    let id = recorder
+        .change_in(&mut transaction, record(), &state("open"), &state("paid"))
+        .await
+        .unwrap()
+        .unwrap();
+    let same = recorder.change_in(&mut transaction, record(), &state("a"), &state("a")).await;
+    assert_eq!(same.unwrap(), None);
+    transaction.commit().await.unwrap();
+    within(pipeline.flush()).await;
+    let stored = app.log.record(id).await.unwrap().unwrap();
+    assert_eq!(
+        stored.changes.as_str(),
+        r#"[{"op":"replace","path":"/state","old":"open","new":"paid"}]"#
+    );
+    assert_eq!(pipeline.outbox_tally().unwrap().recorded, 1);
+    stop(vec![pipeline]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_a_transaction_stay_in_their_order() {
+    let app = App::new(Log::Elsewhere).await;
+    let pipeline = start(&app).await;
+    for first in (0..120).step_by(40) {
+        let mut transaction = app.pool.begin().await.unwrap();
+        for order in first..first + 40 {
+            let record = created(order);
+            pipeline.recorder().record_in(&mut transaction, record).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+    }
+    within(pipeline.flush()).await;
+    let mut records = all(&app.log).await;
+    records.retain(|record| record.action == "create");
+    records.sort_by_key(|record| record.seq);
+    let stream = records[0].writer_id;
+    assert!(records.iter().all(|record| record.writer_id == stream));
+    let in_order: Vec<i64> = records.iter().map(|r| r.entity_id.parse().unwrap()).collect();
+    assert!(in_order.iter().copied().eq(0..120), "{in_order:?}");
+    assert!(records.iter().map(|record| record.seq).eq(1..=120));
+    stop(vec![pipeline]).await;
+}
