@@ -13,7 +13,7 @@ use axum::{
     routing::post,
 };
 use serde::Serialize;
-use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions};
+use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqliteConnectOptions};
 use tower::ServiceExt as _;
 use tower_activity::{
     Activity, ActivityLayer, Pipeline, Recorder, SqliteStore,
@@ -28,12 +28,20 @@ struct Order {
     total: i64,
 }
 
-async fn load(transaction: &mut SqliteConnection, id: i64) -> Result<Order, sqlx::Error> {
+async fn load(transaction: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Order, sqlx::Error> {
     let (id, state, total) = sqlx::query_as("SELECT id, state, total FROM orders WHERE id = ?")
         .bind(id)
-        .fetch_one(transaction)
+        .fetch_one(&mut **transaction)
         .await?;
     Ok(Order { id, state, total })
+}
+
+/// Returns what was to be paid.
+async fn set_paid(transaction: &mut Transaction<'_, Sqlite>, id: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("UPDATE orders SET state = 'paid' WHERE id = ? RETURNING total")
+        .bind(id)
+        .fetch_one(&mut **transaction)
+        .await
 }
 
 /// Takes a payment. What it changes and what is recorded of it are one transaction.
@@ -50,16 +58,18 @@ async fn pay(
     };
     let paid = async {
         let mut transaction = pool.begin().await?;
-        let before = load(&mut transaction, id).await?;
-        sqlx::query("UPDATE orders SET state = 'paid' WHERE id = ?")
-            .bind(id)
-            .execute(&mut *transaction)
-            .await?;
-        let after = load(&mut transaction, id).await?;
         // Who, from where, in which request: the handle knows.
         let record = activity.record().verb("pay").on("order", &id.to_string());
-        recorder.change_in(&mut transaction, record, &before, &after).await?;
-        if amount.parse::<i64>()? < before.total {
+        // Reads, writes, reads again, and records what that changed.
+        let (total, _) = recorder
+            .write_in(
+                &mut transaction,
+                record,
+                |transaction| Box::pin(load(transaction, id)),
+                |transaction| Box::pin(set_paid(transaction, id)),
+            )
+            .await?;
+        if amount.parse::<i64>()? < total {
             return Err("too little money".into());
         }
         transaction.commit().await?;

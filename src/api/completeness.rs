@@ -105,6 +105,7 @@ impl Writer {
             StreamEnd::Open if runs => ("running", None, None),
             StreamEnd::Open => ("silent", None, None),
             StreamEnd::Stopped { at } => ("stopped", Some(at), None),
+            StreamEnd::Recovered { at } => ("recovered", Some(at), None),
             StreamEnd::Unclean { found_at, found_by } => {
                 ("unclean", Some(found_at), Some(found_by.to_string()))
             }

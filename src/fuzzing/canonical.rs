@@ -18,7 +18,7 @@ pub fn canonical(data: &[u8]) {
     for _ in 0..input.below(3) {
         input.edit(&mut other);
     }
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         other.seal(std::array::from_fn(|_| input.array()));
     }
     let mut encoder = Canonical::new();

@@ -169,6 +169,10 @@ impl<S: Append> PipelineBuilder<S> {
     }
 
     /// Sets the name of this instance of the service. Defaults to none.
+    ///
+    /// Give each replica one of its own, and a replica that is started again the one that it had, as the name of a pod
+    /// of a `StatefulSet`: a process that starts under the name of another one has taken its place, and says of what
+    /// that one left open that it ended.
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
         self

@@ -47,6 +47,8 @@ pub(super) struct Drain<S: Append> {
     /// The stream of this process first, then those of earlier ones.
     streams: Vec<Spooled>,
     turn: usize,
+    /// How many connections there had been when the streams were last compared with the store.
+    connections: u64,
     size: Size,
     classes: Arc<Classes>,
     flushes: mpsc::UnboundedReceiver<Flush>,
@@ -76,6 +78,7 @@ impl<S: Append> Drain<S> {
             settler,
             streams,
             turn: 0,
+            connections: 1,
             size,
             classes: Arc::new(classes),
             flushes,
@@ -115,6 +118,7 @@ impl<S: Append> Drain<S> {
             };
             self.turn = index + 1;
             self.drain(index).await?;
+            self.compare(index);
             self.answer();
         }
     }
@@ -149,7 +153,9 @@ impl<S: Append> Drain<S> {
         let stream = &mut streams[index];
         if !stream.is_placed {
             let position = settler.position(stream.writer_id()).await?;
-            stream.place(position);
+            if !stream.place(core, position) {
+                settler.lose();
+            }
         }
         if index == 0 {
             // Before it is read: what comes meanwhile is noticed.
@@ -186,6 +192,20 @@ impl<S: Append> Drain<S> {
         }
         meters::publish(&self.core);
         Ok(())
+    }
+
+    /// After a new connection, asks where the other streams stand: whoever answers now may hold less of them than the one
+    /// before, also of those that were stored to the end.
+    fn compare(&mut self, asked: usize) {
+        let connections = self.settler.link.connections;
+        if connections <= std::mem::replace(&mut self.connections, connections) {
+            return;
+        }
+        let others = self.streams.iter_mut().enumerate().filter(|(index, _)| *index != asked);
+        others.for_each(|(_, stream)| stream.displace());
+        if asked != 0 {
+            self.noticed = Some(Instant::now());
+        }
     }
 
     /// Tells whether all that this process recorded is settled, and nothing more will come.

@@ -1,5 +1,6 @@
 //! Ends without a word: at the start, streams of this service whose process is gone and that nobody stopped
-//! get a gap record, since what that process had not stored is lost.
+//! get a gap record, since what that process had not stored is lost. So do, a while later, those whose place this
+//! process has taken, see [`starts`](super::starts).
 //!
 //! It happens behind the first commit, away from the start: the store may be away. Of several processes that
 //! start at once one tells, by a claim; who starts later finds the gap record. What is read is bounded: the
@@ -10,19 +11,18 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
     core::Core,
     own,
-    process::{self, Process},
+    process::{Life, Process},
+    starts::{GRACE, Start, is_shared},
 };
 use crate::{
     query::PageRequest,
     record::{Record, RecordId, WriterId},
-    rules::Delivery,
     store::{
         AnyStore, Claim, Claimed, CompletenessRequest, IngestKey, Maintain as _, Read as _,
         Register as _, StoreError, StreamEnd, StreamReport, own_filter,
@@ -108,26 +108,74 @@ impl Search {
 
     /// Tells of every end without a word that nobody has told of.
     async fn tell(&mut self) -> Result<(), StoreError> {
-        let gone = self.gone().await?;
-        if gone.is_empty() {
+        let starts = self.starts().await?;
+        // What has a spool is ended by whoever drains that.
+        let gone = starts.iter().filter(|start| start.life == Life::Gone && !start.has_spool);
+        let gone = gone.map(|start| start.stream).take(TOLD).collect();
+        for stream in self.open(gone).await? {
+            if !self.tell_of(&stream).await? {
+                return Ok(());
+            }
+        }
+        let replaced = self.replaced(&starts);
+        let before = self.open(replaced.clone()).await?;
+        if before.is_empty() {
             return Ok(());
         }
-        let found = self.store.completeness(&CompletenessRequest::of(gone)).await?;
-        if !found.complete {
-            // Somebody may have told of it: better a stream that is shown as silent than one told of twice.
-            tracing::warn!("too many records about streams to see which ended without a word");
+        // Whoever is about to end says so meanwhile; whoever runs goes on.
+        sleep(GRACE).await;
+        // What was in a spool is committed by others, and later.
+        let namesakes = starts.iter().filter(|start| start.is_namesake && !start.has_spool);
+        let namesakes = CompletenessRequest::of(namesakes.map(|start| start.stream));
+        let spans = self.store.completeness(&namesakes).await?.streams;
+        if is_shared(spans.iter().map(|stream| (stream.began_at, stream.last_at)).collect()) {
+            tracing::debug!(
+                "several processes bear the name of this one: which of them ended is not known"
+            );
             return Ok(());
         }
-        for stream in found.streams.iter().filter(|stream| stream.end == StreamEnd::Open) {
-            if !self.tell_of(stream).await? {
+        for stream in self.open(replaced).await? {
+            let is_still = |then: &StreamReport| {
+                (then.writer_id, then.last_seq) == (stream.writer_id, stream.last_seq)
+            };
+            if before.iter().any(is_still) && !self.tell_of(&stream).await? {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Returns the streams of this service whose processes are gone, the newest first.
-    async fn gone(&self) -> Result<Vec<WriterId>, StoreError> {
+    /// Returns the streams whose place this process has taken, for all that can be seen. One with a spool is among
+    /// them when this process has one, too, and it is not that: the folder did not outlive its container.
+    fn replaced(&self, starts: &[Start]) -> Vec<WriterId> {
+        let Some(core) = self.core.upgrade() else { return Vec::new() };
+        let spool = core.spooling.as_ref().map(|spooling| &spooling.spool);
+        let is_lost = |start: &Start| {
+            !start.has_spool || spool.is_some_and(|spool| !spool.holds(start.stream))
+        };
+        let replaced = starts
+            .iter()
+            .filter(|start| start.is_namesake && start.life != Life::Runs && is_lost(start));
+        replaced.map(|start| start.stream).take(TOLD).collect()
+    }
+
+    /// Returns those of the streams that have no end.
+    async fn open(&self, streams: Vec<WriterId>) -> Result<Vec<StreamReport>, StoreError> {
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.store.completeness(&CompletenessRequest::of(streams)).await?;
+        if !found.complete {
+            // Somebody may have told of it: better a stream that is shown as silent than one told of twice.
+            tracing::warn!("too many records about streams to see which ended without a word");
+            return Ok(Vec::new());
+        }
+        let open = found.streams.into_iter().filter(|stream| stream.end == StreamEnd::Open);
+        Ok(open.collect())
+    }
+
+    /// Returns the starts of this service, the newest first.
+    async fn starts(&self) -> Result<Vec<Start>, StoreError> {
         let Some(core) = self.core.upgrade() else { return Ok(Vec::new()) };
         let Some(filter) = own_filter(&[own::STARTED, own::RESTORED]) else {
             return Ok(Vec::new());
@@ -140,16 +188,8 @@ impl Search {
             narrowed.unwrap_or(filter)
         };
         let page = self.store.records(&filter, &PageRequest::newest(STARTS)).await?;
-        let is_gone = |record: &&Record| {
-            let facts: Value = serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
-            // What has a spool is ended by whoever drains that.
-            record.service.as_str() == service
-                && facts["mode"] == Delivery::BestEffort.as_str()
-                && Process::told(&facts["process"])
-                    .is_some_and(|process| process.is_gone(&self.this, process::look))
-        };
-        let gone = page.records.iter().filter(is_gone).map(|record| record.writer_id);
-        Ok(gone.take(TOLD).collect())
+        let told = |record| Start::told(record, &self.this, &core.origins);
+        Ok(page.records.iter().filter_map(told).collect())
     }
 
     /// Tells of one, unless somebody else does; returns false when the pipeline has ended.

@@ -23,6 +23,7 @@ pub(crate) enum Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     Opens,
+    Records,
     Everything,
 }
 
@@ -39,6 +40,10 @@ struct Gate {
 #[derive(Default)]
 struct State {
     is_held: bool,
+    /// Nobody is told how much room there is.
+    is_hung: bool,
+    /// How many ask.
+    asked: usize,
     refuses: Option<Refused>,
     frames: Vec<Frame>,
 }
@@ -52,14 +57,33 @@ impl Disk {
         self.lock().is_held = true;
     }
 
+    /// Does not answer any more when it is asked how much room there is.
+    pub(crate) fn hang(&self) {
+        self.lock().is_hung = true;
+    }
+
+    /// Tells whether somebody waits for that answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        let state = self.lock();
+        state.is_hung && state.asked > 0
+    }
+
     pub(crate) fn release(&self) {
-        self.lock().is_held = false;
+        {
+            let mut state = self.lock();
+            (state.is_held, state.is_hung) = (false, false);
+        }
         self.0.opened.notify_all();
     }
 
     /// Has no room from now on.
     pub(crate) fn refuse(&self, what: Refused) {
         self.lock().refuses = Some(what);
+    }
+
+    /// Has room again.
+    pub(crate) fn accept(&self) {
+        self.lock().refuses = None;
     }
 
     /// Returns what was written so far about requests.
@@ -85,6 +109,9 @@ impl Disk {
         match state.refuses {
             Some(Refused::Everything) => return Err(io::ErrorKind::StorageFull.into()),
             Some(Refused::Opens) if is_open => return Err(io::ErrorKind::StorageFull.into()),
+            Some(Refused::Records) if frame[4] == 2 => {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             _ => {}
         }
         let mut record = Box::<Record>::default();
@@ -181,6 +208,10 @@ impl Filesystem for Disk {
     }
 
     fn free_space(&self, folder: &Path) -> io::Result<u64> {
+        let mut state = self.lock();
+        state.asked += 1;
+        let state = self.0.opened.wait_while(state, |state| state.is_hung);
+        state.unwrap_or_else(PoisonError::into_inner).asked -= 1;
         spool::Disk.free_space(folder)
     }
 

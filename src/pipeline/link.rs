@@ -31,6 +31,8 @@ pub(super) struct Link<S: Append> {
     pub(super) appender: Option<S::Appender>,
     stop: watch::Receiver<Option<Instant>>,
     call_deadline: Duration,
+    /// How many connections were made.
+    pub(super) connections: u64,
     pub(super) backoff: Backoff,
     pub(super) complaints: Complaints,
     /// Apart from the others: a store that was away first and refuses then has something new to say.
@@ -54,6 +56,7 @@ impl<S: Append> Link<S> {
             appender: None,
             stop,
             call_deadline,
+            connections: 0,
             backoff: Backoff::default(),
             complaints: Complaints::default(),
             refusals: Complaints::default(),
@@ -66,6 +69,7 @@ impl<S: Append> Link<S> {
         let limit = self.call_deadline;
         let mut appender = bounded(self.store.connect(), "connect", limit, &mut self.stop).await?;
         let position = position(&mut appender, stream, limit, &mut self.stop).await?;
+        self.connections += 1;
         Ok((appender, position))
     }
 

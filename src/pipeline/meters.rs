@@ -1,7 +1,7 @@
 //! Counters and gauges through the `metrics` facade; nothing without the feature.
 //!
-//! The writer publishes what the tally counts anyway, after each batch and before it parks, so that the
-//! request path pays nothing for it.
+//! The writer publishes what the tally counts anyway, after each batch and before it parks, and the thread that syncs
+//! how long that took, so that the request path pays nothing for it.
 
 use std::time::Duration;
 
@@ -81,8 +81,17 @@ pub(super) fn batch(took: Duration) {
     metrics::histogram!("activity_batch_seconds").record(took);
 }
 
+/// Publishes how long it took to bring a group of frames onto the disk of the spool.
+#[cfg(feature = "metrics")]
+pub(super) fn fsync(took: Duration) {
+    metrics::histogram!("activity_fsync_seconds").record(took);
+}
+
 #[cfg(not(feature = "metrics"))]
 pub(super) const fn publish(_core: &Core) {}
 
 #[cfg(not(feature = "metrics"))]
 pub(super) const fn batch(_took: Duration) {}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) const fn fsync(_took: Duration) {}

@@ -45,13 +45,14 @@
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, from the writer and never from the request path: the counters
-//! `activity_records_received_total`, `…_accepted_total`, `…_stored_total`, `…_duplicates_total`,
+//! With the feature `metrics`, from the writer and the thread of the spool, and never from the request path: the
+//! counters `activity_records_received_total`, `…_accepted_total`, `…_stored_total`, `…_duplicates_total`,
 //! `…_dropped_total` (by `reason`, `lane` and `category`), `…_quarantined_total`,
 //! `…_folded_total`, `…_own_total`, `activity_gaps_total` and `activity_store_retries_total`; the gauges
 //! `activity_queue_records`, `activity_queue_bytes` and `activity_open_drafts`; the histogram
 //! `activity_batch_seconds`. With a spool also `activity_records_drained_total`, `activity_spool_quarantined_total`,
-//! `activity_spool_failed_syncs_total`, and the gauges `activity_spool_records`, `…_bytes`, `…_segments` and
+//! `activity_spool_failed_syncs_total`, the histogram `activity_fsync_seconds`, and the gauges
+//! `activity_spool_records`, `…_bytes`, `…_segments` and
 //! `…_oldest_seconds`. With an outbox also `activity_outbox_recorded_total`, `…_stored_total` and
 //! `…_quarantined_total`, and the gauges `activity_outbox_pending` and `activity_outbox_oldest_seconds`.
 
@@ -76,6 +77,7 @@ mod intake;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod lane;
 mod link;
 mod meters;
 mod modes;
@@ -104,6 +106,7 @@ mod source;
 mod spool;
 mod spooled;
 mod spooling;
+mod starts;
 mod tally;
 mod threads;
 mod unfinished;
@@ -125,7 +128,7 @@ pub use modes::{
 };
 #[allow(unused_imports, reason = "capture takes these doors next")]
 pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
-pub use outbox::{OutboxTally, RecordInError};
+pub use outbox::{BoxFuture, OutboxTally, RecordInError, WriteInError};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]
 pub(crate) use receipts::Fate;

@@ -34,7 +34,11 @@ use crate::{record::Record, rules::Delivery};
 /// makes a record of it that says so.
 #[derive(Debug)]
 #[must_use = "what was begun has to end, or the next process will say that it did not"]
-pub(crate) struct OpenTicket(OpenNumber);
+pub(crate) struct OpenTicket {
+    number: OpenNumber,
+    /// It is on the disk, and what it announces was allowed for that reason.
+    is_intent: bool,
+}
 
 /// Until when whoever hands in a finished record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -210,7 +214,7 @@ impl Recorder {
     pub(crate) fn begin(&self, snapshot: &mut Record) -> Option<OpenTicket> {
         let spooling = self.core.spooling.as_ref()?;
         let begun = self.write_open(spooling, snapshot).ok()?;
-        Some(OpenTicket(begun.open))
+        Some(OpenTicket { number: begun.open, is_intent: false })
     }
 
     /// Writes the intent of a strict request into the spool, and completes when the disk has it, or by the
@@ -238,7 +242,7 @@ impl Recorder {
         };
         let synced = ready!(wait.disk.poll(&self.core, spooling, begun.mark, cx));
         wait.begun = None;
-        let open = OpenTicket(begun.open);
+        let open = OpenTicket { number: begun.open, is_intent: true };
         Poll::Ready(match synced {
             Ok(()) => Ok(open),
             Err(refused) => {
@@ -251,7 +255,7 @@ impl Recorder {
     /// Takes back what [`poll_begin`](Self::poll_begin) has written, when nobody waits for it any more.
     pub(crate) fn stop_begin(&self, wait: BeginWait) {
         if let Some(begun) = wait.begun {
-            self.abandon(OpenTicket(begun.open));
+            self.abandon(OpenTicket { number: begun.open, is_intent: true });
         }
     }
 
@@ -268,9 +272,9 @@ impl Recorder {
         admit::prepare(core, &mut draft);
         core.counters.receive();
         let lane = Lane::of(&draft);
-        match core.spool(spooling, draft, lane, Some(open.0)) {
+        match core.spool(spooling, draft, lane, Some(open.number)) {
             Ok((id, _)) => Admission::Accepted(id),
-            Err((record, refused)) => core.lose(record, spooling::reason(refused)),
+            Err((record, refused)) => core.forgo(spooling, record, Some(open), refused),
         }
     }
 
@@ -284,7 +288,7 @@ impl Recorder {
     ///
     /// Only under [`Hold::Synced`], when the disk does not have the record by the
     /// [deadline](Self::strict_deadline): the operation was carried out, and nobody vouches for its record.
-    /// It has been counted, and may still be stored.
+    /// It has been counted, and may still be stored; where the spool refused it, its intent is there.
     pub(crate) fn poll_admit_ended(
         &self,
         draft: &mut Option<Box<Record>>,
@@ -322,7 +326,9 @@ impl Recorder {
     pub(crate) fn abandon(&self, open: OpenTicket) {
         if let Some(spooling) = &self.core.spooling {
             // Where that cannot be written, a crash later on says one thing too many.
-            let _unwritten = spooling.spool.cancel(open.0);
+            if spooling.spool.cancel(open.number).is_err() {
+                spooling.spool.forget(open.number);
+            }
         }
     }
 
@@ -374,7 +380,7 @@ impl Recorder {
             let room = wait.room.take();
             let lane = Lane::of(&record);
             core.counters.receive();
-            let ends = open.as_ref().map(|open| open.0);
+            let ends = open.as_ref().map(|open| open.number);
             let (record, refused) = match core.spool(spooling, record, lane, ends) {
                 Ok((id, mark)) => {
                     *open = None;
@@ -387,17 +393,19 @@ impl Recorder {
                 }
                 Err(refused) => refused,
             };
-            let lose = |record| {
-                let admission = core.lose(record, spooling::reason(refused));
-                Poll::Ready(match hold {
+            let is_over = match patience(core, hold, refused) {
+                None => true,
+                Some(patience) => {
+                    let until = wait.patience.get_or_insert_with(|| timer(core, patience));
+                    until.as_mut().poll(cx).is_ready()
+                }
+            };
+            if is_over {
+                let admission = core.forgo(spooling, record, open.take(), refused);
+                return Poll::Ready(match hold {
                     Hold::Synced => Err(refused.into()),
                     Hold::Taken | Hold::Interval => Ok(admission),
-                })
-            };
-            let Some(patience) = patience(core, hold, refused) else { return lose(record) };
-            let until = wait.patience.get_or_insert_with(|| timer(core, patience));
-            if until.as_mut().poll(cx).is_ready() {
-                return lose(record);
+                });
             }
             core.counters.unreceive();
             *slot = Some(record);
@@ -412,6 +420,31 @@ impl Recorder {
             room.as_mut().enable();
             wait.room = Some(room);
         }
+    }
+}
+
+impl Core {
+    /// Settles what becomes of a record that was received and that the spool refuses, so that it is told of once.
+    ///
+    /// What was begun of it is cancelled, which takes next to no room, and the record is lost. An intent stays, and so
+    /// does what cannot be cancelled: the next process makes the record of it, as far as it was known. Then
+    /// nothing is lost, and it counts as what waits in the spool.
+    fn forgo(
+        &self,
+        spooling: &Spooling,
+        record: Box<Record>,
+        open: Option<OpenTicket>,
+        refused: Refused,
+    ) -> Admission {
+        let stays =
+            open.is_some_and(|open| open.is_intent || spooling.spool.cancel(open.number).is_err());
+        if !stays {
+            return self.lose(record, spooling::reason(refused));
+        }
+        self.counters.spool();
+        let id = record.id;
+        self.pool.put(record);
+        Admission::Accepted(id)
     }
 }
 

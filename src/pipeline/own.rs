@@ -7,8 +7,8 @@ use super::{
     tally::{ByCategory, CATEGORIES},
 };
 use crate::{
-    record::{ActorType, Category, Json, Operation, Origin, Outcome, Record},
-    store::{StreamReport, UNCLEAN_END},
+    record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
+    store::{PROCESS_ENDED, StreamReport, UNCLEAN_END},
     time::Timestamp,
 };
 
@@ -24,6 +24,12 @@ pub(super) fn is_own(record: &Record) -> bool {
     record.origin == Origin::System
         && record.category == Category::System
         && matches!(record.action.as_str(), GAP | FOLDED | STARTED | STOPPED | RESTORED)
+}
+
+/// Tells whether a record is one of those that say how streams begin, go on and end, and what is missing: there is nothing
+/// in it that came from outside.
+pub(super) fn is_of_streams(record: &Record) -> bool {
+    is_own(record) && record.action != FOLDED
 }
 
 /// Tells whether a record is the one of those made here with this action.
@@ -86,13 +92,20 @@ impl Author {
     }
 }
 
-/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows.
-pub(super) fn missing(reason: &str, count: u64, at: Timestamp) -> Box<Record> {
-    let mut record = record(
-        GAP,
-        4,
-        &serde_json::json!({ "count": count, "reason": reason, "first_at": at, "last_at": at }),
-    );
+/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows. `of` is the
+/// stream that had them, where that is another one, which ends there.
+pub(super) fn missing(
+    reason: &str,
+    count: u64,
+    at: Timestamp,
+    of: Option<WriterId>,
+) -> Box<Record> {
+    let mut facts =
+        serde_json::json!({ "count": count, "reason": reason, "first_at": at, "last_at": at });
+    if let Some(of) = of {
+        facts["writer_id"] = of.to_string().into();
+    }
+    let mut record = record(GAP, 4, &facts);
     record.occurred_at = at;
     record.outcome = Outcome::Failure;
     record.outcome_reason.set(reason);
@@ -124,6 +137,28 @@ pub(super) fn unclean_end(stream: &StreamReport, now: Timestamp) -> Box<Record> 
 /// Says that a writer ended in good order; its number is the last of the stream.
 pub(super) fn stopped(last_seq: i64) -> Box<Record> {
     record(STOPPED, 1, &serde_json::json!({ "last_seq": last_seq }))
+}
+
+/// Says that the process of this stream ended without a word, and that all it had written is stored: this is the last
+/// of it. `at` is the last sign of that process.
+pub(super) fn recovered(last_seq: i64, at: Timestamp) -> Box<Record> {
+    let facts = serde_json::json!({ "last_seq": last_seq, "reason": PROCESS_ENDED });
+    let mut record = record(STOPPED, 3, &facts);
+    record.occurred_at = at;
+    record.outcome = Outcome::Failure;
+    record.outcome_reason.set(PROCESS_ENDED);
+    record
+}
+
+/// Puts the number of a last word right that is stored under another one.
+pub(super) fn renumber(record: &mut Record, seq: i64) {
+    if !says(record, STOPPED) {
+        return;
+    }
+    let facts = serde_json::from_str(record.metadata.as_str());
+    let Ok(serde_json::Value::Object(mut facts)) = facts else { return };
+    facts.insert("last_seq".to_owned(), seq.into());
+    record.metadata = Json::from_stored(serde_json::Value::Object(facts).to_string());
 }
 
 /// Says that the store holds less of a stream than was committed, and that another goes on.
@@ -158,4 +193,23 @@ pub(super) fn record(action: &str, severity: u8, metadata: &serde_json::Value) -
     record.action.set(action);
     record.metadata = Json::from_stored(metadata.to_string());
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pipeline::{Pipeline, admit},
+        store::{MemoryStore, SPOOL_DAMAGED},
+    };
+
+    #[tokio::test]
+    async fn the_name_of_a_stream_is_not_taken_for_the_number_of_a_card() {
+        let pipeline = Pipeline::builder(MemoryStore::new()).start().await.unwrap();
+        let name = WriterId::new(4_542_190_140_478_293_237);
+        let mut gap = missing(SPOOL_DAMAGED, 1, Timestamp::from_micros(1), Some(name));
+        admit::prepare(pipeline.recorder().core(), &mut gap);
+        let facts: serde_json::Value = serde_json::from_str(gap.metadata.as_str()).unwrap();
+        assert_eq!(facts["writer_id"], name.to_string());
+    }
 }

@@ -36,6 +36,17 @@ pub(super) enum Seen {
     Unknown,
 }
 
+/// What is known of an earlier process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It is gone for certain.
+    Gone,
+    /// It runs.
+    Runs,
+    /// It is on another machine or in another container, for all that can be seen.
+    Unknown,
+}
+
 impl Process {
     /// Returns this process; `None` where the operating system does not tell enough about it.
     pub(super) fn this() -> Option<Self> {
@@ -82,21 +93,34 @@ impl Process {
         })
     }
 
-    /// Tells whether the process is gone for certain, as far as `this` one can see.
+    /// Tells what became of the process, as far as `this` one can see.
     ///
-    /// It is when the machine was started anew since, or when its number is nobody's or somebody else's by
+    /// It is gone when the machine was started anew since, or when its number is nobody's or somebody else's by
     /// now. About other machines and other containers nothing is certain.
-    pub(super) fn is_gone(&self, this: &Self, look: impl FnOnce(u32) -> Seen) -> bool {
+    pub(super) fn life(&self, this: &Self, look: impl FnOnce(u32) -> Seen) -> Life {
         if self.boot != this.boot {
             let same_machine = !self.machine.is_empty() && self.machine == this.machine;
-            return same_machine && self.host == this.host;
+            let is_gone = same_machine && self.host == this.host;
+            return if is_gone { Life::Gone } else { Life::Unknown };
         }
-        self.namespace == this.namespace
-            && match look(self.pid) {
-                Seen::Nobody => true,
-                Seen::Since(started) => started != self.started,
-                Seen::Unknown => false,
-            }
+        if self.namespace != this.namespace {
+            return Life::Unknown;
+        }
+        match look(self.pid) {
+            Seen::Since(started) if started == self.started => Life::Runs,
+            Seen::Nobody | Seen::Since(_) => Life::Gone,
+            Seen::Unknown => Life::Unknown,
+        }
+    }
+
+    /// Tells whether what seems to be another machine bears the name of this one: a container that was moved keeps its
+    /// name, and has no id of a machine.
+    pub(super) fn is_namesake(&self, this: &Self) -> bool {
+        self.boot != this.boot
+            && !self.host.is_empty()
+            && self.host == this.host
+            && self.machine.is_empty()
+            && this.machine.is_empty()
     }
 }
 
@@ -139,6 +163,12 @@ fn digest(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Process {
+        fn is_gone(&self, this: &Self, look: impl FnOnce(u32) -> Seen) -> bool {
+            self.life(this, look) == Life::Gone
+        }
+    }
 
     fn process() -> Process {
         Process {
@@ -186,6 +216,23 @@ mod tests {
     fn of_another_container_nothing_is_certain() {
         let now = Process { namespace: "pid:[2]".to_owned(), ..process() };
         assert!(!process().is_gone(&now, |_| Seen::Nobody));
+        assert!(!process().is_namesake(&now), "two containers of one pod have one name");
+    }
+
+    #[test]
+    fn a_container_that_was_moved_keeps_its_name() {
+        let then = Process { machine: String::new(), ..process() };
+        let boot = "b2".to_owned();
+        let now = Process { boot, namespace: "pid:[2]".to_owned(), ..then.clone() };
+        assert!(then.is_namesake(&now));
+        assert_eq!(then.life(&now, |_| Seen::Nobody), Life::Unknown);
+        for other in [
+            Process { host: "web-2".to_owned(), ..now.clone() },
+            Process { machine: "aa".to_owned(), ..now.clone() },
+            Process { boot: then.boot.clone(), ..now },
+        ] {
+            assert!(!then.is_namesake(&other), "{other:?}");
+        }
     }
 
     #[test]

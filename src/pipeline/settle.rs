@@ -108,11 +108,19 @@ impl<S: Append> Settler<S> {
     pub(super) async fn position(&mut self, stream: WriterId) -> Result<i64, Stopped> {
         loop {
             match self.link.position(stream).await {
-                Ok(position) => return Ok(position),
+                Ok(position) => {
+                    self.core.set_away(false);
+                    return Ok(position);
+                }
                 Err(Cut::Stopped) => return Err(Stopped),
                 Err(Cut::Store(error)) => self.wait_out(&error).await?,
             }
         }
+    }
+
+    /// The store was found to hold less than was committed to it: the next batch says so.
+    pub(super) const fn lose(&mut self) {
+        self.epochs.lose();
     }
 
     /// Connects, and finds out where the stream stands. `None` means that the batch has changed.
@@ -137,11 +145,14 @@ impl<S: Append> Settler<S> {
             return Ok(Some(appender));
         }
         self.link.appender = Some(appender);
-        if (first..=last).contains(&position) {
+        let is_beyond = position > last && source.is_sent_by_others(position);
+        if is_beyond || (first..=last).contains(&position) {
             // The answer that named its entries never came.
-            let count = usize::try_from(position - first + 1).unwrap_or(0);
+            let count = usize::try_from(position.min(last) - first + 1).unwrap_or(0);
             self.core.counters.duplicate(count as u64);
             self.settled(source, count, &[]);
+            // The store answers, and this went on.
+            self.link.succeeded();
         } else {
             (self.stubbed, self.renamed) = (0, 0);
             if position < first {
@@ -156,6 +167,7 @@ impl<S: Append> Settler<S> {
     /// that they have in the ledger.
     fn settled(&mut self, source: &mut impl Source, count: usize, entries: &[Entry]) {
         let count = count.min(self.batch.len());
+        self.core.set_away(false);
         self.epochs.settled(entries);
         self.core.receipts.tell(self.batch[..count].iter().map(|record| &**record), Fate::Stored);
         source.settled(&self.core, &self.batch[..count]);
@@ -174,6 +186,7 @@ impl<S: Append> Settler<S> {
     /// Says what is wrong, and waits as long as the kind of error asks for.
     async fn wait_out(&mut self, error: &StoreError) -> Result<(), Stopped> {
         self.core.counters.retry();
+        self.core.set_away(true);
         meters::publish(&self.core);
         let now = self.begun.elapsed();
         match error.kind() {

@@ -22,6 +22,12 @@ pub(super) trait Source: Send {
         core.counters.quarantine();
     }
 
+    /// Tells whether the store may hold all of a batch, and more, without anything being wrong: the stream is kept in
+    /// files, and somebody else may have sent a copy of them. `found` is where the store stands.
+    fn is_sent_by_others(&mut self, _found: i64) -> bool {
+        false
+    }
+
     /// The store stands at `found` in the stream of `batch`, which is neither right before the batch nor within
     /// it. What is to be sent next is in the batch afterwards; an empty one says that it has to be read again.
     fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64);

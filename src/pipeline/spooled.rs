@@ -15,7 +15,10 @@ use super::{
     spool::{self, Break, Cause, Frame, OldStream, ReadOutcome, Reader},
     unfinished,
 };
-use crate::record::{Record, RecordId, WriterId};
+use crate::{
+    record::{Record, RecordId, WriterId},
+    store::{SPOOL_DAMAGED, STORE_LOST},
+};
 
 /// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,11 @@ pub(super) struct Spooled {
     parts: Option<Parts>,
     /// The stream of an earlier process, until what it began has an end.
     unended: Option<Arc<OldStream>>,
+    /// That it ended could not be written; what is there goes first.
+    is_unsaid: bool,
     stream: WriterId,
+    /// The one that goes on as `stream`.
+    before: WriterId,
     is_own: bool,
     quarantine: Option<PathBuf>,
     /// Whether the reader stands behind what the store has.
@@ -45,11 +52,15 @@ pub(super) struct Spooled {
     /// The store had less than before.
     pub(super) went_back: bool,
     pub(super) not_before: Option<Instant>,
+    /// How far the store was found to be beyond what was sent.
+    ahead: Option<i64>,
     /// The gap that the reader stands behind, and whether it is still to be told of.
     leg: Option<Break>,
     is_untold: bool,
     /// Every frame up to this number is settled.
     settled: i64,
+    /// The store had every frame up to this number when it was last asked.
+    known: i64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
     /// The numbers that the records of an append had before it was arranged.
@@ -76,7 +87,9 @@ impl Spooled {
     fn of(reader: Reader, quarantine: Option<PathBuf>) -> Self {
         Self {
             unended: None,
+            is_unsaid: false,
             stream: reader.stream(),
+            before: reader.stream(),
             parts: Some(Parts { reader, buffer: spool::Batch::default() }),
             is_own: false,
             quarantine,
@@ -84,9 +97,11 @@ impl Spooled {
             is_over: false,
             went_back: false,
             not_before: None,
+            ahead: None,
             leg: None,
             is_untold: false,
             settled: 0,
+            known: 0,
             counted: 0,
             order: Vec::new(),
         }
@@ -102,22 +117,33 @@ impl Spooled {
         self.settled >= number
     }
 
-    /// Goes on behind the store's position.
-    pub(super) fn place(&mut self, position: i64) {
+    /// Goes on behind the store's position. Returns false when the store had more before, which is said aloud.
+    pub(super) fn place(&mut self, core: &Core, position: i64) -> bool {
         self.settled = self.number(position);
+        let end = self.parts.as_ref().and_then(|parts| parts.reader.end_of_leg());
+        let lost = self.known.min(end.unwrap_or(i64::MAX)) - self.settled;
+        if lost > 0 {
+            say_restored(core, self.stream, position + lost, position);
+            self.known = self.settled;
+        }
         self.is_untold = self.leg.is_some() && position == 0;
         self.is_placed = true;
         self.order.clear();
+        // What somebody else has sent of this process's own records is read all the same: it is counted.
+        let from =
+            if self.is_own && self.leg.is_none() { position.min(self.counted) } else { position };
         if let Some(Parts { reader, .. }) = &mut self.parts {
             if !self.is_untold {
-                reader.seek(position);
+                reader.seek(from);
             }
             reader.acknowledge(position);
         }
+        lost <= 0
     }
 
     /// Looks for the beginning of the stream again, and for what the store has of it.
     pub(super) fn displace(&mut self) {
+        self.known = self.known.max(self.settled);
         self.is_placed = false;
         self.is_over = false;
         self.leg = None;
@@ -137,13 +163,14 @@ impl Spooled {
         size: Size,
         batch: &mut Vec<Box<Record>>,
     ) -> Result<Next, Stopped> {
-        if let Some(old) = &self.unended {
+        if let Some(old) = self.unended.as_ref().filter(|_| !self.is_unsaid) {
             let (core, old, position) = (Arc::clone(core), Arc::clone(old), self.settled);
             let ended = tokio::task::spawn_blocking(move || unfinished::end(&core, &old, position));
-            if let Err(error) = ended.await.map_err(|_| Stopped)? {
-                return Ok(failed(&error));
+            match ended.await.map_err(|_| Stopped)? {
+                Ok(true) => self.unended = None,
+                Ok(false) => self.is_unsaid = true,
+                Err(error) => return Ok(failed(&error)),
             }
-            self.unended = None;
         }
         let Some(parts) = self.parts.take() else { return Err(Stopped) };
         if let Some(leg) = self.leg.filter(|_| self.is_untold) {
@@ -169,12 +196,14 @@ impl Spooled {
                 Next::Batch { is_full: batch.len() >= size.rows || bytes >= size.bytes / 2 }
             }
             Ok(ReadOutcome::Empty) => Next::Nothing,
+            // All that there is, but for the last word.
+            Ok(ReadOutcome::End) if std::mem::take(&mut self.is_unsaid) => Next::Failed,
             Ok(ReadOutcome::End) => {
                 self.is_over = true;
                 Next::Nothing
             }
             Ok(ReadOutcome::Broken(leg)) => {
-                self.stream = leg.stream;
+                self.before = std::mem::replace(&mut self.stream, leg.stream);
                 self.leg = Some(leg);
                 self.is_placed = false;
                 if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
@@ -200,10 +229,10 @@ impl Spooled {
         self.parts = Some(parts);
         let Ok(secret) = secret else { return Next::Failed };
         let reason = match leg.cause {
-            Cause::Damaged => "spool_damaged",
-            Cause::Removed => "store_lost",
+            Cause::Damaged => SPOOL_DAMAGED,
+            Cause::Removed => STORE_LOST,
         };
-        let mut record = own::missing(reason, leg.count(), leg.at);
+        let mut record = own::missing(reason, leg.count(), leg.at, Some(self.before));
         record.id = RecordId::new(leg.at, leg.random());
         admit::prepare(core, &mut record);
         record.recorded_at = leg.at;
@@ -272,31 +301,39 @@ impl Source for Spooled {
         }
     }
 
-    /// The store holds less of the stream than was committed: what is still in the spool is sent again. Or it holds
-    /// more, because somebody else has sent a copy of the same files: that is not sent again.
+    fn is_sent_by_others(&mut self, found: i64) -> bool {
+        if self.ahead.replace(found) != Some(found) {
+            tracing::warn!(
+                stream = %self.stream, found,
+                "the store holds more than was sent to it: somebody else has sent a copy of the spool"
+            );
+        }
+        true
+    }
+
+    /// The store holds less of the stream than was committed: what is still in the spool is sent again.
     fn disagree(&mut self, core: &Core, batch: &mut Vec<Box<Record>>, found: i64) {
         let committed = batch.first().map_or(0, |record| record.seq - 1);
         batch.drain(..).for_each(|record| core.pool.put_settled(record));
         let stream = self.stream;
-        if found < committed {
-            tracing::error!(
-                %stream, committed, found,
-                "the store does not hold what was committed to it; what the spool still has is sent again"
-            );
-            let mut restored = own::restored(&stream.to_string(), committed, found);
-            admit::prepare(core, &mut restored);
-            if let Some(spooling) = &core.spooling {
-                // Where there is no room for it, the line above is all that tells of it.
-                let _unsaid = core.spool_own(spooling, restored);
-            }
-            self.went_back = true;
-        } else {
-            tracing::warn!(
-                %stream, committed, found,
-                "the store holds more than was sent to it: somebody else has sent a copy of the spool"
-            );
-        }
+        say_restored(core, stream, committed, found);
+        self.settled = self.number(found);
+        self.known = self.settled;
+        self.went_back = true;
         self.displace();
+    }
+}
+
+fn say_restored(core: &Core, stream: WriterId, committed: i64, found: i64) {
+    tracing::error!(
+        %stream, committed, found,
+        "the store does not hold what was committed to it; what the spool still has is sent again"
+    );
+    let mut restored = own::restored(&stream.to_string(), committed, found);
+    admit::prepare(core, &mut restored);
+    if let Some(spooling) = &core.spooling {
+        // Where there is no room for it, the line above is all that tells of it.
+        let _unsaid = core.spool_own(spooling, restored);
     }
 }
 
@@ -341,6 +378,9 @@ impl Job {
         record.recorded_at = frame.recorded_at;
         record.writer_id = stream;
         record.seq = frame.seq;
+        if frame.is_renumbered() {
+            own::renumber(&mut record, frame.seq);
+        }
         self.classes.classify(&mut record);
         record.seal(frame.salts());
         record

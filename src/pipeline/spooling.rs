@@ -174,6 +174,13 @@ pub(super) const fn reason(refused: Refused) -> DropReason {
 }
 
 impl Core {
+    /// Takes note whether the store answers: while it does not, what it had is not removed from the spool.
+    pub(super) fn set_away(&self, is_away: bool) {
+        if let Some(spooling) = &self.spooling {
+            spooling.spool.set_away(is_away);
+        }
+    }
+
     /// Writes a prepared record that was counted as received into the spool, and counts that.
     pub(super) fn spool(
         &self,

@@ -1,4 +1,5 @@
-//! What an earlier process began and did not end: it becomes a record that says so.
+//! The end of an earlier process that did not come to one: what it began and did not end becomes a record that
+//! says so, and so does the stream itself.
 
 use std::sync::Arc;
 
@@ -6,18 +7,21 @@ use super::{
     admit,
     core::Core,
     own,
-    spool::{OldStream, SpoolError},
+    spool::{Ending, OldStream, SpoolError},
 };
-use crate::record::{Outcome, Record};
+use crate::{
+    record::{Outcome, Record, RecordId},
+    store::{PROCESS_ENDED, SPOOL_DAMAGED},
+};
 
-/// What `outcome_reason` says.
-const PROCESS_ENDED: &str = "process_ended";
 /// Of an intent nobody knows more.
 const ATTEMPTED: &str = "attempted, outcome unknown";
 
 /// Gives an end to everything that has none; `position` is the store's. May be done again: what was ended before is
 /// not found. Reads and writes files.
-pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<(), SpoolError> {
+///
+/// Returns false when only the last word could not be written: what is there can be read all the same.
+pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<bool, SpoolError> {
     let mut ending = old.ending(position)?;
     let (mut record, mut bytes, mut count) = (Record::default(), Vec::new(), 0_u64);
     while let Some(unfinished) = ending.next_unfinished()? {
@@ -36,7 +40,7 @@ pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<()
     let lost = ending.lost();
     if lost > 0 {
         let now = core.clock.now();
-        let mut gap = own::missing("spool_damaged", lost, now);
+        let mut gap = own::missing(SPOOL_DAMAGED, lost, now, None);
         admit::prepare(core, &mut gap);
         bytes.clear();
         gap.to_portable(&mut bytes);
@@ -48,7 +52,44 @@ pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<()
             "an earlier process ended in the middle of requests; their records say so"
         );
     }
-    ending.finish()
+    let said = say_end(core, &mut ending);
+    let is_all = count == 0 && lost == 0;
+    match said.and_then(|()| ending.finish()) {
+        Ok(()) => Ok(true),
+        Err(error) if is_all => {
+            tracing::warn!(
+                stream = %old.writer_id(), error = &error as &dyn std::error::Error,
+                "could not write that an earlier process ended; its records are stored first"
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends a stream that does not end with the word of its own process. What is written follows from the files alone.
+fn say_end(core: &Core, ending: &mut Ending) -> Result<(), SpoolError> {
+    let Some(end) = ending.end_of_stream() else { return Ok(()) };
+    let mut last = Record::default();
+    if let Some((number, bytes)) = ending.last()? {
+        if Record::from_portable(&bytes, &mut last).is_err() {
+            // A later version wrote it, and may have ended the stream with it.
+            return Ok(());
+        }
+        if number + 1 == end.number && own::says(&last, own::STOPPED) {
+            return Ok(());
+        }
+    }
+    let mut record = own::recovered(end.number, end.at);
+    record.id = RecordId::new(end.at, end.random);
+    // Those of the process that ended, not of this one.
+    record.service.set(&last.service);
+    record.instance.set(&last.instance);
+    record.environment.set(&last.environment);
+    admit::prepare(core, &mut record);
+    let mut bytes = Vec::new();
+    record.to_portable(&mut bytes);
+    ending.close(end.at, &bytes)
 }
 
 /// Says of a record as far as it was known that its process ended.

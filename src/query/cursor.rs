@@ -141,6 +141,10 @@ impl Cursor {
     /// When it is not one of ours, or of another version or kind.
     pub fn open(key: &[u8; 32], text: &str) -> Result<Sealed<Self>, CursorError> {
         let (kind, mut fields) = In::open(key, text)?;
+        // Before anything else is read: the fields of another kind are not flags.
+        if !matches!(kind, PAGE_BY_TIME | PAGE_BY_COMMIT) {
+            return Err(CursorError::Kind);
+        }
         let flags = fields.byte()?;
         if flags > 0b11 {
             return Err(CursorError::Forged);
@@ -334,6 +338,15 @@ mod tests {
     use crate::query::Filter;
 
     const KEY: [u8; 32] = [3; 32];
+
+    #[test]
+    fn a_live_cursor_is_of_another_kind_at_any_time() {
+        for now in [i64::MIN, -1, 0, 1_778_500_800_000_000, i64::MAX] {
+            let live = LiveCursor::behind(7, Timestamp::from_micros(now));
+            let word = live.seal(&KEY, binding("acme"));
+            assert_eq!(Cursor::open(&KEY, &word).err(), Some(CursorError::Kind), "{now}");
+        }
+    }
 
     fn binding(tenant: &str) -> Binding {
         let scope = Filter::new().any_of("tenant_id", [tenant]).unwrap();

@@ -10,8 +10,8 @@ mod numbers;
 
 use std::time::Duration;
 
-pub(crate) use self::assemble::own_filter;
 pub(super) use self::{assemble::assemble, numbers::Numbers};
+pub(crate) use self::assemble::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
 pub(super) use crate::ledger::verify::{QUARANTINED, STUB_METADATA, is_stub};
 use crate::{record::WriterId, time::Timestamp};
 
@@ -120,10 +120,13 @@ impl StreamReport {
     }
 
     /// Tells whether nothing is known to be missing: whole, without gaps and stubs, and not ended without a
-    /// word. A stream that goes on is complete so far.
+    /// word, unless all that its process had written was found and stored. A stream that goes on is complete so far.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        let ended_well = matches!(self.end, StreamEnd::Open | StreamEnd::Stopped { .. });
+        let ended_well = matches!(
+            self.end,
+            StreamEnd::Open | StreamEnd::Stopped { .. } | StreamEnd::Recovered { .. }
+        );
         self.is_whole() && self.gap_records == 0 && self.stubs == 0 && ended_well
     }
 }
@@ -157,6 +160,11 @@ pub enum StreamEnd {
         /// When.
         at: Timestamp,
     },
+    /// Its process ended without a word, and all that it had written to its spool was stored afterwards.
+    Recovered {
+        /// The last sign of that process.
+        at: Timestamp,
+    },
     /// Its process ended without a word; what it had not stored is lost.
     Unclean {
         /// When that was found out.
@@ -164,13 +172,13 @@ pub enum StreamEnd {
         /// The stream whose process found it.
         found_by: WriterId,
     },
-    /// The store was found behind it; it goes on as another stream.
+    /// The store was found behind it, or a part of its spool could not be read; it goes on as another stream.
     Continued {
         /// When.
         at: Timestamp,
         /// The other stream.
         by: WriterId,
-        /// How many records of this one were committed and are gone.
+        /// How many records of this one are gone.
         lost: u64,
     },
 }

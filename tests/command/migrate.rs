@@ -24,6 +24,9 @@ fn made(ended: Ended) {
 async fn an_outbox_is_made_beside_the_log_and_in_another_database(log: Log) {
     let without = log.run(&["migrate"]).await.with(0);
     assert_eq!(without.json()[0]["outbox"], json!(false));
+    // The application's own database is there, and is not made.
+    let file = rusqlite::Connection::open(log.path("shop.db")).unwrap();
+    file.execute_batch("create table orders (id integer)").unwrap();
     let shop = format!("sqlite:{}", log.path("shop.db").display());
     // Again changes nothing.
     for _ in 0..2 {

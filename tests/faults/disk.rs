@@ -289,7 +289,7 @@ async fn an_old_spool_of_any_size_costs_little_memory_and_no_time_at_the_start()
     );
     found.assert_whole();
     assert_eq!(drained().await, bricks);
-    assert!(most <= times(40, 64) as u64 * MIB, "{} MiB more", most >> 20);
+    assert!(most <= times(60, 64) as u64 * MIB, "{} MiB more", most >> 20);
     // In a time that does not grow with the spool; a machine that is busy takes its own.
     assert!(answered < Duration::from_secs(20), "{answered:?}");
 }

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::watch;
 use tower_activity::{
     pipeline::{Admission, DropReason, Pipeline, PipelineBuilder, ShutdownReport},
-    record::{Category, Record, WriterId},
+    record::{Category, Record, RecordId, WriterId},
     store::{
         Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError, StoreErrorKind,
     },
@@ -218,10 +218,21 @@ impl Backup {
 
     /// Keeps the first `count` records.
     async fn restore(&self, count: usize) {
+        let mut left = count;
+        let is_kept = |_: &Record| {
+            let is_kept = left > 0;
+            left = left.saturating_sub(1);
+            is_kept
+        };
+        self.keep(is_kept).await;
+    }
+
+    /// Keeps some of the records.
+    async fn keep(&self, mut is_kept: impl FnMut(&Record) -> bool) {
         let old = self.current.lock().unwrap().clone();
         let fresh = MemoryStore::new();
         let mut appender = fresh.connect().await.unwrap();
-        for record in old.all().iter().take(count) {
+        for record in old.all().iter().filter(|record| is_kept(record)) {
             let one = [Box::new(Record::clone(record))];
             appender.append(Batch::new(&one).unwrap()).await.unwrap();
         }
@@ -297,6 +308,79 @@ async fn a_store_that_was_put_back_is_sent_again_what_it_lost_with_the_same_salt
     assert_eq!((&restored[0]["found_seq"], &restored[0]["count"]), (&41.into(), &60.into()));
     let tally = pipeline.tally();
     assert_eq!((tally.received, tally.stored, tally.spooled), (101, 101, 0), "counted once");
+    assert!(adds_up(&pipeline.shutdown(SOON).await));
+}
+
+/// The stream of this process lost nothing; that of the one before did, and was stored to its end long ago.
+#[tokio::test]
+async fn a_store_that_was_put_back_is_sent_again_what_it_lost_of_earlier_processes() {
+    let (folder, away, store) = (folder(), Scripted::gated(), Backup::new());
+    let pipeline = spooled(away.clone(), folder.path()).start().await.unwrap();
+    for n in 0..20 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    assert_eq!(pipeline.shutdown(AT_ONCE).await.spooled, 20);
+    drop(pipeline);
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    let stream = |number: &str| {
+        let all = store.all();
+        let found = all.iter().find(|record| record.entity_id == number);
+        found.map(|record| record.writer_id)
+    };
+    // With what the new one says first.
+    store.holds(|all| all.len() == 23).await;
+    flushed(&pipeline).await;
+    let (before, old) = (store.all(), stream("7").unwrap());
+    store.keep(|record| record.writer_id != old || record.seq <= 5).await;
+    assert!(pipeline.recorder().record(numbered(100)).is_accepted());
+    let of_old = || store.all().into_iter().filter(|r| r.writer_id == old).collect::<Vec<_>>();
+    store.holds(|all| all.iter().filter(|record| record.writer_id == old).count() == 22).await;
+    let mut was = before;
+    was.retain(|record| record.writer_id == old);
+    assert_eq!(of_old(), was, "the same records, to the salts");
+    flushed(&pipeline).await;
+    store.holds(|all| !action(all, "restored").is_empty()).await;
+    let restored = action(&store.all(), "restored");
+    assert_eq!(restored.len(), 1, "{restored:?}");
+    assert_eq!(restored[0]["writer_id"], old.to_string());
+    assert_eq!((&restored[0]["found_seq"], &restored[0]["count"]), (&5.into(), &17.into()));
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.drained), (1, 1, 22), "counted once");
+    assert!(adds_up(&pipeline.shutdown(SOON).await));
+}
+
+/// Two processes with copies of one folder: whoever is slower finds that the store has it all.
+#[tokio::test]
+async fn what_somebody_else_has_sent_counts_as_a_duplicate_and_is_not_sent_again() {
+    let (folder, store) = (folder(), Scripted::gated());
+    let pipeline = spooled(store.clone(), folder.path()).batch_rows(10).start().await.unwrap();
+    for n in 0..100 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    store.reached().await;
+    // Up to a number in the middle of a batch.
+    let names = std::fs::read_dir(folder.path()).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let stream = names.find_map(|name| i64::from_str_radix(&name, 16).ok()).unwrap();
+    let copies: Vec<_> = (1..=45_usize)
+        .map(|seq| {
+            // The first says that the process started.
+            let mut copy =
+                if seq == 1 { Record::by("ana").created("start", "x") } else { numbered(seq - 2) };
+            copy.id = RecordId::from_bytes([u8::try_from(seq).unwrap(); 16]);
+            (copy.writer_id, copy.seq) = (WriterId::new(stream), seq as i64);
+            copy.seal([[7; 16]; 4]);
+            Box::new(copy)
+        })
+        .collect();
+    let mut other = store.memory.connect().await.unwrap();
+    other.append(Batch::new(&copies).unwrap()).await.unwrap();
+    store.open_gate();
+    flushed(&pipeline).await;
+    let tally = pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.spooled), (100, 100, 0), "{tally:?}");
+    assert_eq!(tally.duplicates, 45);
+    assert_eq!(numbers(&store.memory.all()), (0..100).collect::<Vec<_>>(), "each of them once");
     assert!(adds_up(&pipeline.shutdown(SOON).await));
 }
 

@@ -5,10 +5,14 @@
 mod accounting;
 #[cfg(unix)]
 mod durable;
+#[cfg(unix)]
+mod ended;
 mod errors;
 mod memory;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod replaced;
 mod scripted;
 mod shutdown;
 mod start;

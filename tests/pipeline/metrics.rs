@@ -101,3 +101,22 @@ async fn losses_are_told_by_reason_and_lane_and_the_rest_adds_up() {
     assert_eq!(lost("security", "authentication"), Some(3));
     assert_eq!((report.dropped.total(), report.stored), (9, 16));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_time_that_the_disk_takes_is_told() {
+    // Syncs have a thread of their own.
+    let read = Arc::new(Read::default());
+    metrics::set_global_recorder(Arc::clone(&read)).unwrap();
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .tempdir()
+        .unwrap();
+    let store = tower_activity::store::MemoryStore::new();
+    let pipeline = quick(store).spool(folder.path()).start().await.unwrap();
+    assert!(pipeline.recorder().record(numbered(1)).is_accepted());
+    // What is stored was on the disk before.
+    pipeline.flush().await;
+    assert!(read.counter("activity_fsync_seconds{}").is_some_and(|syncs| syncs >= 1));
+    pipeline.shutdown(SOON).await;
+}

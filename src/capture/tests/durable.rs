@@ -1,7 +1,7 @@
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::capture::Activity;
+use crate::{capture::Activity, pipeline::DropReason};
 
 async fn durable() -> Log {
     Log::new(Delivery::Durable).await
@@ -250,4 +250,35 @@ async fn what_was_begun_changes_nothing_in_the_record() {
     assert!(plain.contains("ana made a report") && plain.contains("\"redactions\":[{"), "{plain}");
     assert_eq!(told_in(Delivery::Durable).await, plain);
     assert_eq!(told_in(Delivery::Strict).await, plain);
+}
+
+#[tokio::test]
+async fn an_end_that_finds_no_room_takes_back_what_was_begun_and_is_told_of_once() {
+    for (refused, frames, lost) in [
+        (Refused::Records, &["open 1", "cancel 1"][..], 1),
+        // Not even that: the next process makes the record of it.
+        (Refused::Everything, &["open 1"], 0),
+    ] {
+        let log = durable().await;
+        let (steps, answer) = streaming(&log, "POST");
+        let response = answer.await.unwrap();
+        log.pipeline.flush().await;
+        log.disk.refuse(refused);
+        steps.send(data("abc")).unwrap();
+        drop(steps);
+        response.into_body().collect().await.unwrap();
+        assert_eq!(log.frames(), frames);
+        let tally = log.pipeline.tally();
+        assert_eq!((tally.received, tally.spooled), (1, 1 - lost), "{tally:?}");
+        assert_eq!((tally.dropped.of(DropReason::SpoolFull), tally.open_drafts), (lost, 0));
+        log.disk.accept();
+        let told = log.told_by_the_next().await;
+        assert_eq!(told.len(), 1, "once: {told:#?}");
+        let gap: serde_json::Value =
+            serde_json::from_str(told[0].metadata.as_str()).unwrap_or_default();
+        assert_eq!(gap["count"].as_u64().unwrap_or(0), lost);
+        if lost == 0 {
+            assert_eq!(how(&told[0]), (Some(200), Outcome::Aborted, "process_ended"));
+        }
+    }
 }

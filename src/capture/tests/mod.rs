@@ -102,6 +102,34 @@ impl Log {
         self.disk.frames().iter().map(short).collect()
     }
 
+    /// What requests and gaps are told of, once this pipeline was shut down and the next one has stored what it left.
+    async fn told_by_the_next(&self) -> Vec<Record> {
+        let soon = Duration::from_secs(20);
+        let report = self.pipeline.shutdown(soon).await;
+        let settled = report.stored + report.spooled + report.queued + report.dropped.total();
+        assert_eq!(report.received, settled, "{report}");
+        let next = Pipeline::builder(self.store.clone()).spool(self._folder.path());
+        let next = next.batch_age(Duration::from_millis(1)).start().await.unwrap();
+        let ended = |stream| {
+            let all = self.store.all();
+            let mut ends = all.iter().filter(|record| record.action == "stopped");
+            ends.any(|record| {
+                record.writer_id == stream
+                    && record.seq == all.iter().filter(|r| r.writer_id == stream).count() as i64
+            })
+        };
+        let first = self.store.all()[0].writer_id;
+        let begun = std::time::Instant::now();
+        while !(ended(first) && next.tally().drained >= report.spooled) {
+            assert!(begun.elapsed() < soon, "{:?}", next.tally());
+            tokio::task::yield_now().await;
+        }
+        next.shutdown(soon).await;
+        let mut all = self.store.all();
+        all.retain(|record| record.category != Category::System || record.action == "gap");
+        all
+    }
+
     /// The record that a crash would leave.
     fn begun(&self) -> Record {
         let begun = |frame| match frame {

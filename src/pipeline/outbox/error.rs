@@ -45,3 +45,37 @@ impl error::Error for RecordInError {
         }
     }
 }
+
+/// Why a change that was to be recorded came to nothing: let the transaction roll back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WriteInError<E> {
+    /// The change itself failed, or reading the thing before or after it.
+    Write(E),
+    /// The change was made, and its record did not enter the transaction.
+    Record(RecordInError),
+}
+
+impl<E> From<RecordInError> for WriteInError<E> {
+    fn from(error: RecordInError) -> Self {
+        Self::Record(error)
+    }
+}
+
+impl<E> fmt::Display for WriteInError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Write(_) => "the change failed",
+            Self::Record(_) => "the change could not be recorded",
+        })
+    }
+}
+
+impl<E: error::Error + 'static> error::Error for WriteInError<E> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Write(error) => Some(error),
+            Self::Record(error) => Some(error),
+        }
+    }
+}

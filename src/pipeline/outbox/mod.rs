@@ -18,7 +18,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use error::RecordInError;
+pub use error::{RecordInError, WriteInError};
+pub use record::BoxFuture;
 pub(super) use worker::{Handle, Worker};
 
 use crate::{

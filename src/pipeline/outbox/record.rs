@@ -1,10 +1,10 @@
 //! Recording in a transaction.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, pin::Pin};
 
 use serde::Serialize;
 
-use super::RecordInError;
+use super::{RecordInError, WriteInError};
 use crate::{
     pipeline::{
         admit,
@@ -17,6 +17,9 @@ use crate::{
     store::{InTransaction, NewRow},
     time::Timestamp,
 };
+
+/// What the closures of [`Recorder::write_in`] return.
+pub type BoxFuture<'t, R> = Pin<Box<dyn Future<Output = R> + Send + 't>>;
 
 impl Recorder {
     /// Records something that exists if and only if the transaction commits, and returns its id.
@@ -139,6 +142,77 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Makes a change and records what it did, in one transaction: reads the thing, lets `write` change it, reads it
+    /// again, and records the fields that differ as [`change_in`](Self::change_in) does. Returns what `write`
+    /// returned, and the id of the record; `None` when the change made no difference.
+    ///
+    /// Both are closures that return a boxed future, which may own what it needs and not borrow it. `read` runs
+    /// twice. In Postgres it should lock what it reads (`for update`), so that nobody comes between.
+    /// What the database makes of the change (defaults, triggers, rounding) is in the record.
+    ///
+    /// ```
+    /// # #[derive(serde::Serialize)]
+    /// # struct Order { state: String }
+    /// # async fn example(
+    /// #     recorder: tower_activity::Recorder,
+    /// #     pool: sqlx::SqlitePool,
+    /// # ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// use sqlx::{Sqlite, Transaction};
+    /// use tower_activity::Record;
+    ///
+    /// async fn load(transaction: &mut Transaction<'_, Sqlite>) -> Result<Order, sqlx::Error> {
+    ///     let state = sqlx::query_scalar("SELECT state FROM orders WHERE id = 55");
+    ///     Ok(Order { state: state.fetch_one(&mut **transaction).await? })
+    /// }
+    ///
+    /// async fn pay(transaction: &mut Transaction<'_, Sqlite>) -> Result<u64, sqlx::Error> {
+    ///     let paid = sqlx::query("UPDATE orders SET state = 'paid' WHERE id = 55");
+    ///     Ok(paid.execute(&mut **transaction).await?.rows_affected())
+    /// }
+    ///
+    /// let mut transaction = pool.begin().await?;
+    /// let record = Record::by("ana").verb("pay").on("order", "55");
+    /// let (rows, _id) = recorder
+    ///     .write_in(&mut transaction, record, |t| Box::pin(load(t)), |t| Box::pin(pay(t)))
+    ///     .await?;
+    /// transaction.commit().await?;
+    /// # let _: u64 = rows;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Loss
+    ///
+    /// None, as with [`record_in`](Self::record_in).
+    ///
+    /// # Errors
+    ///
+    /// Those of `read` and `write`, as [`WriteInError::Write`], and those of [`change_in`](Self::change_in). Let the
+    /// transaction roll back then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`record_in`](Self::record_in).
+    pub async fn write_in<T, S, W, E>(
+        &self,
+        transaction: &mut T,
+        record: Record,
+        mut read: impl for<'t> FnMut(&'t mut T) -> BoxFuture<'t, Result<S, E>>,
+        write: impl for<'t> FnOnce(&'t mut T) -> BoxFuture<'t, Result<W, E>>,
+    ) -> Result<(W, Option<RecordId>), WriteInError<E>>
+    where
+        T: InTransaction + ?Sized,
+        S: Serialize,
+    {
+        let before = read(transaction).await.map_err(WriteInError::Write)?;
+        let written = write(transaction).await.map_err(WriteInError::Write)?;
+        let after = read(transaction).await.map_err(WriteInError::Write)?;
+        let recorded = self.change_in(transaction, record, &before, &after).await?;
+        Ok((written, recorded))
+    }
+}
+
 impl Scoped {
     /// Records something with the context filled in, that exists if and only if the transaction commits; as
     /// [`Recorder::record_in`].
@@ -174,6 +248,26 @@ impl Scoped {
     {
         self.fill(&mut record);
         self.recorder().change_in(transaction, record, before, after).await
+    }
+
+    /// Makes a change and records what it did, with the context filled in; as [`Recorder::write_in`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::write_in`].
+    pub async fn write_in<T, S, W, E>(
+        &self,
+        transaction: &mut T,
+        mut record: Record,
+        read: impl for<'t> FnMut(&'t mut T) -> BoxFuture<'t, Result<S, E>>,
+        write: impl for<'t> FnOnce(&'t mut T) -> BoxFuture<'t, Result<W, E>>,
+    ) -> Result<(W, Option<RecordId>), WriteInError<E>>
+    where
+        T: InTransaction + ?Sized,
+        S: Serialize,
+    {
+        self.fill(&mut record);
+        self.recorder().write_in(transaction, record, read, write).await
     }
 }
 

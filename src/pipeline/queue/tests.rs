@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::atomic::AtomicUsize};
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::{ActorType, Category, Outcome};
 
 fn record(n: i64) -> Box<Record> {
     Box::new(Record { duration_us: Some(n), ..Record::default() })

@@ -169,10 +169,7 @@ impl Spool {
         Ok(Begun { open, mark })
     }
 
-    /// Writes that an open leads to no record.
-    ///
-    /// Where that cannot be written, a crash later on makes a record of the open that says it did not end: rather
-    /// one too many.
+    /// Writes that an open leads to no record. Where that cannot be written, the open stays.
     pub(in crate::pipeline) fn cancel(&self, open: OpenNumber) -> Result<(), Refused> {
         let core = &self.core;
         let mut active = core.lock()?;
@@ -183,10 +180,19 @@ impl Spool {
             recorded_at: Timestamp::default(),
             record: &[],
         };
-        let written = core.write(&mut active, Share::Own, &frame);
+        core.write(&mut active, Share::Own, &frame)?;
         active.opens.remove(&open);
         core.release(active);
-        written.map(drop)
+        Ok(())
+    }
+
+    /// Keeps an open that leads to no record no longer than its segment. A crash until then makes a record of
+    /// it that says it did not end: rather one too many.
+    pub(in crate::pipeline) fn forget(&self, open: OpenNumber) {
+        if let Ok(mut active) = self.core.lock() {
+            active.opens.remove(&open);
+            self.core.release(active);
+        }
     }
 }
 

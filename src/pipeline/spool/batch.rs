@@ -32,6 +32,11 @@ pub(in crate::pipeline) struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// Tells whether the stream goes on here under another name, and hence with other numbers.
+    pub(in crate::pipeline) const fn is_renumbered(&self) -> bool {
+        self.seq != self.number
+    }
+
     /// Returns the salts of the record: the same each time it is read.
     pub(in crate::pipeline) fn salts(&self) -> [[u8; 16]; 4] {
         self.secret.salts(self.number)

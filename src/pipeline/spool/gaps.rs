@@ -148,7 +148,7 @@ impl Break {
     }
 }
 
-fn digest(label: &[u8], stream: WriterId, first_missing: Number) -> [u8; 32] {
+pub(super) fn digest(label: &[u8], stream: WriterId, first_missing: Number) -> [u8; 32] {
     Sha256::new()
         .chain_update(label)
         .chain_update(stream.get().to_le_bytes())

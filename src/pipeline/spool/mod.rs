@@ -80,7 +80,7 @@ pub(super) use files::{Entry, File, Folder, Lock};
 use format::MAX_RECORD;
 pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::OldStream;
+pub(super) use old::{Ending, OldStream};
 pub(super) use reader::{ReadOutcome, Reader};
 #[cfg(test)]
 use settings::MIN_CAP;
@@ -88,7 +88,7 @@ pub(super) use settings::{Settings, Share};
 pub(super) use sync::{SyncFailed, SyncWait};
 
 use super::threads::{
-    self, Mutex,
+    self, Instant, Mutex,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use crate::{
@@ -187,6 +187,10 @@ struct Core {
     left: Mutex<Vec<append::Current>>,
     sync: sync::Sync,
     stuck: AtomicBool,
+    /// The store does not answer.
+    is_away: AtomicBool,
+    /// When it answered again, in monotonic microseconds: it may have come back without what it had.
+    back_at: AtomicU64,
     has_room: Arc<Notify>,
     poisoned: AtomicU64,
     quarantined: AtomicU64,
@@ -225,6 +229,17 @@ impl Spool {
         self.core.is_stuck()
     }
 
+    /// Takes note whether the store answers. What it had is kept while it does not, and for the whole time from then
+    /// on: who knows what it comes back with.
+    pub(super) fn set_away(&self, is_away: bool) {
+        let core = &self.core;
+        if core.is_away.load(Ordering::Relaxed) != is_away {
+            let now = u64::try_from(core.clock.monotonic().as_micros()).unwrap_or(u64::MAX);
+            core.back_at.store(now, Ordering::Relaxed);
+            core.is_away.store(is_away, Ordering::Release);
+        }
+    }
+
     /// Returns how the spool is doing.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) fn status(&self) -> Status {
@@ -253,12 +268,15 @@ impl Spool {
         if let Some(mut active) = core.active.try_lock_for(most) {
             active.is_shut = true;
         }
+        let begun = Instant::now();
         let synced = self.sync_all(most);
         core.sync.stop();
         let thread = core.thread.lock().take();
         match thread {
             // A sync that hangs is not waited for.
-            Some(thread) if synced.is_ok() => drop(thread.join()),
+            Some(_) if synced.is_ok() => {
+                core.sync.wait_stopped(most.saturating_sub(begun.elapsed()));
+            }
             Some(_) => {}
             None => core.let_go(),
         }

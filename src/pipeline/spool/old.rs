@@ -10,6 +10,7 @@ use super::{
     Core, Number, OpenNumber, Reader, SpoolError,
     append::{Current, Place},
     format::{self, FRAMES_AT, Kind, SegmentHeader},
+    gaps::digest,
     scan::{Scanner, Step},
     stream::{Content, Segment, Stream},
     walk::Walk,
@@ -61,6 +62,10 @@ pub(in crate::pipeline) struct Ending {
     lost: BTreeSet<OpenNumber>,
     next: Number,
     next_open: OpenNumber,
+    last: Option<(Number, Place)>,
+    at: Timestamp,
+    /// The store has more of the stream than the files do.
+    is_ahead: bool,
     file: Option<Current>,
     scanner: Option<(u64, Scanner)>,
     frame: Vec<u8>,
@@ -72,6 +77,15 @@ pub(in crate::pipeline) struct Unfinished {
     pub(in crate::pipeline) open: OpenNumber,
     pub(in crate::pipeline) recorded_at: Timestamp,
     pub(in crate::pipeline) record: Vec<u8>,
+}
+
+/// What the last record of a stream is made of, beside what it says.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::pipeline) struct EndOfStream {
+    pub(in crate::pipeline) number: Number,
+    /// The last sign of the process.
+    pub(in crate::pipeline) at: Timestamp,
+    pub(in crate::pipeline) random: [u8; 10],
 }
 
 impl Ending {
@@ -109,6 +123,9 @@ impl Ending {
             secret,
             opens: walk.opens.into_iter().collect(),
             lost: walk.lost,
+            last: walk.last,
+            at: walk.at,
+            is_ahead: position >= walk.next.unwrap_or(1),
             next: walk.next.unwrap_or(1).max(position.saturating_add(1)),
             next_open: walk.next_open.unwrap_or(1),
             file: None,
@@ -177,6 +194,44 @@ impl Ending {
             }
         }
         self.write()
+    }
+
+    /// Returns the number and the bytes of the last record that the process wrote, as far as it can be read.
+    ///
+    /// # Errors
+    ///
+    /// A file could not be read.
+    pub(in crate::pipeline) fn last(&mut self) -> Result<Option<(Number, Vec<u8>)>, SpoolError> {
+        let Some((number, place)) = self.last else { return Ok(None) };
+        let read = self.read(place);
+        let path = self.stream.path(place.segment);
+        let read = read.map_err(|error| SpoolError::io("read", path, error))?;
+        Ok(read.map(|(_, record)| (number, record)))
+    }
+
+    /// Returns the word that the stream is to end with, if it may have one: it has records, and the store has none
+    /// that are not in the files. It is the same each time.
+    pub(in crate::pipeline) fn end_of_stream(&self) -> Option<EndOfStream> {
+        let may_end = self.secret.is_some() && self.next > 1 && !self.is_ahead;
+        may_end.then(|| {
+            let digest = digest(b"tower-activity spool end", self.stream.writer_id, self.next);
+            let mut random = [0; 10];
+            random.copy_from_slice(&digest[..10]);
+            EndOfStream { number: self.next, at: self.at, random }
+        })
+    }
+
+    /// Writes the last record of the stream, see [`end_of_stream`](Self::end_of_stream).
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub(in crate::pipeline) fn close(
+        &mut self,
+        recorded_at: Timestamp,
+        record: &[u8],
+    ) -> Result<(), SpoolError> {
+        self.end(0, recorded_at, record)
     }
 
     /// Brings onto the disk what was written; the stream can be read then.

@@ -111,6 +111,8 @@ impl Spool {
             left: Mutex::new(Vec::new()),
             sync: Sync::default(),
             stuck: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
+            back_at: AtomicU64::new(0),
             has_room: Arc::new(Notify::new()),
             poisoned: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
@@ -128,6 +130,12 @@ impl Spool {
             .sync_folder(&core.root)
             .map_err(|error| SpoolError::io("sync the folder", folder, error))?;
         Ok(Self { core: Arc::clone(&core), _last: Arc::new(super::Last(core)) })
+    }
+
+    /// Tells whether a stream is in this folder.
+    pub(in crate::pipeline) fn holds(&self, stream: WriterId) -> bool {
+        self.core.stream.writer_id == stream
+            || self.core.old.lock().iter().any(|old| old.writer_id == stream)
     }
 
     /// Returns the streams that earlier processes left, oldest name first; each is handed out once.

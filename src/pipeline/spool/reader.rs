@@ -88,6 +88,14 @@ impl Reader {
         Ok(self.stream.segments().secret.unwrap_or_else(|| Secret::new([0; 32])))
     }
 
+    /// Returns the number that [`stream`](Self::stream) ends with, if it goes on under another name from there.
+    pub(in crate::pipeline) fn end_of_leg(&self) -> Option<Number> {
+        let begin = self.leg.map_or(1, |leg| leg.next);
+        let segments = self.stream.segments();
+        let next = segments.breaks.iter().find(|known| known.first_missing >= begin);
+        next.map(|known| known.first_missing - 1)
+    }
+
     /// Goes back before every gap: what is read next is of the stream's own name.
     pub(in crate::pipeline) fn restart(&mut self) {
         self.leg = None;

@@ -21,6 +21,7 @@ use super::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+use crate::pipeline::meters;
 
 /// After a failed sync, the next attempt waits so long.
 const RETRY: Duration = Duration::from_millis(100);
@@ -114,6 +115,14 @@ impl Sync {
         let ready = waiters.extract_if(.., |(mark, _)| *mark <= to).collect::<Vec<_>>();
         drop(waiters);
         self.wake_all(ready);
+    }
+
+    /// Blocks until the thread has ended and the folder was given back, no longer than `most`: a disk may hang in
+    /// whatever the thread is at.
+    pub(super) fn wait_stopped(&self, most: Duration) {
+        let mut waiters = self.waiters.lock();
+        let runs = |_: &mut Vec<_>| !self.is_stopped.load(Ordering::Acquire);
+        let _: threads::WaitTimeoutResult = self.advanced.wait_while_for(&mut waiters, runs, most);
     }
 
     fn give_up(&self) {
@@ -279,8 +288,9 @@ impl Core {
                 }
             }
         }
-        sync.give_up();
+        // Whoever sees that it stopped may use the folder.
         self.let_go();
+        sync.give_up();
     }
 
     /// Lets what is to be synced gather for the interval, unless somebody waits for it.
@@ -325,7 +335,10 @@ impl Core {
             }
         };
         self.check_space();
-        match self.sync_files(&work) {
+        let begun = Instant::now();
+        let synced = self.sync_files(&work);
+        meters::fsync(begun.elapsed());
+        match synced {
             Ok(()) => {
                 self.note_synced(&work);
                 self.sync.advance(work.written);

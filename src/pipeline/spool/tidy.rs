@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use super::{
@@ -38,7 +39,9 @@ impl Core {
                 let segments = stream.segments();
                 let Some(segment) = segments.list.front() else { return };
                 let Some(acked_at) = segment.acked_at else { return };
-                let is_due = now.saturating_sub(acked_at) >= self.settings.keep;
+                let back_at = Duration::from_micros(self.back_at.load(Ordering::Relaxed));
+                let is_due = !self.is_away.load(Ordering::Acquire)
+                    && now.saturating_sub(acked_at.max(back_at)) >= self.settings.keep;
                 let may_go = segments.is_settled && !segments.hold;
                 if !may_go || !(is_due || self.room.is_short()) {
                     return;

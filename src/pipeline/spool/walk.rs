@@ -9,9 +9,10 @@ use super::{
     Number, OpenNumber,
     append::Place,
     format::{self, Kind},
-    scan::{Scanner, Step},
+    scan::{Found, Scanner, Step},
     stream::{Content, Stream},
 };
+use crate::time::Timestamp;
 
 /// So many opens that cannot be read are kept track of.
 const MAX_LOST: usize = 1 << 16;
@@ -26,6 +27,10 @@ pub(super) struct Walk {
     pub(super) next: Option<Number>,
     pub(super) next_open: Option<OpenNumber>,
     pub(super) is_holed: bool,
+    /// The last record that can be read.
+    pub(super) last: Option<(Number, Place)>,
+    /// When the last sign of the process was written.
+    pub(super) at: Timestamp,
 }
 
 impl Walk {
@@ -52,10 +57,13 @@ impl Walk {
                     format!("a later version of this crate wrote it (format {version})"),
                 ));
             }
-            Content::From(first) if self.next.is_none() => {
-                self.next = Some(first);
-                self.next_open =
-                    stream.header(number)?.ok().map(|header| header.first_open).or(Some(1));
+            Content::From(first) => {
+                let header = stream.header(number)?.ok();
+                self.at = self.at.max(header.map_or(self.at, |header| header.created_at));
+                if self.next.is_none() {
+                    self.next = Some(first);
+                    self.next_open = header.map(|header| header.first_open).or(Some(1));
+                }
             }
             _ => {}
         }
@@ -66,8 +74,7 @@ impl Walk {
         loop {
             match scanner.step()? {
                 Step::Frame(found) => {
-                    let place = Place { segment: number, at: found.at };
-                    self.frame(found.kind, found.number, found.ends, place);
+                    self.frame(&found, Place { segment: number, at: found.at });
                 }
                 Step::Damage { bytes, head } => {
                     let is_tail = is_last && bytes.end >= scanner.limit();
@@ -85,7 +92,9 @@ impl Walk {
         }
     }
 
-    fn frame(&mut self, kind: Kind, number: u64, ends: OpenNumber, place: Place) {
+    fn frame(&mut self, found: &Found, place: Place) {
+        let Found { kind, number, ends, recorded_at, .. } = *found;
+        self.at = self.at.max(recorded_at);
         match kind {
             Kind::Open => {
                 self.opened(number);
@@ -102,6 +111,9 @@ impl Walk {
             Kind::Record => {
                 self.ended(ends);
                 let number = number.cast_signed();
+                if self.last.is_none_or(|(last, _)| last <= number) {
+                    self.last = Some((number, place));
+                }
                 let next = self.next.get_or_insert(1);
                 self.is_holed |= number > *next;
                 *next = (*next).max(number.saturating_add(1));

@@ -16,6 +16,14 @@ use crate::{
     time::Timestamp,
 };
 
+/// What the last word of a stream says whose process ended without one, and whose spool was stored to the end.
+pub(crate) const PROCESS_ENDED: &str = "process_ended";
+
+/// What a gap record says behind which a spool goes on as another stream: something in it cannot be read, or was
+/// stored, removed, and lost by the store.
+pub(crate) const SPOOL_DAMAGED: &str = "spool_damaged";
+pub(crate) const STORE_LOST: &str = "store_lost";
+
 /// So many gap records are told of singly for each stream.
 const GAPS: usize = 100;
 /// So many records of the pipeline about itself are read, in pages of so many.
@@ -138,17 +146,28 @@ fn take(streams: &mut HashMap<WriterId, &mut StreamReport>, record: &Record) {
         match record.action.as_str() {
             "started" => stream.begins_with(record),
             // Elsewhere in a stream it tells that what the store lost was sent again.
-            "restored" if record.seq == 1 => {
+            "restored" if goes_on(record) => {
                 stream.begins_with(record);
                 stream.continues = named;
             }
-            "gap" => stream.add_gap(record, &facts),
+            "gap" => {
+                if goes_on(record) {
+                    stream.begins_with(record);
+                    stream.continues = named;
+                }
+                stream.add_gap(record, &facts);
+            }
             // The one record that can say so is the last.
             "stopped"
                 if record.seq >= stream.last_seq
                     && facts["last_seq"].as_i64() == Some(record.seq) =>
             {
-                stream.end = StreamEnd::Stopped { at: record.occurred_at };
+                let at = record.occurred_at;
+                stream.end = if record.outcome_reason == PROCESS_ENDED {
+                    StreamEnd::Recovered { at }
+                } else {
+                    StreamEnd::Stopped { at }
+                };
             }
             _ => {}
         }
@@ -163,7 +182,7 @@ fn take(streams: &mut HashMap<WriterId, &mut StreamReport>, record: &Record) {
             stream.end =
                 StreamEnd::Unclean { found_at: record.occurred_at, found_by: record.writer_id };
         }
-        "restored" if record.seq == 1 && record.writer_id != stream.writer_id => {
+        "restored" | "gap" if goes_on(record) && record.writer_id != stream.writer_id => {
             stream.end = StreamEnd::Continued {
                 at: record.occurred_at,
                 by: record.writer_id,
@@ -172,6 +191,12 @@ fn take(streams: &mut HashMap<WriterId, &mut StreamReport>, record: &Record) {
         }
         _ => {}
     }
+}
+
+/// Tells whether a stream that goes on from another one begins with this record.
+fn goes_on(record: &Record) -> bool {
+    let is_break = [SPOOL_DAMAGED, STORE_LOST].contains(&record.outcome_reason.as_str());
+    record.seq == 1 && (record.action == "restored" || is_break)
 }
 
 fn moment(value: &Value) -> Option<Timestamp> {

@@ -25,7 +25,15 @@ const ROW_BUFFER: usize = 512;
 /// Reads `activity.db`, `sqlite:activity.db`, `sqlite::memory:` or `:memory:`.
 pub(super) fn parse(location: &str) -> Result<SqliteConnectOptions, StoreError> {
     let refused = |why: &str| {
-        let doing = format!("open the store `{}`: {why}", location.escape_debug());
+        // Of another kind of database, it may hold a password.
+        let (scheme, rest) = match (location.find("//"), location.rfind('@')) {
+            (Some(slashes), Some(at)) if slashes < at => {
+                (&location[..slashes + 2], &location[at + 1..])
+            }
+            _ => ("", location),
+        };
+        let (scheme, rest) = (scheme.escape_debug(), rest.escape_debug());
+        let doing = format!("open the store `{scheme}{rest}`: {why}");
         StoreError::new(StoreErrorKind::Configuration, doing)
     };
     if location.is_empty() {

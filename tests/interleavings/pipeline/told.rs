@@ -17,7 +17,8 @@ use crate::{
 #[test]
 fn a_fate_is_told_once_and_never_forgotten() {
     tried(1_000, 100_000, || {
-        let (receipts, queue) = (Arc::new(Receipts::default()), Arc::new(Queue::new(4, 1 << 10, 9)));
+        let (receipts, queue) =
+            (Arc::new(Receipts::default()), Arc::new(Queue::new(4, 1 << 10, 9)));
         let (fates, mut heard) = unbounded_channel();
         let senders: Vec<_> = (0..2)
             .map(|n: u8| {
@@ -28,7 +29,8 @@ fn a_fate_is_told_once_and_never_forgotten() {
                     // Before the push, as the intake does.
                     assert!(receipts.expect(id, usize::from(n), &fates));
                     assert!(!receipts.expect(id, usize::from(n), &fates), "expected already");
-                    let record = Box::new(Record { id, ..Record::default() });
+                    let mut record = Box::<Record>::default();
+                    record.id = id;
                     queue.push(Lane::General, record, 1).unwrap();
                 })
             })

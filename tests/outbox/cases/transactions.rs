@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sqlx::Connection as _;
 use tower_activity::{
     Pipeline, Record,
-    pipeline::{Context, RecordInError},
+    pipeline::{Context, RecordInError, WriteInError},
     query::Filter,
     record::{Actor, Origin},
     store::{MemoryStore, Read as _},
@@ -157,6 +157,97 @@ async fn a_change_is_recorded_with_the_fields_that_differ() {
         stored.changes.as_str(),
         r#"[{"op":"replace","path":"/state","old":"open","new":"paid"}]"#
     );
+    assert_eq!(pipeline.outbox_tally().unwrap().recorded, 1);
+    stop(vec![pipeline]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_read_made_read_again_and_recorded() {
+    let app = App::new(Log::Elsewhere).await;
+    app.execute("INSERT INTO orders (id, state) VALUES (55, 'open'), (56, 'open')").await;
+    let pipeline = start(&app).await;
+    let (pool, recorder) = (app.pool.clone(), pipeline.recorder());
+    let scope = recorder.scope(Context::new().correlation_id("r-1"));
+    // In a task, as a handler is.
+    let ids = tokio::spawn(async move {
+        let mut ids = Vec::new();
+        for (id, to) in [(55_i64, "paid"), (56, "open")] {
+            let mut transaction = pool.begin().await.unwrap();
+            let record = Record::by("ana").updated("order", &id.to_string());
+            let mut reads = 0;
+            let (rows, recorded) = scope
+                .write_in(
+                    &mut transaction,
+                    record,
+                    |transaction| {
+                        reads += 1;
+                        Box::pin(async move {
+                            let state =
+                                sqlx::query_scalar("SELECT state FROM orders WHERE id = $1");
+                            let state: String =
+                                state.bind(id).fetch_one(&mut **transaction).await?;
+                            Ok::<_, sqlx::Error>(serde_json::json!({ "id": id, "state": state }))
+                        })
+                    },
+                    |transaction| {
+                        Box::pin(async move {
+                            let update = sqlx::query("UPDATE orders SET state = $1 WHERE id = $2");
+                            let done = update.bind(to).bind(id).execute(&mut **transaction).await?;
+                            Ok(done.rows_affected())
+                        })
+                    },
+                )
+                .await
+                .unwrap();
+            assert_eq!((rows, reads), (1, 2));
+            transaction.commit().await.unwrap();
+            ids.push(recorded);
+        }
+        ids
+    });
+    let ids = ids.await.unwrap();
+    assert_eq!(ids[1], None, "it made no difference");
+    within(pipeline.flush()).await;
+    let stored = app.log.record(ids[0].unwrap()).await.unwrap().unwrap();
+    let changes = r#"[{"op":"replace","path":"/state","old":"open","new":"paid"}]"#;
+    assert_eq!((stored.changes.as_str(), stored.correlation_id.as_str()), (changes, "r-1"));
+    assert_eq!(pipeline.outbox_tally().unwrap().recorded, 1);
+
+    // What fails on the way is told, and leaves nothing once it is rolled back.
+    let mut transaction = app.pool.begin().await.unwrap();
+    let failed = pipeline
+        .recorder()
+        .write_in(
+            &mut transaction,
+            Record::by("ana").updated("order", "55"),
+            |_| Box::pin(async { Ok::<_, sqlx::Error>(1) }),
+            |transaction| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE orders SET nothing = 1").execute(&mut **transaction).await
+                })
+            },
+        )
+        .await;
+    assert!(matches!(failed, Err(WriteInError::Write(sqlx::Error::Database(_)))), "{failed:?}");
+    drop(transaction);
+    let mut transaction = app.pool.begin().await.unwrap();
+    let mut state = 0;
+    let failed = pipeline
+        .recorder()
+        .write_in(
+            &mut transaction,
+            Record::by("ana"),
+            |_| {
+                state += 1;
+                let state = state;
+                Box::pin(async move { Ok::<_, std::convert::Infallible>(state) })
+            },
+            |_| Box::pin(async { Ok(()) }),
+        )
+        .await;
+    let refused = matches!(failed, Err(WriteInError::Record(RecordInError::Refused("action"))));
+    assert!(refused, "{failed:?}");
+    drop(transaction);
     assert_eq!(pipeline.outbox_tally().unwrap().recorded, 1);
     stop(vec![pipeline]).await;
 }

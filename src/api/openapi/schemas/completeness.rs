@@ -24,9 +24,12 @@ pub(super) fn completeness() -> Described {
 }
 
 fn writer() -> Described {
-    let state = one_of(["running", "silent", "stopped", "unclean", "continued"]).description(Some(
-        "`silent`: it has not said that it ended, and has written nothing for five minutes; `unclean`: its \
-         process ended without a word; `continued`: the store was found behind it, and another goes on",
+    let states = ["running", "silent", "stopped", "recovered", "unclean", "continued"];
+    let state = one_of(states).description(Some(
+        "`silent`: it has not said that it ended, and has written nothing for five minutes; `recovered`: its \
+         process ended without a word, and all that it had written to its spool has been stored; `unclean`: its \
+         process ended without a word; `continued`: the store was found behind it, or its spool was damaged, and \
+         another goes on",
     ));
     let whole = boolean().description(Some("Whether every number from 1 to `last_seq` was stored"));
     let complete = boolean().description(Some("Whether nothing is known to be missing"));

@@ -149,6 +149,7 @@ async fn writers(store: &AnyStore) -> Result<Finding, StoreError> {
     let count = |is: fn(&StreamReport) -> bool| news.iter().filter(|stream| is(stream)).count();
     let unclean = count(|stream| matches!(stream.end, StreamEnd::Unclean { .. }));
     let continued = count(|stream| matches!(stream.end, StreamEnd::Continued { .. }));
+    let recovered = count(|stream| matches!(stream.end, StreamEnd::Recovered { .. }));
     let open = count(|stream| stream.end == StreamEnd::Open);
     let stubs: u64 = news.iter().map(|stream| stream.stubs).sum();
     let mut said = format!("{} in all", found.total);
@@ -157,7 +158,11 @@ async fn writers(store: &AnyStore) -> Result<Finding, StoreError> {
     }
     for (many, what) in [
         (unclean as u64, "ended without a word in the last day"),
-        (continued as u64, "found the store behind them, and went on as others"),
+        (recovered as u64, "ended without a word, and all that they had written is stored"),
+        (
+            continued as u64,
+            "went on as others: the store was found behind them, or their spool damaged",
+        ),
         (stubs, "records are stubs: what they stand for is in a quarantine file"),
     ] {
         if many > 0 {

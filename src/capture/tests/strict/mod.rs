@@ -9,7 +9,6 @@ use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::pipeline::DropReason;
 
 async fn strict() -> Log {
     Log::new(Delivery::Strict).await
@@ -153,8 +152,14 @@ async fn without_an_outcome_the_answer_is_500_and_none_of_it_is_sent() {
             // What was done; the disk had it in the end.
             assert_eq!(how(&log.only().await), (Some(204), Outcome::Success, ""));
         } else {
-            assert_eq!(log.frames(), ["open 1"]);
-            assert_eq!(log.pipeline.tally().dropped.of(DropReason::SpoolFull), 1);
+            assert_eq!(log.frames(), ["open 1"], "the intent stays");
+            let tally = log.pipeline.tally();
+            assert_eq!((tally.received, tally.spooled, tally.dropped.total()), (1, 1, 0));
+            log.disk.accept();
+            let told = log.told_by_the_next().await;
+            assert_eq!(told.len(), 1, "told of once, and no gap of it: {told:#?}");
+            assert_eq!(how(&told[0]), (None, Outcome::Unknown, "process_ended"));
+            assert_eq!(told[0].description, "attempted, outcome unknown");
         }
     }
 }

@@ -152,6 +152,7 @@ impl Memory {
     }
 
     /// Tells whether these bytes stand anywhere in a file that has a name.
+    #[allow(dead_code, reason = "for tests/interleavings")]
     pub(in crate::pipeline) fn holds(&self, bytes: &[u8]) -> bool {
         let world = self.0.lock();
         world.names.values().any(|node| match node {

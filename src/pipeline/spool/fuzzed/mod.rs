@@ -30,7 +30,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// Panics where something is found that was not written, or where what was left alone is not found.
+/// Panics where what was left alone is not found. (A fuzzer, which sees what sums are compared with, makes frames within
+/// records: here it knows the secret of the stream, as nobody else does.)
 pub(in crate::pipeline) fn frames(data: &[u8]) {
     if let Ok(header) = SegmentHeader::decode(data) {
         assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
@@ -103,9 +104,6 @@ fn overwritten(seed: format::Seed, data: &[u8]) {
         }
     }
     let (found, was_misled) = scan(seed, &bytes);
-    for frame in &found {
-        assert!(written.contains(frame), "{frame:?} was never written");
-    }
     let is_whole = |&(at, size): &(u64, usize)| {
         let range = at as usize..at as usize + size;
         bytes.get(range.clone()) == Some(&before[range])
@@ -157,6 +155,12 @@ pub(in crate::pipeline) fn segments(data: &[u8]) {
         fs.edit(path, |bytes| {
             let at = usize::from(u16::from_le_bytes([edit[1], edit[2]])) % bytes.len();
             let tail = bytes.len() - format::frame_size(sent.last().map_or(0, String::len));
+            // Where no header is left in a whole stream, its secret is gone, and with it every frame: of that, the
+            // quarantine alone tells. So one copy of one header stays.
+            let end = at + usize::from(edit[3]);
+            if is_last && at < HEADERS_END && end > HEADERS_END / 2 {
+                return;
+            }
             match edit[3] {
                 0 => {
                     let at = at.max(FRAMES_AT as usize);
@@ -192,6 +196,9 @@ pub(in crate::pipeline) fn segments(data: &[u8]) {
     recover(&fs.after_kill(), &mut again);
     assert_eq!(again.streams, store.streams, "a second recovery into the same store");
 }
+
+/// Both copies of a header lie below, the second one in the second half.
+const HEADERS_END: usize = FRAMES_AT as usize;
 
 fn open(fs: &Memory) -> Spool {
     static NEXT: AtomicI64 = AtomicI64::new(1 << 32);

@@ -422,3 +422,36 @@ pub(super) fn private(folder: &std::path::Path) {
     }
     let _: &std::path::Path = folder;
 }
+
+#[test]
+fn what_is_stored_is_kept_while_the_store_is_away_and_ten_minutes_from_then_on() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    append(&spool, "r1");
+    sync(&spool);
+    drop(spool);
+    let clock = clock();
+    let spool = open_with(&fs, settings(), Arc::clone(&clock));
+    let old = spool.old_streams().remove(0);
+    let mut store = Store::default();
+    drain_old(&old, &mut store);
+    let minutes = |minutes: u64| clock.advance(Duration::from_secs(60 * minutes));
+    let is_there = || {
+        spool.core.tidy();
+        !spool.old_streams().is_empty()
+    };
+    minutes(9);
+    spool.set_away(true);
+    minutes(20);
+    assert!(is_there(), "nobody knows what it will come back with");
+    spool.set_away(false);
+    assert!(is_there());
+    minutes(9);
+    // It has gone back: all of it is sent again.
+    store = Store::default();
+    assert!(is_there());
+    drain_old(&old, &mut store);
+    assert_eq!(store.records(), texts(1..=1));
+    minutes(11);
+    assert!(!is_there());
+}

@@ -122,3 +122,32 @@ fn what_was_ended_after_a_kill_has_what_came_before_it_on_the_disk() {
     recover(&fs.after_power_cut(), &mut store);
     assert_eq!(store.all(), ["ended", "r1"]);
 }
+
+/// The thread of the spool is in the middle of something that never ends; all that was written is on the disk.
+#[cfg(feature = "axum")]
+#[test]
+fn closing_does_not_wait_for_a_disk_that_hangs() {
+    const LONG: Duration = Duration::from_secs(30);
+    let (folder, disk) = (tempfile::tempdir().unwrap(), crate::pipeline::gated::Disk::default());
+    let (fs, id) = (Arc::new(disk.clone()), WriterId::new(9));
+    let spool = Spool::open(fs, folder.path(), settings(), clock(), id).unwrap();
+    let mut record = Vec::new();
+    crate::record::Record::default().to_portable(&mut record);
+    let appended = spool.append(Share::General, None, Timestamp::from_micros(7), &record).unwrap();
+    spool.wait_synced(appended.mark, LONG).unwrap();
+    disk.hang();
+    spool.core.sync.tidy();
+    let begun = std::time::Instant::now();
+    while !disk.is_asked() {
+        assert!(begun.elapsed() < LONG, "the thread does not look after the disk");
+        std::thread::yield_now();
+    }
+    let (done, closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let synced = spool.close(Duration::from_millis(50));
+        let _nobody_waits = done.send(synced);
+    });
+    let closed = closed.recv_timeout(LONG);
+    disk.release();
+    assert_eq!(closed, Ok(Ok(())), "what was written is safe, and nobody waits for the rest");
+}

@@ -36,7 +36,7 @@ use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use super::threads::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use crate::record::{ActorType, Category, Outcome, Record};
+use crate::record::Record;
 
 const CLOSED: u64 = 1 << 63;
 const ONE: u64 = 1 << 40;
@@ -74,23 +74,6 @@ impl Lane {
         match self {
             Self::General => 0,
             Self::Security => 1,
-        }
-    }
-
-    /// Authentication, administration, what the crate says of itself, and known actors who were
-    /// refused. Not refusals of nobody in particular: they are what a scanner makes by the thousand.
-    pub(super) fn of(record: &Record) -> Self {
-        match record.category {
-            Category::Authentication | Category::Administration | Category::System => {
-                Self::Security
-            }
-            Category::Activity | Category::Consent
-                if record.outcome == Outcome::Denied
-                    && record.actor_type != ActorType::Anonymous =>
-            {
-                Self::Security
-            }
-            Category::Activity | Category::Consent => Self::General,
         }
     }
 }
