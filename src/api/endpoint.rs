@@ -46,6 +46,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("/", "index", Guard::Open, "the viewer for a browser, this overview for a program"),
     get("/records", "records", Guard::Viewed, "records, newest first"),
     get("/records/{id}", "record", Guard::Viewed, "one record"),
+    get("/records/{id}/proof", "proof", Guard::Viewed, "that a record is what was written"),
     post("/records", "ingest", Guard::HandedIn, "hand in records"),
     get("/entities/{type}/{id}", "entity", Guard::Viewed, "what happened to one thing"),
     get("/actors/{id}", "actor", Guard::Viewed, "what one party did"),
@@ -75,6 +76,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Guard::Viewed,
         "what each writer has stored, and what is known to be missing",
     ),
+    get("/checkpoint", "checkpoint", Guard::Asked, "the signed head of the ledger"),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];
 

@@ -42,6 +42,7 @@ mod origin;
 mod pages;
 mod parameters;
 mod problem;
+mod proof;
 mod records;
 mod router;
 mod search;

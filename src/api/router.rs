@@ -4,7 +4,7 @@ use axum::{Router, middleware};
 
 use super::{
     answer, completeness, cors, export, facets, fallback, health, index, ingest, live, me, openapi,
-    records, state::Api, stats, trails, viewer, watch,
+    proof, records, state::Api, stats, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -23,6 +23,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
     Router::new()
         .merge(index)
         .merge(records::routes())
+        .merge(proof::routes())
         .merge(trails::routes())
         .merge(stats::routes())
         .merge(facets::routes())

@@ -47,6 +47,7 @@ struct Inner {
 impl Api {
     pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
         pipeline.keep_rollups();
+        pipeline.keep_checkpoints();
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),

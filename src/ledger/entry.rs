@@ -50,7 +50,7 @@ impl NewEntry {
     /// Returns the number of records.
     #[must_use]
     pub const fn count(&self) -> i64 {
-        self.last_seq - self.first_seq + 1
+        self.last_seq.saturating_sub(self.first_seq).saturating_add(1)
     }
 }
 

@@ -6,8 +6,27 @@
 //!
 //! Pure: what is hashed here was read elsewhere.
 
+mod checkpoint;
 mod entry;
+mod frontier;
+#[cfg(test)]
+mod independent;
+mod nodes;
+mod note;
+mod proof;
 mod tree;
+mod trust;
+pub mod verify;
+
+pub use checkpoint::{Checkpoint, origin_of};
 
 pub use entry::{Entry, NewEntry, new_entries, runs};
+pub use frontier::Frontier;
+pub use nodes::{KeptCheckpoint, Nodes, TreeNode, tiles};
+pub use note::{Note, NoteError, NoteKey, NoteSigner};
+pub use proof::{
+    consistency_proof, consistency_ranges, inclusion_proof, inclusion_ranges, is_consistent,
+    root_by_inclusion,
+};
 pub use tree::{Hash, leaf_hash, node_hash, root};
+pub use trust::{Trust, TrustError};

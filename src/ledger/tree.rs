@@ -17,13 +17,18 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
+/// Returns the root of a tree without leaves: the hash of nothing.
+pub(super) fn empty_root() -> Hash {
+    Sha256::digest([]).into()
+}
+
 /// Returns the tree's root over leaf hashes; the root of no leaves is the hash of nothing.
 ///
 /// Works in place: `leaves` is left in no useful state.
 #[must_use]
 pub fn root(leaves: &mut [Hash]) -> Hash {
     if leaves.is_empty() {
-        return Sha256::digest([]).into();
+        return empty_root();
     }
     // Pairing level by level and carrying an odd last node upwards gives the same tree as splitting at
     // the largest power of two, which is how the RFC words it.

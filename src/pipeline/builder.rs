@@ -338,6 +338,7 @@ impl<S: Append> PipelineBuilder<S> {
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
             folding: std::sync::Once::new(),
+            signing: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });

@@ -87,6 +87,9 @@ pub(super) struct Core {
     /// Whether somebody folds rollups already.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) folding: Once,
+    /// Whether somebody signs the ledger's heads already.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
+    pub(super) signing: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.

@@ -81,6 +81,8 @@ mod lane;
 mod link;
 mod meters;
 mod modes;
+#[cfg(feature = "api")]
+mod notary;
 mod number;
 mod open;
 mod outbox;

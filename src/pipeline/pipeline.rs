@@ -126,6 +126,14 @@ impl Pipeline {
         }
     }
 
+    /// Signs the head of the ledger in the background, until the pipeline has ended; nothing without keys.
+    #[cfg(feature = "api")]
+    pub(crate) fn keep_checkpoints(&self) {
+        if let Some(store) = &self.store {
+            super::notary::keep(&self.core, store, &self.handle.ended);
+        }
+    }
+
     /// Ends whatever goes on for as long as somebody listens: the live sessions of the API. Whoever comes
     /// afterwards is turned away.
     ///

@@ -3,13 +3,16 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Folded, Holding, Index, IngestKey,
-    Maintain, Read, Register, Snapshot, Storage, StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Evidence, Folded, Holding, Index,
+    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StreamPosition,
 };
 use crate::{
-    ledger::Entry,
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
-    record::{Record, RecordId},
+    record::{Record, RecordId, WriterId},
     time::Timestamp,
 };
 
@@ -27,7 +30,7 @@ macro_rules! erased {
             ) -> Answer<'a, $answer>;)*)*
         }
 
-        impl<S: Read + Maintain + Register> Erased for S {
+        impl<S: Read + Maintain + Register + Evidence> Erased for S {
             $($(fn $name<'a>(
                 &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
             ) -> Answer<'a, $answer> {
@@ -53,7 +56,7 @@ pub struct AnyStore(Arc<dyn Erased>);
 impl AnyStore {
     /// Takes the type off a store.
     #[must_use]
-    pub fn new<S: Read + Maintain + Register>(store: S) -> Self {
+    pub fn new<S: Read + Maintain + Register + Evidence>(store: S) -> Self {
         Self(Arc::new(store))
     }
 }
@@ -92,5 +95,16 @@ erased! {
         fn add_api_key(key: ApiKey;) -> ();
         fn api_keys(;) -> Vec<ApiKey>;
         fn revoke_api_key(id: str; at: Timestamp) -> bool;
+    }
+    Evidence {
+        fn ledger_rows(; after: i64, limit: usize) -> Vec<LedgerRow>;
+        fn record_rows(; stream: WriterId, from: i64, to: i64, limit: usize) -> Vec<RecordRow>;
+        fn stream_rows(; after: i64, limit: usize) -> Vec<StreamRows>;
+        fn committed(; stream: WriterId) -> i64;
+        fn entry_of(; stream: WriterId, seq: i64) -> Option<Entry>;
+        fn add_checkpoint(checkpoint: KeptCheckpoint, nodes: [TreeNode]; at: Timestamp) -> bool;
+        fn last_checkpoint(;) -> Option<KeptCheckpoint>;
+        fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;
+        fn tree_nodes(; height: u32, from: i64, before: i64) -> Vec<(i64, Hash)>;
     }
 }

@@ -10,14 +10,9 @@ mod numbers;
 
 use std::time::Duration;
 
-pub(super) use self::{
-    assemble::assemble,
-    numbers::{Numbers, STUB_METADATA, is_stub},
-};
-pub(crate) use self::{
-    assemble::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, UNCLEAN_END, own_filter},
-    numbers::QUARANTINED,
-};
+pub(crate) use self::assemble::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
+pub(super) use self::{assemble::assemble, numbers::Numbers};
+pub(super) use crate::ledger::verify::{QUARANTINED, STUB_METADATA, is_stub};
 use crate::{record::WriterId, time::Timestamp};
 
 /// Which streams are asked about, and for how long.

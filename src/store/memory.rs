@@ -10,14 +10,17 @@ use std::{
 
 use super::{
     AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
-    CompletenessRequest, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
-    Storage, StoreError, StoreErrorKind, StreamPosition,
+    CompletenessRequest, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read, Register,
+    Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     scan::{self, Candidates},
 };
 use crate::{
-    ledger::{Entry, new_entries},
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode, new_entries,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
     query::{
         Aggregate, Aggregated, Count, Direction, Filter, Keyset, Page, PageRequest, Place,
         TextSearch, Total,
@@ -49,6 +52,8 @@ struct State {
     streams: BTreeMap<WriterId, i64>,
     claims: Claims,
     api_keys: Vec<ApiKey>,
+    checkpoints: Vec<KeptCheckpoint>,
+    nodes: BTreeMap<(u32, i64), Hash>,
     encoder: Canonical,
 }
 
@@ -393,6 +398,97 @@ impl Register for MemoryStore {
         let mut state = self.lock();
         let key = state.api_keys.iter_mut().find(|key| key.id == id && key.revoked_at.is_none());
         Ok(key.map(|key| key.revoked_at = Some(at)).is_some())
+    }
+}
+
+impl Evidence for MemoryStore {
+    async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let entries = self.entries(after.max(0), limit).await?;
+        let row = |entry: Entry| LedgerRow { position: Some(entry.position), entry: Ok(entry) };
+        Ok(entries.into_iter().map(row).collect())
+    }
+
+    async fn record_rows(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        let state = self.lock();
+        let last = state.streams.get(&stream).map_or(0, |last_seq| to.min(*last_seq));
+        let found = (from.max(1)..=last).filter_map(|seq| {
+            let record = state.records.get(state.places.get(&(stream, seq))?)?;
+            Some(RecordRow { seq, id: Some(record.id), record: Ok(Box::new(record.clone())) })
+        });
+        Ok(found.take(limit).collect())
+    }
+
+    async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
+        let state = self.lock();
+        let later = state.streams.iter().filter(|(writer_id, _)| writer_id.get() > after);
+        let rows = later.map(|(writer_id, &last_seq)| StreamRows {
+            writer_id: writer_id.get(),
+            first_seq: 1,
+            last_seq,
+        });
+        Ok(rows.take(limit).collect())
+    }
+
+    async fn committed(&self, stream: WriterId) -> Result<i64, StoreError> {
+        Ok(self.lock().streams.get(&stream).copied().unwrap_or(0))
+    }
+
+    async fn entry_of(&self, stream: WriterId, seq: i64) -> Result<Option<Entry>, StoreError> {
+        let state = self.lock();
+        let mut entries = state.entries.iter();
+        let found = entries.find(|entry| {
+            let new = &entry.new;
+            new.writer_id == stream && (new.first_seq..=new.last_seq).contains(&seq)
+        });
+        Ok(found.cloned())
+    }
+
+    async fn add_checkpoint(
+        &self,
+        checkpoint: &KeptCheckpoint,
+        nodes: &[TreeNode],
+        _at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        if state.checkpoints.len() as i64 + 1 != checkpoint.number {
+            return Ok(false);
+        }
+        state.checkpoints.push(checkpoint.clone());
+        for node in nodes {
+            state.nodes.insert((node.height, node.number), node.hash);
+        }
+        Ok(true)
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        Ok(self.lock().checkpoints.last().cloned())
+    }
+
+    async fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        let state = self.lock();
+        let later = state.checkpoints.iter().filter(|checkpoint| checkpoint.number > after);
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    async fn tree_nodes(
+        &self,
+        height: u32,
+        from: i64,
+        before: i64,
+    ) -> Result<Vec<(i64, Hash)>, StoreError> {
+        let state = self.lock();
+        let nodes = state.nodes.range((height, from)..(height, before.max(from)));
+        Ok(nodes.map(|((_, number), hash)| (*number, *hash)).collect())
     }
 }
 

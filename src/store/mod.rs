@@ -12,9 +12,11 @@
 
 mod any;
 mod append;
+mod audit;
 mod claims;
 mod completeness;
 mod error;
+mod evidence;
 mod maintain;
 mod memory;
 mod outbox;
@@ -23,16 +25,18 @@ pub mod postgres;
 mod read;
 mod register;
 mod scan;
+mod seal;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub(crate) use crate::ledger::verify::{QUARANTINED, UNCLEAN_END};
 pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
+pub use audit::{Audit, AuditProgress};
 pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
-pub(crate) use completeness::{
-    PROCESS_ENDED, QUARANTINED, SPOOL_DAMAGED, STORE_LOST, UNCLEAN_END, own_filter,
-};
+pub(crate) use completeness::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
 pub use error::{StoreError, StoreErrorKind};
+pub use evidence::Evidence;
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
 pub(crate) use outbox::AnyOutbox;
@@ -43,3 +47,4 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+pub use seal::{RecordProof, make_checkpoint, prove};

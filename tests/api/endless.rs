@@ -7,13 +7,16 @@ use std::sync::{
 
 use tower_activity::{
     Filter, MemoryStore, Record,
-    ledger::Entry,
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
-    record::RecordId,
+    record::{RecordId, WriterId},
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
-        CompletenessRequest, Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read,
-        Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
+        CompletenessRequest, Evidence, Folded, Holding, Index, IngestKey, Maintain, MemoryAppender,
+        Read, Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
     },
     time::Timestamp,
 };
@@ -215,5 +218,63 @@ impl Register for Endless {
 
     async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.up()?.revoke_api_key(id, at).await
+    }
+}
+
+impl Evidence for Endless {
+    async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.up()?.ledger_rows(after, limit).await
+    }
+
+    async fn record_rows(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        self.up()?.record_rows(stream, from, to, limit).await
+    }
+
+    async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
+        self.up()?.stream_rows(after, limit).await
+    }
+
+    async fn committed(&self, stream: WriterId) -> Result<i64, StoreError> {
+        self.up()?.committed(stream).await
+    }
+
+    async fn entry_of(&self, stream: WriterId, seq: i64) -> Result<Option<Entry>, StoreError> {
+        self.up()?.entry_of(stream, seq).await
+    }
+
+    async fn add_checkpoint(
+        &self,
+        checkpoint: &KeptCheckpoint,
+        nodes: &[TreeNode],
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.up()?.add_checkpoint(checkpoint, nodes, at).await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        self.up()?.last_checkpoint().await
+    }
+
+    async fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        self.up()?.checkpoints(after, limit).await
+    }
+
+    async fn tree_nodes(
+        &self,
+        height: u32,
+        from: i64,
+        before: i64,
+    ) -> Result<Vec<(i64, Hash)>, StoreError> {
+        self.up()?.tree_nodes(height, from, before).await
     }
 }

@@ -22,6 +22,7 @@ mod live;
 mod mount;
 mod order;
 mod parameters;
+mod proofs;
 mod records;
 mod scope;
 mod stats;

@@ -19,3 +19,4 @@ mod rights;
 mod rules;
 mod serve;
 mod tail;
+mod verify;

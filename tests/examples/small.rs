@@ -49,6 +49,21 @@ async fn enrich_adds_names_reasons_and_changes() {
 }
 
 #[tokio::test]
+async fn tamper_finds_the_one_word_that_was_changed() {
+    let folder = TempDir::new().unwrap();
+    let expected = [
+        "As it was written:",
+        "unaltered",
+        "rights do not suffice: activity_records is append-only",
+        "ALTERED",
+        "record edited at entry",
+        "After it was put back:",
+        "unaltered",
+    ];
+    prints("tamper", folder.path(), &expected).await;
+}
+
+#[tokio::test]
 async fn background_job_records_without_a_request() {
     let folder = TempDir::new().unwrap();
     let expected = [

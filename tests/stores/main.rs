@@ -16,6 +16,8 @@ mod pages;
 mod questions;
 mod records;
 mod register;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tampering;
 
 #[cfg(feature = "sqlite")]
 mod sqlite;

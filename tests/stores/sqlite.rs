@@ -10,11 +10,15 @@ mod reading;
 mod schema;
 
 use tempfile::TempDir;
-use tower_activity::{record::Record, store::sqlite::SqliteStore};
+use tower_activity::{
+    record::{Field, Kind, Record},
+    store::sqlite::SqliteStore,
+};
 
 use crate::{
     counts::{Mutable, erasing, hex},
     suite::Fixture,
+    tampering::{Owned, other_word},
 };
 
 /// A database file in a folder of its own.
@@ -74,6 +78,42 @@ mod in_windows {
         a_page_whose_time_is_up_knows_where_to_go_on,
         a_search_whose_time_is_up_ends_where_it_is,
     );
+}
+
+suite!(@tampering InFile);
+
+impl Owned for InFile {
+    const RECORDS: &str = "activity_records";
+    const LEDGER: &str = "activity_ledger";
+    const CHECKPOINTS: &str = "activity_checkpoints";
+    const LEDGER_COLUMNS: &str = "position, epoch, writer_id, first_seq, last_seq, count, month, \
+                                  class, first_at, last_at, batch_root, committed_at";
+
+    async fn force(&self, sql: &str) {
+        let connection = self.by_hand();
+        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+        let mut triggers = connection.prepare(triggers).unwrap();
+        let names: Vec<String> =
+            triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for name in names {
+            connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+        }
+        connection.execute_batch(&format!("BEGIN; {sql}; COMMIT")).expect(sql);
+    }
+
+    fn other(field: &Field, seed: u32) -> Option<String> {
+        Some(match field.kind() {
+            Kind::Id => format!("x'{}'", hex(&[u8::try_from(seed % 256).unwrap(); 16])),
+            Kind::Time | Kind::Integer => format!("coalesce({}, 0) + 1", field.name()),
+            // These say which record it is: they are moved elsewhere.
+            Kind::Stream => return None,
+            Kind::Word => other_word(field),
+            Kind::Json => format!("'{{\"x\":{seed}}}'"),
+            Kind::Address => format!("'10.9.8.{}'", seed % 256),
+            _ => format!("'x{seed}'"),
+        })
+    }
 }
 
 suite!(@counts InFile: random_counts_are_those_of_memory,);

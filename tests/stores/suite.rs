@@ -104,6 +104,21 @@ macro_rules! suite {
             $crate::answers::$fact::<$fixture>().await;
         }
     )*};
+    (@tampering $fixture:ty) => {
+        suite!(@tampered $fixture:
+            an_edited_column_is_found_wherever_it_is,
+            rows_that_are_gone_moved_or_added_are_found,
+            an_edited_ledger_is_found,
+            an_end_that_was_cut_off_is_found_with_an_anchor_alone,
+            salts_and_groups_that_changed_their_records_are_found,
+        );
+    };
+    (@tampered $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::tampering::$fact::<$fixture>().await;
+        }
+    )*};
     (@counts $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {

@@ -39,6 +39,16 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             "The id of a record",
             uuid(),
         )),
+        (_, "/records/{id}/proof") => answers(json_of("The proof", "Proof")).parameter(path(
+            "id",
+            "The id of a record",
+            uuid(),
+        )),
+        (_, "/checkpoint") => answers(
+            ResponseBuilder::new()
+                .description("A signed note, as c2sp.org/tlog-checkpoint has it")
+                .content("text/plain; charset=utf-8", of(text())),
+        ),
         (_, "/entities/{type}/{id}") => records()
             .parameter(path("type", "The type of thing, such as `order`", text()))
             .parameter(path("id", "Its id", text())),
@@ -98,11 +108,14 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
-        "404" => matches!(endpoint.name, "record" | "asset"),
+        "404" => matches!(endpoint.name, "record" | "proof" | "checkpoint" | "asset"),
         "408" | "413" | "415" => takes_body,
         "426" => endpoint.path == "/live",
         // A ticket is fetched without asking the store. Health has a 503 of its own.
-        "501" | "503" => !is_open && (is_live || endpoint.guard != Guard::Asked),
+        "501" | "503" => {
+            let asks = is_live || endpoint.name == "checkpoint" || endpoint.guard != Guard::Asked;
+            !is_open && asks
+        }
         "414" => !is_open && !takes_body,
         _ => !is_open,
     }

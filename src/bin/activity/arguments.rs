@@ -5,14 +5,18 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tower_activity::{access::Permission, encode::Format, query::TimeZone};
 
-use crate::{listen::Listen, out, question::Question, trouble::Trouble};
+use crate::{anchor::Anchor, listen::Listen, out, question::Question, trouble::Trouble};
 
 /// Where the help lists what every command takes, apart from a command's own options.
 const EVERYWHERE: &str = "Options of every command";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 1 something is wrong with what was looked at (doctor, rules check), or `serve` ended with \
-records lost · 2 the command line or the settings are wrong · 3 it could not run · 130, 143 interrupted";
+Exit codes: 0 done · 1 something is wrong with what was looked at (doctor, rules check, verify), or `serve` ended with \
+records lost · 2 the command line or the settings are wrong; verify: unaltered but incomplete · 3 it could not run · 130, 143 interrupted";
+
+const VERIFY_CODES: &str = "\
+Exit codes: 0 unaltered · 1 altered · 2 unaltered but incomplete (gaps, unclean ends, stubs, rollbacks) · 3 it could \
+not run";
 
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
@@ -78,6 +82,11 @@ pub(crate) enum Command {
     Report(Report),
     /// Writes the whole result of a query in a format for other programs
     Export(Export),
+    /// Proves that the log is unaltered, or says where it was altered and where it is incomplete
+    #[command(after_help = VERIFY_CODES)]
+    Verify(Verify),
+    /// Signs the head of the ledger now, and prints the signed note
+    Checkpoint(Checkpoint),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -195,6 +204,26 @@ pub(crate) struct Export {
     /// Begin CSV with a byte order mark, for Excel
     #[arg(long)]
     pub(crate) bom: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The keys that may sign checkpoints, one a line; keep it where the database cannot be written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// Checkpoints that were kept outside of the database, as in `file:/mnt/worm/checkpoints`
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) anchor: Vec<Anchor>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Also put it outside of the database: `file:PATH` is appended to, `run:COMMAND` reads it
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) anchor: Vec<Anchor>,
+    /// Print the line of the trust file for the key that signs, and make nothing
+    #[arg(long)]
+    pub(crate) trust_line: bool,
 }
 
 #[derive(Debug, Args)]

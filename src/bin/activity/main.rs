@@ -1,9 +1,11 @@
 //! The command `activity`: asks a log, runs one for services in any language, and looks after it.
 //!
-//! Exit codes: 0 done; 1 what was looked at is not as it should be (`doctor`, `rules check`); 2 the command
-//! line is wrong; 3 it could not run.
+//! Exit codes: 0 done; 1 what was looked at is not as it should be (`doctor`, `rules check`, `verify`); 2 the
+//! command line is wrong, and for `verify` that the log is unaltered but incomplete; 3 it could not run.
 
+mod anchor;
 mod arguments;
+mod checkpoint;
 mod diagnostics;
 mod doctor;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod stats;
 mod store;
 mod tail;
 mod trouble;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,7 +39,20 @@ use trouble::Trouble;
 #[tokio::main]
 async fn main() -> ExitCode {
     let line = line::told_apart(&Arguments::command(), std::env::args_os());
-    let arguments = Arguments::parse_from(line);
+    let verifies = line.iter().any(|word| word == "verify");
+    let arguments = match Arguments::try_parse_from(line) {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Help and version come this way too, and nobody may be there to read them.
+            let _unheard = told.print();
+            return match told.exit_code() {
+                0 => ExitCode::SUCCESS,
+                // 2 says of a log that it is incomplete, and here nothing is known of it.
+                _ if verifies => ExitCode::from(3),
+                _ => ExitCode::from(2),
+            };
+        }
+    };
     match run(arguments).await {
         Ok(code) => code,
         Err(trouble) if trouble.is_unheard() => ExitCode::SUCCESS,
@@ -56,6 +72,8 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Report(arguments) => report::run(&common, &arguments).await,
         Command::Export(arguments) => export::run(&common, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&common, &arguments).await,
+        Command::Verify(arguments) => verify::run(&common, &arguments).await,
+        Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),

@@ -10,7 +10,8 @@
 //!
 //! The first line tells the version of the format. Each further line is a use, the key's id and
 //! the key; the id is derived from the key, so that a damaged line is found. There may be several
-//! `pseudonym` lines, one per epoch, the oldest first. Empty lines and `#` lines are skipped.
+//! `pseudonym` lines, one per epoch, the oldest first, and several `signing` lines while that key changes, the
+//! newest first. Empty lines and `#` lines are skipped.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -97,7 +98,7 @@ fn parse(text: &str) -> Result<Keys, (KeysErrorKind, String)> {
         ));
     }
     let mut past = Vec::new();
-    let (mut cursor, mut signing) = (None, None);
+    let (mut cursor, mut signing) = (None, Vec::new());
     for (n, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         // The line itself is not shown: it may hold a key.
@@ -112,8 +113,14 @@ fn parse(text: &str) -> Result<Keys, (KeysErrorKind, String)> {
                 past.push(Epoch::new(key));
                 continue;
             }
+            "signing" => {
+                if signing.contains(&key) {
+                    return Err(malformed(format!("line {n} repeats the {what} key; {restore}")));
+                }
+                signing.push(key);
+                continue;
+            }
             "cursor" => &mut cursor,
-            "signing" => &mut signing,
             _ => return Err(malformed(format!("line {n} has an unknown use; {restore}"))),
         };
         if place.replace(key).is_some() {
@@ -121,7 +128,7 @@ fn parse(text: &str) -> Result<Keys, (KeysErrorKind, String)> {
         }
     }
     match (past.pop(), cursor, signing) {
-        (Some(current), Some(cursor), Some(signing)) => {
+        (Some(current), Some(cursor), signing) if !signing.is_empty() => {
             Ok(Keys(Arc::new(Inner { current, past, cursor, signing })))
         }
         _ => Err(malformed(format!("lacks a key; {restore}"))),
@@ -141,7 +148,7 @@ fn unhex(text: &str) -> Option<Secret> {
     Some(secret)
 }
 
-fn write(keys: &Keys) -> String {
+pub(super) fn write(keys: &Keys) -> String {
     let inner = &keys.0;
     let mut text = format!(
         "{HEADER} {VERSION}\n# keep this file secret, and a copy of it where the database is not\n"
@@ -151,7 +158,7 @@ fn write(keys: &Keys) -> String {
     };
     inner.past.iter().chain([&inner.current]).for_each(|epoch| line("pseudonym", &epoch.key));
     line("cursor", &inner.cursor);
-    line("signing", &inner.signing);
+    inner.signing.iter().for_each(|key| line("signing", key));
     text
 }
 

@@ -26,7 +26,8 @@ struct Inner {
     /// The ones before, oldest first.
     past: Vec<Epoch>,
     cursor: Secret,
-    signing: Secret,
+    /// The one in use, and those that sign beside it while keys change.
+    signing: Vec<Secret>,
 }
 
 /// A pseudonym key and the name under which pseudonyms tell it.
@@ -90,7 +91,7 @@ impl Keys {
             current: Epoch::new(secret()?),
             past: Vec::new(),
             cursor: secret()?,
-            signing: secret()?,
+            signing: vec![secret()?],
         })))
     }
 
@@ -150,6 +151,14 @@ impl Keys {
     /// Returns the seed of the Ed25519 key that signs checkpoints.
     #[must_use]
     pub fn signing_seed(&self) -> &[u8; 32] {
+        // There is always one: neither a file without it is read, nor keys are made without it.
+        &self.0.signing[0]
+    }
+
+    /// Returns the seeds of all keys that sign checkpoints, the one in use first. While keys change there are
+    /// several, and each checkpoint is signed with each of them.
+    #[must_use]
+    pub fn signing_seeds(&self) -> &[[u8; 32]] {
         &self.0.signing
     }
 }

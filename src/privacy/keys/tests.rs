@@ -127,7 +127,7 @@ fn a_pseudonym_stays_what_it_is() {
         current: Epoch::new([7; 32]),
         past: Vec::new(),
         cursor: [8; 32],
-        signing: [9; 32],
+        signing: vec![[9; 32]],
     }));
     assert_eq!(
         keys.pseudonym(Keys::SESSION, Some("acme"), "s-1"),
@@ -176,4 +176,19 @@ fn base64url_agrees_with_rfc_4648() {
         assert_eq!(base64url(bytes.as_bytes()), text);
     }
     assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+}
+
+#[test]
+fn while_the_signing_key_changes_both_sign() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("activity.keys");
+    let old = Keys::open(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let other = file::write(&Keys::ephemeral());
+    let newer = other.lines().find(|line| line.starts_with("signing")).unwrap();
+    std::fs::write(&path, text.replace("signing", &format!("{newer}\nsigning"))).unwrap();
+    let keys = Keys::open(&path).unwrap();
+    assert_eq!(keys.signing_seeds().len(), 2);
+    assert_eq!(keys.signing_seeds()[1], *old.signing_seed());
+    assert_ne!(keys.signing_seed(), old.signing_seed());
 }

@@ -9,14 +9,12 @@ use serde_json::Value;
 
 use super::{Completeness, CompletenessRequest, GapReport, Numbers, StreamEnd, StreamReport};
 use crate::{
+    ledger::verify::UNCLEAN_END,
     query::{Direction, Filter, PageRequest},
     record::{Category, Origin, Record, WriterId},
     store::{Read, StoreError},
     time::Timestamp,
 };
-
-/// What a gap record says that was written for the process before, which ended without a word.
-pub(crate) const UNCLEAN_END: &str = "unclean_end";
 
 /// What the last word of a stream says whose process ended without one, and whose spool was stored to the end.
 pub(crate) const PROCESS_ENDED: &str = "process_ended";

@@ -1,10 +1,6 @@
 //! Which numbers of a stream were committed, and which of them only a stub stands for.
 
-use crate::{
-    ledger::Entry,
-    record::{Record, WriterId},
-    time::Timestamp,
-};
+use crate::{ledger::Entry, record::WriterId, time::Timestamp};
 
 /// What the ledger says of a stream.
 #[derive(Debug, Clone)]
@@ -51,14 +47,4 @@ impl Numbers {
         self.began_at = entry.committed_at;
         self.first_occurred = entry.new.first_at;
     }
-}
-
-/// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
-/// the first for something else.
-pub(crate) const QUARANTINED: &str = "quarantined";
-pub(in crate::store) const STUB_METADATA: &str = "\"quarantined\":true";
-
-/// Tells whether a record stands in the place of one that the store could not take.
-pub(in crate::store) fn is_stub(record: &Record) -> bool {
-    record.outcome_reason == QUARANTINED && record.metadata.as_str().contains(STUB_METADATA)
 }

@@ -6,8 +6,11 @@ use sqlx::{Row as _, ValueRef as _, postgres::PgRow};
 
 use super::column::{COLUMN_COUNT, EPOCH_MICROS, FAMILY_V4, FAMILY_V6, SqlType, TYPES};
 use crate::{
-    ledger::{Entry, NewEntry},
-    record::{Address, Group, Kind, Record, RecordId, Seal, Value, WriterId},
+    ledger::{
+        Entry, NewEntry,
+        verify::{LedgerRow, RecordRow},
+    },
+    record::{Address, Field, Group, Kind, Record, RecordId, Seal, Value, WriterId},
     time::{Month, Timestamp},
 };
 
@@ -17,18 +20,66 @@ pub(super) const ENTRY_COLUMNS: &str = "position, epoch, writer_id, first_seq, l
 
 /// Reads a row of [`COLUMNS`](super::column::COLUMNS).
 pub(super) fn record(row: &PgRow) -> Result<Record, sqlx::Error> {
+    read(row, Reading::Lenient)
+}
+
+/// Whether values are held to the form in which they are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Lenient,
+    AsWritten,
+}
+
+/// Reads a row of [`COLUMNS`](super::column::COLUMNS) for a verification, which wants to know what it is instead.
+pub(super) fn record_row(row: &PgRow) -> Result<RecordRow, sqlx::Error> {
+    let id = raw(row, 0)?.and_then(|bytes| bytes.try_into().ok()).map(RecordId::from_bytes);
+    let seq = Record::FIELDS.iter().position(|field| field.name() == "seq").unwrap_or_default();
+    let record = read(row, Reading::AsWritten).map(Box::new).map_err(|error| error.to_string());
+    Ok(RecordRow { seq: integer(row, seq)?, id, record })
+}
+
+/// Reads a row of [`ENTRY_COLUMNS`], followed by `count`, for a verification.
+pub(super) fn ledger_row(row: &PgRow) -> LedgerRow {
+    let number = |index| integer(row, index).ok();
+    let read = || {
+        let entry = entry(row).map_err(|error| error.to_string())?;
+        let written = |column: &str, same: bool| {
+            if same { Ok(()) } else { Err(format!("`{column}` holds what is never written there")) }
+        };
+        written("writer_id", number(2) == Some(entry.new.writer_id.get()))?;
+        let month = raw(row, 5).ok().flatten();
+        written("month", month == Some(entry.new.month.to_string().as_bytes()))?;
+        written("count", number(11) == Some(entry.new.count()))?;
+        Ok(entry)
+    };
+    LedgerRow { position: number(0), entry: read() }
+}
+
+fn read(row: &PgRow, reading: Reading) -> Result<Record, sqlx::Error> {
+    let strict = reading == Reading::AsWritten;
     let mut record = Record::default();
     for (index, (field, sql_type)) in Record::FIELDS.iter().zip(TYPES.iter()).enumerate() {
         let Some(bytes) = raw(row, index)? else { continue };
         let value = value(bytes, *sql_type, field.kind())
             .ok_or_else(|| malformed(index, format!("column {} is malformed", field.name())))?;
         field.set(&mut record, value).map_err(|wrong| malformed(index, wrong))?;
+        if strict && !is_as_written(&record, *field, *sql_type, value, bytes) {
+            let why = format!("`{}` holds what is never written there", field.name());
+            return Err(malformed(index, why));
+        }
     }
     let fields = Record::FIELDS.len();
     for (offset, group) in Group::ERASABLE.into_iter().enumerate() {
         let (salt, commitment) = (fields + offset, fields + Group::ERASABLE.len() + offset);
         debug_assert!(commitment < COLUMN_COUNT);
         let seal = match (raw(row, salt)?, raw(row, commitment)?) {
+            (Some(_), Some(_)) if strict => {
+                let why = format!(
+                    "the group {} has both a salt and the commitment of an erasure",
+                    group.as_str()
+                );
+                return Err(malformed(commitment, why));
+            }
             (_, Some(bytes)) => Seal::Erased(exactly(commitment, bytes)?),
             (Some(bytes), None) => Seal::Salted(exactly(salt, bytes)?),
             (None, None) => Seal::Empty,
@@ -36,6 +87,26 @@ pub(super) fn record(row: &PgRow) -> Result<Record, sqlx::Error> {
         record.seals.set(group, seal);
     }
     Ok(record)
+}
+
+/// Tells whether `bytes`, which were read as `value`, are what is written for it.
+fn is_as_written(
+    record: &Record,
+    field: Field,
+    sql_type: SqlType,
+    value: Value<'_>,
+    bytes: &[u8],
+) -> bool {
+    match value {
+        Value::Stream(_) if bigint(bytes).is_some_and(i64::is_negative) => false,
+        // The server keeps bits beyond the prefix.
+        Value::Address(address) => match address.ip() {
+            IpAddr::V4(ip) => bytes.get(4..) == Some(&ip.octets()[..]),
+            IpAddr::V6(ip) => bytes.get(4..) == Some(&ip.octets()[..]),
+        },
+        Value::Text("") if sql_type == SqlType::Class => true,
+        value => field.value(record) == value,
+    }
 }
 
 /// Reads a row of [`ENTRY_COLUMNS`].

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../../migrations/postgres/0008_roles.sql")),
     (9, include_str!("../../../migrations/postgres/0009_search.sql")),
     (10, include_str!("../../../migrations/postgres/0010_epochs.sql")),
+    (11, include_str!("../../../migrations/postgres/0011_checkpoints.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -32,6 +32,7 @@ mod count;
 mod decode;
 mod encode;
 mod error;
+mod evidence;
 mod facts;
 mod filter;
 mod index;

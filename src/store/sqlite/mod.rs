@@ -41,6 +41,7 @@ mod append;
 mod asking;
 mod completeness;
 mod error;
+mod evidence;
 mod facts;
 mod filter;
 mod identity;

@@ -50,17 +50,30 @@ pub(super) static SELECT: LazyLock<String> =
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
-    parse(row.try_get::<&str, _>("record")?).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    parse(row.try_get::<&str, _>("record")?, Reading::Lenient)
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn parse(packed: &str) -> Result<Record, serde_json::Error> {
+/// Reads what [`COLUMNS`] call a record, and refuses what means one but was not written so.
+pub(super) fn as_written(packed: &str) -> Result<Record, serde_json::Error> {
+    parse(packed, Reading::AsWritten)
+}
+
+fn parse(packed: &str, reading: Reading) -> Result<Record, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(packed);
-    let record = parser.deserialize_seq(Columns)?;
+    let record = parser.deserialize_seq(Columns(reading))?;
     parser.end()?;
     Ok(record)
 }
 
-struct Columns;
+/// Whether values are held to the form in which they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Lenient,
+    AsWritten,
+}
+
+struct Columns(Reading);
 
 impl<'de> Visitor<'de> for Columns {
     type Value = Record;
@@ -73,13 +86,19 @@ impl<'de> Visitor<'de> for Columns {
         let short = || A::Error::custom("there are fewer columns than fields");
         let mut record = Record::default();
         for field in Record::FIELDS {
-            let cell = Cell { field, record: &mut record };
+            let cell = Cell { field, record: &mut record, reading: self.0 };
             columns.next_element_seed(cell)?.ok_or_else(short)?;
         }
         for group in Group::ERASABLE {
             let salt = columns.next_element_seed(Bytes)?.ok_or_else(short)?;
             let commitment = columns.next_element_seed(Bytes)?.ok_or_else(short)?;
             let seal = match (salt, commitment) {
+                (Some(_), Some(_)) if self.0 == Reading::AsWritten => {
+                    return Err(A::Error::custom(format_args!(
+                        "the group {} has both a salt and the commitment of an erasure",
+                        group.as_str()
+                    )));
+                }
                 (Some(salt), _) => Seal::Salted(salt),
                 (None, Some(commitment)) => Seal::Erased(commitment),
                 (None, None) => Seal::Empty,
@@ -95,6 +114,21 @@ impl<'de> Visitor<'de> for Columns {
 struct Cell<'r> {
     field: &'static Field,
     record: &'r mut Record,
+    reading: Reading,
+}
+
+impl Cell<'_> {
+    fn put<E: Error>(self, value: Value<'_>) -> Result<(), E> {
+        self.field.set(self.record, value).map_err(E::custom)?;
+        if self.reading == Reading::AsWritten && self.field.value(self.record) != value {
+            return Err(not_as_written(self.field));
+        }
+        Ok(())
+    }
+}
+
+fn not_as_written<E: Error>(field: &Field) -> E {
+    E::custom(format_args!("`{}` holds what is never written there", field.name()))
 }
 
 impl<'de> DeserializeSeed<'de> for Cell<'_> {
@@ -120,22 +154,34 @@ impl<'de> Visitor<'de> for Cell<'_> {
         let number = match self.field.kind() {
             Kind::Time => Value::Time(Timestamp::from_micros(i64::deserialize(value)?)),
             Kind::Integer => Value::Integer(i64::deserialize(value)?),
-            Kind::Stream => Value::Stream(WriterId::new(i64::deserialize(value)?)),
+            Kind::Stream => {
+                let id = i64::deserialize(value)?;
+                if self.reading == Reading::AsWritten && id < 0 {
+                    return Err(not_as_written(self.field));
+                }
+                Value::Stream(WriterId::new(id))
+            }
             Kind::Id | Kind::Word | Kind::Text | Kind::Json | Kind::Address => {
                 return value.deserialize_str(self);
             }
         };
-        self.field.set(self.record, number).map_err(D::Error::custom)
+        self.put(number)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         let value = match self.field.kind() {
             Kind::Id => Value::Id(RecordId::from_bytes(unhex(text)?)),
             Kind::Json => Value::Json(text),
-            Kind::Address => Value::Address(text.parse::<Address>().map_err(E::custom)?),
+            Kind::Address => {
+                let address = text.parse::<Address>().map_err(E::custom)?;
+                if self.reading == Reading::AsWritten && address.to_string() != text {
+                    return Err(not_as_written(self.field));
+                }
+                Value::Address(address)
+            }
             _ => Value::Text(text),
         };
-        self.field.set(self.record, value).map_err(E::custom)
+        self.put(value)
     }
 }
 
@@ -200,7 +246,9 @@ mod tests {
     #[test]
     fn what_is_absent_stays_so_and_what_is_there_is_taken() {
         let mut columns = packed();
-        assert!(parse(&serde_json::Value::from(columns.clone()).to_string()).is_ok());
+        assert!(
+            parse(&serde_json::Value::from(columns.clone()).to_string(), Reading::Lenient).is_ok()
+        );
         let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap();
         columns[at("id")] = "0190A0B0C0D07000800000000000FFee".into();
         columns[at("action")] = "a\"\\\u{1f980}\n".into();
@@ -210,7 +258,8 @@ mod tests {
         let salt = Record::FIELDS.len();
         columns[salt] = "00112233445566778899AABBCCDDEEFF".into();
         columns[salt + 3] = "ab".repeat(32).into();
-        let record = parse(&serde_json::Value::from(columns).to_string()).unwrap();
+        let record =
+            parse(&serde_json::Value::from(columns).to_string(), Reading::Lenient).unwrap();
         assert_eq!(record.id.as_bytes()[..2], [0x01, 0x90]);
         assert_eq!(record.id.as_bytes()[14..], [0xff, 0xee]);
         assert_eq!(record.action, "a\"\\\u{1f980}\n");
@@ -219,6 +268,29 @@ mod tests {
         assert!(matches!(record.seals.of(Group::ERASABLE[0]), Seal::Salted([0, 0x11, ..])));
         assert_eq!(record.seals.of(Group::ERASABLE[1]), Seal::Erased([0xab; 32]));
         assert!(record.entity_id.is_absent());
+    }
+
+    #[test]
+    fn what_means_a_record_but_was_never_written_so_is_told_apart() {
+        let at = |name| Record::FIELDS.iter().position(|field| field.name() == name).unwrap();
+        let salts = Record::FIELDS.len();
+        for (column, value) in [
+            (at("action"), serde_json::Value::from("")),
+            (at("metadata"), "".into()),
+            (at("ip"), "2001:DB8::1".into()),
+            (at("ip"), "10.0.0.7/8".into()),
+            (at("writer_id"), (-5).into()),
+        ] {
+            let mut columns = packed();
+            columns[column] = value;
+            let text = serde_json::Value::from(columns).to_string();
+            assert!(parse(&text, Reading::Lenient).is_ok() && as_written(&text).is_err(), "{text}");
+        }
+        let mut columns = packed();
+        columns[salts] = "ab".repeat(16).into();
+        columns[salts + 1] = "ab".repeat(32).into();
+        let text = serde_json::Value::from(columns).to_string();
+        assert!(parse(&text, Reading::Lenient).is_ok() && as_written(&text).is_err());
     }
 
     #[test]
@@ -237,18 +309,21 @@ mod tests {
             let mut columns = packed();
             columns[at(name)] = value.clone();
             assert!(
-                parse(&serde_json::Value::from(columns).to_string()).is_err(),
+                parse(&serde_json::Value::from(columns).to_string(), Reading::Lenient).is_err(),
                 "{name}: {value}"
             );
         }
         let mut columns = packed();
         columns[Record::FIELDS.len()] = "00".into();
-        assert!(parse(&serde_json::Value::from(columns).to_string()).is_err());
+        assert!(parse(&serde_json::Value::from(columns).to_string(), Reading::Lenient).is_err());
         for text in ["", "[]", "[null]", "null", "{}"] {
-            assert!(parse(text).is_err(), "{text}");
+            assert!(parse(text, Reading::Lenient).is_err(), "{text}");
         }
         let mut columns = packed();
         columns.push(serde_json::Value::Null);
-        assert!(parse(&serde_json::Value::from(columns).to_string()).is_err(), "one too many");
+        assert!(
+            parse(&serde_json::Value::from(columns).to_string(), Reading::Lenient).is_err(),
+            "one too many"
+        );
     }
 }

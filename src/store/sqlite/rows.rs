@@ -160,7 +160,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
 }
 
 /// Reads a month as it is shown.
-fn month(text: &str) -> Option<Month> {
+pub(super) fn month(text: &str) -> Option<Month> {
     // From the right, because a year before 0 begins with a sign.
     let (year, month) = text.rsplit_once('-')?;
     let year: i32 = year.parse().ok()?;

@@ -3,6 +3,7 @@
 mod completeness;
 mod envelopes;
 mod health;
+mod proof;
 mod record;
 
 use serde_json::Value;
@@ -32,6 +33,7 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("LiveMessage", envelopes::live_message()),
         ("Health", health::health()),
         ("Completeness", completeness::completeness()),
+        ("Proof", proof::proof()),
         ("Problem", envelopes::problem()),
     ]
 }

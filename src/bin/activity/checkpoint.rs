@@ -1,0 +1,58 @@
+//! `activity checkpoint`
+
+use std::process::ExitCode;
+
+use tower_activity::{
+    ledger::{NoteSigner, origin_of},
+    store::{AnyStore, Evidence as _, make_checkpoint},
+    time::{Clock as _, SystemClock},
+};
+
+use crate::{
+    arguments::{Checkpoint, Common},
+    out,
+    store::{self, Store},
+    trouble::Trouble,
+};
+
+pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitCode, Trouble> {
+    let log = Store::existing(common).await?.reader();
+    let keys = store::keys(common)?.ok_or_else(|| {
+        Trouble::usage(
+            "nothing says where the keys are: name the file with --keys or ACTIVITY_KEYS",
+        )
+    })?;
+    let seeds = keys.signing_seeds();
+    if arguments.trust_line {
+        return trust_lines(&log, seeds).await;
+    }
+    let kept = make_checkpoint(&log, seeds, SystemClock::default().now()).await?;
+    let kept = kept.ok_or_else(|| empty(common))?;
+    for anchor in &arguments.anchor {
+        anchor.put(&kept.note)?;
+    }
+    if out::is_table(common) {
+        out::bytes(kept.note.as_bytes())?;
+    } else {
+        out::json(&serde_json::json!({ "size": kept.size, "note": kept.note }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn empty(common: &Common) -> Trouble {
+    let log = store::shown(common.store());
+    Trouble::new(format!("there is nothing in the log {log} yet, hence nothing to sign"))
+}
+
+async fn trust_lines(log: &AnyStore, seeds: &[[u8; 32]]) -> Result<ExitCode, Trouble> {
+    let first = log.ledger_rows(0, 1).await?.pop().and_then(|row| row.entry.ok());
+    let first = first.ok_or_else(|| {
+        Trouble::new("the log has no first entry yet, after which its checkpoints are named")
+    })?;
+    let origin = origin_of(&first);
+    for seed in seeds {
+        let signer = NoteSigner::new(&origin, seed).map_err(|error| Trouble::of(&error))?;
+        out::line(&signer.key().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

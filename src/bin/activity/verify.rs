@@ -1,0 +1,235 @@
+//! `activity verify`
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tower_activity::{
+    ledger::{
+        Trust,
+        verify::{Alteration, Report, Shortfall, Verdict},
+    },
+    store::{AnyStore, Audit, AuditProgress, Maintain as _},
+    time::Timestamp,
+};
+
+use crate::{
+    arguments::{Common, Verify},
+    out,
+    store::{Store, shown},
+    trouble::Trouble,
+};
+
+/// So many findings of each kind are shown on a terminal.
+const SHOWN: usize = 50;
+
+/// What the result rests on, and what is not excluded by it.
+fn not_excluded(arguments: &Verify, report: &Report) -> (&'static str, String) {
+    if arguments.trust.is_none() {
+        let why = match arguments.anchor.is_empty() {
+            true => "no trust file, no anchor was named",
+            false => "no trust file was named, so that nobody vouches for the anchor",
+        };
+        let text = format!(
+            "Not excluded: whoever holds both the database and the key could have rewritten all of it ({why})."
+        );
+        return ("none", text);
+    }
+    match (report.signed, report.anchored) {
+        (None, _) => (
+            "none",
+            "Not excluded: whoever holds the database could have rewritten all of it (no checkpoint is signed by a \
+             trusted key)."
+                .to_owned(),
+        ),
+        (Some((position, at)), None) => (
+            "self-signed",
+            format!(
+                "Self-signed up to entry {position}, {at}. Not excluded: whoever holds both the database and the key \
+                 could have rewritten all of it, or cut off its end (no anchor was named)."
+            ),
+        ),
+        (_, Some((position, at))) => (
+            "anchored",
+            format!(
+                "Anchored up to entry {position}, {at}. Not excluded: whoever holds both the database and the key \
+                 could have rewritten what is later."
+            ),
+        ),
+    }
+}
+
+pub(crate) async fn run(common: &Common, arguments: &Verify) -> Result<ExitCode, Trouble> {
+    let could_not_run = ExitCode::from(3);
+    match verified(common, arguments).await {
+        Ok(report) => {
+            print(common, arguments, &report)?;
+            Ok(ExitCode::from(match report.verdict() {
+                Verdict::Unaltered => 0,
+                Verdict::Altered => 1,
+                _ => 2,
+            }))
+        }
+        // 2 says something else here.
+        Err(trouble) => {
+            out::note(trouble.to_string());
+            Ok(could_not_run)
+        }
+    }
+}
+
+async fn verified(common: &Common, arguments: &Verify) -> Result<Report, Trouble> {
+    let trust = arguments.trust.as_deref().map(trust).transpose()?;
+    let mut notes = Vec::new();
+    for anchor in &arguments.anchor {
+        notes.extend(anchor.read()?);
+    }
+    let store = Store::existing(common).await?.reader();
+    let bar = bar(&store).await?;
+    let moved = |progress: AuditProgress| {
+        bar.set_length(bar.length().unwrap_or(0).max(progress.records));
+        bar.set_position(progress.records);
+    };
+    let mut audit = Audit::new(&store);
+    if let Some(trust) = trust {
+        audit = audit.trust(trust);
+    }
+    let report = audit.anchored(notes).run(moved).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+async fn bar(store: &AnyStore) -> Result<ProgressBar, Trouble> {
+    if !io::stderr().is_terminal() {
+        return Ok(ProgressBar::hidden());
+    }
+    let rows = store.storage().await?.rows.unsigned_abs();
+    let style = "{wide_bar} {human_pos} of {human_len} · {eta}";
+    let style = ProgressStyle::with_template(style)
+        .map_err(|error| Trouble::new(format!("the bar cannot be drawn: {error}")))?;
+    Ok(ProgressBar::new(rows).with_style(style))
+}
+
+fn trust(path: &Path) -> Result<Trust, Trouble> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Trouble::new(format!("the trust file {} cannot be read: {error}", path.display()))
+    })?;
+    text.parse().map_err(|error| Trouble::new(format!("{}: {error}", path.display())))
+}
+
+fn print(common: &Common, arguments: &Verify, report: &Report) -> Result<(), Trouble> {
+    let (trust, not_excluded) = not_excluded(arguments, report);
+    if !out::is_table(common) {
+        return out::json(&Json { trust, not_excluded, ..Json::of(common, report) });
+    }
+    out::line(&not_excluded)?;
+    out::line(&summary(report))?;
+    listed(report.altered.kept(), report.altered.total())?;
+    listed(report.incomplete.kept(), report.incomplete.total())
+}
+
+fn summary(report: &Report) -> String {
+    let verdict = match report.verdict() {
+        Verdict::Unaltered => "Unaltered".to_owned(),
+        Verdict::Altered => format!("ALTERED in {}", places(report.altered.total())),
+        _ => format!("Unaltered, but incomplete in {}", places(report.incomplete.total())),
+    };
+    let erased = match report.erased {
+        0 => String::new(),
+        1 => ", 1 personal group erased".to_owned(),
+        groups => format!(", {groups} personal groups erased"),
+    };
+    let until = match report.committed_at {
+        Some(at) => format!(", committed until {at}"),
+        None => String::new(),
+    };
+    let entries = match report.entries {
+        1 => "1 entry".to_owned(),
+        entries => format!("{entries} entries"),
+    };
+    format!("{verdict}: {} in {entries}{until}{erased}.", out::records(report.records))
+}
+
+fn places(count: u64) -> String {
+    if count == 1 { "1 place".to_owned() } else { format!("{count} places") }
+}
+
+fn listed<T: std::fmt::Display>(kept: &[T], total: u64) -> Result<(), Trouble> {
+    for finding in kept.iter().take(SHOWN) {
+        out::line(&format!("  {}", tower_activity::record::visible(&finding.to_string())))?;
+    }
+    match total.saturating_sub(kept.len().min(SHOWN) as u64) {
+        0 => Ok(()),
+        more => out::line(&format!("  and {more} more")),
+    }
+}
+
+/// What a program reads. Names are a contract: fields are added, never renamed.
+#[derive(Serialize)]
+struct Json<'a> {
+    result: Verdict,
+    /// What the result rests on: `none` (the database itself), `self-signed`, `anchored`.
+    trust: &'static str,
+    not_excluded: String,
+    store: String,
+    position: i64,
+    committed_at: Option<Timestamp>,
+    root: Option<String>,
+    checkpoints: u64,
+    signed: Option<Covered>,
+    anchored: Option<Covered>,
+    entries: u64,
+    records: u64,
+    streams: u64,
+    erased: u64,
+    altered: &'a [Alteration],
+    altered_total: u64,
+    incomplete: &'a [Shortfall],
+    incomplete_total: u64,
+}
+
+/// Up to where a signed head reaches.
+#[derive(Serialize)]
+struct Covered {
+    position: i64,
+    at: Timestamp,
+}
+
+impl Covered {
+    fn of((position, at): (i64, Timestamp)) -> Self {
+        Self { position, at }
+    }
+}
+
+impl<'a> Json<'a> {
+    fn of(common: &Common, report: &'a Report) -> Self {
+        Self {
+            result: report.verdict(),
+            trust: "none",
+            not_excluded: String::new(),
+            store: shown(common.store()),
+            position: report.position,
+            committed_at: report.committed_at,
+            root: report.root.map(hex),
+            checkpoints: report.heads,
+            signed: report.signed.map(Covered::of),
+            anchored: report.anchored.map(Covered::of),
+            entries: report.entries,
+            records: report.records,
+            streams: report.streams,
+            erased: report.erased,
+            altered: report.altered.kept(),
+            altered_total: report.altered.total(),
+            incomplete: report.incomplete.kept(),
+            incomplete_total: report.incomplete.total(),
+        }
+    }
+}
+
+fn hex(hash: [u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,135 @@
+//! The heads that were signed, against the ledger as it is.
+
+use std::collections::VecDeque;
+
+use super::{
+    Verifier,
+    report::{AlterationKind, Place},
+};
+use crate::ledger::Checkpoint;
+
+/// Where a head comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The database itself.
+    Kept,
+    /// A place outside of it.
+    Anchor,
+}
+
+/// A head that was signed, or claims to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Where it comes from.
+    pub source: Source,
+    /// Which it is among those of its source, from 1 on.
+    pub number: i64,
+    /// The head, or why it is none that is trusted.
+    pub head: Result<Checkpoint, String>,
+}
+
+/// The heads that are still to be compared, the smallest first.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    waiting: VecDeque<(Source, Checkpoint)>,
+    /// The size up to which a head agreed, from where on one did not.
+    agreed: u64,
+    /// Those that did not agree, each with the size up to which one had. What a rollback explains is known only when the
+    /// records have told of it.
+    disagreed: Vec<(Checkpoint, u64)>,
+}
+
+impl Verifier {
+    /// Takes the heads that the ledger is to be compared with, before the first entry.
+    pub fn heads(&mut self, heads: impl IntoIterator<Item = Head>) {
+        let mut known = Vec::new();
+        for Head { source, number, head } in heads {
+            match head {
+                Ok(head) => known.push((source, head)),
+                Err(why) => {
+                    let of = match source {
+                        Source::Kept => "checkpoint",
+                        Source::Anchor => "anchored checkpoint",
+                    };
+                    let detail = format!("{of} {number}: {why}");
+                    self.found(AlterationKind::HeadForged, Place::default(), detail);
+                }
+            }
+        }
+        known.sort_by_key(|(_, head)| (head.size, head.at));
+        self.heads.waiting = known.into();
+    }
+
+    /// Compares the heads of the size that the ledger has now.
+    pub(super) fn compare_heads(&mut self) {
+        let size = self.frontier.size();
+        // An entry that is missing was told of, and nothing behind it can agree.
+        if !self.whole {
+            return;
+        }
+        while let Some((source, head)) =
+            self.heads.waiting.pop_front_if(|(_, head)| head.size <= size)
+        {
+            self.report.heads += 1;
+            if head.size == size && head.root == self.frontier.root() {
+                self.agrees(source, &head);
+            } else {
+                let agreed = self.heads.agreed;
+                self.heads.disagreed.push((head, agreed));
+            }
+        }
+    }
+
+    fn agrees(&mut self, source: Source, head: &Checkpoint) {
+        let place = Some((i64::try_from(head.size).unwrap_or(i64::MAX), head.at));
+        self.heads.agreed = head.size;
+        self.report.signed = self.report.signed.max(place);
+        if source == Source::Anchor {
+            self.report.anchored = self.report.anchored.max(place);
+        }
+    }
+
+    /// Tells of the first head that nothing explains.
+    pub(super) fn heads_that_differ(&mut self) {
+        let disagreed = std::mem::take(&mut self.heads.disagreed);
+        let mut unexplained = disagreed.iter().filter(|(head, _)| !self.rolled_back_before(head));
+        if let Some((head, agreed)) = unexplained.next() {
+            self.differs(head, *agreed);
+        }
+    }
+
+    fn differs(&mut self, head: &Checkpoint, agreed: u64) {
+        let detail = format!(
+            "the entries up to {} are not those whose head was signed at {}; those up to {} are",
+            head.size, head.at, agreed
+        );
+        let first = i64::try_from(agreed).unwrap_or(i64::MAX).saturating_add(1);
+        self.found(AlterationKind::HistoryRewritten, Place::entry(first), detail);
+    }
+
+    /// Tells whether the store was found behind this head and went on in another epoch, which a record tells of.
+    fn rolled_back_before(&self, head: &Checkpoint) -> bool {
+        self.rollbacks.iter().any(|rollback| {
+            rollback.lost.is_some()
+                && head.epoch < rollback.epoch
+                && i64::try_from(head.size).is_ok_and(|size| rollback.position < size)
+        })
+    }
+
+    /// Tells of heads that cover more entries than there are.
+    pub(super) fn heads_beyond(&mut self) {
+        let last = self.report.position;
+        let waiting = std::mem::take(&mut self.heads.waiting);
+        let beyond = |head: &Checkpoint| i64::try_from(head.size).is_ok_and(|size| size > last);
+        let lost = waiting.into_iter().map(|(_, head)| head).filter(|head| beyond(head));
+        let lost = lost.filter(|head| !self.rolled_back_before(head)).max_by_key(|head| head.size);
+        if let Some(head) = lost {
+            let detail = format!(
+                "a head that was signed at {} covers {} entries, and there are {last}",
+                head.at, head.size
+            );
+            let place = Place::entry(last.saturating_add(1));
+            self.found(AlterationKind::EntryMissing, place, detail);
+        }
+    }
+}

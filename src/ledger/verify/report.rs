@@ -1,0 +1,329 @@
+//! What a verification found.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    ledger::Hash,
+    record::{RecordId, WriterId},
+    time::Timestamp,
+};
+
+/// So many alterations and shortfalls are kept singly; the rest are counted.
+pub(super) const KEPT: usize = 1_000;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// The position up to which the ledger was verified; 0 when it is empty.
+    pub position: i64,
+    /// When the entry at that position was committed.
+    pub committed_at: Option<Timestamp>,
+    /// The root of the ledger over the entries up to that position; `None` when an entry is missing or
+    /// cannot be read.
+    pub root: Option<Hash>,
+    /// How many entries were read.
+    pub entries: u64,
+    /// How many records were read and hashed.
+    pub records: u64,
+    /// How many streams they belong to.
+    pub streams: u64,
+    /// How many personal groups of those records were erased, which is no alteration.
+    pub erased: u64,
+    /// How many signed heads were compared with it.
+    pub heads: u64,
+    /// The last entry that such a head covers, and when it was signed.
+    pub signed: Option<(i64, Timestamp)>,
+    /// The last entry that a head from outside of the database covers, and when it was signed.
+    pub anchored: Option<(i64, Timestamp)>,
+    /// What is not as it was written, in the order of the ledger.
+    pub altered: Findings<Alteration>,
+    /// What is known to be missing, by the log's own account.
+    pub incomplete: Findings<Shortfall>,
+}
+
+impl Report {
+    /// Returns what it comes to.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if !self.altered.is_empty() {
+            Verdict::Altered
+        } else if !self.incomplete.is_empty() {
+            Verdict::Incomplete
+        } else {
+            Verdict::Unaltered
+        }
+    }
+}
+
+/// What a verification comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Everything is as it was written, and nothing is known to be missing.
+    Unaltered,
+    /// Something is not as it was written.
+    Altered,
+    /// Everything is as it was written; some of what should have been written never was.
+    Incomplete,
+}
+
+/// The first findings of a kind, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings<T> {
+    kept: Vec<T>,
+    total: u64,
+}
+
+impl<T> Default for Findings<T> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), total: 0 }
+    }
+}
+
+impl<T> Findings<T> {
+    /// Returns the first of them.
+    #[must_use]
+    pub fn kept(&self) -> &[T] {
+        &self.kept
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Tells whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    pub(super) fn push(&mut self, finding: T) {
+        self.total += 1;
+        if self.kept.len() < KEPT {
+            self.kept.push(finding);
+        }
+    }
+
+    pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&T) -> K) {
+        self.kept.sort_by_key(key);
+    }
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Alteration {
+    /// What was done, as far as it shows.
+    pub kind: AlterationKind,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What shows it.
+    pub detail: String,
+}
+
+impl fmt::Display for Alteration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.kind, self.place, self.detail)
+    }
+}
+
+/// What was done to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AlterationKind {
+    /// A column of a record was changed.
+    RecordEdited,
+    /// The row of a record is gone.
+    RowMissing,
+    /// There is a row that no entry of the ledger accounts for.
+    RowExtra,
+    /// There are two rows of one number.
+    RowDuplicated,
+    /// Two rows changed their numbers.
+    RowsSwapped,
+    /// A column of an entry of the ledger was changed.
+    EntryEdited,
+    /// An entry of the ledger is gone.
+    EntryMissing,
+    /// There is an entry of the ledger that no append wrote.
+    EntryExtra,
+    /// The ledger is not the one whose head was signed.
+    HistoryRewritten,
+    /// A head is not signed by a key that is trusted.
+    HeadForged,
+}
+
+impl AlterationKind {
+    /// Returns it in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RecordEdited => "record edited",
+            Self::RowMissing => "row missing",
+            Self::RowExtra => "extra row",
+            Self::RowDuplicated => "row duplicated",
+            Self::RowsSwapped => "rows swapped",
+            Self::EntryEdited => "ledger entry edited",
+            Self::EntryMissing => "ledger entry missing",
+            Self::EntryExtra => "extra ledger entry",
+            Self::HistoryRewritten => "history rewritten",
+            Self::HeadForged => "checkpoint forged",
+        }
+    }
+}
+
+impl fmt::Display for AlterationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A place in the log, as narrow as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Place {
+    /// The position in the ledger.
+    pub position: Option<i64>,
+    /// The stream.
+    #[serde(serialize_with = "as_text")]
+    pub writer_id: Option<WriterId>,
+    /// The number of the first record.
+    pub first_seq: Option<i64>,
+    /// The number of the last record.
+    pub last_seq: Option<i64>,
+    /// The id, where it is one record and known.
+    pub id: Option<RecordId>,
+}
+
+/// JSON numbers are exact only below 2^53.
+fn as_text<S: serde::Serializer>(id: &Option<WriterId>, out: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => out.collect_str(id),
+        None => out.serialize_none(),
+    }
+}
+
+impl Place {
+    pub(super) fn entry(position: i64) -> Self {
+        Self { position: Some(position), ..Self::default() }
+    }
+
+    pub(super) fn records(writer_id: WriterId, first_seq: i64, last_seq: i64) -> Self {
+        Self {
+            writer_id: Some(writer_id),
+            first_seq: Some(first_seq),
+            last_seq: Some(last_seq),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn at(self, position: i64) -> Self {
+        Self { position: Some(position), ..self }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        if let Some(position) = self.position {
+            write!(f, "entry {position}")?;
+            comma = ", ";
+        }
+        match (self.first_seq, self.last_seq) {
+            (Some(first), Some(last)) if first == last => write!(f, "{comma}record {first}")?,
+            (Some(first), Some(last)) => write!(f, "{comma}records {first} to {last}")?,
+            _ => {}
+        }
+        if let (Some(writer_id), Some(_)) = (self.writer_id, self.first_seq) {
+            write!(f, " of stream {writer_id}")?;
+        }
+        match self.id {
+            Some(id) => write!(f, " ({id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something that is known to be missing, or not to be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Shortfall {
+    /// Records were lost before they reached the store, and a record says so.
+    Gap {
+        /// Where that record is.
+        #[serde(flatten)]
+        place: Place,
+        /// How many; `None` when nobody knows.
+        count: Option<u64>,
+        /// Why, as in `queue_full`.
+        reason: String,
+    },
+    /// A process ended without a word; what it had not stored is lost.
+    UncleanEnd {
+        /// Its stream, and the last number of it that is stored.
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// A stub stands for a record that the store could not take; the record is in a quarantine file.
+    Stub {
+        /// Which.
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// The store was found behind what had been committed to it, and went on.
+    RolledBack {
+        /// Back to which position.
+        position: i64,
+        /// The epoch in which it went on.
+        epoch: i64,
+        /// How many records were committed and are gone, as far as it is known; `None` as long as no record
+        /// tells of it.
+        lost: Option<u64>,
+    },
+}
+
+impl Shortfall {
+    pub(super) fn position(&self) -> i64 {
+        match self {
+            Self::Gap { place, .. } | Self::UncleanEnd { place } | Self::Stub { place } => {
+                place.position.unwrap_or(i64::MAX)
+            }
+            Self::RolledBack { position, .. } => *position,
+        }
+    }
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap { place, count: Some(count), reason } => {
+                write!(f, "gap at {place}: {count} missing ({reason})")
+            }
+            Self::Gap { place, count: None, reason } => {
+                write!(f, "gap at {place}: nobody knows how many are missing ({reason})")
+            }
+            Self::UncleanEnd { place } => {
+                write!(f, "unclean end after {place}: what its process had not stored is lost")
+            }
+            Self::Stub { place } => {
+                write!(f, "stub at {place}: the record itself is in a quarantine file")
+            }
+            Self::RolledBack { position, epoch, lost } => {
+                write!(f, "rolled back at {position}, continued as epoch {epoch}: ")?;
+                match lost {
+                    Some(lost) => write!(f, "{lost} committed records are not in the log"),
+                    None => f.write_str("no record says what was lost"),
+                }
+            }
+        }
+    }
+}

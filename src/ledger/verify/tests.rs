@@ -1,0 +1,238 @@
+//! The verifier over logs in memory, and over what somebody made of them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    ledger::new_entries,
+    record::{Canonical, Field, Record, RecordId, Value},
+};
+
+/// A log as a store shows it.
+#[derive(Clone)]
+struct Log {
+    entries: Vec<Entry>,
+    records: Vec<Box<Record>>,
+}
+
+fn record(writer_id: i64, seq: i64) -> Box<Record> {
+    let at = Timestamp::from_micros(1_790_000_000_000_000 + seq * 1_000);
+    let mut record = Record {
+        id: RecordId::new(at, [7; 10]),
+        occurred_at: at,
+        recorded_at: at,
+        writer_id: WriterId::new(writer_id),
+        seq,
+        ..Record::default()
+    };
+    record.actor_id.set("ana");
+    record.action.set("update");
+    record.retention_class.set("activity");
+    record.seal([[1; 16], [2; 16], [3; 16], [4; 16]]);
+    Box::new(record)
+}
+
+impl Log {
+    /// Batches of so many records, of two streams by turns.
+    fn of(batches: &[i64]) -> Self {
+        let (mut entries, mut records) = (Vec::new(), Vec::new());
+        let mut next = [1, 1];
+        for (index, size) in batches.iter().enumerate() {
+            let stream = index % 2;
+            let batch: Vec<_> = (next[stream]..next[stream] + size)
+                .map(|seq| record(stream as i64 + 1, seq))
+                .collect();
+            next[stream] += size;
+            for new in new_entries(&batch, &mut Canonical::new()) {
+                let position = entries.len() as i64 + 1;
+                let committed_at = Timestamp::from_micros(position * 10);
+                entries.push(Entry { position, epoch: 1, new, committed_at });
+            }
+            records.extend(batch);
+        }
+        Self { entries, records }
+    }
+
+    fn verify(&self) -> Report {
+        let mut verifier = Verifier::new();
+        let mut canonical = Canonical::new();
+        for entry in &self.entries {
+            let row = LedgerRow { position: Some(entry.position), entry: Ok(entry.clone()) };
+            let Some(entry) = verifier.entry(row) else { continue };
+            let new = &entry.new;
+            let mut rows: Vec<_> = self
+                .records
+                .iter()
+                .filter(|record| {
+                    record.writer_id == new.writer_id
+                        && (new.first_seq..=new.last_seq).contains(&record.seq)
+                })
+                .collect();
+            rows.sort_by_key(|record| record.seq);
+            let mut check = EntryCheck::new(entry.clone());
+            for record in rows {
+                let (seq, id) = (record.seq, Some(record.id));
+                check.row(RecordRow { seq, id, record: Ok(record.clone()) }, &mut canonical);
+            }
+            verifier.checked(check.finish());
+        }
+        let mut streams: HashMap<i64, StreamRows> = HashMap::new();
+        for record in &self.records {
+            let (writer_id, seq) = (record.writer_id.get(), record.seq);
+            let rows = streams.entry(writer_id).or_insert(StreamRows {
+                writer_id,
+                first_seq: seq,
+                last_seq: seq,
+            });
+            (rows.first_seq, rows.last_seq) = (rows.first_seq.min(seq), rows.last_seq.max(seq));
+        }
+        for rows in streams.into_values() {
+            verifier.rows_of_stream(rows, 0);
+        }
+        verifier.finish()
+    }
+}
+
+fn kinds(report: &Report) -> Vec<AlterationKind> {
+    report.altered.kept().iter().map(|found| found.kind).collect()
+}
+
+#[test]
+fn the_root_of_a_sound_log_is_that_of_its_entries() {
+    let log = Log::of(&[3, 2, 5]);
+    let report = log.verify();
+    assert_eq!(report.verdict(), Verdict::Unaltered, "{report:?}");
+    let mut leaves: Vec<_> = log.entries.iter().map(Entry::leaf_hash).collect();
+    assert_eq!(report.root, Some(crate::ledger::root(&mut leaves)));
+    assert_eq!((report.entries, report.records, report.streams), (3, 10, 2));
+}
+
+#[test]
+fn two_records_with_each_others_number_are_named() {
+    let mut log = Log::of(&[40]);
+    log.records[3].seq = 31;
+    log.records[30].seq = 4;
+    let report = log.verify();
+    assert_eq!(kinds(&report), [AlterationKind::RowsSwapped]);
+    let place = report.altered.kept()[0].place;
+    assert_eq!((place.first_seq, place.last_seq), (Some(4), Some(31)));
+}
+
+#[test]
+fn numbers_at_the_end_of_what_there_is_are_alterations() {
+    for (first, last) in [(i64::MIN, i64::MAX), (1, i64::MAX), (0, 0), (5, 4), (i64::MAX, i64::MAX)]
+    {
+        let mut log = Log::of(&[2, 2, 2]);
+        (log.entries[1].new.first_seq, log.entries[1].new.last_seq) = (first, last);
+        assert_eq!(log.verify().verdict(), Verdict::Altered, "{first} to {last}");
+    }
+    for position in [i64::MAX, i64::MIN, 0, 1] {
+        let mut log = Log::of(&[2, 2, 2]);
+        log.entries[1].position = position;
+        assert_eq!(log.verify().verdict(), Verdict::Altered, "{position}");
+    }
+}
+
+#[test]
+fn a_rollback_is_told_with_what_a_record_says_of_it() {
+    let mut log = Log::of(&[2, 2, 2]);
+    log.entries[1].epoch = 2;
+    log.entries[2].epoch = 2;
+    let report = log.verify();
+    assert_eq!(report.verdict(), Verdict::Incomplete, "{report:?}");
+    let told = report.incomplete.kept()[0].to_string();
+    assert_eq!(told, "rolled back at 1, continued as epoch 2: no record says what was lost");
+    log.entries[2].epoch = 1;
+    assert_eq!(kinds(&log.verify()), [AlterationKind::EntryEdited]);
+}
+
+/// Changes a field to something else; `false` when it was that already.
+fn edit(record: &mut Record, field: &Field, seed: u8) -> bool {
+    let before = field.value(record);
+    let text = format!("x{seed}");
+    let json = format!("{{\"x\":{seed}}}");
+    let value = match field.kind() {
+        crate::record::Kind::Id => Value::Id(RecordId::from_bytes([seed; 16])),
+        crate::record::Kind::Time => Value::Time(Timestamp::from_micros(i64::from(seed))),
+        crate::record::Kind::Integer => Value::Integer(i64::from(seed)),
+        crate::record::Kind::Stream => return false,
+        crate::record::Kind::Text => Value::Text(&text),
+        crate::record::Kind::Json => Value::Json(&json),
+        crate::record::Kind::Address => Value::Address("10.0.0.1".parse().unwrap()),
+        _ => return false,
+    };
+    if field.name() == "seq" || before == value {
+        return false;
+    }
+    field.set(record, value).is_ok()
+}
+
+proptest! {
+    #[test]
+    fn an_edit_of_any_field_is_found_in_its_entry(
+        sizes in prop::collection::vec(1_i64..9, 1..6),
+        which in any::<prop::sample::Index>(),
+        field in 0..Record::FIELDS.len(),
+        seed in any::<u8>(),
+    ) {
+        let mut log = Log::of(&sizes);
+        let at = which.index(log.records.len());
+        let (writer_id, seq) = (log.records[at].writer_id, log.records[at].seq);
+        if edit(&mut log.records[at], &Record::FIELDS[field], seed) {
+            let report = log.verify();
+            prop_assert_eq!(kinds(&report), [AlterationKind::RecordEdited]);
+            let place = report.altered.kept()[0].place;
+            prop_assert_eq!(place.writer_id, Some(writer_id));
+            prop_assert!(place.first_seq <= Some(seq) && Some(seq) <= place.last_seq);
+        } else {
+            prop_assert_eq!(log.verify().verdict(), Verdict::Unaltered);
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_gone_or_was_added_is_found(
+        sizes in prop::collection::vec(1_i64..9, 1..6),
+        which in any::<prop::sample::Index>(),
+        how in 0..3,
+    ) {
+        let mut log = Log::of(&sizes);
+        let at = which.index(log.records.len());
+        let expected = match how {
+            0 => {
+                log.records.remove(at);
+                AlterationKind::RowMissing
+            }
+            1 => {
+                log.records.push(log.records[at].clone());
+                AlterationKind::RowDuplicated
+            }
+            _ => {
+                let mut extra = log.records[at].clone();
+                extra.seq = 1_000;
+                log.records.push(extra);
+                AlterationKind::RowExtra
+            }
+        };
+        prop_assert_eq!(kinds(&log.verify()), [expected]);
+    }
+
+    #[test]
+    fn entries_that_are_gone_or_changed_their_places_are_found(
+        sizes in prop::collection::vec(1_i64..9, 3..8),
+        which in any::<prop::sample::Index>(),
+        swap in any::<bool>(),
+    ) {
+        let mut log = Log::of(&sizes);
+        // The last one is found only by a checkpoint, or by the rows that it leaves behind.
+        let at = which.index(log.entries.len() - 1);
+        if swap {
+            log.entries.swap(at, at + 1);
+            let (one, other) = (at as i64 + 1, at as i64 + 2);
+            log.entries[at].position = one;
+            log.entries[at + 1].position = other;
+        } else {
+            log.entries.remove(at);
+        }
+        prop_assert_eq!(log.verify().verdict(), Verdict::Altered);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the log says of itself: gaps, ends, stubs and rollbacks.
+
+use serde_json::Value;
+
+use crate::record::{Category, Origin, Record, WriterId};
+
+/// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
+/// the first for something else.
+pub(crate) const QUARANTINED: &str = "quarantined";
+pub(crate) const STUB_METADATA: &str = "\"quarantined\":true";
+
+/// What a gap record says that was written for the process before, which ended without a word.
+pub(crate) const UNCLEAN_END: &str = "unclean_end";
+
+/// Tells whether a record stands in the place of one that the store could not take.
+pub(crate) fn is_stub(record: &Record) -> bool {
+    record.outcome_reason == QUARANTINED && record.metadata.as_str().contains(STUB_METADATA)
+}
+
+/// What one record says of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Telling {
+    Stub,
+    Gap {
+        count: Option<u64>,
+        reason: String,
+    },
+    /// The process of that stream ended without a word, its last number being that.
+    UncleanEnd {
+        of: WriterId,
+        last_seq: i64,
+    },
+    Restored {
+        lost: u64,
+    },
+}
+
+/// Returns what a record says of the log; most say nothing.
+pub(super) fn told(record: &Record) -> Option<Telling> {
+    if is_stub(record) {
+        return Some(Telling::Stub);
+    }
+    if record.category != Category::System || record.origin != Origin::System {
+        return None;
+    }
+    let facts = || -> Value { serde_json::from_str(record.metadata.as_str()).unwrap_or_default() };
+    match record.action.as_str() {
+        "gap" => {
+            let facts = facts();
+            let stream = facts["writer_id"].as_str().and_then(|text| text.parse().ok());
+            if record.outcome_reason == UNCLEAN_END
+                && let (Some(of), Some(last_seq)) = (stream, facts["last_seq"].as_i64())
+            {
+                return Some(Telling::UncleanEnd { of, last_seq });
+            }
+            let reason = record.outcome_reason.as_str().to_owned();
+            Some(Telling::Gap { count: facts["count"].as_u64(), reason })
+        }
+        "restored" => Some(Telling::Restored { lost: facts()["count"].as_u64().unwrap_or(0) }),
+        _ => None,
+    }
+}

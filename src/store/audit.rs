@@ -1,0 +1,231 @@
+//! Shows a store's rows to the verifier, page by page.
+
+use super::{Evidence, StoreError};
+use crate::{
+    ledger::{
+        Checkpoint, Entry, Note, Trust,
+        verify::{EntryCheck, Head, RecordRow, Report, Source, Verifier},
+    },
+    record::Canonical,
+};
+
+/// So many entries of the ledger are read at once.
+const ENTRIES: usize = 1_000;
+/// So many records at once, and about so many before the next entries are looked at.
+const ROWS: usize = 2_000;
+const CHUNK: i64 = 8_000;
+/// So many streams at once.
+const STREAMS: usize = 100;
+/// So many checkpoints at once.
+const HEADS: usize = 1_000;
+
+/// A verification of a whole log.
+///
+/// Reads every row once, in short transactions, in constant memory; appends go on meanwhile. What is
+/// committed after it has come to the end is not looked at.
+#[derive(Debug)]
+pub struct Audit<'s, S> {
+    store: &'s S,
+    verifier: Verifier,
+    canonical: Canonical,
+    trust: Option<Trust>,
+    anchored: Vec<Head>,
+}
+
+/// How far a verification has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditProgress {
+    /// The position of the entry that was read last.
+    pub position: i64,
+    /// How many records were read.
+    pub records: u64,
+}
+
+impl<'s, S: Evidence> Audit<'s, S> {
+    /// Begins with the first entry.
+    #[must_use]
+    pub fn new(store: &'s S) -> Self {
+        let (verifier, canonical) = (Verifier::new(), Canonical::new());
+        Self { store, verifier, canonical, trust: None, anchored: Vec::new() }
+    }
+
+    /// Takes no head that none of these keys signed. Defaults to no key, and then a head counts as what it says:
+    /// whoever wrote the ledger anew may have written it too.
+    #[must_use]
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
+    }
+
+    /// Compares the ledger with heads from outside of the database as well, each a signed note.
+    #[must_use]
+    pub fn anchored(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.anchored = (1..)
+            .zip(notes)
+            .map(|(number, note)| head(Source::Anchor, number, &note, self.trust.as_ref()))
+            .collect();
+        self
+    }
+
+    /// Reads everything and returns what was found; `progress` is told every few thousand records.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. What is wrong with the rows is no error but the result.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the verification; nothing is left behind.
+    pub async fn run(
+        mut self,
+        mut progress: impl FnMut(AuditProgress),
+    ) -> Result<Report, StoreError> {
+        let mut heads = std::mem::take(&mut self.anchored);
+        let mut after = 0;
+        loop {
+            let kept = self.store.checkpoints(after, HEADS).await?;
+            heads.extend(
+                kept.iter()
+                    .map(|kept| head(Source::Kept, kept.number, &kept.note, self.trust.as_ref())),
+            );
+            match kept.last() {
+                Some(last) if kept.len() == HEADS => after = last.number,
+                _ => break,
+            }
+        }
+        self.verifier.heads(heads);
+        let mut after = i64::MIN;
+        let mut waiting = Vec::new();
+        loop {
+            let rows = self.store.ledger_rows(after, ENTRIES).await?;
+            let last = rows.len() < ENTRIES;
+            // Rows of one position may go on behind the page, if somebody made a second one.
+            after = rows.iter().rev().find_map(|row| row.position).unwrap_or(after);
+            let mut count = 0;
+            for row in rows {
+                let Some(entry) = self.verifier.entry(row) else { continue };
+                count += entry.new.count().min(CHUNK);
+                waiting.push(EntryCheck::new(entry));
+                if count >= CHUNK {
+                    count = 0;
+                    self.records(std::mem::take(&mut waiting)).await?;
+                    progress(self.progress());
+                }
+            }
+            self.records(std::mem::take(&mut waiting)).await?;
+            progress(self.progress());
+            if last {
+                break;
+            }
+        }
+        self.extra().await?;
+        Ok(self.verifier.finish())
+    }
+
+    fn progress(&self) -> AuditProgress {
+        AuditProgress { position: self.verifier.position(), records: self.verifier.records() }
+    }
+
+    /// Reads the records of some entries, those of one stream in one go.
+    async fn records(&mut self, mut checks: Vec<EntryCheck>) -> Result<(), StoreError> {
+        let place = |check: &EntryCheck| {
+            let new = &check.entry().new;
+            (new.writer_id, new.first_seq)
+        };
+        checks.sort_by_key(place);
+        let mut checks = checks.into_iter().peekable();
+        let mut done = Vec::with_capacity(checks.len());
+        while let Some(first) = checks.next() {
+            let mut run = vec![first];
+            let follows = |run: &[EntryCheck], next: &EntryCheck| {
+                run.last().is_some_and(|last| goes_on(last.entry(), next.entry()))
+            };
+            while let Some(next) = checks.next_if(|next| follows(&run, next)) {
+                run.push(next);
+            }
+            self.run_of(&mut run).await?;
+            done.extend(run);
+        }
+        done.sort_by_key(|check| check.entry().position);
+        for check in done {
+            self.verifier.checked(check.finish());
+        }
+        Ok(())
+    }
+
+    /// Reads the records of entries that follow each other in one stream.
+    async fn run_of(&mut self, run: &mut [EntryCheck]) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let stream = first.entry().new.writer_id;
+        let (mut from, to) = (first.entry().new.first_seq, last.entry().new.last_seq);
+        let mut checks = run.iter_mut();
+        let mut check = checks.next();
+        let mut rows = self.store.record_rows(stream, from, to, ROWS).await?;
+        loop {
+            let full = rows.len() == ROWS;
+            let last_seq = rows.last().map_or(to, |row| row.seq);
+            // Rows of the last number may go on behind the page, if somebody made a second one.
+            let held_back = match full && rows.first().is_some_and(|row| row.seq < last_seq) {
+                true => rows.iter().rev().take_while(|row| row.seq == last_seq).count(),
+                false => 0,
+            };
+            rows.truncate(rows.len() - held_back);
+            from = if held_back > 0 { last_seq } else { last_seq.saturating_add(1) };
+            let canonical = &mut self.canonical;
+            let mut take = |rows: Vec<RecordRow>| {
+                for row in rows {
+                    while check.as_ref().is_some_and(|it| it.entry().new.last_seq < row.seq) {
+                        check = checks.next();
+                    }
+                    if let Some(check) = &mut check {
+                        check.row(row, canonical);
+                    }
+                }
+            };
+            if !full || from > to {
+                take(rows);
+                return Ok(());
+            }
+            // The store reads on while these are hashed.
+            let (next, ()) = tokio::join!(
+                biased;
+                self.store.record_rows(stream, from, to, ROWS),
+                async { take(rows) }
+            );
+            rows = next?;
+        }
+    }
+
+    /// Looks for rows that no entry accounts for.
+    async fn extra(&mut self) -> Result<(), StoreError> {
+        let mut after = i64::MIN;
+        loop {
+            let streams = self.store.stream_rows(after, STREAMS).await?;
+            for rows in &streams {
+                // Asked after the rows: an append brings both at once.
+                let committed = self.store.committed(rows.stream()).await?;
+                self.verifier.rows_of_stream(*rows, committed);
+                after = rows.writer_id;
+            }
+            if streams.len() < STREAMS {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn goes_on(one: &Entry, other: &Entry) -> bool {
+    one.new.writer_id == other.new.writer_id
+        && one.new.last_seq.checked_add(1) == Some(other.new.first_seq)
+}
+
+fn head(source: Source, number: i64, note: &str, trust: Option<&Trust>) -> Head {
+    let read = || {
+        let note: Note = note.parse()?;
+        match trust {
+            Some(trust) => trust.head(&note),
+            None => Checkpoint::parse(note.text()),
+        }
+    };
+    Head { source, number, head: read().map_err(|error| error.to_string()) }
+}

@@ -1,0 +1,121 @@
+//! What proofs need of a store: rows as they stand there, whatever somebody made of them, and checkpoints.
+
+use std::future::Future;
+
+use super::StoreError;
+use crate::{
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
+    record::WriterId,
+    time::Timestamp,
+};
+
+/// A store that shows its rows to whoever verifies them, and keeps the ledger's signed heads.
+///
+/// A row that is nothing which an append writes is an answer here and not an error: it is what is looked for.
+/// Each call is one short transaction.
+pub trait Evidence: Send + Sync + 'static {
+    /// Returns the ledger's rows after position `after`, in the order of their positions, at most `limit`; from
+    /// [`i64::MIN`] on, rows without a position too, as far as there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn ledger_rows(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<LedgerRow>, StoreError>> + Send;
+
+    /// Returns the rows of a stream's records from one number to another, in whichever leaf they lie, in the
+    /// order of their numbers, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn record_rows(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RecordRow>, StoreError>> + Send;
+
+    /// Returns from which number to which each stream has rows, for the streams after `after` in the order of
+    /// their names, at most `limit`; by an index, hence without reading the rows.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn stream_rows(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StreamRows>, StoreError>> + Send;
+
+    /// Returns the last number of a stream that the ledger accounts for; 0 when it has none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn committed(&self, stream: WriterId) -> impl Future<Output = Result<i64, StoreError>> + Send;
+
+    /// Returns the entry of the ledger that accounts for a record, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn entry_of(
+        &self,
+        stream: WriterId,
+        seq: i64,
+    ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
+
+    /// Keeps a checkpoint, whose number follows that of the last, and the roots of the subtrees that became whole
+    /// since; `false`, and nothing is kept, when somebody else made one of this number.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses.
+    fn add_checkpoint(
+        &self,
+        checkpoint: &KeptCheckpoint,
+        nodes: &[TreeNode],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Returns the checkpoint that was kept last.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn last_checkpoint(
+        &self,
+    ) -> impl Future<Output = Result<Option<KeptCheckpoint>, StoreError>> + Send;
+
+    /// Returns the checkpoints after number `after`, in their order, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<KeptCheckpoint>, StoreError>> + Send;
+
+    /// Returns the roots of the whole subtrees of a height from one number to before another, as far as they are
+    /// kept.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn tree_nodes(
+        &self,
+        height: u32,
+        from: i64,
+        before: i64,
+    ) -> impl Future<Output = Result<Vec<(i64, Hash)>, StoreError>> + Send;
+}

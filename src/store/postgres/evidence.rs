@@ -1,0 +1,259 @@
+//! Rows as they stand, for a verification.
+
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow, query};
+
+use super::{
+    column::COLUMNS,
+    decode::{self, Cells as _, ENTRY_COLUMNS},
+    error::is_duplicate,
+    literal::time_text,
+    page::bounded,
+    store::{PostgresStore, done},
+};
+use crate::{
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
+    record::WriterId,
+    store::{Evidence, StoreError},
+    time::Timestamp,
+};
+
+impl Evidence for PostgresStore {
+    async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let limit = bounded(limit);
+        let ledger = "activity.ledger_entries";
+        let mut sql = format!(
+            "(select {ENTRY_COLUMNS}, count from {ledger} where position > {after} \
+             order by position limit {limit})"
+        );
+        if after == i64::MIN {
+            // Between INSERT and COMMIT an entry has no position, and then nobody else sees it. The literal has
+            // no positive counterpart, so it cannot be written with a sign.
+            sql = format!(
+                "(select {ENTRY_COLUMNS}, count from {ledger} where position is null limit 1) \
+                 union all \
+                 (select {ENTRY_COLUMNS}, count from {ledger} order by position nulls last limit {limit})"
+            );
+        }
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let mut rows: Vec<_> = rows.iter().map(decode::ledger_row).collect();
+            // Behind the others stand those without a position, which the first half has told of.
+            let lonely = rows.iter().take_while(|row| row.position.is_none()).count();
+            let mut index = 0;
+            rows.retain(|row| {
+                index += 1;
+                index <= lonely || row.position.is_some()
+            });
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn record_rows(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        // Whatever leaf they lie in: a copy of a row in another leaf is a second row of its number.
+        let sql = format!(
+            "select {} from activity.records where writer_id = {stream} \
+             and seq between {from} and {to} order by seq limit {}",
+            COLUMNS.as_str(),
+            bounded(limit),
+        );
+        self.bounded("read the records of an entry", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            Ok(rows.iter().map(decode::record_row).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
+        // From stream to stream along the indexes, without a look at what lies between.
+        let first = match after {
+            i64::MIN => String::new(),
+            after => format!("where writer_id > {after}"),
+        };
+        let sql = format!(
+            "with recursive streams as ( \
+                 (select writer_id from activity.records {first} order by writer_id limit 1) \
+                 union all \
+                 select (select r.writer_id from activity.records r \
+                     where r.writer_id > s.writer_id order by r.writer_id limit 1) \
+                 from streams s where s.writer_id is not null \
+             ) \
+             select s.writer_id, \
+                 (select r.seq from activity.records r where r.writer_id = s.writer_id \
+                     order by r.seq limit 1), \
+                 (select r.seq from activity.records r where r.writer_id = s.writer_id \
+                     order by r.seq desc limit 1) \
+             from streams s where s.writer_id is not null limit {}",
+            bounded(limit),
+        );
+        self.bounded("read the streams", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let stream = |row| {
+                let number = |index| decode::integer(row, index);
+                let (writer_id, first_seq) = (number(0)?, number(1)?);
+                Ok(StreamRows { writer_id, first_seq, last_seq: number(2)? })
+            };
+            Ok(rows.iter().map(stream).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
+    }
+
+    async fn committed(&self, stream: WriterId) -> Result<i64, StoreError> {
+        let sql = format!(
+            "select coalesce(max(last_seq), 0)::bigint from activity.ledger_entries \
+             where writer_id = {stream} and position is not null"
+        );
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let row =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *transaction).await?;
+            done(transaction);
+            Ok(decode::integer(&row, 0)?)
+        })
+        .await
+    }
+
+    async fn entry_of(&self, stream: WriterId, seq: i64) -> Result<Option<Entry>, StoreError> {
+        let sql = format!(
+            "select {ENTRY_COLUMNS} from activity.ledger_entries where writer_id = {stream} \
+             and first_seq <= {seq} and position is not null order by first_seq desc limit 1"
+        );
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let row = query(AssertSqlSafe(sql))
+                .persistent(false)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            done(transaction);
+            let entry = row.as_ref().map(decode::entry).transpose()?;
+            Ok(entry.filter(|entry| seq <= entry.new.last_seq))
+        })
+        .await
+    }
+
+    async fn add_checkpoint(
+        &self,
+        checkpoint: &KeptCheckpoint,
+        nodes: &[TreeNode],
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.bounded("keep a checkpoint", async {
+            let mut transaction = self.writing().await?;
+            let added = query(
+                "insert into activity.checkpoints (number, size, frontier, note, made_at) \
+                 values ($1, $2, $3, $4, $5::timestamptz)",
+            )
+            .bind(checkpoint.number)
+            .bind(checkpoint.size)
+            .bind(checkpoint.frontier.concat())
+            .bind(checkpoint.note.as_str())
+            .bind(time_text(at))
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await;
+            match added {
+                Err(source) if is_duplicate(&source) => return Ok(false),
+                Err(source) => return Err(source.into()),
+                Ok(_) => {}
+            }
+            let heights: Vec<_> = nodes.iter().map(|node| i64::from(node.height)).collect();
+            let numbers: Vec<_> = nodes.iter().map(|node| node.number).collect();
+            let hashes: Vec<_> = nodes.iter().map(|node| node.hash.to_vec()).collect();
+            query(
+                "insert into activity.ledger_nodes (height, number, hash) \
+                 select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) \
+                 on conflict do nothing",
+            )
+            .bind(heights)
+            .bind(numbers)
+            .bind(hashes)
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        let sql = format!("{SELECT_CHECKPOINTS} order by number desc limit 1");
+        Ok(self.read_checkpoints(sql).await?.pop())
+    }
+
+    async fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        let limit = bounded(limit);
+        let sql =
+            format!("{SELECT_CHECKPOINTS} where number > {after} order by number limit {limit}");
+        self.read_checkpoints(sql).await
+    }
+
+    async fn tree_nodes(
+        &self,
+        height: u32,
+        from: i64,
+        before: i64,
+    ) -> Result<Vec<(i64, Hash)>, StoreError> {
+        let sql = format!(
+            "select number, hash from activity.ledger_nodes \
+             where height = {height} and number >= {from} and number < {before}"
+        );
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let node = |row: &PgRow| Ok((decode::integer(row, 0)?, row.array(1)?));
+            Ok(rows.iter().map(node).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
+    }
+}
+
+const SELECT_CHECKPOINTS: &str = "select number, size, frontier, note from activity.checkpoints";
+
+impl PostgresStore {
+    async fn read_checkpoints(&self, sql: String) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        self.bounded("read the checkpoints", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            Ok(rows.iter().map(checkpoint).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+fn checkpoint(row: &PgRow) -> Result<KeptCheckpoint, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(2)?;
+    let (hashes, _rest) = bytes.as_chunks::<32>();
+    Ok(KeptCheckpoint {
+        number: decode::integer(row, 0)?,
+        size: decode::integer(row, 1)?,
+        frontier: hashes.to_vec(),
+        note: row.try_get(3)?,
+    })
+}

@@ -1,0 +1,202 @@
+//! Making checkpoints, and proving that a record lies under one.
+
+use super::{Evidence, StoreError, StoreErrorKind};
+use crate::{
+    ledger::{
+        Checkpoint, Entry, Frontier, Hash, KeptCheckpoint, Nodes, Note, TreeNode, inclusion_proof,
+        leaf_hash, origin_of, root_by_inclusion, tiles,
+    },
+    record::{Canonical, Record},
+    time::Timestamp,
+};
+
+/// So many entries of the ledger, or records of one, are read at once.
+const PAGE: usize = 2_000;
+
+/// Why a ledger that is not whole gets no checkpoint and no proof.
+fn damaged(doing: &str, what: &str) -> StoreError {
+    let doing = format!("{doing}: {what}; `activity verify` says what was altered");
+    StoreError::new(StoreErrorKind::Data, doing)
+}
+
+/// Makes a checkpoint of the ledger as it stands, signed with each of some keys, and keeps it; `None` when the
+/// ledger is empty.
+///
+/// Goes on from the last one, so that it reads the entries since then and nothing else. Of several processes that
+/// do so at once, one keeps its checkpoint, and all return it.
+///
+/// # Errors
+///
+/// When the store cannot be asked, or its ledger does not go on from its last checkpoint.
+pub async fn make_checkpoint<S: Evidence>(
+    store: &S,
+    seeds: &[[u8; 32]],
+    now: Timestamp,
+) -> Result<Option<KeptCheckpoint>, StoreError> {
+    const DOING: &str = "make a checkpoint";
+    let last = store.last_checkpoint().await?;
+    let (mut frontier, mut epoch) = (Frontier::new(), 1);
+    let mut origin = None;
+    if let Some(last) = &last {
+        let note: Note = last
+            .note
+            .parse()
+            .map_err(|error| damaged(DOING, "the last one is no note").with_source(error))?;
+        let head = Checkpoint::parse(note.text())
+            .map_err(|error| damaged(DOING, "the last one is no head").with_source(error))?;
+        let size = u64::try_from(last.size).unwrap_or_default();
+        frontier = Frontier::from_parts(size, last.frontier.clone())
+            .filter(|frontier| frontier.root() == head.root && head.size == size)
+            .ok_or_else(|| damaged(DOING, "the last one is not of what is kept beside it"))?;
+        (origin, epoch) = (Some(head.origin), head.epoch);
+    }
+    let mut nodes = Vec::new();
+    loop {
+        let position = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let rows = store.ledger_rows(position, PAGE).await?;
+        let full = rows.len() == PAGE;
+        for row in rows {
+            let expected = i64::try_from(frontier.size()).unwrap_or(i64::MAX).saturating_add(1);
+            let entry = row.entry.ok().filter(|entry| entry.position == expected);
+            let entry = entry.ok_or_else(|| damaged(DOING, "the ledger is not whole"))?;
+            epoch = entry.epoch;
+            origin.get_or_insert_with(|| origin_of(&entry));
+            frontier.push_and_tell(entry.leaf_hash(), |height, number, hash| {
+                if TreeNode::is_kept(height) {
+                    let number = i64::try_from(number).unwrap_or(i64::MAX);
+                    nodes.push(TreeNode { height, number, hash: *hash });
+                }
+            });
+        }
+        if !full {
+            break;
+        }
+    }
+    let Some(origin) = origin else { return Ok(None) };
+    let head = Checkpoint::new(origin, frontier.size(), frontier.root(), epoch, now);
+    let note = head.sign(seeds).map_err(|error| damaged(DOING, "its name").with_source(error))?;
+    let kept = KeptCheckpoint {
+        number: last.map_or(0, |last| last.number) + 1,
+        size: i64::try_from(frontier.size()).unwrap_or(i64::MAX),
+        frontier: frontier.roots().to_vec(),
+        note: note.to_string(),
+    };
+    if store.add_checkpoint(&kept, &nodes, now).await? {
+        return Ok(Some(kept));
+    }
+    store.last_checkpoint().await
+}
+
+/// A proof that a record lies in an entry of the ledger, and the entry under a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordProof {
+    /// The canonical bytes of the record, whose hash is the first leaf.
+    pub record: Vec<u8>,
+    /// The record's leaf hash.
+    pub record_leaf: Hash,
+    /// Its index among the records of the entry, from 0 on.
+    pub record_index: u64,
+    /// From the record to the entry's root.
+    pub record_path: Vec<Hash>,
+    /// The entry.
+    pub entry: Entry,
+    /// From the entry to the checkpoint's root; its index is its position less one.
+    pub entry_path: Vec<Hash>,
+    /// The checkpoint.
+    pub checkpoint: KeptCheckpoint,
+}
+
+/// Proves that a record lies under the last checkpoint; `None` when it was committed after it, or is not there.
+///
+/// Reads the records of one entry and a bounded number of entries and nodes, however large the log is.
+///
+/// # Errors
+///
+/// When the store cannot be asked, or what it holds does not prove it: it was altered.
+pub async fn prove<S: Evidence>(
+    store: &S,
+    record: &Record,
+) -> Result<Option<RecordProof>, StoreError> {
+    const DOING: &str = "prove a record";
+    let Some(checkpoint) = store.last_checkpoint().await? else { return Ok(None) };
+    let Some(entry) = store.entry_of(record.writer_id, record.seq).await? else {
+        return Ok(None);
+    };
+    if entry.position > checkpoint.size {
+        return Ok(None);
+    }
+    let altered = |what: &str| damaged(DOING, what);
+    let leaves = leaves_of(store, &entry).await?;
+    let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);
+    let records = leaves.len() as u64;
+    let record_path = inclusion_proof(&leaves, record_index)
+        .ok_or_else(|| altered("records of its entry are missing"))?;
+    let bytes = Canonical::new().encode(record).to_vec();
+    let record_leaf = leaf_hash(&bytes);
+    let root = root_by_inclusion(&record_leaf, record_index, records, &record_path);
+    if root != Some(entry.new.batch_root) {
+        return Err(altered("the records of its entry are not those that were written"));
+    }
+
+    let size = u64::try_from(checkpoint.size).unwrap_or_default();
+    let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
+    let nodes = nodes_of(store, index, size).await?;
+    let entry_path = nodes
+        .inclusion_proof(index, size)
+        .ok_or_else(|| altered("parts of the ledger's tree are missing"))?;
+    let root = root_by_inclusion(&entry.leaf_hash(), index, size, &entry_path);
+    let head = checkpoint.note.parse::<Note>().and_then(|note| Checkpoint::parse(note.text()));
+    if root.is_none() || root != head.ok().map(|head| head.root) {
+        return Err(altered("the ledger is not the one that was signed"));
+    }
+    Ok(Some(RecordProof {
+        record: bytes,
+        record_leaf,
+        record_index,
+        record_path,
+        entry,
+        entry_path,
+        checkpoint,
+    }))
+}
+
+/// Returns the leaf hashes of an entry's records.
+async fn leaves_of<S: Evidence>(store: &S, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
+    let new = &entry.new;
+    let (mut leaves, mut canonical) = (Vec::new(), Canonical::new());
+    let mut from = new.first_seq;
+    loop {
+        let rows = store.record_rows(new.writer_id, from, new.last_seq, PAGE).await?;
+        let full = rows.len() == PAGE;
+        for row in rows {
+            // What is missing, doubled or unreadable shows in the root.
+            from = row.seq.saturating_add(1);
+            leaves.push(row.record.map_or([0; 32], |record| leaf_hash(canonical.encode(&record))));
+        }
+        if !full {
+            return Ok(leaves);
+        }
+    }
+}
+
+/// Returns the nodes that a proof for an entry needs.
+async fn nodes_of<S: Evidence>(store: &S, index: u64, size: u64) -> Result<Nodes, StoreError> {
+    let mut nodes = Nodes::default();
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    for (height, run) in tiles(index, size) {
+        if height > 0 {
+            for (at, hash) in store.tree_nodes(height, number(run.start), number(run.end)).await? {
+                nodes.add(height, at.unsigned_abs(), hash);
+            }
+            continue;
+        }
+        let count = usize::try_from(run.end - run.start).unwrap_or(usize::MAX);
+        for row in store.ledger_rows(number(run.start), count).await? {
+            if let Ok(entry) = row.entry {
+                nodes.add(0, (entry.position - 1).unsigned_abs(), entry.leaf_hash());
+            }
+        }
+    }
+    Ok(nodes)
+}

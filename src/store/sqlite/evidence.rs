@@ -1,0 +1,201 @@
+//! Rows as they stand, for a verification.
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{
+    error::store_error,
+    packed::{self, SELECT},
+    rows::{self, SELECT_ENTRIES},
+    store::SqliteStore,
+};
+use crate::{
+    ledger::{
+        Entry, Hash, KeptCheckpoint, TreeNode,
+        verify::{LedgerRow, RecordRow, StreamRows},
+    },
+    record::{RecordId, WriterId},
+    store::{Evidence, StoreError},
+    time::Timestamp,
+};
+
+/// Like [`SELECT_ENTRIES`](super::rows::SELECT_ENTRIES), and with what follows from the rest.
+const SELECT_LEDGER: &str = "SELECT position, epoch, writer_id, first_seq, last_seq, \
+     month, class, first_at, last_at, batch_root, committed_at, count FROM activity_ledger \
+     WHERE position > ? ORDER BY position LIMIT ?";
+
+/// From stream to stream along the index, without a look at what lies between.
+const SELECT_STREAMS: &str = "\
+     WITH RECURSIVE streams (writer_id) AS ( \
+         SELECT min(writer_id) FROM activity_records WHERE writer_id > ? \
+         UNION ALL \
+         SELECT (SELECT min(r.writer_id) FROM activity_records AS r \
+             WHERE r.writer_id > s.writer_id) \
+         FROM streams AS s WHERE s.writer_id IS NOT NULL \
+     ) \
+     SELECT writer_id, \
+         (SELECT min(seq) FROM activity_records AS r WHERE r.writer_id = s.writer_id), \
+         (SELECT max(seq) FROM activity_records AS r WHERE r.writer_id = s.writer_id) \
+     FROM streams AS s WHERE writer_id IS NOT NULL LIMIT ?";
+
+impl Evidence for SqliteStore {
+    async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let rows = sqlx::query(SELECT_LEDGER).bind(after).bind(bounded(limit));
+        let rows = rows.fetch_all(self.pool()).await;
+        let rows = rows.map_err(|error| store_error("read the ledger", error))?;
+        Ok(rows.iter().map(ledger_row).collect())
+    }
+
+    async fn record_rows(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        let failed = |error| store_error("read the records of an entry", error);
+        let sql = format!(
+            "{}, seq FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? \
+             ORDER BY seq LIMIT ?",
+            SELECT.trim_end_matches(" FROM activity_records")
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(stream.get()).bind(from);
+        let rows = query.bind(to).bind(bounded(limit)).fetch_all(self.pool()).await;
+        rows.map_err(failed)?.iter().map(record_row).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
+        let failed = |error| store_error("read the streams", error);
+        let rows = sqlx::query(SELECT_STREAMS).bind(after).bind(bounded(limit));
+        let rows = rows.fetch_all(self.pool()).await.map_err(failed)?;
+        let stream = |row: &SqliteRow| {
+            let (writer_id, first_seq) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(StreamRows { writer_id, first_seq, last_seq: row.try_get(2)? })
+        };
+        rows.iter().map(stream).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn committed(&self, stream: WriterId) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(last_seq), 0) FROM activity_ledger WHERE writer_id = ?";
+        let query = sqlx::query_scalar(sql).bind(stream.get()).fetch_one(self.pool());
+        query.await.map_err(|error| store_error("read the ledger", error))
+    }
+
+    async fn entry_of(&self, stream: WriterId, seq: i64) -> Result<Option<Entry>, StoreError> {
+        let failed = |error| store_error("read the ledger", error);
+        let sql = format!(
+            "{SELECT_ENTRIES} WHERE writer_id = ? AND last_seq >= ? ORDER BY last_seq LIMIT 1"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(stream.get()).bind(seq);
+        let row = query.fetch_optional(self.pool()).await.map_err(failed)?;
+        let entry = row.as_ref().map(rows::entry).transpose().map_err(failed)?;
+        Ok(entry.filter(|entry| entry.new.first_seq <= seq))
+    }
+
+    async fn add_checkpoint(
+        &self,
+        checkpoint: &KeptCheckpoint,
+        nodes: &[TreeNode],
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write("keep a checkpoint", async |connection| {
+            let sql = "SELECT coalesce(max(number), 0) FROM activity_checkpoints";
+            let last: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
+            if last + 1 != checkpoint.number {
+                return Ok(false);
+            }
+            let sql = "INSERT INTO activity_checkpoints (number, size, frontier, note, made_at) \
+                 VALUES (?, ?, ?, ?, ?)";
+            sqlx::query(sql)
+                .bind(checkpoint.number)
+                .bind(checkpoint.size)
+                .bind(checkpoint.frontier.concat())
+                .bind(checkpoint.note.as_str())
+                .bind(at.as_micros())
+                .execute(&mut *connection)
+                .await?;
+            let sql = "INSERT OR REPLACE INTO activity_ledger_nodes (height, number, hash) \
+                 VALUES (?, ?, ?)";
+            for node in nodes {
+                let query = sqlx::query(sql).bind(node.height).bind(node.number);
+                query.bind(&node.hash[..]).execute(&mut *connection).await?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        let failed = |error| store_error("read the checkpoints", error);
+        let sql = "SELECT number, size, frontier, note FROM activity_checkpoints \
+             ORDER BY number DESC LIMIT 1";
+        let row = sqlx::query(sql).fetch_optional(self.pool()).await.map_err(failed)?;
+        row.as_ref().map(checkpoint).transpose().map_err(failed)
+    }
+
+    async fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        let failed = |error| store_error("read the checkpoints", error);
+        let sql = "SELECT number, size, frontier, note FROM activity_checkpoints \
+             WHERE number > ? ORDER BY number LIMIT ?";
+        let query = sqlx::query(sql).bind(after).bind(bounded(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        rows.iter().map(checkpoint).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn tree_nodes(
+        &self,
+        height: u32,
+        from: i64,
+        before: i64,
+    ) -> Result<Vec<(i64, Hash)>, StoreError> {
+        let failed = |error| store_error("read the ledger", error);
+        let sql = "SELECT number, hash FROM activity_ledger_nodes \
+             WHERE height = ? AND number >= ? AND number < ?";
+        let query = sqlx::query(sql).bind(height).bind(from).bind(before);
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        let node = |row: &SqliteRow| Ok((row.try_get(0)?, rows::array(row.try_get(1)?)?));
+        rows.iter().map(node).collect::<Result<_, _>>().map_err(failed)
+    }
+}
+
+fn checkpoint(row: &SqliteRow) -> Result<KeptCheckpoint, sqlx::Error> {
+    let (hashes, _rest) = row.try_get::<&[u8], _>(2)?.as_chunks::<32>();
+    Ok(KeptCheckpoint {
+        number: row.try_get(0)?,
+        size: row.try_get(1)?,
+        frontier: hashes.to_vec(),
+        note: row.try_get(3)?,
+    })
+}
+
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn ledger_row(row: &SqliteRow) -> LedgerRow {
+    LedgerRow { position: row.try_get(0).ok(), entry: entry(row) }
+}
+
+fn entry(row: &SqliteRow) -> Result<Entry, String> {
+    let entry = rows::entry(row).map_err(|error| error.to_string())?;
+    let written = |column: &str, same: bool| {
+        if same { Ok(()) } else { Err(format!("`{column}` holds what is never written there")) }
+    };
+    let number = |index: usize| row.try_get::<i64, _>(index).ok();
+    written("writer_id", number(2) == Some(entry.new.writer_id.get()))?;
+    written("month", row.try_get::<&str, _>(5).ok() == Some(&*entry.new.month.to_string()))?;
+    written("count", number(11) == Some(entry.new.count()))?;
+    Ok(entry)
+}
+
+fn record_row(row: &SqliteRow) -> Result<RecordRow, sqlx::Error> {
+    let id = row.try_get::<&[u8], _>(0).ok().and_then(|bytes| bytes.try_into().ok());
+    let packed = row.try_get::<&str, _>(2).map_err(|error| error.to_string());
+    let record = packed
+        .and_then(|packed| packed::as_written(packed).map_err(|error| error.to_string()))
+        .map(Box::new);
+    Ok(RecordRow { seq: row.try_get("seq")?, id: id.map(RecordId::from_bytes), record })
+}

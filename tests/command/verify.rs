@@ -1,0 +1,292 @@
+//! What was changed in the database by whoever owns it is found, with its place and kind.
+
+use serde_json::Value;
+use tower_activity::record::{Category, Origin, Record};
+
+use crate::run::{Ended, Log, gap, record, set_metadata};
+
+on_both!(
+    a_sound_log_is_unaltered,
+    an_edited_column_is_found,
+    rows_that_are_gone_added_or_swapped_are_found,
+    an_edited_ledger_is_found,
+    what_is_missing_is_listed_and_is_no_alteration,
+    a_row_that_is_no_record_is_an_alteration,
+    erased_groups_are_counted_and_are_no_alteration,
+    checkpoints_vouch_for_the_history_and_anchors_for_its_end,
+);
+
+impl Log {
+    /// Changes the database as its owner can: triggers and checks do not hold him up.
+    async fn by_force(&self, sql: &str) {
+        let Some(database) = &self.database else {
+            let connection = rusqlite::Connection::open(self.path("activity.db")).unwrap();
+            connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+            let mut triggers = connection
+                .prepare("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger'")
+                .unwrap();
+            let names: Vec<String> =
+                triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            for name in names {
+                connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+            }
+            return connection.execute_batch(sql).unwrap();
+        };
+        let sql = sql
+            .replace("activity_records", "activity.records")
+            .replace("activity_ledger", "activity.ledger_entries");
+        let off = "do $$ declare t regclass; begin \
+             for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                 where n.nspname = 'activity' and c.relkind in ('r', 'p') loop \
+                 execute format('alter table %s disable trigger all', t); \
+             end loop; end $$;";
+        database.execute(&format!("{off} {sql}")).await;
+    }
+
+    /// Returns a log of six records in four entries.
+    async fn with_six(self) -> Self {
+        let at = |seq: i64| format!("2026-11-20T12:00:0{seq}Z");
+        let ordinary = |seq| record(seq, &at(seq), |_| {});
+        self.append(&[ordinary(1), ordinary(2), ordinary(3)]).await;
+        for seq in 4..=6 {
+            self.append(&[ordinary(seq)]).await;
+        }
+        self
+    }
+
+    async fn verify(&self, code: i32) -> Value {
+        let ended = self.run(&["verify"]).await.with(code);
+        ended.json().remove(0)
+    }
+}
+
+/// Returns the kind and the place of the only alteration.
+#[track_caller]
+fn altered(found: &Value) -> (&str, Option<i64>, Option<i64>, Option<i64>) {
+    assert_eq!(found["result"], "altered");
+    assert_eq!(found["altered_total"], 1, "{found:#}");
+    let one = &found["altered"][0];
+    let number = |name: &str| one[name].as_i64();
+    (one["kind"].as_str().unwrap(), number("position"), number("first_seq"), number("last_seq"))
+}
+
+async fn a_sound_log_is_unaltered(log: Log) {
+    log.run(&["verify"]).await.with(3);
+    log.run(&["migrate"]).await.with(0);
+    assert_eq!(log.verify(0).await["records"], 0);
+    let log = log.with_six().await;
+    let found = log.verify(0).await;
+    assert_eq!(found["result"], "unaltered");
+    assert_eq!((&found["entries"], &found["records"]), (&4.into(), &6.into()));
+    assert_eq!(found["root"].as_str().unwrap().len(), 64);
+    let people = log.run(&["verify", "--output", "table"]).await.with(0);
+    let mut lines = people.stdout.lines();
+    assert!(lines.next().unwrap().starts_with("Not excluded: whoever holds"), "{people:?}");
+    assert!(lines.next().unwrap().starts_with("Unaltered: 6 records in 4 entries"), "{people:?}");
+}
+
+async fn an_edited_column_is_found(log: Log) {
+    let log = log.with_six().await;
+    log.by_force("UPDATE activity_records SET action = 'read' WHERE seq = 5").await;
+    assert_eq!(altered(&log.verify(1).await), ("record_edited", Some(3), Some(5), Some(5)));
+    let people = log.run(&["verify", "--output", "table"]).await.with(1).stdout;
+    assert!(people.contains("record edited at entry 3, record 5 of stream 7"), "{people}");
+    log.by_force("UPDATE activity_records SET action = 'update' WHERE seq = 5").await;
+    log.verify(0).await;
+    // Absent, and an empty text, mean the same; only one of them was ever written.
+    log.by_force("UPDATE activity_records SET tenant_id = '' WHERE seq = 2").await;
+    assert_eq!(altered(&log.verify(1).await), ("record_edited", Some(1), Some(2), Some(2)));
+    log.by_force("UPDATE activity_records SET tenant_id = NULL WHERE seq = 2").await;
+    // A personal field, and a group that was emptied without its commitment in its place.
+    log.by_force("UPDATE activity_records SET actor_id = NULL WHERE seq = 2").await;
+    assert_eq!(altered(&log.verify(1).await), ("record_edited", Some(1), Some(2), Some(2)));
+}
+
+async fn rows_that_are_gone_added_or_swapped_are_found(log: Log) {
+    let log = log.with_six().await;
+    let swap =
+        "UPDATE activity_records SET seq = CASE seq WHEN 99 THEN 3 ELSE seq END WHERE seq = 99";
+    let one = "UPDATE activity_records SET seq = 99 WHERE seq = 1";
+    let three = "UPDATE activity_records SET seq = 1 WHERE seq = 3";
+    log.by_force(&format!("{one}; {three}; {swap}")).await;
+    assert_eq!(altered(&log.verify(1).await), ("rows_swapped", Some(1), Some(1), Some(3)));
+    log.by_force(&format!("{one}; {three}; {swap}")).await;
+    log.verify(0).await;
+
+    log.by_force("UPDATE activity_records SET seq = 7 WHERE seq = 6").await;
+    let found = log.verify(1).await;
+    let kinds: Vec<_> =
+        found["altered"].as_array().unwrap().iter().map(|one| one["kind"].clone()).collect();
+    assert_eq!(kinds, ["row_missing", "row_extra"], "{found:#}");
+    log.by_force("UPDATE activity_records SET seq = 6 WHERE seq = 7").await;
+
+    log.by_force("DELETE FROM activity_records WHERE seq = 2").await;
+    assert_eq!(altered(&log.verify(1).await), ("row_missing", Some(1), Some(2), Some(2)));
+    log.by_force("UPDATE activity_records SET writer_id = 8 WHERE seq = 4").await;
+    let found = log.verify(1).await;
+    assert_eq!(found["altered_total"], 3, "{found:#}");
+    assert_eq!(found["altered"][2]["kind"], "row_extra");
+    assert_eq!(found["altered"][2]["writer_id"], "8");
+}
+
+async fn an_edited_ledger_is_found(log: Log) {
+    let log = log.with_six().await;
+    for (change, back, kind, position) in [
+        ("month = '2026-10'", "month = '2026-11'", "entry_edited", 3),
+        ("class = 'other'", "class = 'activity'", "entry_edited", 3),
+        ("epoch = 0", "epoch = 1", "entry_edited", 3),
+        ("last_at = first_at, first_at = last_at", "epoch = 1", "", 0),
+    ] {
+        log.by_force(&format!("UPDATE activity_ledger SET {change} WHERE position = 3")).await;
+        if kind.is_empty() {
+            // Of one record, both are the same.
+            log.verify(0).await;
+            continue;
+        }
+        let found = log.verify(1).await;
+        assert_eq!((altered(&found).0, altered(&found).1), (kind, Some(position)), "{change}");
+        log.by_force(&format!("UPDATE activity_ledger SET {back} WHERE position = 3")).await;
+    }
+    log.verify(0).await;
+    log.by_force("UPDATE activity_ledger SET position = 9 WHERE position = 4").await;
+    assert_eq!(altered(&log.verify(1).await), ("entry_missing", Some(4), None, None));
+    log.by_force("UPDATE activity_ledger SET position = 4 WHERE position = 9").await;
+    log.by_force("DELETE FROM activity_ledger WHERE position = 2").await;
+    let found = log.verify(1).await;
+    let missing = found["altered"].as_array().unwrap();
+    assert_eq!(missing.len(), 2, "{found:#}");
+    assert!(missing.iter().all(|one| one["kind"] == "entry_missing"), "{found:#}");
+    assert_eq!((&missing[0]["position"], &missing[1]["first_seq"]), (&2.into(), &4.into()));
+}
+
+/// A record that a pipeline makes about itself.
+fn own(seq: i64, action: &str, metadata: &str) -> Box<Record> {
+    record(seq, "2026-11-20T12:00:00Z", |record| {
+        record.origin = Origin::System;
+        record.category = Category::System;
+        record.action.set(action);
+        set_metadata(record, metadata);
+    })
+}
+
+async fn what_is_missing_is_listed_and_is_no_alteration(log: Log) {
+    let mut gap = gap(1, "2026-11-20T12:00:00Z", 41);
+    gap.origin = Origin::System;
+    let stub = record(2, "2026-11-20T12:00:00Z", |record| {
+        record.outcome_reason.set("quarantined");
+        set_metadata(record, r#"{"quarantined":true}"#);
+    });
+    let mut unclean = own(3, "gap", r#"{"count":null,"writer_id":"7","last_seq":9}"#);
+    unclean.outcome_reason.set("unclean_end");
+    log.append(&[gap, stub, unclean]).await;
+    let found = log.verify(2).await;
+    assert_eq!(found["result"], "incomplete");
+    let listed = found["incomplete"].as_array().unwrap();
+    let kinds: Vec<_> = listed.iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["gap", "stub", "unclean_end"], "{found:#}");
+    assert_eq!((&listed[0]["count"], &listed[0]["reason"]), (&41.into(), &"queue_full".into()));
+    let people = log.run(&["verify", "--output", "table"]).await.with(2).stdout;
+    assert!(people.contains("Unaltered, but incomplete in 3 places"), "{people}");
+}
+
+async fn a_row_that_is_no_record_is_an_alteration(log: Log) {
+    let log = log.with_six().await;
+    log.by_force("UPDATE activity_records SET outcome = 'no such word' WHERE seq = 4").await;
+    assert_eq!(altered(&log.verify(1).await), ("record_edited", Some(2), Some(4), Some(4)));
+    log.by_force("UPDATE activity_records SET outcome = 'success' WHERE seq = 4").await;
+    log.by_force("UPDATE activity_ledger SET month = 'never' WHERE position = 4").await;
+    assert_eq!(altered(&log.verify(1).await).0, "entry_edited");
+}
+
+async fn erased_groups_are_counted_and_are_no_alteration(log: Log) {
+    use std::fmt::Write as _;
+    use tower_activity::record::{Canonical, Group};
+    let log = log.with_six().await;
+    let written = record(2, "2026-11-20T12:00:02Z", |_| {});
+    let commitment = Canonical::new().commitment(&written, Group::Identity).unwrap();
+    let mut digits = String::new();
+    for byte in commitment {
+        write!(digits, "{byte:02x}").unwrap();
+    }
+    let bytes = match log.database {
+        Some(_) => format!("'\\x{digits}'"),
+        None => format!("x'{digits}'"),
+    };
+    log.by_force(&format!(
+        "UPDATE activity_records SET actor_id = NULL, identity_salt = NULL, \
+         identity_commitment = {bytes} WHERE seq = 2"
+    ))
+    .await;
+    let found = log.verify(0).await;
+    assert_eq!((&found["result"], &found["erased"]), (&"unaltered".into(), &1.into()));
+    // A name beside the commitment is no erasure.
+    log.by_force("UPDATE activity_records SET actor_id = 'bob' WHERE seq = 2").await;
+    assert_eq!(altered(&log.verify(1).await).0, "record_edited");
+}
+
+async fn checkpoints_vouch_for_the_history_and_anchors_for_its_end(log: Log) {
+    let log = log.with_six().await;
+    let keys = log.path("log.keys");
+    let keys = ["--keys", keys.to_str().unwrap()];
+    let anchor = format!("file:{}", log.path("anchor").display());
+    let made = log.run(&[&["checkpoint", "--anchor", &anchor], &keys[..]].concat()).await.with(0);
+    let made = made.json().remove(0);
+    assert_eq!(made["size"], 4);
+    assert!(made["note"].as_str().unwrap().starts_with("activity/"), "{made}");
+    let line = log.run(&[&["checkpoint", "--trust-line"], &keys[..]].concat()).await.with(0).stdout;
+    let trust = log.path("trust");
+    std::fs::write(&trust, format!("# who may sign\n{line}")).unwrap();
+    let trust = trust.to_str().unwrap().to_owned();
+    let verify = async |arguments: &[&str], code| {
+        let all = [&["verify", "--trust", &trust], arguments].concat();
+        log.run(&all).await.with(code).json().remove(0)
+    };
+    assert_eq!(log.verify(0).await["trust"], "none");
+    let found = verify(&[], 0).await;
+    assert_eq!((&found["trust"], &found["signed"]["position"]), (&"self-signed".into(), &4.into()));
+    let found = verify(&["--anchor", &anchor], 0).await;
+    assert_eq!((&found["trust"], &found["anchored"]["position"]), (&"anchored".into(), &4.into()));
+    let all = ["verify", "--trust", &trust, "--anchor", &anchor, "--output", "table"];
+    let people = log.run(&all).await.with(0).stdout;
+    assert!(people.starts_with("Anchored up to entry 4, "), "{people}");
+
+    // Nothing but the signed head knows when an entry was committed.
+    let later = match log.database {
+        Some(_) => "committed_at + interval '1 microsecond'",
+        None => "committed_at + 1",
+    };
+    let earlier = later.replace('+', "-");
+    log.by_force(&format!("UPDATE activity_ledger SET committed_at = {later} WHERE position = 2"))
+        .await;
+    assert_eq!(altered(&verify(&[], 1).await).0, "history_rewritten");
+    log.by_force(&format!(
+        "UPDATE activity_ledger SET committed_at = {earlier} WHERE position = 2"
+    ))
+    .await;
+    verify(&[], 0).await;
+
+    // The end is cut off, with the checkpoint that covers it.
+    let checkpoints = match log.database {
+        Some(_) => "activity.checkpoints",
+        None => "activity_checkpoints",
+    };
+    log.by_force(&format!(
+        "DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2; \
+         DELETE FROM {checkpoints}"
+    ))
+    .await;
+    assert_eq!(verify(&[], 0).await["trust"], "none");
+    let found = verify(&["--anchor", &anchor], 1).await;
+    assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
+    // What cannot be read is not passed over.
+    log.run(&["verify", "--trust", "no-such-file"]).await.with(3);
+    log.run(&["verify", "--anchor", "file:no-such-file"]).await.with(3);
+    log.run(&["verify", "--anchor", "s3:bucket"]).await.with(3);
+}
+
+#[tokio::test]
+async fn what_cannot_run_says_so_with_a_code_of_its_own() {
+    let log = Log::sqlite();
+    let ended: Ended = log.run(&["verify"]).await.with(3);
+    assert!(ended.stderr.contains("there is no log"), "{}", ended.stderr);
+}
