@@ -12,7 +12,6 @@ use std::time::Duration;
 
 pub(crate) use self::assemble::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
 pub(super) use self::{assemble::assemble, numbers::Numbers};
-pub(super) use crate::ledger::verify::{QUARANTINED, STUB_METADATA, is_stub};
 use crate::{record::WriterId, time::Timestamp};
 
 /// Which streams are asked about, and for how long.

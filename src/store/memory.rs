@@ -19,7 +19,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode, new_entries,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, is_stub},
     },
     query::{
         Aggregate, Aggregated, Count, Direction, Filter, Keyset, Page, PageRequest, Place,
@@ -152,7 +152,7 @@ impl State {
 
     fn stubs(&self) -> HashMap<WriterId, u64> {
         let mut stubs = HashMap::new();
-        for record in self.records.values().filter(|record| completeness::is_stub(record)) {
+        for record in self.records.values().filter(|record| is_stub(record)) {
             *stubs.entry(record.writer_id).or_default() += 1;
         }
         stubs

@@ -27,7 +27,9 @@ pub use check::{Checked, EntryCheck};
 pub use heads::{Head, Source};
 pub use report::{Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict};
 pub use rows::{LedgerRow, RecordRow, StreamRows};
-pub(crate) use told::{QUARANTINED, STUB_METADATA, UNCLEAN_END, is_stub};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use told::STUB_METADATA;
+pub(crate) use told::{QUARANTINED, UNCLEAN_END, is_stub};
 
 use self::told::Telling;
 use super::{Entry, Frontier};

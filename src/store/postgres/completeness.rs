@@ -10,10 +10,11 @@ use super::{
     store::PostgresStore,
 };
 use crate::{
+    ledger::verify::{QUARANTINED, STUB_METADATA},
     record::WriterId,
     store::{
         Completeness, CompletenessRequest, StoreError,
-        completeness::{self, Numbers, QUARANTINED, STUB_METADATA, Wanted},
+        completeness::{self, Numbers, Wanted},
     },
 };
 

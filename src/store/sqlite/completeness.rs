@@ -9,10 +9,11 @@ use super::{
     store::{STREAMS, SqliteStore},
 };
 use crate::{
+    ledger::verify::{QUARANTINED, STUB_METADATA},
     record::WriterId,
     store::{
         Completeness, CompletenessRequest, StoreError,
-        completeness::{self, Numbers, QUARANTINED, STUB_METADATA, Wanted},
+        completeness::{self, Numbers, Wanted},
     },
     time::Timestamp,
 };
