@@ -40,6 +40,8 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "records?page=3",
         "records?count=exact",
         &format!("records/{id}"),
+        &format!("records/{id}/proof"),
+        "checkpoint",
         "entities/order/55",
         "actors/ana",
         "sessions/s",

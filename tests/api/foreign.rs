@@ -4,7 +4,11 @@
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use tower_activity::record::{Address, Category, Field, Kind, Record, Value as Held};
+use tower_activity::{
+    record::{Address, Category, Field, Kind, Record, Value as Held},
+    store::make_checkpoint,
+    time::Timestamp,
+};
 
 use crate::{
     ingest::{JSON, rejected, ship},
@@ -66,6 +70,9 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
     service.get_as(&other, "/activity/export").await;
     service.pipeline.flush().await;
 
+    // So that there would be proofs of all of them.
+    make_checkpoint(&service.store, &[[7; 32]], Timestamp::default()).await.unwrap().unwrap();
+
     let id = foreign[0].id;
     let next = cursor["next"].as_str().unwrap();
     let live = cursor["live"].as_str().unwrap();
@@ -87,11 +94,13 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         "entities/order/1",
         "actors/ana",
         "sessions/s",
+        "checkpoint",
     ]
     .map(str::to_owned)
     .to_vec();
     paths.extend([
         format!("records/{id}"),
+        format!("records/{id}/proof"),
         format!("records?cursor={next}&limit=3"),
         format!("live/sse?cursor={live}"),
         format!("facets?top=1000&fields={all_fields}"),
@@ -142,6 +151,9 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
     let refused = service.get_as(CALLER, "/activity/completeness").await;
     refused.problem(403);
     assert!(!refused.text().contains(MARK));
+    let mine = service.get_as(CALLER, &format!("/activity/records/{}/proof", own()[0].id)).await;
+    assert_eq!(mine.status, 200, "{}", mine.text());
+    service.get_as(CALLER, &format!("/activity/records/{id}/proof")).await.problem(404);
     for path in &paths {
         let answer = service.get_as(CALLER, &format!("/activity/{path}")).await;
         let text = String::from_utf8_lossy(&answer.body);
