@@ -150,7 +150,8 @@ pub(crate) fn unprivileged(program: &Path, folder: &Path) -> Command {
     let mut command = if user.is_empty() {
         Command::new(program)
     } else {
-        run(Command::new("chown").arg("-R").arg(format!("{user}:")).arg(folder));
+        // The folder alone: what is in it is his own, and comes and goes while his server runs.
+        run(Command::new("chown").arg(format!("{user}:")).arg(folder));
         let mut command = Command::new("setpriv");
         command.args(["--reuid", &user, "--init-groups", "--"]).arg(program);
         command
