@@ -10,11 +10,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{header, request::Parts};
 use serde::Serialize;
 
-use super::{parameters::Parameters, problem::Problem, state::Api, watch::Caller};
+use super::{
+    parameters::Parameters, problem::Problem, records::visible, state::Api, watch::Caller,
+};
 use crate::{
     ledger::Hash,
     record::{RecordId, hex},
-    store::{Evidence as _, Read as _, RecordProof, prove},
+    store::{Evidence as _, RecordProof, prove},
 };
 
 pub(super) fn routes() -> Router<Api> {
@@ -80,21 +82,15 @@ async fn proof(
     id: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Proof>, Problem> {
-    let scope = caller.scope()?;
-    Parameters::of(&parts)?.read(&[], api.now())?;
-    // Whatever the caller may not see is not there, and so it is not proved either.
-    let missing = || Problem::not_found("there is no such record");
-    let Path(id) = id?;
-    let id: RecordId = id.parse().map_err(|_| missing())?;
+    // Whatever the caller may not see is not proved either.
+    let record = visible(&api, &caller, id, &parts).await?;
     let store = api.store()?;
-    let record = api.in_time(async { Ok(store.record(id).await?) }).await?;
-    let record = record.filter(|record| scope.matches(record)).ok_or_else(missing)?;
     let proof = api.in_time(async { Ok(prove(store, &record).await?) }).await?;
     let proof = proof.ok_or_else(|| {
         Problem::not_found("no checkpoint covers this record yet; with keys one is made every ten seconds, or by `activity checkpoint`")
     })?;
     caller.showed(1);
-    Ok(Json(Proof::of(id, proof)))
+    Ok(Json(Proof::of(record.id, proof)))
 }
 
 async fn checkpoint(

@@ -38,15 +38,24 @@ async fn one(
     id: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Json<Record>, Problem> {
+    let record = visible(&api, &caller, id, &parts).await?;
+    caller.showed(1);
+    Ok(Json(record))
+}
+
+/// Returns the record of that name. Whatever the caller may not see is not there.
+pub(super) async fn visible(
+    api: &Api,
+    caller: &Caller,
+    id: Result<Path<String>, PathRejection>,
+    parts: &Parts,
+) -> Result<Record, Problem> {
     let scope = caller.scope()?;
-    Parameters::of(&parts)?.read(&[], api.now())?;
-    // Whatever the caller may not see is not there.
+    Parameters::of(parts)?.read(&[], api.now())?;
     let missing = || Problem::not_found("there is no such record");
     let Path(id) = id?;
     let id: RecordId = id.parse().map_err(|_| missing())?;
     let store = api.store()?;
     let record = api.in_time(async { Ok(store.record(id).await?) }).await?;
-    let record = record.filter(|record| scope.matches(record)).ok_or_else(missing)?;
-    caller.showed(1);
-    Ok(Json(record))
+    record.filter(|record| scope.matches(record)).ok_or_else(missing)
 }

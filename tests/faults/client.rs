@@ -46,7 +46,7 @@ pub(crate) enum Ask {
     Orders,
     /// Orders with 30 KiB to record.
     Letters,
-    /// Logins, each so long after the last.
+    /// Logins, each so long after the last: how much there is to do, and nothing that is waited for.
     Logins(Duration),
     /// Records of another service.
     Ingest,

@@ -1,9 +1,6 @@
 //! Processes that are killed: what was answered for is in the store, once.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::collections::HashSet;
 
 use tower_activity::{
     record::WriterId,
@@ -13,7 +10,7 @@ use tower_activity::{
 use crate::{
     client::{Ask, Load, Notes},
     oracle::{Stored, compare, in_file},
-    process::{PATIENCE, Place, until},
+    process::{Place, for_a_while, reached, until},
     table::times,
 };
 
@@ -29,21 +26,16 @@ pub(crate) fn random(below: usize) -> usize {
 /// busy machine takes its time.
 pub(crate) async fn settle(place: &Place, notes: &Notes) {
     let server = place.start().await;
-    let (mut least, mut since) = (usize::MAX, Instant::now());
-    loop {
+    let mut missing = Vec::new();
+    let all = reached(notes.seen.len(), async || {
         let stored: HashSet<_> =
             in_file(&place.file()).into_iter().map(|row| row.request_id).collect();
-        let missing: Vec<_> = notes.seen.keys().filter(|id| !stored.contains(*id)).collect();
-        if missing.is_empty() {
-            break;
-        }
-        if missing.len() < least {
-            (least, since) = (missing.len(), Instant::now());
-        }
-        let example = &missing[..missing.len().min(20)];
-        assert!(since.elapsed() < PATIENCE, "never stored: {least}, as {example:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        missing = notes.seen.keys().filter(|id| !stored.contains(*id)).collect();
+        notes.seen.len() - missing.len()
+    });
+    let all = all.await;
+    missing.truncate(20);
+    assert!(all.is_ok(), "stored of {}: {all:?}; missing are {missing:?}", notes.seen.len());
     let report = server.stop().await;
     crate::oracle::assert_adds_up(&report);
     assert_eq!((&report["spooled"], &report["dropped"]), (&0.into(), &0.into()), "{report}");
@@ -57,7 +49,7 @@ async fn killed(ask: Ask, rounds: usize, most: usize) -> (Place, Notes) {
         let load = Load::start(&server, &format!("k{round}"), CLIENTS, ask);
         // Some die before anything is stored, some while they store what others left.
         load.answered(random(most)).await;
-        tokio::time::sleep(Duration::from_micros(random(20_000) as u64)).await;
+        for_a_while(random(20_000)).await;
         server.kill().await;
         notes.add(load.ended().await);
     }

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     client::{Ask, Load, Notes},
     oracle::{Found, assert_adds_up, compare, in_file},
-    process::{PATIENCE, Place, Server, until},
+    process::{Place, Server, reached, until},
     table::times,
 };
 
@@ -124,11 +124,9 @@ async fn full(fault: &'static str, mode: &str) -> (Found, Notes, serde_json::Val
         load.answered(load.count() + 100).await;
         disk.free(&place, &server);
         // By itself: as soon as it takes records again, they are stored.
-        let (before, begun) = (server.tally().await["stored"].as_u64().unwrap(), Instant::now());
-        while server.tally().await["stored"].as_u64().unwrap() < before + 50 {
-            assert!(begun.elapsed() < PATIENCE, "it does not recover");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let stored = async || server.tally().await["stored"].as_u64().unwrap();
+        let before = stored().await;
+        until("recovered", async || stored().await >= before + 50).await;
     }
     let mut notes = load.stop().await;
     let last = Load::of(&server, "last", 2, Ask::Mixed, 100).ended().await;
@@ -264,18 +262,13 @@ async fn an_old_spool_of_any_size_costs_little_memory_and_no_time_at_the_start()
     notes.add(Load::of(&server, "b", 1, Ask::Orders, 1).ended().await);
     let answered = begun.elapsed();
     assert_eq!(notes.answered(200), notes.sent.len());
-    let begun = Instant::now();
     let drained = async || {
         let file = rusqlite::Connection::open(place.file()).unwrap();
         file.busy_timeout(Duration::from_secs(60)).unwrap();
         let sql = "SELECT count(*) FROM activity_records WHERE entity_type = 'brick'";
         file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize
     };
-    let patience = PATIENCE * times(1, 5) as u32;
-    while drained().await < bricks {
-        assert!(begun.elapsed() < patience, "{} of {bricks} are stored", drained().await);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    assert_eq!(reached(bricks, &drained).await, Ok(()), "of {bricks}");
     let most = server.memory("VmHWM").saturating_sub(usual);
     assert_adds_up(&server.stop().await);
     let found = compare(&notes, &in_file(&place.file()));

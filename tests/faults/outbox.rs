@@ -11,7 +11,7 @@ use tower_activity::{
 
 use crate::{
     crash::random,
-    process::{Place, signal},
+    process::{Place, for_a_while, signal},
     role::{STORE, end_with_the_test, variable},
     server::Database,
     table::{Row, times},
@@ -103,7 +103,7 @@ async fn killed(place: Place, rounds: usize, pass: impl AsyncFn()) -> Place {
             let line = worker.line().await.expect("it commits");
             left -= usize::from(line.contains("committed"));
         }
-        tokio::time::sleep(Duration::from_micros(random(5_000) as u64)).await;
+        for_a_while(random(5_000)).await;
         assert!(signal(worker.id(), "KILL").await);
         assert!(!worker.ended().await.success());
         pass().await;

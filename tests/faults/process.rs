@@ -26,6 +26,8 @@ use crate::role::STORE;
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How often another process is asked, which can tell nobody by itself.
+const PACE: Duration = Duration::from_millis(10);
 
 /// Waits for a future that only a defect keeps from ending.
 #[track_caller]
@@ -51,8 +53,40 @@ pub(crate) fn until(
         let begun = Instant::now();
         while !so().await {
             assert!(begun.elapsed() < PATIENCE, "{place}: never {what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(PACE).await;
         }
+    }
+}
+
+/// Asks until there are so many, as long as there come more: a busy machine takes its time.
+///
+/// # Errors
+///
+/// How many there are, when no more came.
+pub(crate) async fn reached(
+    goal: usize,
+    mut count: impl AsyncFnMut() -> usize,
+) -> Result<(), usize> {
+    let (mut most, mut since) = (0, Instant::now());
+    loop {
+        let now = count().await;
+        if now >= goal {
+            return Ok(());
+        }
+        if now > most {
+            (most, since) = (now, Instant::now());
+        }
+        if since.elapsed() >= PATIENCE {
+            return Err(most);
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Lets others go on for a while that nobody foresees, and that no clock measures.
+pub(crate) async fn for_a_while(steps: usize) {
+    for _ in 0..steps {
+        tokio::task::yield_now().await;
     }
 }
 

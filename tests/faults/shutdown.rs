@@ -1,14 +1,12 @@
 //! An end in good order under load: the report adds up, and says what the store holds.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::{
     client::{Ask, Load, Notes},
     crash::random,
     oracle::{assert_adds_up, compare, in_file},
-    process::{Place, signal},
+    process::{Place, for_a_while, signal},
     table::{Row, times},
 };
 
@@ -20,7 +18,7 @@ async fn end(place: &Place, name: &str, rate: Option<u64>) -> (Notes, Value) {
     }
     let load = Load::start(&server, name, 4, Ask::Mixed);
     load.answered(50 + random(200)).await;
-    tokio::time::sleep(Duration::from_micros(random(5_000) as u64)).await;
+    for_a_while(random(5_000)).await;
     assert!(signal(server.pid, "TERM").await);
     let report = server.report().await;
     assert_adds_up(&report);

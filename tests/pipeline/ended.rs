@@ -53,7 +53,7 @@ async fn the_next(store: &MemoryStore, folder: &Path) -> Pipeline {
             Ok(pipeline) => return pipeline,
             Err(error) => assert!(begun.elapsed() < LONG, "{error}"),
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -71,7 +71,7 @@ async fn until_ended(store: &MemoryStore, stream: WriterId) -> StreamReport {
             return report(store, stream).await;
         }
         assert!(begun.elapsed() < LONG, "{now:?}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -132,7 +132,7 @@ fn the_end_follows_from_the_files_alone() {
             let begun = Instant::now();
             while of(&store, stream).len() < 12 {
                 assert!(begun.elapsed() < LONG);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::task::yield_now().await;
             }
             pipeline.shutdown(SOON).await;
             ends.push(of(&store, stream));
@@ -159,7 +159,7 @@ fn a_stream_that_is_damaged_goes_on_as_another_one_and_both_have_an_end() {
         let begun = Instant::now();
         while numbers(&store.all()).len() < 9 {
             assert!(begun.elapsed() < LONG, "{:?}", numbers(&store.all()));
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::task::yield_now().await;
         }
         let first = until_ended(&store, stream).await;
         let StreamEnd::Continued { by, lost, .. } = first.end else { panic!("{first:?}") };
