@@ -3,15 +3,19 @@
 //! process has taken, see [`starts`](super::starts).
 //!
 //! It happens behind the first commit, away from the start: the store may be away. Of several processes that
-//! start at once one tells, by a claim; who starts later finds the gap record. What is read is bounded: the
-//! newest starts, and of those the ones of this machine.
+//! start at once one tells, by a claim; who starts later finds the gap record. A claim names its process, so that
+//! the next one takes its place when it died before it told; where nobody can look for it, the claim expires. What
+//! is read is bounded: the newest starts, and of those the ones of this machine.
+
+mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -24,18 +28,17 @@ use crate::{
     query::PageRequest,
     record::{Record, RecordId, WriterId},
     store::{
-        AnyStore, Claim, Claimed, CompletenessRequest, IngestKey, Maintain as _, Read as _,
-        Register as _, StoreError, StreamEnd, StreamReport, own_filter,
+        AnyStore, CompletenessRequest, Maintain as _, Read as _, StoreError, StreamEnd,
+        StreamReport, own_filter,
     },
-    time::Timestamp,
 };
 
 /// So many starts are looked at: those of a service of a hundred replicas that was deployed five times.
 const STARTS: usize = 500;
 /// So many of them are told of at one start.
 const TOLD: usize = 64;
-/// A claim whose claimant did not come back within this time is that of another dead process.
-const EXPIRES: Duration = Duration::from_secs(60 * 60);
+/// Whether others have told of what they had claimed is looked at this often.
+const AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What waits between two attempts while the store is away.
 const BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -73,6 +76,8 @@ pub(super) fn look_later(
         core: Arc::downgrade(core),
         store,
         this,
+        claimed: Vec::new(),
+        given: Vec::new(),
     };
     core.runtime.spawn(async move {
         tokio::select! {
@@ -82,11 +87,26 @@ pub(super) fn look_later(
     });
 }
 
+/// What became of telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Everything is told of.
+    All,
+    /// Others are about to tell, or died where nobody can look for them.
+    ByOthers,
+    /// The pipeline has ended.
+    Ended,
+}
+
 struct Search {
     core: Weak<Core>,
     committed: watch::Receiver<()>,
     store: AnyStore,
     this: Process,
+    /// The records that it has claimed: after an error it goes on with them.
+    claimed: Vec<RecordId>,
+    /// Those of them that the writer has.
+    given: Vec<RecordId>,
 }
 
 impl Search {
@@ -96,31 +116,40 @@ impl Search {
             return;
         }
         let mut backoff = BACKOFF;
-        while let Err(error) = self.tell().await {
-            complain(&error);
-            if !error.is_transient() {
-                return;
+        loop {
+            match self.tell().await {
+                Ok(Told::All | Told::Ended) => return,
+                Ok(Told::ByOthers) => sleep(AGAIN).await,
+                Err(error) => {
+                    complain(&error);
+                    if !error.is_transient() {
+                        return;
+                    }
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                }
             }
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
     /// Tells of every end without a word that nobody has told of.
-    async fn tell(&mut self) -> Result<(), StoreError> {
+    async fn tell(&mut self) -> Result<Told, StoreError> {
+        let mut told = Told::All;
         let starts = self.starts().await?;
         // What has a spool is ended by whoever drains that.
         let gone = starts.iter().filter(|start| start.life == Life::Gone && !start.has_spool);
         let gone = gone.map(|start| start.stream).take(TOLD).collect();
         for stream in self.open(gone).await? {
-            if !self.tell_of(&stream).await? {
-                return Ok(());
+            match self.tell_of(&stream, &starts).await? {
+                Told::All => {}
+                Told::ByOthers => told = Told::ByOthers,
+                Told::Ended => return Ok(Told::Ended),
             }
         }
         let replaced = self.replaced(&starts);
         let before = self.open(replaced.clone()).await?;
         if before.is_empty() {
-            return Ok(());
+            return Ok(told);
         }
         // Whoever is about to end says so meanwhile; whoever runs goes on.
         sleep(GRACE).await;
@@ -132,17 +161,21 @@ impl Search {
             tracing::debug!(
                 "several processes bear the name of this one: which of them ended is not known"
             );
-            return Ok(());
+            return Ok(told);
         }
         for stream in self.open(replaced).await? {
             let is_still = |then: &StreamReport| {
                 (then.writer_id, then.last_seq) == (stream.writer_id, stream.last_seq)
             };
-            if before.iter().any(is_still) && !self.tell_of(&stream).await? {
-                return Ok(());
+            if before.iter().any(is_still) {
+                match self.tell_of(&stream, &starts).await? {
+                    Told::All => {}
+                    Told::ByOthers => told = Told::ByOthers,
+                    Told::Ended => return Ok(Told::Ended),
+                }
             }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// Returns the streams whose place this process has taken, for all that can be seen. One with a spool is among
@@ -191,60 +224,6 @@ impl Search {
         let told = |record| Start::told(record, &self.this, &core.origins);
         Ok(page.records.iter().filter_map(told).collect())
     }
-
-    /// Tells of one, unless somebody else does; returns false when the pipeline has ended.
-    async fn tell_of(&mut self, stream: &StreamReport) -> Result<bool, StoreError> {
-        let key = key(stream);
-        let (claim, now) = {
-            let Some(core) = self.core.upgrade() else { return Ok(false) };
-            let now = core.clock.now();
-            let record_id = RecordId::from_bytes(core.ids.id(now));
-            let expired_before = now.saturating_sub(EXPIRES);
-            (Claim { key, fingerprint: key, record_id, at: now, expired_before }, now)
-        };
-        let Some(Claimed::Yours { record_id, taken_over }) =
-            self.store.claim(&[claim]).await?.first().copied()
-        else {
-            return Ok(true);
-        };
-        if !taken_over || self.store.record(record_id).await?.is_none() {
-            tracing::warn!(
-                stream = %stream.writer_id, last_seq = stream.last_seq, silent_since = %stream.last_at,
-                "a process of this service ended without a word; activity records that it held are lost"
-            );
-            if !self.write(stream, record_id, now).await? {
-                return Ok(false);
-            }
-        }
-        self.store.settle(&[key]).await?;
-        Ok(true)
-    }
-
-    /// Gives the gap record to the writer and waits until it is stored; returns false when the pipeline has
-    /// ended.
-    async fn write(
-        &mut self,
-        stream: &StreamReport,
-        id: RecordId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        {
-            let Some(core) = self.core.upgrade() else { return Ok(false) };
-            let mut record = own::unclean_end(stream, now);
-            // The id holds the milliseconds of the time.
-            (record.id, record.occurred_at) = (id, id.at());
-            core.ends.put(record);
-            core.queue.nudge();
-        }
-        loop {
-            if self.committed.changed().await.is_err() {
-                return Ok(false);
-            }
-            if self.store.record(id).await?.is_some() {
-                return Ok(true);
-            }
-        }
-    }
 }
 
 fn complain(error: &StoreError) {
@@ -257,13 +236,4 @@ fn complain(error: &StoreError) {
             "could not look for activity streams that ended without a word"
         );
     }
-}
-
-/// The claim's name: of one stream at one number, so that each is told of once.
-fn key(stream: &StreamReport) -> IngestKey {
-    let mut digest = Sha256::new();
-    digest.update(b"tower-activity unclean end\0");
-    digest.update(stream.writer_id.get().to_be_bytes());
-    digest.update(stream.last_seq.to_be_bytes());
-    digest.finalize().into()
 }

@@ -93,6 +93,14 @@ impl Process {
         })
     }
 
+    /// Returns its name in claims.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(b"tower-activity process\0");
+        digest.update(self.facts().to_string());
+        digest.finalize().into()
+    }
+
     /// Tells what became of the process, as far as `this` one can see.
     ///
     /// It is gone when the machine was started anew since, or when its number is nobody's or somebody else's by
@@ -165,6 +173,11 @@ mod tests {
     use super::*;
 
     impl Process {
+        /// Another process of this machine.
+        pub(in crate::pipeline) fn with(&self, pid: u32, started: u64) -> Self {
+            Self { pid, started, ..self.clone() }
+        }
+
         fn is_gone(&self, this: &Self, look: impl FnOnce(u32) -> Seen) -> bool {
             self.life(this, look) == Life::Gone
         }

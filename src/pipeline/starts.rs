@@ -26,6 +26,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) stream: WriterId,
+    /// Which process it is of, see [`Process::digest`].
+    pub(super) process: [u8; 32],
     pub(super) life: Life,
     /// It bears the name of this process.
     pub(super) is_namesake: bool,
@@ -46,6 +48,7 @@ impl Start {
             && (!record.instance.is_absent() || process.is_namesake(this));
         Some(Self {
             stream: record.writer_id,
+            process: process.digest(),
             life: process.life(this, process::look),
             is_namesake,
             has_spool: facts["mode"] != Delivery::BestEffort.as_str(),

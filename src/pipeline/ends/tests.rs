@@ -1,0 +1,193 @@
+//! Processes that die one after the other while they tell of the same end.
+
+use super::{
+    telling::{key, succession},
+    *,
+};
+use crate::{
+    pipeline::{Pipeline, own, process},
+    query::Filter,
+    store::{
+        Append as _, Appender as _, Batch, Claim, Claimed, IngestKey, MemoryStore, Register as _,
+    },
+    time::Timestamp,
+};
+
+const LOST: i64 = 11;
+const CLAIMANT: i64 = 12;
+
+/// Returns processes that have ended, of which no two are the same.
+fn dead(count: usize) -> Vec<Process> {
+    let this = Process::this().expect("/proc tells");
+    let mut children: Vec<_> = (0..count)
+        .map(|_| std::process::Command::new("sleep").arg("600").spawn().unwrap())
+        .collect();
+    let processes = children
+        .iter()
+        .map(|child| {
+            let process::Seen::Since(started) = process::look(child.id()) else {
+                panic!("it runs")
+            };
+            this.with(child.id(), started)
+        })
+        .collect();
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    processes
+}
+
+/// The ids of one millisecond.
+fn id(last: u8) -> RecordId {
+    let mut id = [0; 16];
+    (id[0], id[1], id[6], id[8], id[15]) = (1, 0x9f, 0x70, 0x80, last);
+    RecordId::from_bytes(id)
+}
+
+async fn put(store: &MemoryStore, mut record: Box<Record>, stream: i64, seq: i64) {
+    (record.writer_id, record.seq) = (WriterId::new(stream), seq);
+    record.service.set("shop");
+    if record.id == RecordId::default() {
+        record.id = id(u8::try_from(10 * stream + seq).unwrap());
+    }
+    record.occurred_at = record.id.at();
+    record.seal([[7; 16]; 4]);
+    let mut appender = store.connect().await.unwrap();
+    appender.append(Batch::new(&[record]).unwrap()).await.unwrap();
+}
+
+async fn put_start(store: &MemoryStore, stream: i64, process: &Process, mode: &str) {
+    let mut started = own::started("");
+    started.metadata = crate::record::Json::from_stored(
+        serde_json::json!({ "mode": mode, "process": process.facts() }).to_string(),
+    );
+    put(store, started, stream, 1).await;
+}
+
+async fn start(store: &MemoryStore) -> Pipeline {
+    let builder = Pipeline::builder(store.clone()).service("shop");
+    builder.batch_age(Duration::from_millis(1)).start().await.unwrap()
+}
+
+fn report(store: &MemoryStore, stream: i64) -> impl Future<Output = StreamReport> {
+    let store = store.clone();
+    async move {
+        let wanted = CompletenessRequest::of([WriterId::new(stream)]);
+        store.completeness(&wanted).await.unwrap().streams.remove(0)
+    }
+}
+
+/// Claims as that process would have, and returns the id that its record has.
+async fn claims(store: &MemoryStore, key: IngestKey, process: &Process, last: u8) -> RecordId {
+    let record_id = id(last);
+    let at = Timestamp::from_micros(i64::MAX / 2);
+    let claim = Claim {
+        key,
+        fingerprint: process.digest(),
+        record_id,
+        at,
+        expired_before: Timestamp::from_micros(0),
+    };
+    let claimed = store.claim(&[claim]).await.unwrap();
+    assert_eq!(claimed, [Claimed::Yours { record_id, taken_over: false }]);
+    record_id
+}
+
+async fn gaps(store: &MemoryStore) -> usize {
+    let filter = Filter::new().any_of("action", ["gap"]).unwrap();
+    store.records(&filter, &PageRequest::newest(100)).await.unwrap().records.len()
+}
+
+/// Lets a pipeline look, and returns which streams are told of once it has ended.
+async fn told(store: &MemoryStore, expected: usize) -> Vec<i64> {
+    let pipeline = start(store).await;
+    let mut committed = pipeline.recorder().core.committed.subscribe();
+    let all = async {
+        while gaps(store).await < expected {
+            committed.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("all are told of");
+    pipeline.shutdown(Duration::from_secs(20)).await;
+    assert_eq!(gaps(store).await, expected, "each once");
+    let found = store.completeness(&CompletenessRequest::newest(100)).await.unwrap();
+    let unclean = found.streams.iter().filter(|s| matches!(s.end, StreamEnd::Unclean { .. }));
+    let mut unclean: Vec<_> = unclean.map(|stream| stream.writer_id.get()).collect();
+    unclean.sort_unstable();
+    unclean
+}
+
+#[tokio::test]
+async fn whoever_died_before_it_told_is_followed_by_the_next() {
+    let store = MemoryStore::new();
+    let [lost, first, second] = &dead(3)[..] else { unreachable!() };
+    put_start(&store, LOST, lost, "best_effort").await;
+    put_start(&store, CLAIMANT, first, "best_effort").await;
+    put_start(&store, CLAIMANT + 1, second, "best_effort").await;
+    let claim = key(&report(&store, LOST).await);
+    claims(&store, claim, first, 1).await;
+    claims(&store, succession(claim, first.digest()), second, 2).await;
+    assert_eq!(told(&store, 3).await, [LOST, CLAIMANT, CLAIMANT + 1]);
+}
+
+#[tokio::test]
+async fn what_a_claimant_told_before_it_died_is_not_told_again() {
+    let store = MemoryStore::new();
+    let [lost, claimant] = &dead(2)[..] else { unreachable!() };
+    put_start(&store, LOST, lost, "best_effort").await;
+    put_start(&store, CLAIMANT, claimant, "best_effort").await;
+    // Between the look at the streams and the claim: to whoever looks now the stream has no end yet.
+    let before = report(&store, LOST).await;
+    let record_id = claims(&store, key(&before), claimant, 1).await;
+    let mut gap = own::unclean_end(&before, before.last_at);
+    gap.id = record_id;
+    put(&store, gap, CLAIMANT, 2).await;
+    let (pipeline, mut search) = search(&store).await;
+    let starts = search.starts().await.unwrap();
+    assert_eq!(search.tell_of(&before, &starts).await.unwrap(), Told::All);
+    pipeline.shutdown(Duration::from_secs(20)).await;
+    let of_lost = |record: &&Record| record.metadata.as_str().contains("\"writer_id\":\"11\"");
+    assert_eq!(store.all().iter().filter(of_lost).count(), 1);
+}
+
+#[tokio::test]
+async fn a_claim_is_left_to_whoever_may_still_tell() {
+    let this = Process::this().unwrap();
+    for (mode, runs) in [("best_effort", true), ("durable", false)] {
+        let store = MemoryStore::new();
+        let [lost, gone] = &dead(2)[..] else { unreachable!() };
+        // What runs, or has a spool that somebody will send.
+        let claimant = if runs { &this } else { gone };
+        put_start(&store, LOST, lost, "best_effort").await;
+        put_start(&store, CLAIMANT, claimant, mode).await;
+        let stream = report(&store, LOST).await;
+        claims(&store, key(&stream), claimant, 1).await;
+        let (pipeline, mut search) = search(&store).await;
+        assert_eq!(search.tell().await.unwrap(), Told::ByOthers, "{mode}");
+        if !runs {
+            // Now it is sent: what it told would be there.
+            put(&store, own::recovered(2, stream.last_at), CLAIMANT, 2).await;
+            assert!(
+                search.is_over(claimant.digest(), &search.starts().await.unwrap()).await.unwrap()
+            );
+        }
+        pipeline.shutdown(Duration::from_secs(20)).await;
+        assert_eq!(gaps(&store).await, 0, "{mode}");
+    }
+}
+
+/// A pipeline, and a search beside its own.
+async fn search(store: &MemoryStore) -> (Pipeline, Search) {
+    let pipeline = start(store).await;
+    let core = Arc::clone(&pipeline.recorder().core);
+    let search = Search {
+        committed: core.committed.subscribe(),
+        core: Arc::downgrade(&core),
+        store: pipeline.store().unwrap().clone(),
+        this: Process::this().unwrap(),
+        claimed: Vec::new(),
+        given: Vec::new(),
+    };
+    (pipeline, search)
+}
