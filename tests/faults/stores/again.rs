@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tower_activity::{PostgresStore, SqliteStore};
 
 use super::{
-    app::App,
+    app::{App, signal},
     child::Settings,
     cluster::Cluster,
     load::{Book, Load, send},
@@ -171,7 +171,10 @@ async fn a_file_that_is_replaced_by_an_older_one_is_sent_its_tail_again() {
             put_back();
             app = App::start(&settings, folder.path()).await;
         } else {
+            // Whoever opens the file between these steps would give the old one's log to the new one.
+            signal(app.pid(), "STOP");
             put_back();
+            signal(app.pid(), "CONT");
             under_way += 1;
         }
         send(app.address, 40, &book).await;
