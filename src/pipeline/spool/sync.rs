@@ -58,6 +58,16 @@ pub(super) struct Sync {
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct SyncWait(Option<Arc<Slot>>);
 
+impl Drop for SyncWait {
+    /// Lets go of the task. The slot goes when others need the room.
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            let waker = slot.0.lock().take();
+            drop(waker);
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<Waker>>);
 
@@ -100,6 +110,12 @@ impl Sync {
 
     pub(super) fn synced(&self) -> u64 {
         self.synced.load(Ordering::Acquire)
+    }
+
+    /// Returns how many waits are known.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiters.lock().len()
     }
 
     fn unpark(&self) {
@@ -176,6 +192,12 @@ impl Spool {
             return Poll::Ready(Err(SyncFailed));
         }
         if wait.0.is_none() {
+            if waiters.len() == waiters.capacity() {
+                // Whoever gave up has left no other handle. With room for as many more, sweeping costs little.
+                waiters.retain(|(_, slot)| Arc::strong_count(slot) > 1);
+                let live = waiters.len();
+                waiters.reserve(live + 8);
+            }
             let slot = Arc::new(Slot(Mutex::new(Some(cx.waker().clone()))));
             waiters.push((mark.0, Arc::clone(&slot)));
             wait.0 = Some(slot);
