@@ -280,6 +280,12 @@ impl Spool {
             Some(_) => {}
             None => core.let_go(),
         }
+        if synced.is_err() {
+            tracing::error!(
+                path = %core.stream.folder.display(),
+                "the spool is closed, and its last records are not known to be on the disk"
+            );
+        }
         synced
     }
 }

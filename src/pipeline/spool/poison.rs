@@ -125,6 +125,11 @@ impl Core {
         segment.map_or(FRAMES_AT, |segment| segment.end)
     }
 
+    /// Tells whether a segment has frames that are not safe yet.
+    pub(super) fn is_left(&self, number: u64) -> bool {
+        self.left.lock().iter().any(|old| old.number == number)
+    }
+
     /// Cuts a poisoned segment down to what was synced of it, now that the rest is safe elsewhere.
     pub(super) fn clear_away(&self, old: &Current) {
         let end = self.synced_end(old.number);

@@ -339,12 +339,14 @@ impl Core {
         let work = {
             let mut active = self.active.lock();
             active.told = false;
-            if active.current.is_none() && !active.is_shut {
+            let owes = active.written > self.sync.synced();
+            if active.current.is_none() && (owes || !active.is_shut) {
                 // Nothing could be written since a failure; what it left is still in memory.
                 let unsynced = active.take_unsynced(Vec::new());
-                self.begin_again(&mut active, unsynced)?;
+                self.begin_again(&mut active, unsynced)
+                    .inspect_err(|error| self.report("begin", error))?;
             }
-            if active.written <= self.sync.synced() {
+            if !owes {
                 return Ok(());
             }
             let mut files = std::mem::take(&mut active.closed);

@@ -49,6 +49,9 @@ impl Core {
                 (segment.number, segment.carried)
             };
             if is_live {
+                if self.is_left(number) {
+                    return;
+                }
                 let safe = match carried {
                     Some(mark) => mark,
                     None => match self.carry_all(number) {
