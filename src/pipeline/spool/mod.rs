@@ -184,7 +184,7 @@ struct Core {
     /// Held during a sync, and taken before every other lock.
     syncing: Mutex<sync::Syncing>,
     /// Segments that a failed sync put an end to, until what they held is safe.
-    left: Mutex<Vec<append::Current>>,
+    left: Mutex<poison::Left>,
     sync: sync::Sync,
     stuck: AtomicBool,
     /// The store does not answer.

@@ -13,6 +13,15 @@ use super::{
     sync::Work,
 };
 
+/// Segments that a failed sync put an end to.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Those whose frames are not safe yet.
+    first: Vec<Current>,
+    /// What is elsewhere too. They go as soon as the file system lets them.
+    spent: Vec<Current>,
+}
+
 impl Core {
     /// A sync failed: what it was about may be gone from the kernel's memory, and a later sync of the same file
     /// would say that all is well. So the segment is left, and its frames are written to a new one.
@@ -38,7 +47,7 @@ impl Core {
         for current in &files {
             self.close_segment(current, unsynced.first - 1);
         }
-        self.left.lock().extend(files);
+        self.left.lock().first.extend(files);
         if let Err(error) = self.begin_again(&mut active, unsynced) {
             drop(active);
             self.report("begin", &error);
@@ -98,7 +107,7 @@ impl Core {
     /// Reads back from the files what there was too much of to keep. What cannot be read is missing then, and the
     /// reader says so.
     fn copy_back(&self, active: &mut Active, current: &mut Current) -> io::Result<()> {
-        let files: Vec<Current> = self.left.lock().clone();
+        let files: Vec<Current> = self.left.lock().first.clone();
         let mut frames = Vec::new();
         for old in files {
             let synced = self.synced_end(old.number);
@@ -125,22 +134,52 @@ impl Core {
         segment.map_or(FRAMES_AT, |segment| segment.end)
     }
 
-    /// Tells whether a segment has frames that are not safe yet.
-    pub(super) fn is_left(&self, number: u64) -> bool {
-        self.left.lock().iter().any(|old| old.number == number)
+    /// Everything is safe elsewhere.
+    pub(super) fn clear_left(&self) {
+        {
+            let mut left = self.left.lock();
+            let first = std::mem::take(&mut left.first);
+            left.spent.extend(first);
+        }
+        self.clear_spent();
     }
 
-    /// Cuts a poisoned segment down to what was synced of it, now that the rest is safe elsewhere.
-    pub(super) fn clear_away(&self, old: &Current) {
-        let end = self.synced_end(old.number);
-        if end <= FRAMES_AT {
-            if self.fs.remove_file(&self.stream.path(old.number)).is_ok() {
-                self.stream.forget(old.number);
+    /// Removes what is not needed any more. What cannot be removed is tried again, by the next sync or by
+    /// [`tidy`](Self::tidy).
+    pub(super) fn clear_spent(&self) {
+        let mut spent = std::mem::take(&mut self.left.lock().spent);
+        spent.retain(|old| match self.clear_away(old) {
+            Ok(()) => false,
+            Err(error) => {
+                self.report("clear away", &error);
+                true
             }
-            return;
+        });
+        self.left.lock().spent.append(&mut spent);
+    }
+
+    /// Cuts a poisoned segment down to what was synced of it, now that the rest is elsewhere.
+    fn clear_away(&self, old: &Current) -> io::Result<()> {
+        let end = self.synced_end(old.number);
+        // Also where it cannot be cut: a reader would wait for the rest.
+        self.stream.shrink(old.number, end);
+        if end > FRAMES_AT {
+            return old.file.set_len(end);
         }
-        if old.file.set_len(end).is_ok() {
-            self.stream.shrink(old.number, end);
+        match self.fs.remove_file(&self.stream.path(old.number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => self.stream.forget(old.number),
         }
+        Ok(())
+    }
+
+    /// Tells whether a segment has frames that are not safe yet.
+    pub(super) fn is_left(&self, number: u64) -> bool {
+        self.left.lock().first.iter().any(|old| old.number == number)
+    }
+
+    /// Tells whether something is there that could not be removed.
+    pub(super) fn has_spent(&self) -> bool {
+        !self.left.lock().spent.is_empty()
     }
 }

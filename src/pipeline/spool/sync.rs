@@ -410,10 +410,7 @@ impl Core {
             }
         }
         drop(segments);
-        let left = std::mem::take(&mut *self.left.lock());
-        for old in left {
-            self.clear_away(&old);
-        }
+        self.clear_left();
     }
 
     pub(super) fn check_space(&self) {

@@ -18,6 +18,7 @@ impl Core {
     /// Removes segments that may go, makes the next one ahead, and sees whether there is room again.
     pub(super) fn tidy(&self) {
         self.check_space();
+        self.clear_spent();
         self.make_spare();
         self.tidy_stream(&self.stream, true);
         let old = self.old.lock().clone();
@@ -177,6 +178,7 @@ impl Core {
     pub(super) fn has_to_tidy(&self) -> bool {
         self.room.kept.load(Ordering::Relaxed) > 0
             || self.room.is_below_floor()
+            || self.has_spent()
             || self.old.lock().iter().any(|stream| stream.segments().is_done())
     }
 }

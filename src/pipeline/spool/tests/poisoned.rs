@@ -78,3 +78,30 @@ fn what_a_failed_sync_was_about_is_not_tidied_away_before_it_is_safe() {
     recover(&fs.after_kill(), &mut store);
     assert_eq!((store.all(), store.missing()), (texts(1..=2), 0));
 }
+
+#[test]
+fn what_cannot_be_cleared_away_holds_no_reader_up_and_is_tried_again() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    append(&spool, "first");
+    sync(&spool);
+    // Over the end of the segment.
+    for _ in 0..9 {
+        append(&spool, &"x".repeat(10_000));
+    }
+    assert_eq!(fs.paths(".seg").len(), 2);
+    fs.fail([Failing { times: 1, ..always(Call::Sync) }]);
+    assert!(spool.core.sync_once().is_err());
+    fs.fail([always(Call::Remove), always(Call::SetLen)]);
+    sync(&spool);
+    let mut store = Store::default();
+    drain(&mut spool.reader(), &mut store);
+    assert_eq!((store.records().len(), store.missing()), (10, 0));
+    assert!(spool.core.has_to_tidy());
+    fs.fail(None);
+    let spent = fs.paths(".seg").remove(1);
+    spool.core.tidy();
+    assert!(!fs.paths(".seg").contains(&spent));
+    let status = spool.status();
+    assert_eq!(status.bytes + status.kept, fs.bytes_written().1);
+}
