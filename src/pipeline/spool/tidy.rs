@@ -127,7 +127,7 @@ impl Core {
             let mut active = self.active.lock();
             let half = self.settings.segment() / 2;
             let is_due = active.current.as_ref().is_some_and(|current| current.end >= half);
-            if active.spare.is_some() || active.is_shut || !is_due {
+            if active.spare.is_some() || active.is_shut || active.is_poisoned || !is_due {
                 return;
             }
             active.next_segment += 1;
