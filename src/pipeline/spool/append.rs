@@ -31,6 +31,10 @@ pub(super) struct Active {
     pub(super) written: u64,
     /// What was written since the last sync began.
     pub(super) unsynced: Unsynced,
+    /// Bytes of frames that are being synced; as many as are kept at most, where there are too many to keep.
+    pub(super) held: usize,
+    /// A sync failed, and what it was about is not safe yet.
+    pub(super) is_poisoned: bool,
     /// Segments that were closed and not synced yet.
     pub(super) closed: Vec<Current>,
     /// Where the frame of each live open stands.
@@ -80,6 +84,8 @@ impl Active {
             next_segment: 1,
             written: 0,
             unsynced: Unsynced { first: 1, first_open: 1, ..Unsynced::default() },
+            held: 0,
+            is_poisoned: false,
             closed: Vec::new(),
             opens: HashMap::new(),
             spare: None,
@@ -98,7 +104,17 @@ impl Active {
             first: self.next,
             first_open: self.next_open,
         };
-        std::mem::replace(&mut self.unsynced, fresh)
+        let taken = std::mem::replace(&mut self.unsynced, fresh);
+        self.held = if taken.is_over { MAX_UNSYNCED } else { taken.bytes.len() };
+        taken
+    }
+
+    /// Tells whether memory keeps a frame beside all that is not safe. After a failed sync it has to: what is there
+    /// in files alone may be lost with the next one that fails.
+    fn can_keep(&self, share: Share, size: u64) -> bool {
+        let rest = if share == Share::General { MAX_UNSYNCED / 8 } else { 0 };
+        let have = self.held + self.unsynced.bytes.len();
+        !self.unsynced.is_over && (have + rest) as u64 + size <= MAX_UNSYNCED as u64
     }
 }
 
@@ -258,6 +274,9 @@ impl Core {
         }
         let size = frame_size(frame.record.len()) as u64;
         self.room.admit(share, size).inspect_err(|_| self.sync.tidy())?;
+        if active.is_poisoned && !active.can_keep(share, size) {
+            return Err(Refused::Failed);
+        }
         let is_full = active.current.as_ref().is_some_and(|current| {
             current.end > FRAMES_AT && current.end + size > self.settings.segment()
         });

@@ -22,7 +22,8 @@
 //! 4. *Synced before read.* A reader is given nothing that is not on the disk. So the store is never
 //!    ahead of the spool, and a number that was stored is never given to another record after a power cut.
 //! 5. *A failed sync is final.* The file is never synced again; every frame that is not known to be on the disk
-//!    is in memory and is written to a new segment.
+//!    is in memory, or is read back, and is written to a new segment. Until that is synced, the file stays, and no more
+//!    is taken than memory keeps: a copy that fails too is replaced by the next one.
 //! 6. *Acknowledged by position alone.* A segment goes when the store's position has passed its records, none
 //!    of its opens is live, and so long has passed that a failover would have shown. Live opens are copied
 //!    forward and synced first.
@@ -184,7 +185,7 @@ struct Core {
     /// Held during a sync, and taken before every other lock.
     syncing: Mutex<sync::Syncing>,
     /// Segments that a failed sync put an end to, until what they held is safe.
-    left: Mutex<Vec<append::Current>>,
+    left: Mutex<poison::Left>,
     sync: sync::Sync,
     stuck: AtomicBool,
     /// The store does not answer.
@@ -279,6 +280,12 @@ impl Spool {
             }
             Some(_) => {}
             None => core.let_go(),
+        }
+        if synced.is_err() {
+            tracing::error!(
+                path = %core.stream.folder.display(),
+                "the spool is closed, and its last records are not known to be on the disk"
+            );
         }
         synced
     }

@@ -108,7 +108,7 @@ impl Spool {
             room,
             active: Mutex::new(Active::new()),
             syncing: Mutex::default(),
-            left: Mutex::new(Vec::new()),
+            left: Mutex::default(),
             sync: Sync::default(),
             stuck: AtomicBool::new(false),
             is_away: AtomicBool::new(false),

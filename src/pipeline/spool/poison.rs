@@ -10,8 +10,36 @@ use super::{
     append::{Active, Current, Place, Unsynced, each_frame},
     format::{FRAMES_AT, Kind},
     scan::{Scanner, Step},
+    settings::Share,
     sync::Work,
 };
+
+/// So many segments may wait to be removed; while there are more, nothing is copied again.
+const MAX_SPENT: usize = 8;
+
+/// Segments that a failed sync put an end to.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// What was written before the first failure, until that is safe.
+    first: Vec<Current>,
+    /// What was written since, until it is copied again: all of it is in memory, or in the first ones.
+    copies: Vec<Current>,
+    /// What is elsewhere too. They go as soon as the file system lets them.
+    spent: Vec<Current>,
+}
+
+impl Left {
+    /// Tells whether a segment is still needed.
+    fn needs(&self, number: u64) -> bool {
+        self.first.iter().chain(&self.copies).any(|current| current.number == number)
+    }
+
+    /// What was copied is in another segment now.
+    fn spend_copies(&mut self) {
+        let copies = std::mem::take(&mut self.copies);
+        self.spent.extend(copies);
+    }
+}
 
 impl Core {
     /// A sync failed: what it was about may be gone from the kernel's memory, and a later sync of the same file
@@ -38,11 +66,18 @@ impl Core {
         for current in &files {
             self.close_segment(current, unsynced.first - 1);
         }
-        self.left.lock().extend(files);
-        if let Err(error) = self.begin_again(&mut active, unsynced) {
-            drop(active);
+        let is_again = std::mem::replace(&mut active.is_poisoned, true);
+        {
+            let mut left = self.left.lock();
+            let list = if is_again { &mut left.copies } else { &mut left.first };
+            list.extend(files);
+        }
+        let begun = self.begin_again(&mut active, unsynced);
+        drop(active);
+        if let Err(error) = begun {
             self.report("begin", &error);
         }
+        self.clear_spent();
     }
 
     /// Begins a new segment with everything that is not known to be on the disk. Where that fails, it stays in
@@ -50,7 +85,9 @@ impl Core {
     pub(super) fn begin_again(&self, active: &mut Active, unsynced: Unsynced) -> io::Result<()> {
         let begun = self.write_again(active, &unsynced);
         active.unsynced = unsynced;
+        active.held = 0;
         active.current = Some(begun?);
+        self.left.lock().spend_copies();
         Ok(())
     }
 
@@ -59,6 +96,7 @@ impl Core {
         if let Some((number, _)) = active.spare.take() {
             drop(self.fs.remove_file(&self.stream.path(number)));
         }
+        self.make_room_again(unsynced)?;
         let mut current = self.make_segment(active, unsynced.first, unsynced.first_open)?;
         let written = if unsynced.is_over {
             self.copy_back(active, &mut current)
@@ -67,12 +105,34 @@ impl Core {
         };
         if let Err(error) = written {
             // Half a copy: the next attempt begins with a file of its own.
-            drop(self.fs.remove_file(&self.stream.path(current.number)));
-            self.room.owed.fetch_sub(current.end - FRAMES_AT, Ordering::Relaxed);
-            self.stream.forget(current.number);
+            self.close_segment(&current, unsynced.first - 1);
+            self.left.lock().spent.push(current);
+            self.clear_spent();
             return Err(error);
         }
         Ok(current)
+    }
+
+    /// Sees to it that one more copy stays within bounds, however often syncs fail.
+    fn make_room_again(&self, unsynced: &Unsynced) -> io::Result<()> {
+        if unsynced.is_over {
+            // A copy that was read back has nothing but that in it: no append was let through since.
+            self.left.lock().spend_copies();
+        }
+        self.clear_spent();
+        let left = self.left.lock();
+        if left.spent.len() > MAX_SPENT {
+            return Err(io::Error::other("segments that are not needed cannot be removed"));
+        }
+        let size = if unsynced.is_over {
+            left.first.iter().map(|old| old.end - self.synced_end(old.number)).sum()
+        } else {
+            unsynced.bytes.len() as u64
+        };
+        if self.room.free() < self.settings.floor(Share::Own).saturating_add(size) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     fn put_back(
@@ -98,7 +158,7 @@ impl Core {
     /// Reads back from the files what there was too much of to keep. What cannot be read is missing then, and the
     /// reader says so.
     fn copy_back(&self, active: &mut Active, current: &mut Current) -> io::Result<()> {
-        let files: Vec<Current> = self.left.lock().clone();
+        let files: Vec<Current> = self.left.lock().first.clone();
         let mut frames = Vec::new();
         for old in files {
             let synced = self.synced_end(old.number);
@@ -125,17 +185,53 @@ impl Core {
         segment.map_or(FRAMES_AT, |segment| segment.end)
     }
 
-    /// Cuts a poisoned segment down to what was synced of it, now that the rest is safe elsewhere.
-    pub(super) fn clear_away(&self, old: &Current) {
-        let end = self.synced_end(old.number);
-        if end <= FRAMES_AT {
-            if self.fs.remove_file(&self.stream.path(old.number)).is_ok() {
-                self.stream.forget(old.number);
+    /// Everything is safe elsewhere.
+    pub(super) fn clear_left(&self) {
+        {
+            let mut left = self.left.lock();
+            let first = std::mem::take(&mut left.first);
+            left.spent.extend(first);
+            left.spend_copies();
+        }
+        self.clear_spent();
+    }
+
+    /// Removes what is not needed any more. What cannot be removed is tried again, by the next sync or by
+    /// [`tidy`](Self::tidy).
+    pub(super) fn clear_spent(&self) {
+        let mut spent = std::mem::take(&mut self.left.lock().spent);
+        spent.retain(|old| match self.clear_away(old) {
+            Ok(()) => false,
+            Err(error) => {
+                self.report("clear away", &error);
+                true
             }
-            return;
+        });
+        self.left.lock().spent.append(&mut spent);
+    }
+
+    /// Cuts a poisoned segment down to what was synced of it, now that the rest is elsewhere.
+    fn clear_away(&self, old: &Current) -> io::Result<()> {
+        let end = self.synced_end(old.number);
+        // Also where it cannot be cut: a reader would wait for the rest.
+        self.stream.shrink(old.number, end);
+        if end > FRAMES_AT {
+            return old.file.set_len(end);
         }
-        if old.file.set_len(end).is_ok() {
-            self.stream.shrink(old.number, end);
+        match self.fs.remove_file(&self.stream.path(old.number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => self.stream.forget(old.number),
         }
+        Ok(())
+    }
+
+    /// Tells whether a segment has frames that are not safe yet.
+    pub(super) fn is_left(&self, number: u64) -> bool {
+        self.left.lock().needs(number)
+    }
+
+    /// Tells whether something is there that could not be removed.
+    pub(super) fn has_spent(&self) -> bool {
+        !self.left.lock().spent.is_empty()
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{
     Core, Mark, Spool,
-    append::{Current, Unsynced},
+    append::{Active, Current, Unsynced},
     room::Room,
     threads::{
         self, Condvar, Instant, Mutex, Thread,
@@ -23,8 +23,10 @@ use super::{
 };
 use crate::pipeline::meters;
 
-/// After a failed sync, the next attempt waits so long.
+/// After a failed sync, the next attempt waits so long, whoever waits for it; twice as long after each that follows.
 const RETRY: Duration = Duration::from_millis(100);
+/// But no longer than that: it is how late it is noticed that the disk is well again.
+const MAX_RETRY: Duration = Duration::from_secs(1);
 /// How often the thread looks after segments that are kept, and after the disk, while there is a reason.
 const TIDY: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,16 @@ pub(super) struct Sync {
 /// Waits for a frame to be on the disk; keep it between polls.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct SyncWait(Option<Arc<Slot>>);
+
+impl Drop for SyncWait {
+    /// Lets go of the task. The slot goes when others need the room.
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            let waker = slot.0.lock().take();
+            drop(waker);
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<Waker>>);
@@ -100,6 +112,12 @@ impl Sync {
 
     pub(super) fn synced(&self) -> u64 {
         self.synced.load(Ordering::Acquire)
+    }
+
+    /// Returns how many waits are known.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiters.lock().len()
     }
 
     fn unpark(&self) {
@@ -176,6 +194,12 @@ impl Spool {
             return Poll::Ready(Err(SyncFailed));
         }
         if wait.0.is_none() {
+            if waiters.len() == waiters.capacity() {
+                // Whoever gave up has left no other handle. With room for as many more, sweeping costs little.
+                waiters.retain(|(_, slot)| Arc::strong_count(slot) > 1);
+                let live = waiters.len();
+                waiters.reserve(live + 8);
+            }
             let slot = Arc::new(Slot(Mutex::new(Some(cx.waker().clone()))));
             waiters.push((mark.0, Arc::clone(&slot)));
             wait.0 = Some(slot);
@@ -246,6 +270,8 @@ pub(super) struct Work {
     pub(super) files: Vec<Current>,
     pub(super) names: bool,
     written: u64,
+    /// It is about what an earlier sync failed to keep.
+    is_again: bool,
     pub(super) unsynced: Unsynced,
 }
 
@@ -254,6 +280,7 @@ impl Core {
     pub(super) fn run_sync(&self) {
         drop(self.sync.thread.set(threads::current()));
         let sync = &self.sync;
+        let mut pause = RETRY;
         loop {
             let stopping = sync.is_stopping.load(Ordering::Acquire);
             let urgent = sync.is_urgent.swap(false, Ordering::AcqRel);
@@ -269,9 +296,13 @@ impl Core {
                 }
                 if synced.is_err() {
                     sync.is_wanted.store(true, Ordering::Release);
-                    threads::park_timeout(RETRY);
+                    // What may go makes room for the next attempt.
+                    self.tidy();
+                    self.back_off(pause);
+                    pause = (pause * 2).min(MAX_RETRY);
                     continue;
                 }
+                pause = RETRY;
             }
             if sync.is_untidy.swap(false, Ordering::AcqRel) || !(urgent || wanted) {
                 self.tidy();
@@ -311,18 +342,31 @@ impl Core {
         }
     }
 
+    /// Waits before the next attempt. Nobody but who ends the thread cuts it short: each attempt writes everything
+    /// again.
+    pub(super) fn back_off(&self, pause: Duration) {
+        let begun = Instant::now();
+        while !self.sync.is_stopping.load(Ordering::Acquire) {
+            let left = pause.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            threads::park_timeout(left);
+        }
+    }
+
     /// Brings onto the disk what has been written so far.
     pub(super) fn sync_once(&self) -> io::Result<()> {
         let mut syncing = self.syncing.lock();
         let work = {
             let mut active = self.active.lock();
             active.told = false;
-            if active.current.is_none() && !active.is_shut {
+            let owes = active.written > self.sync.synced();
+            if active.current.is_none() && (owes || !active.is_shut) {
                 // Nothing could be written since a failure; what it left is still in memory.
-                let unsynced = active.take_unsynced(Vec::new());
-                self.begin_again(&mut active, unsynced)?;
+                self.begin_after(&mut active).inspect_err(|error| self.report("begin", error))?;
             }
-            if active.written <= self.sync.synced() {
+            if !owes {
                 return Ok(());
             }
             let mut files = std::mem::take(&mut active.closed);
@@ -331,6 +375,7 @@ impl Core {
                 files,
                 names: std::mem::take(&mut active.names),
                 written: active.written,
+                is_again: active.is_poisoned,
                 unsynced: active.take_unsynced(std::mem::take(&mut syncing.buffer)),
             }
         };
@@ -342,6 +387,9 @@ impl Core {
             Ok(()) => {
                 self.note_synced(&work);
                 self.sync.advance(work.written);
+                if work.is_again {
+                    self.active.lock().is_poisoned = false;
+                }
                 self.reserve(&mut syncing, &work);
                 syncing.keep(work.unsynced.bytes);
                 Ok(())
@@ -351,6 +399,16 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// Begins a segment where a failure has left none.
+    fn begin_after(&self, active: &mut Active) -> io::Result<()> {
+        if !active.is_poisoned {
+            // It could not be written to, but what is in it can be synced.
+            return self.rotate(active);
+        }
+        let unsynced = active.take_unsynced(Vec::new());
+        self.begin_again(active, unsynced)
     }
 
     fn sync_files(&self, work: &Work) -> io::Result<()> {
@@ -386,10 +444,7 @@ impl Core {
             }
         }
         drop(segments);
-        let left = std::mem::take(&mut *self.left.lock());
-        for old in left {
-            self.clear_away(&old);
-        }
+        self.clear_left();
     }
 
     pub(super) fn check_space(&self) {

@@ -18,6 +18,7 @@ impl Core {
     /// Removes segments that may go, makes the next one ahead, and sees whether there is room again.
     pub(super) fn tidy(&self) {
         self.check_space();
+        self.clear_spent();
         self.make_spare();
         self.tidy_stream(&self.stream, true);
         let old = self.old.lock().clone();
@@ -49,6 +50,9 @@ impl Core {
                 (segment.number, segment.carried)
             };
             if is_live {
+                if self.is_left(number) {
+                    return;
+                }
                 let safe = match carried {
                     Some(mark) => mark,
                     None => match self.carry_all(number) {
@@ -123,7 +127,7 @@ impl Core {
             let mut active = self.active.lock();
             let half = self.settings.segment() / 2;
             let is_due = active.current.as_ref().is_some_and(|current| current.end >= half);
-            if active.spare.is_some() || active.is_shut || !is_due {
+            if active.spare.is_some() || active.is_shut || active.is_poisoned || !is_due {
                 return;
             }
             active.next_segment += 1;
@@ -174,6 +178,7 @@ impl Core {
     pub(super) fn has_to_tidy(&self) -> bool {
         self.room.kept.load(Ordering::Relaxed) > 0
             || self.room.is_below_floor()
+            || self.has_spent()
             || self.old.lock().iter().any(|stream| stream.segments().is_done())
     }
 }

@@ -22,7 +22,12 @@ struct World {
     files: Vec<Bytes>,
     locked: Vec<PathBuf>,
     calls: u64,
-    failing: Option<Failing>,
+    failing: Vec<Failing>,
+    /// What could not be synced can still be read, as on some systems until memory is short.
+    keeps: bool,
+    /// Files that are open, and bytes that were written to any.
+    open: usize,
+    written: u64,
     /// Bytes that the disk holds; none: any number.
     room: Option<u64>,
 }
@@ -118,8 +123,24 @@ impl Memory {
         Self(Arc::new(Mutex::new(fresh)))
     }
 
-    pub(in crate::pipeline) fn fail(&self, failing: Option<Failing>) {
-        self.0.lock().failing = failing;
+    pub(in crate::pipeline) fn fail(&self, failing: impl IntoIterator<Item = Failing>) {
+        self.0.lock().failing = failing.into_iter().collect();
+    }
+
+    /// Lets what could not be synced be read all the same.
+    pub(in crate::pipeline) fn keep_what_fails(&self) {
+        self.0.lock().keeps = true;
+    }
+
+    /// Returns how many files are open.
+    pub(in crate::pipeline) fn open_files(&self) -> usize {
+        self.0.lock().open
+    }
+
+    /// Returns how many bytes were written, and how many the files take that have a name.
+    pub(in crate::pipeline) fn bytes_written(&self) -> (u64, u64) {
+        let world = self.0.lock();
+        (world.written, world.used())
     }
 
     pub(in crate::pipeline) fn set_room(&self, room: Option<u64>) {
@@ -185,9 +206,8 @@ pub(in crate::pipeline) fn root() -> &'static Path {
 impl World {
     fn call(&mut self, call: Call) -> io::Result<()> {
         self.calls += 1;
-        if let Some(failing) = &mut self.failing
-            && (failing.call == call || failing.call == Call::Any)
-        {
+        let failing = self.failing.iter_mut().find(|f| f.call == call || f.call == Call::Any);
+        if let Some(failing) = failing {
             if failing.after > 0 {
                 failing.after -= 1;
             } else if failing.times > 0 {
@@ -217,14 +237,18 @@ impl Filesystem for Memory {
         world.files.push(Bytes::default());
         let file = world.files.len() - 1;
         world.names.insert(path.into(), Node::File(file));
+        world.open += 1;
         Ok(Arc::new(Handle { memory: self.clone(), file }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let mut world = self.0.lock();
         world.call(Call::Open)?;
-        match world.names.get(path) {
-            Some(Node::File(file)) => Ok(Arc::new(Handle { memory: self.clone(), file: *file })),
+        match world.names.get(path).copied() {
+            Some(Node::File(file)) => {
+                world.open += 1;
+                Ok(Arc::new(Handle { memory: self.clone(), file }))
+            }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -330,6 +354,12 @@ struct Handle {
     file: usize,
 }
 
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.memory.0.lock().open -= 1;
+    }
+}
+
 impl File for Handle {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut world = self.memory.0.lock();
@@ -347,6 +377,7 @@ impl File for Handle {
                 result = Err(io::ErrorKind::StorageFull.into());
             }
         }
+        world.written += written as u64;
         let file = &mut world.files[self.file].now;
         let (start, end) = (offset as usize, offset as usize + written);
         if file.len() < end {
@@ -369,12 +400,13 @@ impl File for Handle {
     fn sync_data(&self) -> io::Result<()> {
         let mut world = self.memory.0.lock();
         let result = world.call(Call::Sync);
+        let keeps = world.keeps;
         let file = &mut world.files[self.file];
-        if result.is_err() {
+        if result.is_ok() {
+            file.synced = file.now.clone();
+        } else if !keeps {
             // The kernel has given up on what it could not write, and a later sync will not mention it.
             file.now = file.synced.clone();
-        } else {
-            file.synced = file.now.clone();
         }
         result
     }

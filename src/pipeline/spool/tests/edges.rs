@@ -1,5 +1,7 @@
+use std::task::{Context, Poll, Wake, Waker};
+
 use super::*;
-use crate::pipeline::spool::{MAX_RECORD, MIN_CAP, Refused};
+use crate::pipeline::spool::{MAX_RECORD, MIN_CAP, Refused, SyncWait};
 
 const AT: Timestamp = Timestamp::from_micros(3);
 
@@ -121,6 +123,32 @@ fn what_was_ended_after_a_kill_has_what_came_before_it_on_the_disk() {
     let mut store = Store::default();
     recover(&fs.after_power_cut(), &mut store);
     assert_eq!(store.all(), ["ended", "r1"]);
+}
+
+#[test]
+fn waits_that_were_given_up_are_not_kept() {
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let spool = open(&Memory::new());
+    let mark = spool.append(Share::General, None, AT, b"r1").unwrap().mark;
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let poll = |wait: &mut SyncWait, waker: &Waker| {
+        spool.poll_synced(mark, wait, &mut Context::from_waker(waker))
+    };
+    let mut patient = SyncWait::default();
+    assert!(poll(&mut patient, Waker::noop()).is_pending());
+    for _ in 0..10_000 {
+        let mut wait = SyncWait::default();
+        assert!(poll(&mut wait, &waker).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&task), 2, "the task of a wait that is gone is kept");
+    assert!(spool.core.sync.waiting() <= 128, "{} waits are kept", spool.core.sync.waiting());
+    sync(&spool);
+    assert_eq!(poll(&mut patient, Waker::noop()), Poll::Ready(Ok(())));
+    assert_eq!(spool.core.sync.waiting(), 0);
 }
 
 /// The thread of the spool is in the middle of something that never ends; all that was written is on the disk.

@@ -5,6 +5,7 @@ mod damage;
 mod edges;
 mod failures;
 mod model;
+mod poisoned;
 mod power;
 #[path = "../../../../tests/faults/table.rs"]
 mod table;
