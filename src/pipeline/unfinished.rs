@@ -40,7 +40,7 @@ pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<bo
     let lost = ending.lost();
     if lost > 0 {
         let now = core.clock.now();
-        let mut gap = own::missing(SPOOL_DAMAGED, lost, now, None);
+        let mut gap = own::missing(SPOOL_DAMAGED, Some(lost), now, None);
         admit::prepare(core, &mut gap);
         bytes.clear();
         gap.to_portable(&mut bytes);

@@ -326,6 +326,7 @@ impl Core {
             segment: number,
             first,
             first_open,
+            is_guessed: false,
             created_at: self.clock.now(),
             secret: self.secret,
         };

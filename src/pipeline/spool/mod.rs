@@ -28,7 +28,8 @@
 //!    forward and synced first.
 //! 7. *Nothing is looped on.* A frame that does not agree with its sum is skipped by looking for the next one that does.
 //!    Numbers that are missing end the stream there; what follows has another stream's name, derived from the first
-//!    missing number, and its number 1 is a record that says how many are missing.
+//!    missing number, and its number 1 is a record that says how many are missing. Where nobody can know how many, it
+//!    says that: damage behind the last number that can be read, or to every header of a stream.
 //! 8. *Everything derived is a function of the files*: names of derived streams, salts, ids of gap records.
 //!    Reading again gives the same.
 //!
@@ -57,6 +58,7 @@ mod scan;
 mod settings;
 mod stream;
 mod sync;
+mod tail;
 super::threads::here_alone! {
     #[cfg(test)]
     mod tests;

@@ -62,6 +62,10 @@ pub(in crate::pipeline) struct Ending {
     lost: BTreeSet<OpenNumber>,
     next: Number,
     next_open: OpenNumber,
+    /// How many records there were is not known.
+    is_vague: bool,
+    /// The number of the segment that is written to, if anything is.
+    segment: u64,
     last: Option<(Number, Place)>,
     at: Timestamp,
     /// The store has more of the stream than the files do.
@@ -90,7 +94,7 @@ pub(in crate::pipeline) struct EndOfStream {
 
 impl Ending {
     fn find(core: Arc<Core>, stream: Arc<Stream>, position: Number) -> Result<Self, SpoolError> {
-        let numbers: Vec<u64> = stream.segments().list.iter().map(|s| s.number).collect();
+        let (numbers, segment) = segments_of(&stream);
         let failed = |number: u64| {
             let path = stream.path(number);
             move |error: io::Error| SpoolError::io("read", path, error)
@@ -109,11 +113,11 @@ impl Ending {
         let seed = secret.map(|secret| secret.seed());
         let mut walk = Walk::default();
         if let Some(seed) = seed {
-            for (index, number) in numbers.iter().enumerate() {
-                let is_last = index + 1 == numbers.len();
-                walk.segment(&stream, *number, seed, is_last).map_err(failed(*number))?;
+            for number in &numbers {
+                walk.segment(&stream, *number, seed).map_err(failed(*number))?;
             }
         }
+        let end = walk.end();
         if walk.is_holed {
             // Their ends may be among the records that are missing, and those are told of.
             walk.lost = std::mem::take(&mut walk.unreadable);
@@ -125,8 +129,10 @@ impl Ending {
             lost: walk.lost,
             last: walk.last,
             at: walk.at,
-            is_ahead: position >= walk.next.unwrap_or(1),
-            next: walk.next.unwrap_or(1).max(position.saturating_add(1)),
+            is_ahead: position >= end.next,
+            next: end.next.max(position.saturating_add(1)),
+            is_vague: end.is_vague && position < end.next,
+            segment,
             next_open: walk.next_open.unwrap_or(1),
             file: None,
             scanner: None,
@@ -286,13 +292,16 @@ impl Ending {
 
     /// Begins a segment behind the last one.
     fn begin(&mut self, secret: format::Secret) -> io::Result<()> {
-        let number = self.stream.segments().list.back().map_or(1, |last| last.number + 1);
+        let number = self.segment;
+        // A number is used once, also where making the file fails halfway.
+        self.segment += 1;
         let file = self.stream.fs.create(&self.stream.path(number))?;
         let header = SegmentHeader {
             writer_id: self.stream.writer_id,
             segment: number,
             first: self.next,
             first_open: self.next_open,
+            is_guessed: self.is_vague,
             created_at: self.core.clock.now(),
             secret,
         };
@@ -302,6 +311,7 @@ impl Ending {
         }
         let mut segment = Segment::new(number, Content::From(self.next), FRAMES_AT);
         segment.closed = true;
+        segment.is_guessed = self.is_vague;
         segment.last = Some(self.next - 1);
         self.stream.segments().list.push_back(segment);
         self.stream.room.owed.fetch_add(FRAMES_AT, Ordering::Relaxed);
@@ -323,4 +333,22 @@ impl Ending {
             Step::Damage { .. } | Step::End => None,
         })
     }
+}
+
+/// Returns the segments that there are, and the number of the next one. Files behind them that were made ahead and not used
+/// are put out of the way: what is torn is looked for in the last segment.
+fn segments_of(stream: &Stream) -> (Vec<u64>, u64) {
+    let mut segments = stream.segments();
+    let next = segments.list.back().map_or(1, |last| last.number + 1);
+    let mut unused = Vec::new();
+    while let Some(last) = segments.list.pop_back_if(|last| last.bytes == 0) {
+        unused.push(last.number);
+    }
+    let numbers = segments.list.iter().map(|segment| segment.number).collect();
+    drop(segments);
+    for number in unused {
+        // Where it stays, it goes with the folder.
+        drop(stream.fs.remove_file(&stream.path(number)));
+    }
+    (numbers, next)
 }

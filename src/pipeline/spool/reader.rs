@@ -10,7 +10,8 @@ use super::{
     Batch, Break, Cause, Core, Number, Secret, SpoolError,
     format::{HeaderError, Kind},
     scan::{Found, Scanner, Step},
-    stream::{Content, Stream},
+    stream::{Content, Segment, Stream},
+    tail::Tail,
 };
 use crate::{record::WriterId, time::Timestamp};
 
@@ -37,6 +38,8 @@ pub(in crate::pipeline) struct Reader {
     is_old: bool,
     is_ready: bool,
     open: Option<Open>,
+    /// Where an old stream ends, as far as it was read.
+    tail: Tail,
     /// The number that is to be read next.
     next: Number,
     /// The gap that the reader stands behind.
@@ -50,12 +53,8 @@ pub(in crate::pipeline) struct Reader {
 struct Open {
     number: u64,
     scanner: Scanner,
-    /// Unreadable bytes at its end, with the number that they had, if that can be read.
-    #[allow(
-        clippy::option_option,
-        reason = "whether it is torn, and whether it is known what it was"
-    )]
-    torn: Option<Option<(Kind, u64)>>,
+    /// It ends in bytes that cannot be read.
+    is_torn: bool,
 }
 
 impl Reader {
@@ -66,6 +65,7 @@ impl Reader {
             is_old,
             is_ready: false,
             open: None,
+            tail: Tail::default(),
             next: 1,
             leg: None,
             unacknowledged: VecDeque::new(),
@@ -169,7 +169,7 @@ impl Reader {
                     Chosen::Opened => continue,
                     Chosen::Unreadable => {
                         let now = self.core.clock.now();
-                        self.note_break(self.next + 1, now, Cause::Damaged);
+                        self.note_break(self.next + 1, now, Cause::Unreadable);
                         continue;
                     }
                     Chosen::Nothing => return Ok(done(batch, self.nothing())),
@@ -180,6 +180,7 @@ impl Reader {
             match step {
                 Step::Frame(found) if found.kind == Kind::Record => {
                     let number = found.number.cast_signed();
+                    self.tail.record(number);
                     if number < self.next {
                         continue;
                     }
@@ -198,8 +199,9 @@ impl Reader {
                 }
                 Step::Frame(_) => {}
                 Step::Damage { bytes, head } => {
+                    self.tail.damage(&bytes, head);
                     if bytes.end >= open.scanner.limit() {
-                        open.torn = Some(head);
+                        open.is_torn = true;
                     } else {
                         let number = open.number;
                         self.quarantine(number);
@@ -237,6 +239,10 @@ impl Reader {
         let is_removed = segments.list.front().is_some_and(|segment| {
             segment.number > 1 && segment.first().is_some_and(|first| first > self.next)
         });
+        let here_now = segments.list.iter().find(|segment| segment.number == here);
+        // The first record of a segment may have been numbered by whoever could not know how many there were before it.
+        let guess = here_now.filter(|here| here.is_guessed).and_then(Segment::first);
+        let is_guess = |number| guess == Some(number);
         drop(segments);
         if let Some(later) = later {
             return self.open_segment(later);
@@ -244,8 +250,13 @@ impl Reader {
         if !is_removed {
             self.quarantine(here);
         }
-        let cause = if is_removed { Cause::Removed } else { Cause::Damaged };
-        self.note_break(found.number.cast_signed(), found.recorded_at, cause);
+        let number = found.number.cast_signed();
+        let cause = match (is_removed, is_guess(number)) {
+            (true, _) => Cause::Removed,
+            (false, true) => Cause::Unreadable,
+            (false, false) => Cause::Damaged,
+        };
+        self.note_break(number, found.recorded_at, cause);
         Ok(())
     }
 
@@ -255,7 +266,8 @@ impl Reader {
         tracing::error!(
             path = %self.stream.folder.display(),
             first_missing = fresh.first_missing,
-            count = fresh.count(),
+            is_unreadable = fresh.cause == Cause::Unreadable,
+            count = fresh.count().unwrap_or(0),
             "records are missing in the spool; the stream goes on under another name"
         );
         let kept = fresh.keep(&self.stream);
@@ -289,7 +301,7 @@ impl Reader {
         let segment = &segments.list[at];
         if segment.end > open.scanner.limit() && !self.is_old {
             open.scanner.set_limit(segment.end);
-            open.torn = None;
+            open.is_torn = false;
             return Ok(true);
         }
         let is_whole = segment.closed && segment.end >= segment.bytes;
@@ -298,7 +310,7 @@ impl Reader {
             if !self.is_old {
                 return Ok(false);
             }
-            let torn = open.torn.take();
+            let is_torn = std::mem::take(&mut open.is_torn);
             let next = self.next;
             segments.list[at].last.get_or_insert(next - 1);
             segments.is_read = true;
@@ -306,7 +318,10 @@ impl Reader {
             drop(segments);
             // Who removes it may be asleep: nothing has to be appended any more for it to go.
             self.core.sync.tidy();
-            return Ok(self.torn_end(torn));
+            if is_torn {
+                self.quarantine(here);
+            }
+            return Ok(self.end());
         };
         drop(segments);
         self.stream.learn_content(next).map_err(|error| failed(&self.stream, next, error))?;
@@ -319,7 +334,7 @@ impl Reader {
             .is_some_and(|first| first <= self.next);
         drop(segments);
         if self.is_old || is_whole || follows {
-            if self.open.as_ref().is_some_and(|open| open.torn.is_some()) && !follows {
+            if self.open.as_ref().is_some_and(|open| open.is_torn) && !follows {
                 self.quarantine(here);
             }
             self.open_segment(next)?;
@@ -329,22 +344,14 @@ impl Reader {
         Ok(false)
     }
 
-    /// An old stream ends in bytes that nobody can read: what they were is missing.
-    #[allow(clippy::option_option, reason = "as `Open::torn`")]
-    fn torn_end(&mut self, torn: Option<Option<(Kind, u64)>>) -> bool {
-        let present = match torn {
-            None => return false,
-            Some(Some((Kind::Record, number))) => number.cast_signed().saturating_add(1),
-            Some(Some(_)) => return false,
-            // Told of already: the reader has just stepped over it.
-            Some(None) if self.leg.is_some_and(|leg| leg.next == self.next) => return false,
-            Some(None) => self.next + 1,
-        };
-        if present <= self.next {
+    /// An old stream has been read to its end: tells whether records are missing there, and takes note of it.
+    fn end(&mut self) -> bool {
+        let end = self.tail.end(self.next);
+        if end.next <= self.next {
             return false;
         }
         let now = self.core.clock.now();
-        self.note_break(present, now, Cause::Damaged);
+        self.note_break(end.next, now, end.cause());
         true
     }
 
@@ -353,9 +360,7 @@ impl Reader {
         self.learn_firsts()?;
         self.stream.refuse_later()?;
         let segments = self.stream.segments();
-        let holds = |segment: &&super::stream::Segment| {
-            segment.first().is_some_and(|first| first <= self.next)
-        };
+        let holds = |segment: &&Segment| segment.first().is_some_and(|first| first <= self.next);
         let chosen = segments
             .list
             .iter()
@@ -377,7 +382,14 @@ impl Reader {
                 Ok(Chosen::Unreadable)
             }
             _ => {
-                self.stream.segments().is_read = self.is_old;
+                let mut segments = self.stream.segments();
+                segments.is_read = self.is_old;
+                if self.is_old && !has_secret {
+                    // Nobody can read it, now or later; what there was of it is in the quarantine.
+                    let last = self.next - 1;
+                    segments.list.iter_mut().for_each(|segment| segment.last = Some(last));
+                    self.stream.settle(&mut segments, self.core.clock.monotonic());
+                }
                 Ok(Chosen::Nothing)
             }
         }
@@ -405,6 +417,7 @@ impl Reader {
             return Ok(());
         };
         let (content, end) = (segment.content, segment.end);
+        self.tail.segment(segment);
         let seed = segments.secret.map(|secret| secret.seed());
         drop(segments);
         let limit = match content {
@@ -434,7 +447,7 @@ impl Reader {
             file.sync_data().map_err(|error| failed(&self.stream, number, error))?;
         }
         let scanner = Scanner::new(file, seed, limit);
-        self.open = Some(Open { number, scanner, torn: None });
+        self.open = Some(Open { number, scanner, is_torn: false });
         Ok(())
     }
 
@@ -460,6 +473,7 @@ impl Reader {
     fn go_to(&mut self, number: Number) {
         self.next = number.max(1);
         self.open = None;
+        self.tail = Tail::default();
         let next = self.next;
         self.unacknowledged.retain(|(last, _)| *last < next);
         self.note_oldest();

@@ -74,6 +74,8 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// Nothing is written to it any more.
     pub(super) closed: bool,
+    /// How many records there were before the first one is a guess.
+    pub(super) is_guessed: bool,
     pub(super) acked_at: Option<Duration>,
     /// Its live opens have been copied forward; it may go when that is synced.
     pub(super) carried: Option<u64>,
@@ -90,6 +92,7 @@ impl Segment {
             end: FRAMES_AT,
             bytes,
             closed: false,
+            is_guessed: false,
             acked_at: None,
             carried: None,
             quarantined: false,
@@ -188,6 +191,7 @@ impl Stream {
             segments.secret.get_or_insert(header.secret);
         }
         if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
+            segment.is_guessed = header.is_ok_and(|header| header.is_guessed);
             segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
         }
         Ok(())
