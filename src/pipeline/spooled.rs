@@ -80,8 +80,8 @@ impl Spooled {
 
     /// The stream of an earlier process.
     pub(super) fn old(old: OldStream, quarantine: Option<PathBuf>) -> Self {
-        let reader = old.reader();
-        Self { unended: Some(Arc::new(old)), ..Self::of(reader, quarantine) }
+        let (reader, known) = (old.reader(), old.stored());
+        Self { unended: Some(Arc::new(old)), known, ..Self::of(reader, quarantine) }
     }
 
     fn of(reader: Reader, quarantine: Option<PathBuf>) -> Self {

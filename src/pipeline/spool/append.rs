@@ -169,6 +169,28 @@ impl Spool {
         Ok(Begun { open, mark })
     }
 
+    /// Writes what is known by now of something that has begun, in the place of what was known then. Where that cannot be
+    /// written, the earlier word stays.
+    pub(in crate::pipeline) fn renew(
+        &self,
+        share: Share,
+        open: OpenNumber,
+        recorded_at: Timestamp,
+        record: &[u8],
+    ) -> Result<Mark, Refused> {
+        let core = &self.core;
+        let mut active = core.lock()?;
+        // What has ended stays so.
+        if active.opens.contains_key(&open) {
+            let frame = Frame { kind: Kind::Carried, number: open, ends: 0, recorded_at, record };
+            let place = core.write(&mut active, share, &frame)?;
+            active.opens.insert(open, place);
+        }
+        let mark = Mark(active.written);
+        core.release(active);
+        Ok(mark)
+    }
+
     /// Writes that an open leads to no record. Where that cannot be written, the open stays.
     pub(in crate::pipeline) fn cancel(&self, open: OpenNumber) -> Result<(), Refused> {
         let core = &self.core;

@@ -53,7 +53,7 @@ pub(super) enum Kind {
     Record = 2,
     /// An open that leads to no record.
     Cancel = 3,
-    /// An open that was copied forward, so that its segment could go.
+    /// An open as it is known by now: copied forward, so that its segment could go, or because there is more to say of it.
     Carried = 4,
 }
 

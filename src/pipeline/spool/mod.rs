@@ -8,6 +8,7 @@
 //! <spool>/<writer_id, 16 hex>/          one stream: one process, one numbering point
 //!         <number, 16 hex>.seg          a segment, see `format`
 //!         <first missing, 16 hex>.gap   numbers that are missing, and how the stream goes on, see `gaps`
+//!         stored                how far the stream was stored when somebody last looked, see `stored`
 //! ```
 //!
 //! # Invariants
@@ -56,6 +57,7 @@ mod room;
 mod said;
 mod scan;
 mod settings;
+mod stored;
 mod stream;
 mod sync;
 mod tail;

@@ -35,6 +35,11 @@ impl OldStream {
         self.stream.writer_id
     }
 
+    /// Returns how far the stream was stored when its process last looked, as far as that is known; 0 otherwise.
+    pub(in crate::pipeline) fn stored(&self) -> Number {
+        self.stream.segments().said
+    }
+
     pub(in crate::pipeline) fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.core), Arc::clone(&self.stream), true)
     }

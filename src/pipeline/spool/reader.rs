@@ -111,12 +111,15 @@ impl Reader {
     /// Takes note of the store's position of [`stream`](Self::stream): what lies before may go after a while.
     pub(in crate::pipeline) fn acknowledge(&mut self, position: Number) {
         let number = self.number(position);
-        self.stream.acknowledge(number, self.core.clock.monotonic());
+        let is_news = self.stream.acknowledge(number, self.core.clock.monotonic());
         while self.unacknowledged.front().is_some_and(|(last, _)| *last <= number) {
             self.unacknowledged.pop_front();
         }
         self.note_oldest();
-        self.core.sync.tidy_if_short(&self.core.room);
+        if is_news {
+            // What is stored may go, and is to be said.
+            self.core.sync.tidy();
+        }
     }
 
     /// Reads the next frames, at most so many, and no more bytes than that unless a single one has more.

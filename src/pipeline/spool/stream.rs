@@ -41,6 +41,10 @@ pub(super) struct Segments {
     pub(super) list: VecDeque<Segment>,
     /// Everything up to here is in the store.
     pub(super) acked: Number,
+    /// The store has been asked how far that is.
+    pub(super) is_asked: bool,
+    /// What a file says about that.
+    pub(super) said: Number,
     pub(super) secret: Option<Secret>,
     /// Where numbers are missing, in order.
     pub(super) breaks: Vec<Break>,
@@ -248,11 +252,14 @@ impl Stream {
         }
     }
 
-    /// Takes note that everything up to `number` is in the store, and nothing beyond.
-    pub(super) fn acknowledge(&self, number: Number, now: Duration) {
+    /// Takes note that everything up to `number` is in the store, and nothing beyond; tells whether that is news.
+    pub(super) fn acknowledge(&self, number: Number, now: Duration) -> bool {
         let mut segments = self.segments();
+        let is_news = segments.acked != number || segments.said != number;
         segments.acked = number;
+        segments.is_asked = true;
         self.settle(&mut segments, now);
+        is_news
     }
 
     /// Moves the bytes of closed segments between what is owed and what is only kept.

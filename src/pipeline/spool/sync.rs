@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 use super::{
     Core, Mark, Spool,
     append::{Current, Unsynced},
-    room::Room,
     threads::{
         self, Condvar, Instant, Mutex, Thread,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -76,13 +75,6 @@ impl Sync {
     pub(super) fn tidy(&self) {
         if !self.is_untidy.swap(true, Ordering::AcqRel) {
             self.unpark();
-        }
-    }
-
-    /// Tells the thread to look for something that can go, if room is short.
-    pub(super) fn tidy_if_short(&self, room: &Room) {
-        if room.is_short() || room.kept.load(Ordering::Relaxed) > 0 {
-            self.tidy();
         }
     }
 
@@ -265,6 +257,7 @@ impl Core {
                 }
                 let synced = self.sync_once();
                 if stopping {
+                    self.say_all_stored();
                     break;
                 }
                 if synced.is_err() {

@@ -19,6 +19,7 @@ impl Core {
     pub(super) fn tidy(&self) {
         self.check_space();
         self.make_spare();
+        self.say_all_stored();
         self.tidy_stream(&self.stream, true);
         let old = self.old.lock().clone();
         for stream in old {
