@@ -154,8 +154,9 @@ impl<S: Append> Drain<S> {
         if !stream.is_placed {
             let position = settler.position(stream.writer_id()).await?;
             if !stream.place(core, position) {
-                settler.lose();
+                settler.lose(stream.known_at);
             }
+            stream.known_at = settler.link.connections;
         }
         if index == 0 {
             // Before it is read: what comes meanwhile is noticed.
@@ -200,6 +201,9 @@ impl<S: Append> Drain<S> {
         let connections = self.settler.link.connections;
         if connections <= std::mem::replace(&mut self.connections, connections) {
             return;
+        }
+        if let Some(stream) = self.streams.get_mut(asked) {
+            stream.known_at = connections;
         }
         let others = self.streams.iter_mut().enumerate().filter(|(index, _)| *index != asked);
         others.for_each(|(_, stream)| stream.displace());

@@ -61,6 +61,8 @@ pub(super) struct Spooled {
     settled: i64,
     /// The store had every frame up to this number when it was last asked.
     known: i64,
+    /// Over which connection it was last asked.
+    pub(super) known_at: u64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
     /// The numbers that the records of an append had before it was arranged.
@@ -102,6 +104,7 @@ impl Spooled {
             is_untold: false,
             settled: 0,
             known: 0,
+            known_at: 0,
             counted: 0,
             order: Vec::new(),
         }
