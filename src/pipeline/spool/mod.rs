@@ -40,8 +40,10 @@
 //! A whole tail that is cut off at the end of a frame cannot be seen. A folder on a network file system is as good as
 //! the locks and the syncs of that file system.
 
+mod active;
 mod append;
 mod batch;
+mod ending;
 mod error;
 mod files;
 mod format;
@@ -54,6 +56,7 @@ mod open;
 mod poison;
 mod reader;
 mod room;
+mod rotate;
 mod said;
 mod scan;
 mod settings;
@@ -69,6 +72,7 @@ super::threads::here_alone! {
 #[cfg(any())]
 mod tests;
 mod tidy;
+mod waits;
 mod walk;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -76,6 +80,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 pub(super) use batch::{Batch, Frame};
+pub(super) use ending::Ending;
 pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
 #[cfg(all(test, feature = "axum"))]
@@ -84,12 +89,12 @@ pub(super) use files::{Entry, File, Folder, Lock};
 use format::MAX_RECORD;
 pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::{Ending, OldStream};
+pub(super) use old::OldStream;
 pub(super) use reader::{ReadOutcome, Reader};
 #[cfg(test)]
 use settings::MIN_CAP;
 pub(super) use settings::{Settings, Share};
-pub(super) use sync::{SyncFailed, SyncWait};
+pub(super) use waits::{SyncFailed, SyncWait};
 
 use super::threads::{
     self, Instant, Mutex,
@@ -184,12 +189,12 @@ struct Core {
     seed: format::Seed,
     room: Arc<room::Room>,
     /// Taken before the lock of the stream's segments, and never held across a sync.
-    active: Mutex<append::Active>,
+    active: Mutex<active::Active>,
     /// Held during a sync, and taken before every other lock.
     syncing: Mutex<sync::Syncing>,
     /// Segments that a failed sync put an end to, until what they held is safe.
-    left: Mutex<Vec<append::Current>>,
-    sync: sync::Sync,
+    left: Mutex<Vec<active::Current>>,
+    sync: waits::Sync,
     stuck: AtomicBool,
     /// The store does not answer.
     is_away: AtomicBool,

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::{
     Break, Core, LOCK, OldStream, QUARANTINE, Spool, SpoolError,
-    append::Active,
+    active::Active,
     files::{Entry, Filesystem, Folder},
     format::{FRAMES_AT, Secret},
     room::Room,
@@ -19,11 +19,11 @@ use super::{
     settings::{MIN_CAP, Settings},
     stored,
     stream::{Content, Segment, Segments, Stream, parse_folder, parse_segment},
-    sync::Sync,
     threads::{
         self, Mutex,
         atomic::{AtomicBool, AtomicU64},
     },
+    waits::Sync,
 };
 use crate::{record::WriterId, time::Clock};
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Core, OpenNumber, Refused,
-    append::Place,
+    active::Place,
     format::Kind,
     scan::{Scanner, Step},
     stream::Stream,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Number, OpenNumber,
-    append::Place,
+    active::Place,
     format::{self, Head, Kind},
     scan::{Found, Scanner, Step},
     stream::{Content, Stream},
