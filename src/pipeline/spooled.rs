@@ -52,6 +52,8 @@ pub(super) struct Spooled {
     /// The store had less than before.
     pub(super) went_back: bool,
     pub(super) not_before: Option<Instant>,
+    /// How often it could not be read since it last could.
+    pub(super) failures: u32,
     /// How far the store was found to be beyond what was sent.
     ahead: Option<i64>,
     /// The gap that the reader stands behind, and whether it is still to be told of.
@@ -99,6 +101,7 @@ impl Spooled {
             is_over: false,
             went_back: false,
             not_before: None,
+            failures: 0,
             ahead: None,
             leg: None,
             is_untold: false,
