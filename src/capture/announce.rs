@@ -16,7 +16,7 @@ use super::{
     finish,
 };
 use crate::{
-    pipeline::{BeginWait, OpenTicket, StrictRefused},
+    pipeline::{BeginWait, OpenTicket, Renewed, StrictRefused},
     record::Record,
     rules::Delivery,
 };
@@ -47,11 +47,13 @@ pub(super) struct Announcement {
     config: Arc<Config>,
     copy: Option<Box<Record>>,
     wait: BeginWait,
+    /// It was begun before, and what was added to it waits for the disk.
+    renewed: Option<Renewed>,
 }
 
 impl Announcement {
     pub(super) fn new(cell: Arc<Shared>, config: Arc<Config>) -> Self {
-        Self { cell, config, copy: None, wait: BeginWait::default() }
+        Self { cell, config, copy: None, wait: BeginWait::default(), renewed: None }
     }
 
     pub(super) const fn config(&self) -> &Arc<Config> {
@@ -73,6 +75,9 @@ impl Announcement {
     /// When the spool cannot vouch for it; what was written of it is taken back then.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StrictRefused>> {
         let recorder = &self.config.recorder;
+        if let Some(renewed) = &mut self.renewed {
+            return recorder.poll_renewed(renewed, cx).map(Ok);
+        }
         let mut copy = match self.copy.take() {
             Some(copy) => copy,
             None => match copied(&self.cell, &self.config) {
@@ -103,16 +108,21 @@ impl Drop for Announcement {
 
 /// Writes what is known at the head of an answer that ends later; says what is to be waited for.
 ///
-/// Only where a crash would otherwise take all that is known of the request: not for `best_effort`, and not
-/// where the intent is there already.
+/// Not for `best_effort`. Where the intent is there already, the status is added to it: a crash would otherwise leave an
+/// outcome that nobody knows, of an answer whose head the client has.
 pub(super) fn at_head(draft: &Draft) -> Option<Announcement> {
     let cell = draft.cell()?;
-    let config = {
-        let state = cell.lock();
-        let open = state.open.as_ref()?;
-        let wanted = open.class >= Delivery::Durable && open.ticket.is_none();
-        (wanted && open.config.recorder.has_spool()).then(|| Arc::clone(&open.config))?
+    let (config, ticket) = {
+        let mut state = cell.lock();
+        let open = state.open.as_mut()?;
+        let wanted = open.class >= Delivery::Durable && open.config.recorder.has_spool();
+        let config = wanted.then(|| Arc::clone(&open.config))?;
+        // Taken for the while, since it is told outside of the lock.
+        (config, open.ticket.take())
     };
+    if let Some(ticket) = ticket {
+        return renew(cell, config, ticket);
+    }
     if config.recorder.syncs_each() {
         return Some(Announcement::new(Arc::clone(cell), config));
     }
@@ -123,6 +133,22 @@ pub(super) fn at_head(draft: &Draft) -> Option<Announcement> {
     }
     config.recorder.put_spare(copy);
     None
+}
+
+/// Adds to an intent what is known at the head; says what is to be waited for.
+fn renew(cell: &Arc<Shared>, config: Arc<Config>, ticket: OpenTicket) -> Option<Announcement> {
+    let mut renewed = None;
+    let recorder = &config.recorder;
+    if let Some(mut copy) = copied(cell, &config) {
+        renewed = recorder.renew(&mut copy, &ticket);
+        recorder.put_spare(copy);
+    }
+    let waits = recorder.syncs_each();
+    keep_ticket(cell, &config, ticket, |_| {});
+    let renewed = renewed.filter(|_| waits)?;
+    let mut announcement = Announcement::new(Arc::clone(cell), config);
+    announcement.renewed = Some(renewed);
+    Some(announcement)
 }
 
 /// Copies what a crash would leave; `None` if nothing is to be known of it.
@@ -138,11 +164,17 @@ fn copied(cell: &Shared, config: &Config) -> Option<Box<Record>> {
 
 /// Gives the draft what its end needs: the ticket, and the id and time under which it was begun.
 fn keep(cell: &Shared, config: &Config, copy: &Record, ticket: OpenTicket) {
+    keep_ticket(cell, config, ticket, |record| {
+        record.id = copy.id;
+        record.occurred_at = copy.occurred_at;
+    });
+}
+
+fn keep_ticket(cell: &Shared, config: &Config, ticket: OpenTicket, tell: impl FnOnce(&mut Record)) {
     let mut state = cell.lock();
     match state.open.as_mut() {
         Some(open) => {
-            open.record.id = copy.id;
-            open.record.occurred_at = copy.occurred_at;
+            tell(&mut open.record);
             open.ticket = Some(ticket);
         }
         None => {

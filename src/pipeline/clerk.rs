@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{core::Core, drain::Flush, gap::Gaps, own, spooling::Spooling};
+use super::{core::Core, drain::Flush, gap::Gaps, own, spool::OpenNumber, spooling::Spooling};
 use crate::record::Record;
 
 /// What found no room is tried again after so long.
@@ -27,8 +27,8 @@ pub(super) struct Clerk {
     pub(super) last: watch::Sender<Option<i64>>,
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) gaps: Gaps,
-    /// What found no room in the spool. No gap is told of meanwhile: the counters go on.
-    pub(super) held: Vec<Box<Record>>,
+    /// What found no room in the spool, with what it ends. No gap is told of meanwhile: the counters go on.
+    pub(super) held: Vec<(Box<Record>, Option<OpenNumber>)>,
     pub(super) begun: Instant,
 }
 
@@ -135,17 +135,26 @@ impl Clerk {
         self.last.send_replace(Some(spooling.last()));
     }
 
-    fn add_own(&mut self, spooling: &Spooling, mut record: Box<Record>) {
+    fn add_own(&mut self, spooling: &Spooling, record: Box<Record>) {
+        self.add_ending(spooling, record, None);
+    }
+
+    fn add_ending(
+        &mut self,
+        spooling: &Spooling,
+        mut record: Box<Record>,
+        ends: Option<OpenNumber>,
+    ) {
         super::admit::prepare(&self.core, &mut record);
-        if let Err(record) = self.core.spool_own(spooling, record) {
-            self.held.push(record);
+        if let Err(record) = self.core.spool_own_ending(spooling, record, ends) {
+            self.held.push((record, ends));
         }
     }
 
     fn send_held(&mut self, spooling: &Spooling) {
-        while let Some(record) = self.held.pop() {
-            if let Err(record) = self.core.spool_own(spooling, record) {
-                self.held.push(record);
+        while let Some((record, ends)) = self.held.pop() {
+            if let Err(record) = self.core.spool_own_ending(spooling, record, ends) {
+                self.held.push((record, ends));
                 return;
             }
         }
@@ -153,8 +162,15 @@ impl Clerk {
 
     fn add_gaps(&mut self, spooling: &Spooling, ending: bool) {
         if self.held.is_empty() || ending {
+            let mut begun = spooling.burst.take();
             for record in self.gaps.take(&self.core.counters, ending) {
-                self.add_own(spooling, record);
+                self.add_ending(spooling, record, begun.take());
+            }
+            // It was told of before. Where that cannot be taken back, a crash says one thing too many.
+            if let Some(begun) = begun
+                && spooling.spool.cancel(begun).is_err()
+            {
+                spooling.spool.forget(begun);
             }
         }
     }

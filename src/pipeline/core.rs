@@ -183,6 +183,11 @@ impl Core {
             self.clock.monotonic(),
         );
         self.pool.put(record);
+        if let Some(spooling) = &self.spooling
+            && reason != DropReason::Closed
+        {
+            self.begin_gap(spooling, reason);
+        }
         // The writer writes a gap record about it, and has to be awake for that.
         self.queue.nudge();
         Admission::Dropped(reason)

@@ -49,7 +49,7 @@ pub(super) fn open<S: Append>(
         // Before anybody has a recorder: so it is the first of the stream.
         let mut started = own::started(&setup.config_digest);
         admit::prepare(core, &mut started);
-        clerk.held.extend(core.spool_own(spooling, started).err());
+        clerk.held.extend(core.spool_own(spooling, started).err().map(|record| (record, None)));
         streams.push(Spooled::own(spooling.spool.reader(), setup.quarantine.clone()));
         let old = spooling.spool.old_streams();
         streams.extend(old.into_iter().map(|old| Spooled::old(old, setup.quarantine.clone())));

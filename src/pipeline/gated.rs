@@ -14,6 +14,8 @@ use crate::record::{Origin, Record};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Frame {
     Open(u64, Box<Record>),
+    /// What is known of it later.
+    More(u64, Box<Record>),
     /// A finished record, with the number of what it ends.
     Record(Option<u64>, Box<Record>),
     Cancel(u64),
@@ -125,6 +127,7 @@ impl Disk {
             1 => Frame::Open(number(8), record),
             2 => Frame::Record(Some(number(20)).filter(|open| *open > 0), record),
             3 => Frame::Cancel(number(8)),
+            4 => Frame::More(number(8), record),
             _ => return Ok(()),
         });
         Ok(())

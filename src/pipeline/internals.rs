@@ -67,6 +67,12 @@ impl Spool {
         self.0.wait_synced(written.0, Duration::from_secs(60)).is_ok()
     }
 
+    /// Gives the folder back, a minute at most.
+    pub fn close(self) {
+        // What was to be on the disk was waited for.
+        let _synced = self.0.close(Duration::from_secs(60));
+    }
+
     /// Waits until a record is on the disk; tells whether it is.
     pub async fn synced(&self, written: Written) -> bool {
         let mut wait = SyncWait::default();

@@ -59,6 +59,7 @@
 mod admit;
 mod batcher;
 mod builder;
+mod burst;
 mod classes;
 mod clerk;
 mod commit;
@@ -127,7 +128,7 @@ pub use modes::{
     DEFAULT_FSYNC_INTERVAL, DEFAULT_SPOOL_CAP, DEFAULT_SPOOL_KEEP, DEFAULT_STRICT_DEADLINE,
 };
 #[allow(unused_imports, reason = "capture takes these doors next")]
-pub(crate) use open::{BeginWait, Hold, OpenTicket, StrictRefused};
+pub(crate) use open::{BeginWait, Hold, OpenTicket, Renewed, StrictRefused};
 pub use outbox::{BoxFuture, OutboxTally, RecordInError, WriteInError};
 pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 #[cfg(feature = "api")]

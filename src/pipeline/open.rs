@@ -21,7 +21,7 @@ use super::{
     queue::Lane,
     recorder::{Admission, AdmitWait, Recorder},
     settings::Overflow,
-    spool::{Begun, Mark, OpenNumber, Refused, SyncWait},
+    spool::{Begun, Mark, OpenNumber, Refused, Share, SyncWait},
     spooling::{self, Spooling, share},
     tally::DropReason,
 };
@@ -115,6 +115,13 @@ impl From<Refused> for StrictRefused {
 #[derive(Debug, Default)]
 pub(crate) struct BeginWait {
     begun: Option<Begun>,
+    disk: DiskWait,
+}
+
+/// What [`Recorder::renew`] has written.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    mark: Mark,
     disk: DiskWait,
 }
 
@@ -250,6 +257,35 @@ impl Recorder {
                 Err(refused)
             }
         })
+    }
+
+    /// Writes what is known by now of a record that was begun, so that this survives the process. Never waits; what it
+    /// returns may be waited for with [`poll_renewed`](Self::poll_renewed).
+    ///
+    /// `snapshot` has the id and the times under which it was begun. `None` when the spool has no room: what was known
+    /// then stays.
+    pub(crate) fn renew(&self, snapshot: &mut Record, open: &OpenTicket) -> Option<Renewed> {
+        let core = &*self.core;
+        let spooling = core.spooling.as_ref()?;
+        if !core.queue.enter() {
+            return None;
+        }
+        admit::prepare(core, snapshot);
+        let share = match share(snapshot, Lane::of(snapshot)) {
+            // What was begun was admitted then.
+            Share::General => Share::Security,
+            share => share,
+        };
+        let renewed = spooling.renew(share, open.number, core.clock.now(), snapshot);
+        core.queue.leave();
+        Some(Renewed { mark: renewed.ok()?, disk: DiskWait::default() })
+    }
+
+    /// Completes when the disk has what was written, or by the [deadline](Self::strict_deadline).
+    pub(crate) fn poll_renewed(&self, renewed: &mut Renewed, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(spooling) = &self.core.spooling else { return Poll::Ready(()) };
+        let Renewed { mark, disk } = renewed;
+        disk.poll(&self.core, spooling, *mark, cx).map(drop)
     }
 
     /// Takes back what [`poll_begin`](Self::poll_begin) has written, when nobody waits for it any more.

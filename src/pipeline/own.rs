@@ -92,11 +92,11 @@ impl Author {
     }
 }
 
-/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows. `of` is the
-/// stream that had them, where that is another one, which ends there.
+/// Says that so many records of the spool are missing here, and why; of which kind they were nobody knows, and without
+/// a count nobody knows how many. `of` is the stream that had them, where that is another one, which ends there.
 pub(super) fn missing(
     reason: &str,
-    count: u64,
+    count: Option<u64>,
     at: Timestamp,
     of: Option<WriterId>,
 ) -> Box<Record> {
@@ -207,7 +207,7 @@ mod tests {
     async fn the_name_of_a_stream_is_not_taken_for_the_number_of_a_card() {
         let pipeline = Pipeline::builder(MemoryStore::new()).start().await.unwrap();
         let name = WriterId::new(4_542_190_140_478_293_237);
-        let mut gap = missing(SPOOL_DAMAGED, 1, Timestamp::from_micros(1), Some(name));
+        let mut gap = missing(SPOOL_DAMAGED, Some(1), Timestamp::from_micros(1), Some(name));
         admit::prepare(pipeline.recorder().core(), &mut gap);
         let facts: serde_json::Value = serde_json::from_str(gap.metadata.as_str()).unwrap();
         assert_eq!(facts["writer_id"], name.to_string());

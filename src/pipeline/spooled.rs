@@ -84,8 +84,8 @@ impl Spooled {
 
     /// The stream of an earlier process.
     pub(super) fn old(old: OldStream, quarantine: Option<PathBuf>) -> Self {
-        let reader = old.reader();
-        Self { unended: Some(Arc::new(old)), ..Self::of(reader, quarantine) }
+        let (reader, known) = (old.reader(), old.stored());
+        Self { unended: Some(Arc::new(old)), known, ..Self::of(reader, quarantine) }
     }
 
     fn of(reader: Reader, quarantine: Option<PathBuf>) -> Self {
@@ -212,8 +212,13 @@ impl Spooled {
                 self.before = std::mem::replace(&mut self.stream, leg.stream);
                 self.leg = Some(leg);
                 self.is_placed = false;
-                if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
-                    core.counters.drop_unseen(leg.count(), core.clock.now());
+                // Of its own stream a process always knows the numbers.
+                if self.is_own
+                    && leg.cause == Cause::Damaged
+                    && leg.next - 1 > self.counted
+                    && let Some(count) = leg.count()
+                {
+                    core.counters.drop_unseen(count, core.clock.now());
                     self.counted = leg.next - 1;
                 }
                 Next::Again
@@ -235,7 +240,7 @@ impl Spooled {
         self.parts = Some(parts);
         let Ok(secret) = secret else { return Next::Failed };
         let reason = match leg.cause {
-            Cause::Damaged => SPOOL_DAMAGED,
+            Cause::Damaged | Cause::Unreadable => SPOOL_DAMAGED,
             Cause::Removed => STORE_LOST,
         };
         let mut record = own::missing(reason, leg.count(), leg.at, Some(self.before));

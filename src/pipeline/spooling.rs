@@ -14,6 +14,7 @@ use std::{
 #[cfg(feature = "api")]
 use super::recorder::SpoolPressure;
 use super::{
+    burst::Burst,
     core::Core,
     own,
     queue::Lane,
@@ -43,13 +44,15 @@ pub(super) struct Spooling {
     pub(super) spool: Spool,
     /// Whether durable records wait for the disk.
     pub(super) syncs_each: bool,
+    /// What was lost and is not told of yet.
+    pub(super) burst: Burst,
     /// The number of the last record.
     last: AtomicI64,
 }
 
 impl Spooling {
-    pub(super) const fn new(spool: Spool, syncs_each: bool) -> Self {
-        Self { spool, syncs_each, last: AtomicI64::new(0) }
+    pub(super) fn new(spool: Spool, syncs_each: bool) -> Self {
+        Self { spool, syncs_each, burst: Burst::default(), last: AtomicI64::new(0) }
     }
 
     /// Returns the number of the last record that was taken.
@@ -125,6 +128,17 @@ impl Spooling {
         snapshot: &Record,
     ) -> Result<Begun, Refused> {
         encoded(snapshot, |bytes| self.spool.begin(share, at, bytes))
+    }
+
+    /// Writes what is known by now of a record that has begun.
+    pub(super) fn renew(
+        &self,
+        share: Share,
+        open: OpenNumber,
+        at: Timestamp,
+        snapshot: &Record,
+    ) -> Result<Mark, Refused> {
+        encoded(snapshot, |bytes| self.spool.renew(share, open, at, bytes))
     }
 }
 
@@ -217,11 +231,21 @@ impl Core {
         spooling: &Spooling,
         record: Box<Record>,
     ) -> Result<i64, Box<Record>> {
+        self.spool_own_ending(spooling, record, None)
+    }
+
+    /// The same for one that ends what was begun.
+    pub(super) fn spool_own_ending(
+        &self,
+        spooling: &Spooling,
+        record: Box<Record>,
+        ends: Option<OpenNumber>,
+    ) -> Result<i64, Box<Record>> {
         let is_own = own::is_own(&record);
         if !is_own {
             self.counters.spool();
         }
-        match spooling.append(Share::Own, None, self.clock.now(), &record) {
+        match spooling.append(Share::Own, ends, self.clock.now(), &record) {
             Ok(Appended { number, .. }) => {
                 self.pool.put(record);
                 Ok(number)

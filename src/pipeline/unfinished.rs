@@ -40,7 +40,7 @@ pub(super) fn end(core: &Arc<Core>, old: &OldStream, position: i64) -> Result<bo
     let lost = ending.lost();
     if lost > 0 {
         let now = core.clock.now();
-        let mut gap = own::missing(SPOOL_DAMAGED, lost, now, None);
+        let mut gap = own::missing(SPOOL_DAMAGED, Some(lost), now, None);
         admit::prepare(core, &mut gap);
         bytes.clear();
         gap.to_portable(&mut bytes);
@@ -94,6 +94,10 @@ fn say_end(core: &Core, ending: &mut Ending) -> Result<(), SpoolError> {
 
 /// Says of a record as far as it was known that its process ended.
 fn finish(record: &mut Record) {
+    if own::says(record, own::GAP) {
+        // What it says of losses is all that anybody knows.
+        return;
+    }
     if record.outcome == Outcome::Unknown {
         if record.status.is_some() || record.grpc_status.is_some() {
             record.outcome = Outcome::Failure;
@@ -108,6 +112,15 @@ fn finish(record: &mut Record) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn losses_that_were_not_counted_to_the_end_are_told_of_as_they_are() {
+        let mut gap = own::missing("spool_full", None, Timestamp::from_micros(1), None);
+        let before = gap.clone();
+        finish(&mut gap);
+        assert_eq!(gap, before);
+    }
 
     #[test]
     fn what_is_known_stays_and_what_is_not_is_said() {

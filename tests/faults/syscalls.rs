@@ -95,9 +95,10 @@ impl Appender for Writer {
         for record in batch.records() {
             let Record { writer_id, seq, action, entity_id, metadata, .. } = &**record;
             let missing = if action == "gap" {
+                // One that cannot say how many explains none here.
                 serde_json::from_str::<serde_json::Value>(metadata.as_str()).unwrap()["count"]
                     .as_u64()
-                    .unwrap()
+                    .unwrap_or(0)
             } else {
                 0
             };

@@ -311,6 +311,44 @@ async fn a_store_that_was_put_back_is_sent_again_what_it_lost_with_the_same_salt
     assert!(adds_up(&pipeline.shutdown(SOON).await));
 }
 
+/// Nobody was there to see it go back: the folder says how far it was.
+#[tokio::test]
+async fn a_store_that_was_put_back_while_the_process_was_down_is_found_out() {
+    let (folder, store) = (folder(), Backup::new());
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    for n in 0..20 {
+        assert!(pipeline.recorder().record(numbered(n)).is_accepted());
+    }
+    flushed(&pipeline).await;
+    assert_eq!(pipeline.shutdown(SOON).await.stored, 20);
+    drop(pipeline);
+    given_back(folder.path());
+    let before = store.all();
+    store.restore(5).await;
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    let is_again = |all: &[Arc<Record>]| {
+        numbers(all.iter().map(|record| &**record)).len() == 20
+            && !action(all, "restored").is_empty()
+    };
+    store.holds(is_again).await;
+    let old = before[0].writer_id;
+    let mut after = store.all();
+    after.retain(|record| record.writer_id == old);
+    assert_eq!(after, before, "the same records, to the salts");
+    let restored = action(&store.all(), "restored");
+    assert_eq!(restored.len(), 1, "{restored:?}");
+    assert_eq!(restored[0]["writer_id"], old.to_string());
+    assert_eq!((&restored[0]["found_seq"], &restored[0]["count"]), (&5.into(), &17.into()));
+    assert!(adds_up(&pipeline.shutdown(SOON).await));
+    drop(pipeline);
+    given_back(folder.path());
+    // It is told of once.
+    let pipeline = spooled(store.clone(), folder.path()).start().await.unwrap();
+    flushed(&pipeline).await;
+    pipeline.shutdown(SOON).await;
+    assert_eq!(action(&store.all(), "restored").len(), 1);
+}
+
 /// The stream of this process lost nothing; that of the one before did, and was stored to its end long ago.
 #[tokio::test]
 async fn a_store_that_was_put_back_is_sent_again_what_it_lost_of_earlier_processes() {

@@ -175,6 +175,59 @@ async fn a_client_that_leaves_while_the_head_waits_is_one_record() {
     assert_eq!(how(&log.only().await), (Some(200), Outcome::Aborted, "client_disconnect"));
 }
 
+/// What gap records say that a next process finds in a copy of the folder, made while this one runs.
+async fn gaps_after_a_kill(log: &Log) -> Vec<serde_json::Value> {
+    let (folder, store) = (tempfile::tempdir().unwrap(), MemoryStore::new());
+    let stream = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().len() == 16;
+    for entry in std::fs::read_dir(log._folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if stream(&path) {
+            let to = folder.path().join(path.file_name().unwrap());
+            std::fs::create_dir(&to).unwrap();
+            for entry in std::fs::read_dir(path).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let next = Pipeline::builder(store.clone()).spool(folder.path());
+    let next = next.batch_age(Duration::from_millis(1)).start().await.unwrap();
+    let begun = std::time::Instant::now();
+    // The last word of the stream that was copied.
+    while !store.all().iter().any(|record| record.outcome_reason == "process_ended") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", next.tally());
+        tokio::task::yield_now().await;
+    }
+    next.shutdown(Duration::from_secs(20)).await;
+    let mut all = store.all();
+    all.retain(|record| record.action == "gap");
+    all.iter().map(|gap| serde_json::from_str(gap.metadata.as_str()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn losses_that_no_gap_tells_of_yet_are_told_of_by_the_next_process() {
+    let log = durable().await;
+    assert!(gaps_after_a_kill(&log).await.is_empty());
+    log.disk.refuse(Refused::Records);
+    for _ in 0..3 {
+        send(&log, request("POST", "/api/orders"), small("done")).1.await.unwrap();
+    }
+    assert_eq!(log.pipeline.tally().dropped.total(), 3);
+    let gaps = gaps_after_a_kill(&log).await;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!((&gaps[0]["count"], &gaps[0]["reason"]), (&().into(), &"spool_full".into()));
+    // Once they are told of, that says all; and the next loss begins anew.
+    log.disk.accept();
+    log.pipeline.flush().await;
+    let gaps = gaps_after_a_kill(&log).await;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0]["count"], 3);
+    log.disk.refuse(Refused::Records);
+    send(&log, request("POST", "/api/orders"), small("done")).1.await.unwrap();
+    let gaps = gaps_after_a_kill(&log).await;
+    assert_eq!((gaps.len(), &gaps[1]["count"]), (2, &().into()), "{gaps:?}");
+}
+
 const SECRETS: [&str; 5] = ["hunter2", "tok-4711", "sess-0815", "pin-9999", "query-secret"];
 
 fn secretive() -> Request<Body> {

@@ -91,10 +91,11 @@ impl Log {
         records.remove(0)
     }
 
-    /// What was written, in short: `open 1`, `end 1`, `record`, `cancel 1`.
+    /// What was written, in short: `open 1`, `more 1`, `end 1`, `record`, `cancel 1`.
     fn frames(&self) -> Vec<String> {
         let short = |frame: &gated::Frame| match frame {
             gated::Frame::Open(number, _) => format!("open {number}"),
+            gated::Frame::More(number, _) => format!("more {number}"),
             gated::Frame::Record(Some(number), _) => format!("end {number}"),
             gated::Frame::Record(None, _) => "record".to_owned(),
             gated::Frame::Cancel(number) => format!("cancel {number}"),
@@ -133,10 +134,10 @@ impl Log {
     /// The record that a crash would leave.
     fn begun(&self) -> Record {
         let begun = |frame| match frame {
-            gated::Frame::Open(_, record) => Some(*record),
+            gated::Frame::Open(_, record) | gated::Frame::More(_, record) => Some(*record),
             _ => None,
         };
-        self.disk.frames().into_iter().find_map(begun).unwrap()
+        self.disk.frames().into_iter().rev().find_map(begun).unwrap()
     }
 }
 

@@ -1,13 +1,12 @@
 //! The end of the stream: numbers are given and frames are written here, under one lock.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
-    Appended, Begun, Core, Mark, Number, OpenNumber, Refused, Spool,
-    files::File,
-    format::{self, FRAMES_AT, Kind, MAX_RECORD, SegmentHeader, frame_size, parse_head},
+    Appended, Begun, Core, Mark, OpenNumber, Refused, Spool,
+    active::{Active, Place},
+    format::{self, FRAMES_AT, Kind, MAX_RECORD, frame_size, parse_head},
     settings::Share,
-    stream::{Content, Segment},
     threads::MutexGuard,
 };
 use crate::time::Timestamp;
@@ -15,122 +14,6 @@ use crate::time::Timestamp;
 /// An append that takes longer is stuck. A request is not held up for longer, and no further one touches
 /// the file.
 const STUCK: Duration = Duration::from_millis(100);
-/// Frames that are not synced yet are kept in memory up to here. After a failed sync, the kernel's copy of
-/// them may be gone.
-const MAX_UNSYNCED: usize = 8 << 20;
-
-/// What the append lock guards.
-#[derive(Debug)]
-pub(super) struct Active {
-    /// The segment that is written to; none after the file system failed, until a new one can be made.
-    pub(super) current: Option<Current>,
-    pub(super) next: Number,
-    pub(super) next_open: OpenNumber,
-    pub(super) next_segment: u64,
-    /// Counts the frames of the stream.
-    pub(super) written: u64,
-    /// What was written since the last sync began.
-    pub(super) unsynced: Unsynced,
-    /// Bytes of frames that are being synced; as many as are kept at most, where there are too many to keep.
-    pub(super) held: usize,
-    /// A sync failed, and what it was about is not safe yet.
-    pub(super) is_poisoned: bool,
-    /// Segments that were closed and not synced yet.
-    pub(super) closed: Vec<Current>,
-    /// Where the frame of each live open stands.
-    pub(super) opens: HashMap<OpenNumber, Place>,
-    /// A file that was made ahead, for the next segment.
-    pub(super) spare: Option<(u64, Arc<dyn File>)>,
-    /// A name was made in the folder and not synced yet.
-    pub(super) names: bool,
-    /// The sync thread has been told that there is something to sync.
-    pub(super) told: bool,
-    pub(super) is_shut: bool,
-    frame: Vec<u8>,
-}
-
-/// A segment that is written to.
-#[derive(Debug, Clone)]
-pub(super) struct Current {
-    pub(super) number: u64,
-    pub(super) file: Arc<dyn File>,
-    pub(super) end: u64,
-}
-
-/// Where a frame stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) segment: u64,
-    pub(super) at: u64,
-}
-
-/// The frames that are not known to be on the disk.
-#[derive(Debug, Default)]
-pub(super) struct Unsynced {
-    pub(super) bytes: Vec<u8>,
-    /// There were too many to keep: they have to be read back from the files.
-    pub(super) is_over: bool,
-    /// The first number and the first open that may be among them.
-    pub(super) first: Number,
-    pub(super) first_open: OpenNumber,
-}
-
-impl Active {
-    pub(super) fn new() -> Self {
-        Self {
-            current: None,
-            next: 1,
-            next_open: 1,
-            next_segment: 1,
-            written: 0,
-            unsynced: Unsynced { first: 1, first_open: 1, ..Unsynced::default() },
-            held: 0,
-            is_poisoned: false,
-            closed: Vec::new(),
-            opens: HashMap::new(),
-            spare: None,
-            names: false,
-            told: false,
-            is_shut: false,
-            frame: Vec::new(),
-        }
-    }
-
-    /// Takes what is not synced, and begins to gather anew in an empty buffer.
-    pub(super) fn take_unsynced(&mut self, buffer: Vec<u8>) -> Unsynced {
-        let fresh = Unsynced {
-            bytes: buffer,
-            is_over: false,
-            first: self.next,
-            first_open: self.next_open,
-        };
-        let taken = std::mem::replace(&mut self.unsynced, fresh);
-        self.held = if taken.is_over { MAX_UNSYNCED } else { taken.bytes.len() };
-        taken
-    }
-
-    /// Tells whether memory keeps a frame beside all that is not safe. After a failed sync it has to: what is there
-    /// in files alone may be lost with the next one that fails.
-    fn can_keep(&self, share: Share, size: u64) -> bool {
-        let rest = if share == Share::General { MAX_UNSYNCED / 8 } else { 0 };
-        let have = self.held + self.unsynced.bytes.len();
-        !self.unsynced.is_over && (have + rest) as u64 + size <= MAX_UNSYNCED as u64
-    }
-}
-
-impl Unsynced {
-    pub(super) fn push(&mut self, frames: &[u8]) {
-        if self.is_over {
-            return;
-        }
-        if self.bytes.len() + frames.len() > MAX_UNSYNCED {
-            self.is_over = true;
-            self.bytes = Vec::new();
-        } else {
-            self.bytes.extend_from_slice(frames);
-        }
-    }
-}
 
 impl Spool {
     /// Writes a finished record, with the open that it ends, and gives it its number.
@@ -183,6 +66,28 @@ impl Spool {
         let mark = Mark(active.written);
         core.release(active);
         Ok(Begun { open, mark })
+    }
+
+    /// Writes what is known by now of something that has begun, in the place of what was known then. Where that cannot be
+    /// written, the earlier word stays.
+    pub(in crate::pipeline) fn renew(
+        &self,
+        share: Share,
+        open: OpenNumber,
+        recorded_at: Timestamp,
+        record: &[u8],
+    ) -> Result<Mark, Refused> {
+        let core = &self.core;
+        let mut active = core.lock()?;
+        // What has ended stays so.
+        if active.opens.contains_key(&open) {
+            let frame = Frame { kind: Kind::Carried, number: open, ends: 0, recorded_at, record };
+            let place = core.write(&mut active, share, &frame)?;
+            active.opens.insert(open, place);
+        }
+        let mark = Mark(active.written);
+        core.release(active);
+        Ok(mark)
     }
 
     /// Writes that an open leads to no record. Where that cannot be written, the open stays.
@@ -307,109 +212,6 @@ impl Core {
             active.frame = Vec::new();
         }
         Ok(place)
-    }
-}
-
-impl Core {
-    /// Closes the segment and begins the next one, with the file that was made ahead if there is one.
-    pub(super) fn rotate(&self, active: &mut Active) -> io::Result<()> {
-        let (next, next_open) = (active.next, active.next_open);
-        let fresh = self.make_segment(active, next, next_open)?;
-        if let Some(old) = active.current.replace(fresh) {
-            self.close_segment(&old, next - 1);
-            active.closed.push(old);
-        }
-        Ok(())
-    }
-
-    /// Makes the next segment, with its header.
-    pub(super) fn make_segment(
-        &self,
-        active: &mut Active,
-        first: Number,
-        first_open: OpenNumber,
-    ) -> io::Result<Current> {
-        let (number, file) = match active.spare.take() {
-            Some(spare) => spare,
-            None => {
-                let number = active.next_segment;
-                // A number is used once, also where making the file fails halfway.
-                active.next_segment += 1;
-                let file = self.fs.create(&self.stream.path(number))?;
-                active.names = true;
-                (number, file)
-            }
-        };
-        let header = SegmentHeader {
-            writer_id: self.stream.writer_id,
-            segment: number,
-            first,
-            first_open,
-            created_at: self.clock.now(),
-            secret: self.secret,
-        };
-        if let Err(error) = file.write_at(&header.encode(), 0) {
-            // Without a header it would be taken for damage.
-            drop(self.fs.remove_file(&self.stream.path(number)));
-            return Err(error);
-        }
-        self.stream.segments().list.push_back(Segment::new(
-            number,
-            Content::From(first),
-            FRAMES_AT,
-        ));
-        self.room.took(FRAMES_AT);
-        Ok(Current { number, file, end: FRAMES_AT })
-    }
-
-    /// Takes note that nothing more is written to a segment.
-    pub(super) fn close_segment(&self, current: &Current, last: Number) {
-        let mut segments = self.stream.segments();
-        if let Some(segment) =
-            segments.list.iter_mut().find(|segment| segment.number == current.number)
-        {
-            segment.closed = true;
-            segment.last = Some(last);
-            segment.bytes = current.end;
-        }
-        self.stream.settle(&mut segments, self.clock.monotonic());
-    }
-
-    /// Cuts what a failed write may have left behind. A segment that cannot be cut is left for a new one.
-    fn cut(&self, active: &mut Active) {
-        let Some(current) = &active.current else { return };
-        if let Err(error) = current.file.set_len(current.end) {
-            tracing::error!(
-                path = %self.stream.path(current.number).display(),
-                %error,
-                "a segment of the spool could not be cut after a failed write; it is left for a new one"
-            );
-            if self.rotate(active).is_err()
-                && let Some(old) = active.current.take()
-            {
-                self.close_segment(&old, active.next - 1);
-                active.closed.push(old);
-            }
-        }
-    }
-
-    /// Says aloud that the file system failed, and how that is told to whoever appends.
-    pub(super) fn failed(&self, doing: &'static str, error: &io::Error) -> Refused {
-        self.report(doing, error);
-        match error.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Refused::NoSpace,
-            _ => Refused::Failed,
-        }
-    }
-
-    /// Says aloud, not more than once a second, that the file system failed.
-    pub(super) fn report(&self, doing: &'static str, error: &io::Error) {
-        if self.errors.admit(self.clock.monotonic()) {
-            let path = self.stream.folder.display();
-            tracing::error!(%path, %error, "the spool could not {doing} a segment");
-        }
     }
 }
 

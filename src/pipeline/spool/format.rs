@@ -5,7 +5,8 @@
 //!           512   the same header once more, on another sector
 //!           1024  frames, one behind the other; zeros or the end of the file behind the last one
 //!
-//! header    8 magic "TWACTSPL"   1 version   7 zero        8 writer_id       8 number of the segment
+//! header    8 magic "TWACTSPL"   1 version   1 whether the first number is a guess   6 zero
+//!           8 writer_id       8 number of the segment
 //!           8 first number       8 first open number       8 created_at µs   32 secret of the stream
 //!           20 zero              4 CRC-32C of what stands before
 //!
@@ -52,7 +53,7 @@ pub(super) enum Kind {
     Record = 2,
     /// An open that leads to no record.
     Cancel = 3,
-    /// An open that was copied forward, so that its segment could go.
+    /// An open as it is known by now: copied forward, so that its segment could go, or because there is more to say of it.
     Carried = 4,
 }
 
@@ -128,6 +129,8 @@ pub(super) struct SegmentHeader {
     pub(super) first: Number,
     /// The same for opens.
     pub(super) first_open: OpenNumber,
+    /// How many records there were before it is not known, see `tail`.
+    pub(super) is_guessed: bool,
     pub(super) created_at: Timestamp,
     pub(super) secret: Secret,
 }
@@ -138,6 +141,7 @@ impl SegmentHeader {
         let mut block = [0; HEADER];
         block[..8].copy_from_slice(&MAGIC);
         block[8] = VERSION;
+        block[9] = u8::from(self.is_guessed);
         block[16..24].copy_from_slice(&self.writer_id.get().to_le_bytes());
         block[24..32].copy_from_slice(&self.segment.to_le_bytes());
         block[32..40].copy_from_slice(&self.first.to_le_bytes());
@@ -184,6 +188,7 @@ impl SegmentHeader {
             segment: u64_at(block, 24),
             first: i64_at(block, 32),
             first_open: u64_at(block, 40),
+            is_guessed: block[9] == 1,
             created_at: Timestamp::from_micros(i64_at(block, 48)),
             secret: Secret(secret),
         })

@@ -39,6 +39,8 @@ pub(in crate::pipeline) enum Cause {
     Damaged,
     /// They were stored and removed, and then the store lost them.
     Removed,
+    /// As for `Damaged`, and how many they are cannot be read either.
+    Unreadable,
 }
 
 impl Break {
@@ -54,9 +56,12 @@ impl Break {
         Self { stream: WriterId::new(id.cast_signed()), first_missing, next, cause, at }
     }
 
-    /// Returns how many records are missing.
-    pub(in crate::pipeline) const fn count(&self) -> u64 {
-        self.next.abs_diff(self.first_missing)
+    /// Returns how many records are missing; `None` where nobody knows.
+    pub(in crate::pipeline) const fn count(&self) -> Option<u64> {
+        match self.cause {
+            Cause::Unreadable => None,
+            Cause::Damaged | Cause::Removed => Some(self.next.abs_diff(self.first_missing)),
+        }
     }
 
     /// Returns what the id of the gap record is drawn from: the same each time.
@@ -126,6 +131,7 @@ impl Break {
         bytes[9] = match self.cause {
             Cause::Damaged => 0,
             Cause::Removed => 1,
+            Cause::Unreadable => 2,
         };
         bytes[16..24].copy_from_slice(&self.first_missing.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.next.to_le_bytes());
@@ -141,7 +147,11 @@ impl Break {
         if bytes[..8] != MAGIC || bytes[8] != VERSION || crc != crc32c::crc32c(&bytes[..40]) {
             return None;
         }
-        let cause = if bytes[9] == 0 { Cause::Damaged } else { Cause::Removed };
+        let cause = match bytes[9] {
+            0 => Cause::Damaged,
+            1 => Cause::Removed,
+            _ => Cause::Unreadable,
+        };
         let (first, next) = (number(16)?, number(24)?);
         (first < next).then_some(())?;
         Some(Self::new(stream, first, next, cause, Timestamp::from_micros(number(32)?)))

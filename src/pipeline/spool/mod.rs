@@ -8,6 +8,7 @@
 //! <spool>/<writer_id, 16 hex>/          one stream: one process, one numbering point
 //!         <number, 16 hex>.seg          a segment, see `format`
 //!         <first missing, 16 hex>.gap   numbers that are missing, and how the stream goes on, see `gaps`
+//!         stored                how far the stream was stored when somebody last looked, see `stored`
 //! ```
 //!
 //! # Invariants
@@ -29,7 +30,8 @@
 //!    forward and synced first.
 //! 7. *Nothing is looped on.* A frame that does not agree with its sum is skipped by looking for the next one that does.
 //!    Numbers that are missing end the stream there; what follows has another stream's name, derived from the first
-//!    missing number, and its number 1 is a record that says how many are missing.
+//!    missing number, and its number 1 is a record that says how many are missing. Where nobody can know how many, it
+//!    says that: damage behind the last number that can be read, or to every header of a stream.
 //! 8. *Everything derived is a function of the files*: names of derived streams, salts, ids of gap records.
 //!    Reading again gives the same.
 //!
@@ -39,8 +41,10 @@
 //! A whole tail that is cut off at the end of a frame cannot be seen. A folder on a network file system is as good as
 //! the locks and the syncs of that file system.
 
+mod active;
 mod append;
 mod batch;
+mod ending;
 mod error;
 mod files;
 mod format;
@@ -53,11 +57,14 @@ mod open;
 mod poison;
 mod reader;
 mod room;
+mod rotate;
 mod said;
 mod scan;
 mod settings;
+mod stored;
 mod stream;
 mod sync;
+mod tail;
 super::threads::here_alone! {
     #[cfg(test)]
     mod tests;
@@ -66,6 +73,7 @@ super::threads::here_alone! {
 #[cfg(any())]
 mod tests;
 mod tidy;
+mod waits;
 mod walk;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -73,6 +81,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 pub(super) use batch::{Batch, Frame};
+pub(super) use ending::Ending;
 pub(super) use error::{Refused, SpoolError};
 pub(super) use files::{Disk, Filesystem};
 #[cfg(all(test, feature = "axum"))]
@@ -81,12 +90,12 @@ pub(super) use files::{Entry, File, Folder, Lock};
 use format::MAX_RECORD;
 pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
-pub(super) use old::{Ending, OldStream};
+pub(super) use old::OldStream;
 pub(super) use reader::{ReadOutcome, Reader};
 #[cfg(test)]
 use settings::MIN_CAP;
 pub(super) use settings::{Settings, Share};
-pub(super) use sync::{SyncFailed, SyncWait};
+pub(super) use waits::{SyncFailed, SyncWait};
 
 use super::threads::{
     self, Instant, Mutex,
@@ -181,12 +190,12 @@ struct Core {
     seed: format::Seed,
     room: Arc<room::Room>,
     /// Taken before the lock of the stream's segments, and never held across a sync.
-    active: Mutex<append::Active>,
+    active: Mutex<active::Active>,
     /// Held during a sync, and taken before every other lock.
     syncing: Mutex<sync::Syncing>,
     /// Segments that a failed sync put an end to, until what they held is safe.
     left: Mutex<poison::Left>,
-    sync: sync::Sync,
+    sync: waits::Sync,
     stuck: AtomicBool,
     /// The store does not answer.
     is_away: AtomicBool,

@@ -10,26 +10,27 @@ use rand::RngExt as _;
 use tokio::sync::Notify;
 
 use super::{
-    Core, LOCK, OldStream, QUARANTINE, Spool, SpoolError,
-    append::Active,
+    Break, Core, LOCK, OldStream, QUARANTINE, Spool, SpoolError,
+    active::Active,
     files::{Entry, Filesystem, Folder},
     format::{FRAMES_AT, Secret},
     room::Room,
     said::Seldom,
     settings::{MIN_CAP, Settings},
+    stored,
     stream::{Content, Segment, Segments, Stream, parse_folder, parse_segment},
-    sync::Sync,
     threads::{
         self, Mutex,
         atomic::{AtomicBool, AtomicU64},
     },
+    waits::Sync,
 };
 use crate::{record::WriterId, time::Clock};
 
 impl Spool {
     /// Opens the spool in a folder, begins a stream in it, and starts the thread that syncs.
     ///
-    /// Of what earlier processes left, only names are read: see [`old_streams`](Self::old_streams).
+    /// Of what earlier processes left, only names and notes are read: see [`old_streams`](Self::old_streams).
     ///
     /// # Errors
     ///
@@ -200,7 +201,9 @@ fn old_streams(
     let mut streams = Vec::new();
     for id in ids {
         let path: PathBuf = folder.join(super::stream::folder_name(id));
-        let mut files: Vec<(u64, u64)> = list(&**fs, &path)?
+        let entries = list(&**fs, &path)?;
+        let has_notes = entries.iter().any(|entry| entry.name == stored::NAME);
+        let mut files: Vec<(u64, u64)> = entries
             .into_iter()
             .filter_map(|entry| Some((parse_segment(&entry.name)?, entry.len)))
             .collect();
@@ -213,7 +216,14 @@ fn old_streams(
             room.owed.fetch_add(len, std::sync::atomic::Ordering::Relaxed);
             segments.list.push_back(segment);
         }
-        streams.push(Arc::new(Stream::new(Arc::clone(fs), folder, id, Arc::clone(room), segments)));
+        let stream = Stream::new(Arc::clone(fs), folder, id, Arc::clone(room), segments);
+        // Without knowing where it breaks, what was stored of it cannot be compared with what is.
+        if has_notes && let Ok(breaks) = Break::read_all(&stream) {
+            let said = stored::read(&stream);
+            let mut segments = stream.segments();
+            (segments.said, segments.breaks) = (said, breaks);
+        }
+        streams.push(Arc::new(stream));
     }
     Ok(streams)
 }

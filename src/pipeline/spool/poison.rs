@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     Core,
-    append::{Active, Current, Place, Unsynced, each_frame},
+    active::{Active, Current, Place, Unsynced},
+    append::each_frame,
     format::{FRAMES_AT, Kind},
     scan::{Scanner, Step},
     settings::Share,

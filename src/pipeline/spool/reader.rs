@@ -1,16 +1,18 @@
 //! Reading a stream back in order, once or again, past whatever is damaged.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, atomic::Ordering},
-};
+mod missing;
+mod segments;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use segments::{Chosen, failed};
 
 use super::{
     Batch, Break, Cause, Core, Number, Secret, SpoolError,
-    format::{HeaderError, Kind},
-    scan::{Found, Scanner, Step},
-    stream::{Content, Stream},
+    format::Kind,
+    scan::{Scanner, Step},
+    stream::Stream,
+    tail::Tail,
 };
 use crate::{record::WriterId, time::Timestamp};
 
@@ -37,6 +39,8 @@ pub(in crate::pipeline) struct Reader {
     is_old: bool,
     is_ready: bool,
     open: Option<Open>,
+    /// Where an old stream ends, as far as it was read.
+    tail: Tail,
     /// The number that is to be read next.
     next: Number,
     /// The gap that the reader stands behind.
@@ -50,12 +54,8 @@ pub(in crate::pipeline) struct Reader {
 struct Open {
     number: u64,
     scanner: Scanner,
-    /// Unreadable bytes at its end, with the number that they had, if that can be read.
-    #[allow(
-        clippy::option_option,
-        reason = "whether it is torn, and whether it is known what it was"
-    )]
-    torn: Option<Option<(Kind, u64)>>,
+    /// It ends in bytes that cannot be read.
+    is_torn: bool,
 }
 
 impl Reader {
@@ -66,6 +66,7 @@ impl Reader {
             is_old,
             is_ready: false,
             open: None,
+            tail: Tail::default(),
             next: 1,
             leg: None,
             unacknowledged: VecDeque::new(),
@@ -111,12 +112,15 @@ impl Reader {
     /// Takes note of the store's position of [`stream`](Self::stream): what lies before may go after a while.
     pub(in crate::pipeline) fn acknowledge(&mut self, position: Number) {
         let number = self.number(position);
-        self.stream.acknowledge(number, self.core.clock.monotonic());
+        let is_news = self.stream.acknowledge(number, self.core.clock.monotonic());
         while self.unacknowledged.front().is_some_and(|(last, _)| *last <= number) {
             self.unacknowledged.pop_front();
         }
         self.note_oldest();
-        self.core.sync.tidy_if_short(&self.core.room);
+        if is_news {
+            // What is stored may go, and is to be said.
+            self.core.sync.tidy();
+        }
     }
 
     /// Reads the next frames, at most so many, and no more bytes than that unless a single one has more.
@@ -169,7 +173,7 @@ impl Reader {
                     Chosen::Opened => continue,
                     Chosen::Unreadable => {
                         let now = self.core.clock.now();
-                        self.note_break(self.next + 1, now, Cause::Damaged);
+                        self.note_break(self.next + 1, now, Cause::Unreadable);
                         continue;
                     }
                     Chosen::Nothing => return Ok(done(batch, self.nothing())),
@@ -180,6 +184,7 @@ impl Reader {
             match step {
                 Step::Frame(found) if found.kind == Kind::Record => {
                     let number = found.number.cast_signed();
+                    self.tail.record(number);
                     if number < self.next {
                         continue;
                     }
@@ -198,8 +203,9 @@ impl Reader {
                 }
                 Step::Frame(_) => {}
                 Step::Damage { bytes, head } => {
+                    self.tail.damage(&bytes, head);
                     if bytes.end >= open.scanner.limit() {
-                        open.torn = Some(head);
+                        open.is_torn = true;
                     } else {
                         let number = open.number;
                         self.quarantine(number);
@@ -216,226 +222,6 @@ impl Reader {
 
     const fn nothing(&self) -> ReadOutcome {
         if self.is_old { ReadOutcome::End } else { ReadOutcome::Empty }
-    }
-
-    /// A record stands where an earlier one should: looks for that further on, and else breaks the stream.
-    fn missing(&mut self, found: &Found) -> Result<(), SpoolError> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        // It is read again, as the first of what goes on.
-        open.scanner.jump(found.at);
-        let here = open.number;
-        self.learn_firsts()?;
-        let segments = self.stream.segments();
-        let later = segments
-            .list
-            .iter()
-            .rev()
-            .take_while(|segment| segment.number > here)
-            .find(|segment| segment.first().is_some_and(|first| first <= self.next))
-            .map(|segment| segment.number);
-        // Segments go from the front, once they are stored.
-        let is_removed = segments.list.front().is_some_and(|segment| {
-            segment.number > 1 && segment.first().is_some_and(|first| first > self.next)
-        });
-        drop(segments);
-        if let Some(later) = later {
-            return self.open_segment(later);
-        }
-        if !is_removed {
-            self.quarantine(here);
-        }
-        let cause = if is_removed { Cause::Removed } else { Cause::Damaged };
-        self.note_break(found.number.cast_signed(), found.recorded_at, cause);
-        Ok(())
-    }
-
-    /// Takes note that the numbers from the next one to `present` are missing.
-    fn note_break(&mut self, present: Number, at: Timestamp, cause: Cause) {
-        let fresh = Break::new(self.stream.writer_id, self.next, present, cause, at);
-        tracing::error!(
-            path = %self.stream.folder.display(),
-            first_missing = fresh.first_missing,
-            count = fresh.count(),
-            "records are missing in the spool; the stream goes on under another name"
-        );
-        let kept = fresh.keep(&self.stream);
-        let mut segments = self.stream.segments();
-        if let Err(error) = kept {
-            // It is found again as long as no segment goes.
-            segments.hold = true;
-            self.core.report("note what is missing in", &error);
-        }
-        let at = segments.breaks.partition_point(|b| b.first_missing < fresh.first_missing);
-        segments.breaks.insert(at, fresh);
-    }
-
-    fn break_at_next(&self) -> Option<Break> {
-        let segments = self.stream.segments();
-        segments.breaks.iter().find(|known| known.first_missing == self.next).copied()
-    }
-
-    /// The segment has been read to its end: goes on to the next one, if there is one to go to.
-    fn advance(&mut self) -> Result<bool, SpoolError> {
-        let Some(open) = &mut self.open else { return Ok(false) };
-        let here = open.number;
-        self.stream.learn_content(here).map_err(|error| failed(&self.stream, here, error))?;
-        let mut segments = self.stream.segments();
-        let Some(at) = segments.list.iter().position(|segment| segment.number == here) else {
-            // Removed while it was read: all of it was acknowledged.
-            drop(segments);
-            self.open = None;
-            return Ok(true);
-        };
-        let segment = &segments.list[at];
-        if segment.end > open.scanner.limit() && !self.is_old {
-            open.scanner.set_limit(segment.end);
-            open.torn = None;
-            return Ok(true);
-        }
-        let is_whole = segment.closed && segment.end >= segment.bytes;
-        let next = segments.list.get(at + 1).map(|next| next.number);
-        let Some(next) = next else {
-            if !self.is_old {
-                return Ok(false);
-            }
-            let torn = open.torn.take();
-            let next = self.next;
-            segments.list[at].last.get_or_insert(next - 1);
-            segments.is_read = true;
-            self.stream.settle(&mut segments, self.core.clock.monotonic());
-            drop(segments);
-            // Who removes it may be asleep: nothing has to be appended any more for it to go.
-            self.core.sync.tidy();
-            return Ok(self.torn_end(torn));
-        };
-        drop(segments);
-        self.stream.learn_content(next).map_err(|error| failed(&self.stream, next, error))?;
-        let segments = self.stream.segments();
-        let follows = segments
-            .list
-            .iter()
-            .find(|segment| segment.number == next)
-            .and_then(|segment| segment.first())
-            .is_some_and(|first| first <= self.next);
-        drop(segments);
-        if self.is_old || is_whole || follows {
-            if self.open.as_ref().is_some_and(|open| open.torn.is_some()) && !follows {
-                self.quarantine(here);
-            }
-            self.open_segment(next)?;
-            return Ok(true);
-        }
-        // Closed and not synced yet.
-        Ok(false)
-    }
-
-    /// An old stream ends in bytes that nobody can read: what they were is missing.
-    #[allow(clippy::option_option, reason = "as `Open::torn`")]
-    fn torn_end(&mut self, torn: Option<Option<(Kind, u64)>>) -> bool {
-        let present = match torn {
-            None => return false,
-            Some(Some((Kind::Record, number))) => number.cast_signed().saturating_add(1),
-            Some(Some(_)) => return false,
-            // Told of already: the reader has just stepped over it.
-            Some(None) if self.leg.is_some_and(|leg| leg.next == self.next) => return false,
-            Some(None) => self.next + 1,
-        };
-        if present <= self.next {
-            return false;
-        }
-        let now = self.core.clock.now();
-        self.note_break(present, now, Cause::Damaged);
-        true
-    }
-
-    /// Opens the segment that the next number is in, or the first one there is.
-    fn choose(&mut self) -> Result<Chosen, SpoolError> {
-        self.learn_firsts()?;
-        self.stream.refuse_later()?;
-        let segments = self.stream.segments();
-        let holds = |segment: &&super::stream::Segment| {
-            segment.first().is_some_and(|first| first <= self.next)
-        };
-        let chosen = segments
-            .list
-            .iter()
-            .rev()
-            .find(holds)
-            .or_else(|| segments.list.front())
-            .map(|segment| segment.number);
-        let (has_secret, has_bytes) =
-            (segments.secret.is_some(), segments.list.iter().any(|segment| segment.bytes > 0));
-        let is_told = !segments.breaks.is_empty();
-        drop(segments);
-        match chosen {
-            Some(number) if has_secret => {
-                self.open_segment(number)?;
-                Ok(Chosen::Opened)
-            }
-            Some(number) if has_bytes && !is_told => {
-                self.quarantine(number);
-                Ok(Chosen::Unreadable)
-            }
-            _ => {
-                self.stream.segments().is_read = self.is_old;
-                Ok(Chosen::Nothing)
-            }
-        }
-    }
-
-    fn learn_firsts(&self) -> Result<(), SpoolError> {
-        let unknown: Vec<u64> = {
-            let segments = self.stream.segments();
-            let unknown = segments.list.iter().filter(|s| s.content == Content::Unknown);
-            unknown.map(|segment| segment.number).collect()
-        };
-        for number in unknown {
-            self.stream
-                .learn_content(number)
-                .map_err(|error| failed(&self.stream, number, error))?;
-        }
-        Ok(())
-    }
-
-    fn open_segment(&mut self, number: u64) -> Result<(), SpoolError> {
-        self.stream.learn_content(number).map_err(|error| failed(&self.stream, number, error))?;
-        let segments = self.stream.segments();
-        let Some(segment) = segments.list.iter().find(|segment| segment.number == number) else {
-            self.open = None;
-            return Ok(());
-        };
-        let (content, end) = (segment.content, segment.end);
-        let seed = segments.secret.map(|secret| secret.seed());
-        drop(segments);
-        let limit = match content {
-            Content::Later(version) => {
-                return Err(SpoolError::said(
-                    "read",
-                    self.stream.path(number),
-                    format!("it was written by a later version of this crate (format {version})"),
-                ));
-            }
-            // Another segment's copy: nothing in it counts.
-            Content::Foreign => 0,
-            _ => end,
-        };
-        if matches!(content, Content::Foreign | Content::Headless) && end > super::format::FRAMES_AT
-        {
-            self.quarantine(number);
-        }
-        let Some(seed) = seed else { return Ok(()) };
-        let file = self
-            .stream
-            .fs
-            .open(&self.stream.path(number))
-            .map_err(|error| failed(&self.stream, number, error))?;
-        if self.is_old {
-            // What is read is on the disk: the process that wrote it may have died before it synced.
-            file.sync_data().map_err(|error| failed(&self.stream, number, error))?;
-        }
-        let scanner = Scanner::new(file, seed, limit);
-        self.open = Some(Open { number, scanner, torn: None });
-        Ok(())
     }
 
     /// Reads what there is to know before the first frame.
@@ -460,6 +246,7 @@ impl Reader {
     fn go_to(&mut self, number: Number) {
         self.next = number.max(1);
         self.open = None;
+        self.tail = Tail::default();
         let next = self.next;
         self.unacknowledged.retain(|(last, _)| *last < next);
         self.note_oldest();
@@ -471,55 +258,5 @@ impl Reader {
 
     fn note_oldest(&self) {
         self.stream.segments().oldest = self.unacknowledged.front().map(|(_, at)| *at);
-    }
-
-    /// Copies a damaged segment aside, once.
-    fn quarantine(&self, number: u64) {
-        let mut segments = self.stream.segments();
-        let Some(segment) = segments.list.iter_mut().find(|segment| segment.number == number)
-        else {
-            return;
-        };
-        if std::mem::replace(&mut segment.quarantined, true) {
-            return;
-        }
-        drop(segments);
-        match self.stream.copy_aside(number) {
-            Ok(true) => {
-                self.core.quarantined.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    path = %self.stream.path(number).display(),
-                    "a segment of the spool is damaged; a copy of it is kept in quarantine"
-                );
-            }
-            Ok(false) => {}
-            Err(error) => {
-                // The original stays instead.
-                self.stream.segments().hold = true;
-                self.core.report("keep a copy of", &error);
-            }
-        }
-    }
-}
-
-enum Chosen {
-    Opened,
-    /// There are segments, and no header of any of them can be read.
-    Unreadable,
-    Nothing,
-}
-
-fn failed(stream: &Stream, segment: u64, error: io::Error) -> SpoolError {
-    SpoolError::io("read", stream.path(segment), error)
-}
-
-impl From<HeaderError> for Content {
-    fn from(error: HeaderError) -> Self {
-        match error {
-            HeaderError::Blank => Self::Blank,
-            HeaderError::Damaged => Self::Headless,
-            HeaderError::Foreign => Self::Foreign,
-            HeaderError::Version(version) => Self::Later(version),
-        }
     }
 }

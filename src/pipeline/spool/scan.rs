@@ -29,10 +29,10 @@ pub(super) struct Scanner {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Frame(Found),
-    /// Bytes that are no frame; the number of the first one, if its header could be read.
+    /// Bytes that are no frame; the header of the first one, if it could be read.
     Damage {
         bytes: Range<u64>,
-        head: Option<(Kind, u64)>,
+        head: Option<Head>,
     },
     /// There is nothing more below the limit.
     End,
@@ -113,9 +113,10 @@ impl Scanner {
                             let from = set.saturating_sub(FRAME_HEADER as u64).max(at + 1);
                             self.resync(at, from, None)
                         }
+                        // The file is longer than what is in it: the disk did not keep something.
                         None => {
                             self.at = self.limit;
-                            Ok(Step::End)
+                            Ok(Step::Damage { bytes: at..self.limit, head: None })
                         }
                     };
                 }
@@ -148,10 +149,7 @@ impl Scanner {
                     || (bytes.len() >= FRAME_HEADER && parse_head(seed, bytes).is_some());
                 if agrees {
                     self.at = next;
-                    return Ok(Step::Damage {
-                        bytes: at..next,
-                        head: Some((head.kind, head.number)),
-                    });
+                    return Ok(Step::Damage { bytes: at..next, head: Some(head) });
                 }
             }
         }
@@ -161,7 +159,6 @@ impl Scanner {
     /// Looks for the next good frame, byte by byte.
     fn resync(&mut self, damaged: u64, from: u64, head: Option<Head>) -> io::Result<Step> {
         let seed = self.seed;
-        let head = head.map(|head| (head.kind, head.number));
         let mut at = from;
         while at < self.limit {
             let bytes = self.window(at, CHUNK)?;

@@ -41,6 +41,10 @@ pub(super) struct Segments {
     pub(super) list: VecDeque<Segment>,
     /// Everything up to here is in the store.
     pub(super) acked: Number,
+    /// The store has been asked how far that is.
+    pub(super) is_asked: bool,
+    /// What a file says about that.
+    pub(super) said: Number,
     pub(super) secret: Option<Secret>,
     /// Where numbers are missing, in order.
     pub(super) breaks: Vec<Break>,
@@ -74,6 +78,8 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// Nothing is written to it any more.
     pub(super) closed: bool,
+    /// How many records there were before the first one is a guess.
+    pub(super) is_guessed: bool,
     pub(super) acked_at: Option<Duration>,
     /// Its live opens have been copied forward; it may go when that is synced.
     pub(super) carried: Option<u64>,
@@ -90,6 +96,7 @@ impl Segment {
             end: FRAMES_AT,
             bytes,
             closed: false,
+            is_guessed: false,
             acked_at: None,
             carried: None,
             quarantined: false,
@@ -188,6 +195,7 @@ impl Stream {
             segments.secret.get_or_insert(header.secret);
         }
         if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
+            segment.is_guessed = header.is_ok_and(|header| header.is_guessed);
             segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
         }
         Ok(())
@@ -244,11 +252,14 @@ impl Stream {
         }
     }
 
-    /// Takes note that everything up to `number` is in the store, and nothing beyond.
-    pub(super) fn acknowledge(&self, number: Number, now: Duration) {
+    /// Takes note that everything up to `number` is in the store, and nothing beyond; tells whether that is news.
+    pub(super) fn acknowledge(&self, number: Number, now: Duration) -> bool {
         let mut segments = self.segments();
+        let is_news = segments.acked != number || segments.said != number;
         segments.acked = number;
+        segments.is_asked = true;
         self.settle(&mut segments, now);
+        is_news
     }
 
     /// Moves the bytes of closed segments between what is owed and what is only kept.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Core, OpenNumber, Refused,
-    append::Place,
+    active::Place,
     format::Kind,
     scan::{Scanner, Step},
     stream::Stream,
@@ -20,6 +20,7 @@ impl Core {
         self.check_space();
         self.clear_spent();
         self.make_spare();
+        self.say_all_stored();
         self.tidy_stream(&self.stream, true);
         let old = self.old.lock().clone();
         for stream in old {

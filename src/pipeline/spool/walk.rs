@@ -7,10 +7,11 @@ use std::{
 
 use super::{
     Number, OpenNumber,
-    append::Place,
-    format::{self, Kind},
+    active::Place,
+    format::{self, Head, Kind},
     scan::{Found, Scanner, Step},
     stream::{Content, Stream},
+    tail::{End, Tail},
 };
 use crate::time::Timestamp;
 
@@ -31,6 +32,7 @@ pub(super) struct Walk {
     pub(super) last: Option<(Number, Place)>,
     /// When the last sign of the process was written.
     pub(super) at: Timestamp,
+    tail: Tail,
 }
 
 impl Walk {
@@ -40,13 +42,13 @@ impl Walk {
         stream: &Stream,
         number: u64,
         seed: format::Seed,
-        is_last: bool,
     ) -> io::Result<()> {
         let (content, end) = {
             let segments = stream.segments();
             let Some(segment) = segments.list.iter().find(|s| s.number == number) else {
                 return Ok(());
             };
+            self.tail.segment(segment);
             (segment.content, segment.end)
         };
         match content {
@@ -60,9 +62,12 @@ impl Walk {
             Content::From(first) => {
                 let header = stream.header(number)?.ok();
                 self.at = self.at.max(header.map_or(self.at, |header| header.created_at));
-                if self.next.is_none() {
-                    self.next = Some(first);
-                    self.next_open = header.map(|header| header.first_open).or(Some(1));
+                let first_open = header.map_or(1, |header| header.first_open);
+                self.is_holed |= self.next.is_some_and(|next| next < first);
+                self.next = self.next.max(Some(first));
+                match self.next_open {
+                    None => self.next_open = Some(first_open),
+                    Some(_) => self.opened_before(first_open),
                 }
             }
             _ => {}
@@ -77,19 +82,30 @@ impl Walk {
                     self.frame(&found, Place { segment: number, at: found.at });
                 }
                 Step::Damage { bytes, head } => {
-                    let is_tail = is_last && bytes.end >= scanner.limit();
-                    self.damage(head, is_tail);
-                    if is_tail {
+                    self.tail.damage(&bytes, head);
+                    if let Some(Head { kind: Kind::Open, number, .. }) = head {
+                        self.opened(number);
+                        self.unreadable.insert(number);
+                        self.lose(number);
+                    }
+                    if bytes.end >= scanner.limit() {
                         tracing::warn!(
                             path = %stream.path(number).display(),
                             bytes = bytes.end - bytes.start,
-                            "the last frame of a spool is torn"
+                            "the last frame of a segment of the spool is torn"
                         );
                     }
                 }
                 Step::End => return Ok(()),
             }
         }
+    }
+
+    /// Returns where the stream ends, once all segments were walked through.
+    pub(super) fn end(&mut self) -> End {
+        let end = self.tail.end(self.next.unwrap_or(1));
+        self.is_holed |= end.is_vague || self.next.is_some_and(|next| next < end.next);
+        end
     }
 
     fn frame(&mut self, found: &Found, place: Place) {
@@ -111,6 +127,7 @@ impl Walk {
             Kind::Record => {
                 self.ended(ends);
                 let number = number.cast_signed();
+                self.tail.record(number);
                 if self.last.is_none_or(|(last, _)| last <= number) {
                     self.last = Some((number, place));
                 }
@@ -121,28 +138,18 @@ impl Walk {
         }
     }
 
-    fn damage(&mut self, head: Option<(Kind, u64)>, is_tail: bool) {
-        match head {
-            Some((Kind::Open, number)) => {
-                self.opened(number);
-                self.unreadable.insert(number);
-                self.lose(number);
-            }
-            // As the reader sees it, see `torn_end`.
-            Some((Kind::Record, number)) if is_tail => {
-                let next = self.next.get_or_insert(1);
-                *next = (*next).max(number.cast_signed().saturating_add(1));
-            }
-            None if is_tail => *self.next.get_or_insert(1) += 1,
-            _ => {}
-        }
-    }
-
     /// An open with this number was begun; all before it were, too.
     fn opened(&mut self, number: OpenNumber) {
+        self.opened_before(number);
+        let next = self.next_open.get_or_insert(1);
+        *next = (*next).max(number.saturating_add(1));
+    }
+
+    /// All opens with lower numbers were begun.
+    fn opened_before(&mut self, number: OpenNumber) {
         let next = self.next_open.get_or_insert(1);
         let missing = *next..number;
-        *next = (*next).max(number.saturating_add(1));
+        *next = (*next).max(number);
         for number in missing.take(MAX_LOST) {
             self.lose(number);
         }

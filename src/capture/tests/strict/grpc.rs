@@ -59,7 +59,7 @@ async fn trailers_wait_for_the_disk_and_say_internal_without_it() {
         assert_eq!(trailers["grpc-status"], code);
         assert_eq!(trailers.contains_key("grpc-message"), refused);
         assert!(body.frame().await.is_none());
-        assert_eq!(log.frames(), ["open 1", "end 1"]);
+        assert_eq!(log.frames(), ["open 1", "more 1", "end 1"]);
         assert_eq!(log.only().await.grpc_status, Some(0), "what the service said");
     }
 }

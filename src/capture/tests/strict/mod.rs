@@ -165,6 +165,45 @@ async fn without_an_outcome_the_answer_is_500_and_none_of_it_is_sent() {
 }
 
 #[tokio::test]
+async fn what_is_known_at_the_head_of_a_stream_is_known_after_a_crash() {
+    for (status, outcome) in
+        [(200, Outcome::Aborted), (403, Outcome::Denied), (500, Outcome::Failure)]
+    {
+        let log = strict().await;
+        let (_steps, body) = stepped();
+        let (_, answer) = send(&log, request("POST", "/api/reports"), move |_| {
+            Response::builder().status(status).body(body).unwrap()
+        });
+        let response = answer.await.unwrap();
+        assert_eq!(log.frames(), ["open 1", "more 1"]);
+        assert_eq!(how(&log.begun()), (Some(status), outcome, "process_ended"));
+        assert!(log.begun().description.is_absent(), "its outcome is known");
+        drop(response);
+    }
+}
+
+#[tokio::test]
+async fn where_every_response_waits_for_the_disk_the_head_of_a_strict_stream_does() {
+    let zero = |builder: PipelineBuilder<_>| builder.fsync_interval(Duration::ZERO);
+    let log = Log::start(Delivery::Strict, Rules::rest(), zero).await;
+    let (steps, body) = stepped();
+    let disk = log.disk.clone();
+    let (calls, mut answer) = send(&log, request("POST", "/api/reports"), move |_| {
+        disk.hold();
+        Response::new(body)
+    });
+    until_called(&mut answer, &calls).await;
+    assert!(poll(&mut answer).is_pending());
+    assert_eq!(log.frames(), ["open 1", "more 1"]);
+    log.disk.release();
+    let response = answer.await.unwrap();
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    assert_eq!(log.frames(), ["open 1", "more 1", "end 1"]);
+    assert_eq!(how(&log.only().await), (Some(200), Outcome::Success, ""));
+}
+
+#[tokio::test]
 async fn the_end_of_a_stream_waits_for_the_disk() {
     let log = strict().await;
     let (steps, answer) = streaming(&log, "POST");
@@ -176,7 +215,7 @@ async fn the_end_of_a_stream_waits_for_the_disk() {
     assert!(poll_frame(&mut body).is_pending());
     log.disk.release();
     assert!(body.frame().await.is_none());
-    assert_eq!(log.frames(), ["open 1", "end 1"], "the intent is what the spool has of a stream");
+    assert_eq!(log.frames(), ["open 1", "more 1", "end 1"]);
     assert_eq!(log.only().await.response_bytes, Some(3));
 }
 

@@ -39,6 +39,11 @@ impl Store {
         gaps.sum()
     }
 
+    /// Tells whether records are told to be missing of which nobody knows how many they are.
+    pub(in crate::pipeline) fn is_uncounted(&self) -> bool {
+        self.streams.values().flatten().any(|record| record == "gap:?")
+    }
+
     pub(in crate::pipeline) fn records(&self) -> Vec<String> {
         let mut all = self.all();
         all.retain(|record| !record.starts_with("gap:"));
@@ -70,7 +75,8 @@ pub(in crate::pipeline) fn try_drain(
             }
             ReadOutcome::Broken(gap) => {
                 if store.position(gap.stream) == 0 {
-                    store.append(gap.stream, 1, format!("gap:{}", gap.count()));
+                    let count = gap.count().map_or("?".to_owned(), |count| count.to_string());
+                    store.append(gap.stream, 1, format!("gap:{count}"));
                 }
                 reader.seek(store.position(gap.stream));
             }

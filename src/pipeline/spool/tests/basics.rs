@@ -67,6 +67,66 @@ fn a_next_process_finds_everything_and_ends_what_did_not_end() {
 }
 
 #[test]
+fn what_is_known_later_of_something_is_what_a_next_process_ends() {
+    let fs = Memory::new();
+    let clock = clock();
+    let spool = open_with(&fs, settings(), Arc::clone(&clock));
+    let at = Timestamp::from_micros(1);
+    let live = spool.begin(Share::General, at, b"begun").unwrap().open;
+    let ended = spool.begin(Share::General, at, b"short").unwrap().open;
+    spool.renew(Share::Security, live, at, b"answered").unwrap();
+    spool.append(Share::General, Some(ended), at, b"short, done").unwrap();
+    // It comes too late.
+    spool.renew(Share::Security, ended, at, b"short, answered").unwrap();
+    let mut store = Store::default();
+    recover(&fs.after_kill(), &mut store);
+    assert_eq!(store.all(), ["ended:answered", "short, done"]);
+    // Also where its segment goes.
+    for _ in 0..20 {
+        append(&spool, &"x".repeat(10_000));
+    }
+    sync(&spool);
+    let mut store = Store::default();
+    drain(&mut spool.reader(), &mut store);
+    clock.advance(Duration::from_secs(601));
+    spool.core.tidy();
+    sync(&spool);
+    spool.core.tidy();
+    assert_ne!(fs.paths(".seg")[0].file_name().unwrap(), "0000000000000001.seg");
+    recover(&fs.after_kill(), &mut store);
+    assert!(store.all().contains(&"ended:answered".to_owned()));
+}
+
+#[test]
+fn a_next_process_knows_what_was_stored() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    for n in 1..=5 {
+        append(&spool, &format!("r{n}"));
+    }
+    sync(&spool);
+    let mut store = Store::default();
+    drain(&mut spool.reader(), &mut store);
+    assert_eq!(open(&fs.after_kill()).old_streams()[0].stored(), 0, "nobody has said so");
+    spool.core.tidy();
+    let fs = fs.after_kill();
+    assert_eq!(open(&fs.after_kill()).old_streams()[0].stored(), 5);
+    // It counts whether a process that lies between was able to ask the store or not, until the store was asked.
+    let fs = fs.after_kill();
+    let next = open(&fs);
+    next.core.tidy();
+    assert_eq!(open(&fs.after_kill()).old_streams()[0].stored(), 5);
+    let old = next.old_streams().remove(0);
+    old.reader().acknowledge(3);
+    next.core.tidy();
+    assert_eq!(open(&fs.after_kill()).old_streams()[0].stored(), 3);
+    // A note that cannot be read says nothing.
+    let path = fs.paths("/stored").pop().unwrap();
+    fs.edit(&path, |bytes| bytes[17] ^= 1);
+    assert_eq!(open(&fs.after_kill()).old_streams()[0].stored(), 0);
+}
+
+#[test]
 fn segments_follow_each_other_and_go_ten_minutes_after_they_were_stored() {
     let fs = Memory::new();
     let clock = clock();
