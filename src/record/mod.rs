@@ -14,6 +14,7 @@ mod canonical;
 mod diff;
 mod field;
 mod fields;
+mod groups;
 mod ids;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -34,6 +35,7 @@ pub(crate) use diff::diff;
 pub(crate) use field::Slot;
 pub use field::{Field, Group, Kind, Value, WrongKind};
 pub use fields::Record;
+pub use groups::Groups;
 pub use ids::{Address, RecordId, WriterId};
 pub(crate) use portable::PortableError;
 pub use seal::{Seal, Seals};
