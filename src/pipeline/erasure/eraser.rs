@@ -18,7 +18,7 @@ use crate::{
     pipeline::{Admission, own, recorder::Recorder},
     privacy::{Keys, concerned},
     query::{Filter, PageRequest},
-    record::{Canonical, Operation, Record, RecordId},
+    record::{Canonical, Operation, RecordId},
     store::{
         AnyStore, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject, ErasurePlace,
         Read as _, by_group, make_checkpoint,
@@ -98,13 +98,12 @@ impl Eraser {
         request.check()?;
         let names = subject::names(request, keys);
         let (mut records, mut groups) = (0, BTreeMap::new());
-        each_step(store, request, &names, async |found| {
+        let mut search = Search::new(store, request, &names);
+        while let Some(found) = search.next().await? {
             records += found.len() as u64;
             add(&mut groups, by_group(&found));
-            Ok(())
-        })
-        .await?;
-        Ok(ErasurePlan { records, groups, places: places(store, &names).await? })
+        }
+        Ok(ErasurePlan { records, groups, places: places(store, request, &names).await? })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -135,10 +134,10 @@ impl Eraser {
         self.flush().await?;
         for pass in 0..PASSES {
             let before = work.records;
-            each_step(&self.store, request, &names, async |found| {
-                self.step(&mut work, found, &mut progress).await
-            })
-            .await?;
+            let mut search = Search::new(&self.store, request, &names);
+            while let Some(found) = search.next().await? {
+                self.step(&mut work, found, &mut progress).await?;
+            }
             if work.records == before && (pass > 0 || request.alone) {
                 break;
             }
@@ -235,7 +234,7 @@ impl Eraser {
             told_by: work.told_by,
             checkpoint_before,
             checkpoint_after: self.checkpoint().await?,
-            places: places(&self.store, names).await?,
+            places: places(&self.store, work.request, names).await?,
             subjects,
         })
     }
@@ -311,58 +310,63 @@ impl Eraser {
     }
 }
 
-/// Shows what the log holds of a person, step by step.
-async fn each_step(
-    store: &AnyStore,
-    request: &ErasureRequest,
-    names: &[String],
-    mut step: impl AsyncFnMut(Vec<ErasedGroups>) -> Result<(), EraseError>,
-) -> Result<(), EraseError> {
-    let filter = subject::filter(names, request.tenant.as_deref());
-    let mut canonical = Canonical::new();
-    let mut unreadable = 0;
-    each_page(store, &filter, async |records, bad| {
-        unreadable += bad;
-        let found: Vec<_> = records
-            .iter()
-            .filter_map(|record| {
-                let is = |text: &str| names.binary_search_by(|name| (**name).cmp(text)).is_ok();
-                let groups = concerned(record, &request.types, request.groups, is);
-                ErasedGroups::of(record, groups, &mut canonical)
-            })
-            .collect();
-        if found.is_empty() { Ok(()) } else { step(found).await }
-    })
-    .await?;
-    match unreadable {
-        0 => Ok(()),
-        rows => Err(EraseError::unreadable(rows)),
-    }
+/// What the log holds of a person, page by page.
+struct Search<'s> {
+    store: &'s AnyStore,
+    request: &'s ErasureRequest,
+    /// Sorted.
+    names: &'s [String],
+    filter: Filter,
+    ask: Option<PageRequest>,
+    canonical: Canonical,
+    unreadable: u64,
 }
 
-async fn each_page(
-    store: &AnyStore,
-    filter: &Filter,
-    mut page: impl AsyncFnMut(Vec<Record>, u64) -> Result<(), EraseError>,
-) -> Result<(), EraseError> {
-    let mut request = PageRequest::oldest(STEP);
-    loop {
-        let found = store.records(filter, &request).await?;
-        let next = found.next;
-        page(found.records, found.unreadable).await?;
-        match next {
-            Some(place) => request = PageRequest::oldest(STEP).after(place),
-            None => return Ok(()),
+impl<'s> Search<'s> {
+    fn new(store: &'s AnyStore, request: &'s ErasureRequest, names: &'s [String]) -> Self {
+        let filter = subject::filter(names, request.tenant.as_deref());
+        let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
+        Self { store, request, names, filter, ask, canonical, unreadable: 0 }
+    }
+
+    /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
+    async fn next(&mut self) -> Result<Option<Vec<ErasedGroups>>, EraseError> {
+        while let Some(ask) = self.ask.take() {
+            let page = self.store.records(&self.filter, &ask).await?;
+            self.unreadable += page.unreadable;
+            self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
+            let names = self.names;
+            let is = |text: &str| names.binary_search_by(|name| name.as_str().cmp(text)).is_ok();
+            let found = page.records.iter().filter_map(|record| {
+                let groups = concerned(record, &self.request.types, self.request.groups, is);
+                ErasedGroups::of(record, groups, &mut self.canonical)
+            });
+            let found: Vec<_> = found.collect();
+            if !found.is_empty() {
+                return Ok(Some(found));
+            }
+        }
+        match self.unreadable {
+            0 => Ok(None),
+            rows => Err(EraseError::unreadable(rows)),
         }
     }
 }
 
 /// Returns the places beside the records: those of the store, and those of the pipelines.
-async fn places(store: &AnyStore, names: &[String]) -> Result<Vec<ErasurePlace>, EraseError> {
+async fn places(
+    store: &AnyStore,
+    request: &ErasureRequest,
+    names: &[String],
+) -> Result<Vec<ErasurePlace>, EraseError> {
     let mut places = match names.is_empty() {
         true => Vec::new(),
         false => store.erasure_places(names).await?,
     };
+    if request.tenant.is_some() {
+        // What is counted there may be another tenant's.
+        places.iter_mut().for_each(|place| place.count = None);
+    }
     places.extend(OF_PIPELINES);
     Ok(places)
 }
@@ -373,8 +377,9 @@ const OF_PIPELINES: [ErasurePlace; 5] = [
         place: "spool",
         count: None,
         reached: true,
-        how: "emptied as it is stored, by every pipeline with these keys; its files are removed once all in them is \
-              stored, and what was in them is not overwritten: keep the folder on an encrypted disk",
+        how: "what waits in it is emptied as it is stored, by every pipeline with these keys; what is stored already \
+              stays in its files for `spool_keep` (10 minutes by default), and their place on the disk is not \
+              overwritten: keep the folder on an encrypted disk",
     },
     ErasurePlace {
         place: "outbox",

@@ -223,3 +223,63 @@ async fn what_was_erased_is_nowhere_in_the_files() {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
     assert!(!holds_the_name());
 }
+
+#[tokio::test]
+async fn nobody_finds_who_was_erased_in_the_files() {
+    use tower_activity::{
+        Keys, Pipeline,
+        record::{Actor, Record},
+        store::{Index, Maintain as _},
+    };
+
+    let name = crate::erasing::NAME;
+    let fixture = InFile::new().await;
+    let store = fixture.open().await;
+    store.make_index(Index::Text).await.unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::builder(store.clone())
+        .keys(Keys::ephemeral())
+        .spool(spool.path())
+        .spool_keep(std::time::Duration::ZERO)
+        .start()
+        .await
+        .unwrap();
+    for order in 0..300 {
+        let ana = Actor::user("ana").named(name);
+        let record = Record::by(ana).verb("update").on("order", &order.to_string());
+        pipeline.recorder().record(record.titled("order").describe(&format!("by {name}")));
+    }
+    pipeline.flush().await;
+    store.fold(1_000).await.unwrap();
+    // The words of the index are spelt in lower case.
+    let words: Vec<_> = name.split(' ').map(str::to_lowercase).collect();
+    let found = || {
+        let mut files = vec![fixture.path(), format!("{}-wal", fixture.path())];
+        let mut folders = vec![spool.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => files.push(path.display().to_string()),
+                }
+            }
+        }
+        let holds = |bytes: &[u8], text: &str| {
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        files.retain(|file| {
+            let bytes = fs::read(file).unwrap_or_default();
+            holds(&bytes, name) || words.iter().any(|word| holds(&bytes, word))
+        });
+        files
+    };
+    assert!(found().contains(&fixture.path()) || found().len() > 1, "{:?}", found());
+    let done = pipeline.eraser().unwrap().erase(&crate::erasing::request(), |_step| {}).await;
+    assert_eq!(done.unwrap().records, 300);
+    // What is stored is gone from the spool once the writer has tidied it up.
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
+    assert_eq!(found(), Vec::<String>::new());
+    store.close().await;
+    assert_eq!(found(), Vec::<String>::new());
+}
