@@ -103,8 +103,8 @@ mod tests {
         record.category = Category::Consent;
         assert_eq!(of_ana(&record), "");
 
-        let mut record = Record::default();
-        record.subject_ids = Json::from_stored("[\"bob\",\"ana\"]");
+        let subject_ids = Json::from_stored("[\"bob\",\"ana\"]");
+        let record = Record { subject_ids, ..Record::default() };
         assert_eq!(of_ana(&record), "ic");
         let mut record = Record::default();
         record.entity_id.set("ana");
@@ -112,9 +112,8 @@ mod tests {
         assert_eq!(of_ana(&record), "");
         record.entity_type.set("User");
         assert_eq!(of_ana(&record), "tc");
-        let mut record = Record::default();
-        record.targets =
-            Json::from_stored("[{\"type\":\"user\",\"id\":\"ana\",\"relation\":\"x\"}]");
+        let targets = Json::from_stored("[{\"type\":\"user\",\"id\":\"ana\",\"relation\":\"x\"}]");
+        let record = Record { targets, ..Record::default() };
         assert_eq!(of_ana(&record), "tc");
     }
 

@@ -11,6 +11,7 @@
 mod actor;
 mod build;
 mod canonical;
+mod consent;
 mod diff;
 mod field;
 mod fields;
@@ -31,6 +32,7 @@ mod words;
 pub use actor::Actor;
 pub use canonical::Canonical;
 pub(crate) use canonical::{hex, push_hex, push_integer, push_string};
+pub use consent::Consent;
 pub(crate) use diff::diff;
 pub(crate) use field::Slot;
 pub use field::{Field, Group, Kind, Value, WrongKind};

@@ -239,6 +239,24 @@ async fn erased_groups_are_counted_and_are_no_alteration(log: Log) {
 }
 
 #[tokio::test]
+async fn a_consent_is_recorded_and_outlives_an_erasure() {
+    let log = Log::sqlite().with_six().await;
+    let facts = ["--text-version", "2026-03", "--basis", "GDPR Art. 6(1)(a)", "--channel", "web"];
+    let given = [&["consent", "ana", "newsletter"], &facts[..]].concat();
+    assert_eq!(log.run(&given).await.with(0).json()[0]["action"], "consent_given");
+    log.run(&["consent", "ana", "newsletter", "--withdrawn", "--by", "desk"]).await.with(0);
+    log.run(&["consent", " ", "newsletter"]).await.with(2);
+    log.run(&["subject", "erase", "ana", "--basis", "x", "--alone"]).await.with(0);
+    let found = log.run(&["query", "category:consent subject_id:ana"]).await.with(0).json();
+    let actions: Vec<_> = found.iter().map(|one| one["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["consent_withdrawn", "consent_given"]);
+    assert_eq!(
+        (&found[1]["metadata"]["version"], &found[1]["channel"]),
+        (&"2026-03".into(), &"web".into())
+    );
+}
+
+#[tokio::test]
 async fn an_erasure_says_what_it_lacks() {
     let log = Log::sqlite().with_six().await;
     for (arguments, why) in [

@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Key(Key),
     /// Erases a person from the log, so that every proof stays valid
     Subject(Subject),
+    /// Records a consent that somebody gave or withdrew
+    Consent(Consent),
     /// Checks a rules file, or explains what it makes of a request
     Rules(Rules),
     /// Prints a script that completes this command in a shell
@@ -285,6 +287,32 @@ pub(crate) enum KeyCommand {
         /// The key's id, as `key list` shows it
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Consent {
+    /// Whose consent it is
+    pub(crate) subject: String,
+    /// To what, as in `newsletter`
+    pub(crate) purpose: String,
+    /// It was withdrawn; given by default
+    #[arg(long)]
+    pub(crate) withdrawn: bool,
+    /// The version of the text that was agreed to
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) text_version: Option<String>,
+    /// The legal basis, as in `GDPR Art. 6(1)(a)`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) basis: Option<String>,
+    /// By which way it came, as in `phone`
+    #[arg(long)]
+    pub(crate) channel: Option<String>,
+    /// The tenant
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Who recorded it, where it was not the person
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 mod anchor;
 mod arguments;
 mod checkpoint;
+mod consent;
 mod diagnostics;
 mod doctor;
 #[cfg(test)]
@@ -77,6 +78,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
+        Command::Consent(arguments) => consent::run(&common, &arguments).await,
         Command::Subject(arguments) => subject::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),
         Command::Completions { shell } => arguments::completions(shell),

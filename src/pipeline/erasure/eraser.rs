@@ -376,10 +376,10 @@ const OF_PIPELINES: [ErasurePlace; 5] = [
     ErasurePlace {
         place: "spool",
         count: None,
-        reached: true,
+        reached: false,
         how: "what waits in it is emptied as it is stored, by every pipeline with these keys; what is stored already \
-              stays in its files for `spool_keep` (10 minutes by default), and their place on the disk is not \
-              overwritten: keep the folder on an encrypted disk",
+              stays in its files until they are full or the process starts again, and `spool_keep` (10 minutes by \
+              default) has passed",
     },
     ErasurePlace {
         place: "outbox",

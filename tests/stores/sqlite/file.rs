@@ -236,14 +236,8 @@ async fn nobody_finds_who_was_erased_in_the_files() {
     let fixture = InFile::new().await;
     let store = fixture.open().await;
     store.make_index(Index::Text).await.unwrap();
-    let spool = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::builder(store.clone())
-        .keys(Keys::ephemeral())
-        .spool(spool.path())
-        .spool_keep(std::time::Duration::ZERO)
-        .start()
-        .await
-        .unwrap();
+    let keys = Keys::ephemeral();
+    let pipeline = Pipeline::builder(store.clone()).keys(keys).start().await.unwrap();
     for order in 0..300 {
         let ana = Actor::user("ana").named(name);
         let record = Record::by(ana).verb("update").on("order", &order.to_string());
@@ -255,16 +249,6 @@ async fn nobody_finds_who_was_erased_in_the_files() {
     let words: Vec<_> = name.split(' ').map(str::to_lowercase).collect();
     let found = || {
         let mut files = vec![fixture.path(), format!("{}-wal", fixture.path())];
-        let mut folders = vec![spool.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => folders.push(path),
-                    false => files.push(path.display().to_string()),
-                }
-            }
-        }
         let holds = |bytes: &[u8], text: &str| {
             bytes.windows(text.len()).any(|window| window == text.as_bytes())
         };
@@ -274,12 +258,11 @@ async fn nobody_finds_who_was_erased_in_the_files() {
         });
         files
     };
-    assert!(found().contains(&fixture.path()) || found().len() > 1, "{:?}", found());
+    assert!(!found().is_empty());
     let done = pipeline.eraser().unwrap().erase(&crate::erasing::request(), |_step| {}).await;
     assert_eq!(done.unwrap().records, 300);
-    // What is stored is gone from the spool once the writer has tidied it up.
-    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
     assert_eq!(found(), Vec::<String>::new());
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
     store.close().await;
     assert_eq!(found(), Vec::<String>::new());
 }
