@@ -1,7 +1,8 @@
 //! cargo run --example tamper
 //!
-//! Somebody who owns the database changes one word in one row, past every trigger, and is found out. Afterwards,
-//! try it yourself on the log that it leaves behind:
+//! Somebody who owns the database changes one word in one row, past every trigger, and is found out. A person is erased,
+//! as the law may ask, and nothing is found, for nothing was altered. Afterwards, try it yourself on the log that it
+//! leaves behind:
 //!
 //! ```sh
 //! cargo run --features cli --bin activity -- verify --store sqlite:tamper.db --trust tamper.trust
@@ -12,6 +13,7 @@ use std::{error::Error, fs, path::Path};
 use tower_activity::{
     Keys, Pipeline, Record, SqliteStore,
     ledger::{Note, NoteSigner, Trust, verify::Report},
+    pipeline::ErasureRequest,
     record::Actor,
     store::{Audit, make_checkpoint},
     time::{Clock as _, SystemClock},
@@ -29,13 +31,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A month of refunds, and a signed checkpoint. The key is not in the database.
     let store = SqliteStore::open(LOG).await?;
-    let pipeline = Pipeline::builder(store.clone()).start().await?;
+    let keys = Keys::open("tamper.keys")?;
+    let pipeline = Pipeline::builder(store.clone()).keys(keys.clone()).start().await?;
     for order in 1..=200 {
         let ana = Actor::user("ana");
         pipeline.recorder().record(Record::by(ana).verb("refund").on("order", &order.to_string()));
     }
     pipeline.flush().await;
-    let keys = Keys::open("tamper.keys")?;
     let now = SystemClock::default().now();
     let kept = make_checkpoint(&store, keys.signing_seeds(), now).await?.ok_or("an empty log")?;
     let note: Note = kept.note.parse()?;
@@ -70,6 +72,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .execute_batch("UPDATE activity_records SET action = 'refund' WHERE entity_id = '117'")?;
     attacker.execute_batch(&triggers.join(";\n"))?;
     println!("After it was put back:\n{}", told(&verify(&store).await?));
+
+    // The law asks for what a tamperer must not do. What was about her is gone, and the proofs do not notice.
+    let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
+    let certificate = pipeline.eraser()?.erase(&request, |_progress| {}).await?;
+    println!(
+        "After ana was erased from {} records, which {} records tell of:\n{}",
+        certificate.records,
+        certificate.told_by.len(),
+        told(&verify(&store).await?)
+    );
     pipeline.shutdown(std::time::Duration::from_secs(5)).await;
     Ok(())
 }
@@ -85,7 +97,11 @@ fn told(report: &Report) -> String {
         true => format!("  {green}unaltered{plain}"),
         false => format!("  {red}ALTERED{plain}"),
     };
-    text += &format!(": {} records, {} signed checkpoint\n", report.records, report.heads);
+    text += &format!(": {} records, {} signed checkpoints", report.records, report.heads);
+    if report.erased > 0 {
+        text += &format!(", {} personal groups erased", report.erased);
+    }
+    text.push('\n');
     for found in report.altered.kept() {
         text += &format!("  {found}\n");
     }

@@ -27,6 +27,8 @@ pub(super) enum Guard {
     Exported,
     /// Whoever the access part lets in; what he hands in is a record already.
     HandedIn,
+    /// As `HandedIn`, of what is done to the log itself.
+    Changed,
     /// Whoever the access part lets in; nothing of the log is shown yet.
     Asked,
 }
@@ -76,6 +78,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Guard::Viewed,
         "what each writer has stored, and what is known to be missing",
     ),
+    get(
+        "/subjects/{id}/erasure",
+        "erasure_plan",
+        Guard::Viewed,
+        "what erasing a person would reach",
+    ),
+    post("/subjects/{id}/erasure", "erasure", Guard::Changed, "erase a person"),
     get("/checkpoint", "checkpoint", Guard::Asked, "the signed head of the ledger"),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];

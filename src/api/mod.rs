@@ -48,6 +48,7 @@ mod router;
 mod search;
 mod state;
 mod stats;
+mod subjects;
 mod trails;
 mod viewer;
 mod watch;

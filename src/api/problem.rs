@@ -106,6 +106,11 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)
     }
 
+    pub(super) fn no_keys() -> Self {
+        let detail = "this service has no keys, under which the list of who was erased is kept";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
+    }
+
     pub(super) fn internal() -> Self {
         let detail = "something went wrong; the service's own diagnostics say what";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

@@ -4,7 +4,7 @@ use axum::{Router, middleware};
 
 use super::{
     answer, completeness, cors, export, facets, fallback, health, index, ingest, live, me, openapi,
-    proof, records, state::Api, stats, trails, viewer, watch,
+    proof, records, state::Api, stats, subjects, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -33,6 +33,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(health::routes())
         .merge(me::routes())
         .merge(completeness::routes())
+        .merge(subjects::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

@@ -16,7 +16,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    pipeline::{Intake, Pipeline, Recorder},
+    pipeline::{Eraser, Intake, Pipeline, Recorder},
     privacy::Keys,
     privacy::client::Trust,
     query::Filter,
@@ -35,6 +35,7 @@ pub(super) struct Api(Arc<Inner>);
 
 struct Inner {
     store: Option<AnyStore>,
+    eraser: Option<Eraser>,
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
@@ -50,6 +51,8 @@ impl Api {
         pipeline.keep_checkpoints();
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
+            // Without keys, or without a store to be read, there is none.
+            eraser: pipeline.eraser().ok(),
             recorder: pipeline.recorder(),
             access,
             settings,
@@ -63,6 +66,11 @@ impl Api {
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns what erases people, if the pipeline has keys.
+    pub(super) fn eraser(&self) -> Option<&Eraser> {
+        self.0.eraser.as_ref()
     }
 
     /// Returns what requests that hand records in share.
@@ -118,8 +126,13 @@ impl Api {
     /// Without a key file it is the process's own: cursors of another replica, or from before a restart, are
     /// refused then.
     pub(super) fn cursor_key(&self) -> &[u8; 32] {
+        self.keys().cursor_key()
+    }
+
+    /// Returns the keys; without a key file, some that this process alone has.
+    pub(super) fn keys(&self) -> &Keys {
         static OF_THIS_PROCESS: LazyLock<Keys> = LazyLock::new(Keys::ephemeral);
-        self.recorder().keys().unwrap_or(&OF_THIS_PROCESS).cursor_key()
+        self.recorder().keys().unwrap_or(&OF_THIS_PROCESS)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -116,7 +116,10 @@ impl Door {
 
     /// Records what became of the request.
     fn left(&self, status: StatusCode) {
-        let kept = !matches!(self.0.endpoint.guard, Guard::Open | Guard::HandedIn | Guard::Asked);
+        let kept = !matches!(
+            self.0.endpoint.guard,
+            Guard::Open | Guard::HandedIn | Guard::Changed | Guard::Asked
+        );
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.refused(status);
         } else if kept && shows(status) && self.0.grant.get().is_some() && self.0.settle() {

@@ -129,7 +129,7 @@ fn has_nul(bytes: &[u8]) -> bool {
 }
 
 /// Appends one JSON list to another.
-fn append_list(list: &mut String, more: &str) {
+pub(super) fn append_list(list: &mut String, more: &str) {
     if list.len() > 2 && list.ends_with(']') && more.len() > 2 {
         list.pop();
         list.push(',');

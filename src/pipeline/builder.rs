@@ -8,6 +8,7 @@ use super::{
     core::{Core, Origins, Privacy, Waiting},
     desk,
     ends::{self, Ends},
+    erasure::Arrivals,
     feed::Feed,
     fold::Folds,
     link::Link,
@@ -313,6 +314,8 @@ impl<S: Append> PipelineBuilder<S> {
         if spooling.is_some() || !self.outboxes.is_empty() {
             self.store.keep_commits();
         }
+        let reader = self.store.reader();
+        let erased = Arrivals::new(reader.clone().zip(privacy.keys.clone()));
         let core = Arc::new(Core {
             rules,
             privacy,
@@ -334,6 +337,7 @@ impl<S: Append> PipelineBuilder<S> {
             folds: Folds::default(),
             watched: Watched::default(),
             ends: Ends::default(),
+            erased,
             waiting: Waiting::default(),
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
@@ -349,7 +353,6 @@ impl<S: Append> PipelineBuilder<S> {
             quarantine: self.quarantine,
             config_digest,
         };
-        let reader = self.store.reader();
         let store = Arc::new(self.store);
         let mut outboxes = Vec::with_capacity(self.outboxes.len());
         for outbox in self.outboxes.into_iter().enumerate() {

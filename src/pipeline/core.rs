@@ -13,6 +13,7 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
     ends::Ends,
+    erasure::Arrivals,
     feed::Feed,
     fold::{self, Fold, Folds},
     outbox::Outboxes,
@@ -79,6 +80,8 @@ pub(super) struct Core {
     pub(super) watched: Watched,
     /// Ends of other streams that are to be told of.
     pub(super) ends: Ends,
+    /// Who was erased, and what arrives of them.
+    pub(super) erased: Arrivals,
     pub(super) waiting: Waiting,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,

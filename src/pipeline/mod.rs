@@ -68,6 +68,7 @@ mod desk;
 mod drain;
 mod ends;
 mod epoch;
+mod erasure;
 mod feed;
 mod fold;
 mod gap;
@@ -121,6 +122,9 @@ pub use builder::{
 };
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
+pub use erasure::{
+    Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest, SignedHead,
+};
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
 pub(crate) use intake::{Intake, Turned};

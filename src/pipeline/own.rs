@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
-    store::{PROCESS_ENDED, StreamReport, UNCLEAN_END},
+    store::{ERASED, PROCESS_ENDED, StreamReport, UNCLEAN_END},
     time::Timestamp,
 };
 
@@ -29,7 +29,14 @@ pub(super) fn is_own(record: &Record) -> bool {
 /// Tells whether a record is one of those that say how streams begin, go on and end, and what is missing: there is nothing
 /// in it that came from outside.
 pub(super) fn is_of_streams(record: &Record) -> bool {
-    is_own(record) && record.action != FOLDED
+    (is_own(record) && record.action != FOLDED) || tells_of_erasures(record)
+}
+
+/// Tells whether a record says which groups of which records are erased: streams and numbers, and no name.
+pub(super) fn tells_of_erasures(record: &Record) -> bool {
+    record.origin == Origin::System
+        && record.category == Category::System
+        && record.action == ERASED
 }
 
 /// Tells whether a record is the one of those made here with this action.

@@ -14,6 +14,7 @@ use super::commit::CommitSource;
 use super::{
     builder::PipelineBuilder,
     core::{Core, deadline_in},
+    erasure::{EraseError, Eraser},
     feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Subscription},
     outbox::{self, OutboxTally},
     recorder::Recorder,
@@ -80,9 +81,19 @@ impl Pipeline {
     }
 
     /// Returns what asks the writer to store at once what it was given.
-    #[cfg(feature = "api")]
     pub(super) fn flushes(&self) -> mpsc::UnboundedSender<oneshot::Sender<()>> {
         self.handle.flushes.clone()
+    }
+
+    /// Returns what erases people from the log.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the pipeline has no [keys](PipelineBuilder::keys): the list of those who
+    /// were erased holds no names, only digests under a key.
+    pub fn eraser(&self) -> Result<Eraser, EraseError> {
+        let store = self.store.clone().ok_or_else(EraseError::no_store)?;
+        Eraser::new(self.recorder(), store, self.flushes())
     }
 
     /// Returns a recorder.

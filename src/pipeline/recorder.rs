@@ -238,7 +238,7 @@ impl Recorder {
 
     /// Records a use of the log: the first of somebody at once, what he repeats within a minute as a count.
     ///
-    /// The one door through which a record keeps [`Origin::System`]: nobody outside can pass off a record of
+    /// A door through which a record keeps [`Origin::System`], and none that leads outside: nobody can pass off a record of
     /// his own as one of who looked. Never waits.
     #[cfg(feature = "api")]
     pub(crate) fn watch(&self, mut seen: Use) -> Admission {
@@ -267,6 +267,16 @@ impl Recorder {
                 Admission::Folded
             }
         }
+    }
+
+    /// Records what the log does with itself on somebody's behalf, as an erasure. Never waits.
+    ///
+    /// Beside [`watch`](Self::watch), the other door through which a record keeps [`Origin::System`].
+    pub(super) fn announce(&self, mut record: Box<Record>) -> Admission {
+        let core = &*self.core;
+        let bytes = admit::prepare(core, &mut record);
+        let lane = Lane::of(&record);
+        core.offer(record, bytes, lane)
     }
 
     /// Returns how things stand between recorders and store.

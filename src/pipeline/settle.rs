@@ -54,6 +54,7 @@ impl<S: Append> Settler<S> {
     /// shutdown passes.
     pub(super) async fn settle(&mut self, source: &mut impl Source) -> Result<(), Stopped> {
         let begun = Instant::now();
+        self.core.erased.strip(&mut self.batch).await;
         // The numbers of the last stubs were those of the last batch.
         (self.stubbed, self.renamed) = (0, 0);
         // Numbers at which the batch is split while a bad record is looked for; the nearest is last.

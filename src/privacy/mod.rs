@@ -46,6 +46,7 @@ mod keys;
 mod log;
 mod path;
 mod redactor;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -57,4 +58,5 @@ pub use json::JsonShape;
 pub use keys::{Keys, KeysError, KeysErrorKind};
 pub use log::{FieldLog, Method, Redaction, Redactions};
 pub use redactor::{Extent, MARKER, Redactor};
+pub(crate) use subject::{concerned, ids};
 pub use words::{BadPattern, KeySet};

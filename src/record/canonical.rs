@@ -110,6 +110,16 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Takes the fields of a group out, and leaves its seal to the caller.
+    pub(crate) fn clear_group(&mut self, group: Group) {
+        for member in members_of(group) {
+            // Every field of a group may be absent.
+            let _fits = member.field.set(self, Value::Null);
+        }
+    }
+}
+
 fn is_empty(record: &Record, group: Group) -> bool {
     members_of(group).iter().all(|member| member.field.value(record).is_null())
 }

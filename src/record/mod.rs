@@ -11,9 +11,11 @@
 mod actor;
 mod build;
 mod canonical;
+mod consent;
 mod diff;
 mod field;
 mod fields;
+mod groups;
 mod ids;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -30,10 +32,12 @@ mod words;
 pub use actor::Actor;
 pub use canonical::Canonical;
 pub(crate) use canonical::{hex, push_hex, push_integer, push_string};
+pub use consent::Consent;
 pub(crate) use diff::diff;
 pub(crate) use field::Slot;
 pub use field::{Field, Group, Kind, Value, WrongKind};
 pub use fields::Record;
+pub use groups::Groups;
 pub use ids::{Address, RecordId, WriterId};
 pub(crate) use portable::PortableError;
 pub use seal::{Seal, Seals};

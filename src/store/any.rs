@@ -3,8 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Evidence, Folded, Holding, Index,
-    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Erase, ErasedGroups, ErasedSubject,
+    ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
+    Storage, StoreError, StreamPosition,
 };
 use crate::{
     ledger::{
@@ -30,7 +31,7 @@ macro_rules! erased {
             ) -> Answer<'a, $answer>;)*)*
         }
 
-        impl<S: Read + Maintain + Register + Evidence> Erased for S {
+        impl<S: Read + Maintain + Register + Evidence + Erase> Erased for S {
             $($(fn $name<'a>(
                 &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
             ) -> Answer<'a, $answer> {
@@ -56,7 +57,7 @@ pub struct AnyStore(Arc<dyn Erased>);
 impl AnyStore {
     /// Takes the type off a store.
     #[must_use]
-    pub fn new<S: Read + Maintain + Register + Evidence>(store: S) -> Self {
+    pub fn new<S: Read + Maintain + Register + Evidence + Erase>(store: S) -> Self {
         Self(Arc::new(store))
     }
 }
@@ -95,6 +96,13 @@ erased! {
         fn add_api_key(key: ApiKey;) -> ();
         fn api_keys(;) -> Vec<ApiKey>;
         fn revoke_api_key(id: str; at: Timestamp) -> bool;
+    }
+    Erase {
+        fn erase(records: [ErasedGroups];) -> u64;
+        fn scrub(;) -> ();
+        fn erasure_places(names: [String];) -> Vec<ErasurePlace>;
+        fn add_erased_subjects(subjects: [ErasedSubject];) -> ();
+        fn erased_subjects(; after: i64, limit: usize) -> Vec<(i64, ErasedSubject)>;
     }
     Evidence {
         fn ledger_rows(; after: i64, limit: usize) -> Vec<LedgerRow>;

@@ -16,6 +16,8 @@ const ROWS: usize = 2_000;
 const CHUNK: i64 = 8_000;
 /// So many streams at once.
 const STREAMS: usize = 100;
+/// So often the ledger is read on at its end, while groups are erased of which no record has told yet.
+const ROUNDS: u32 = 20;
 /// So many checkpoints at once.
 const HEADS: usize = 1_000;
 
@@ -96,6 +98,7 @@ impl<'s, S: Evidence> Audit<'s, S> {
         self.verifier.heads(heads);
         let mut after = i64::MIN;
         let mut waiting = Vec::new();
+        let mut rounds = ROUNDS;
         loop {
             let rows = self.store.ledger_rows(after, ENTRIES).await?;
             let last = rows.len() < ENTRIES;
@@ -115,7 +118,11 @@ impl<'s, S: Evidence> Audit<'s, S> {
             self.records(std::mem::take(&mut waiting)).await?;
             progress(self.progress());
             if last {
-                break;
+                // Erased while this was on its way: the record that tells of it is in the ledger by now.
+                if rounds == 0 || !self.verifier.lacks_a_telling() {
+                    break;
+                }
+                rounds -= 1;
             }
         }
         self.extra().await?;

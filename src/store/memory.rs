@@ -10,10 +10,12 @@ use std::{
 
 use super::{
     AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
-    CompletenessRequest, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read, Register,
-    Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
+    CompletenessRequest, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence, Folded,
+    Holding, Index, IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError,
+    StoreErrorKind, StreamPosition,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
+    erase,
     scan::{self, Candidates},
 };
 use crate::{
@@ -54,6 +56,7 @@ struct State {
     api_keys: Vec<ApiKey>,
     checkpoints: Vec<KeptCheckpoint>,
     nodes: BTreeMap<(u32, i64), Hash>,
+    erased: Vec<ErasedSubject>,
     encoder: Canonical,
 }
 
@@ -489,6 +492,43 @@ impl Evidence for MemoryStore {
         let state = self.lock();
         let nodes = state.nodes.range((height, from)..(height, before.max(from)));
         Ok(nodes.map(|((_, number), hash)| (*number, *hash)).collect())
+    }
+}
+
+impl Erase for MemoryStore {
+    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+        let mut state = self.lock();
+        let State { records: kept, places, .. } = &mut *state;
+        let erased = records.iter().map(|erased| {
+            let place = places.get(&(erased.writer_id, erased.seq));
+            let record = place.and_then(|place| kept.get_mut(place));
+            record.map_or(0, |record| erase::empty(record, erased))
+        });
+        Ok(erased.sum())
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn erasure_places(&self, _names: &[String]) -> Result<Vec<ErasurePlace>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn add_erased_subjects(&self, subjects: &[ErasedSubject]) -> Result<(), StoreError> {
+        self.lock().erased.extend_from_slice(subjects);
+        Ok(())
+    }
+
+    async fn erased_subjects(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ErasedSubject)>, StoreError> {
+        let state = self.lock();
+        let skipped = usize::try_from(after).unwrap_or(0);
+        let numbered = (1..).zip(&state.erased).skip(skipped).take(limit);
+        Ok(numbered.map(|(number, subject)| (number, subject.clone())).collect())
     }
 }
 

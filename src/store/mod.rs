@@ -1,7 +1,7 @@
 //! Where records live.
 //!
-//! A store is three traits: [`Append`] takes batches exactly once, [`Read`] answers questions,
-//! [`Maintain`] looks after the whole. `MemoryStore`, `SqliteStore` and `PostgresStore` keep the same
+//! A store is a few traits: [`Append`] takes batches exactly once, [`Read`] answers questions, [`Evidence`] shows
+//! rows to whoever verifies them, [`Erase`] empties personal groups, [`Maintain`] looks after the whole. `MemoryStore`, `SqliteStore` and `PostgresStore` keep the same
 //! promises, and one suite of tests holds them to it.
 //!
 //! # Exactly once
@@ -15,6 +15,7 @@ mod append;
 mod audit;
 mod claims;
 mod completeness;
+mod erase;
 mod error;
 mod evidence;
 mod maintain;
@@ -29,12 +30,14 @@ mod seal;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-pub(crate) use crate::ledger::verify::{QUARANTINED, UNCLEAN_END};
+pub(crate) use crate::ledger::verify::{ERASED, ErasedList, QUARANTINED, UNCLEAN_END};
 pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
 pub use audit::{Audit, AuditProgress};
 pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
 pub(crate) use completeness::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
+pub(crate) use erase::by_group;
+pub use erase::{Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};

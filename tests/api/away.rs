@@ -48,6 +48,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "stats",
         "facets",
         "completeness",
+        "subjects/ana/erasure",
         "facets?fields=action&prefix=c",
         "export",
         "live/sse",
@@ -67,7 +68,8 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "GET /me",
         "GET /openapi.json",
     ];
-    let others = others.into_iter().chain(["POST /records", "POST /tickets"]);
+    let others =
+        others.into_iter().chain(["POST /records", "POST /subjects/{id}/erasure", "POST /tickets"]);
     assert!(rest.iter().eq(others), "{rest:?}");
     let admin = [("x-test-caller", "admin")];
     let refused = Socket::try_open(service.address, "/activity/live", &admin).await.err();

@@ -15,8 +15,9 @@ use tower_activity::{
     record::{RecordId, WriterId},
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
-        CompletenessRequest, Evidence, Folded, Holding, Index, IngestKey, Maintain, MemoryAppender,
-        Read, Register, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition,
+        CompletenessRequest, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence, Folded,
+        Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Snapshot, Storage,
+        StoreError, StoreErrorKind, StreamPosition,
     },
     time::Timestamp,
 };
@@ -218,6 +219,32 @@ impl Register for Endless {
 
     async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
         self.up()?.revoke_api_key(id, at).await
+    }
+}
+
+impl Erase for Endless {
+    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+        self.up()?.erase(records).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.up()?.scrub().await
+    }
+
+    async fn erasure_places(&self, names: &[String]) -> Result<Vec<ErasurePlace>, StoreError> {
+        self.up()?.erasure_places(names).await
+    }
+
+    async fn add_erased_subjects(&self, subjects: &[ErasedSubject]) -> Result<(), StoreError> {
+        self.up()?.add_erased_subjects(subjects).await
+    }
+
+    async fn erased_subjects(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ErasedSubject)>, StoreError> {
+        self.up()?.erased_subjects(after, limit).await
     }
 }
 

@@ -95,6 +95,7 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         "actors/ana",
         "sessions/s",
         "checkpoint",
+        "subjects/ana/erasure",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -106,6 +107,7 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         format!("facets?top=1000&fields={all_fields}"),
         format!("facets?top=1000&fields={rest_of_fields}"),
         "facets?fields=tenant_id&prefix=z".to_owned(),
+        format!("subjects/{}/erasure", spelt(&format!("{MARK} actor_id"))),
         format!("actors/{}", spelt(&format!("{MARK} actor_id"))),
         format!("sessions/{}", spelt(&format!("{MARK} session_id"))),
         format!(

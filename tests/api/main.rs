@@ -10,6 +10,7 @@ mod away;
 mod completeness;
 mod described;
 mod endless;
+mod erasure;
 mod errors;
 mod export;
 mod foreign;

@@ -199,29 +199,77 @@ async fn a_row_that_is_no_record_is_an_alteration(log: Log) {
 }
 
 async fn erased_groups_are_counted_and_are_no_alteration(log: Log) {
-    use std::fmt::Write as _;
-    use tower_activity::record::{Canonical, Group};
     let log = log.with_six().await;
-    let written = record(2, "2026-11-20T12:00:02Z", |_| {});
-    let commitment = Canonical::new().commitment(&written, Group::Identity).unwrap();
-    let mut digits = String::new();
-    for byte in commitment {
-        write!(digits, "{byte:02x}").unwrap();
-    }
-    let bytes = match log.database {
-        Some(_) => format!("'\\x{digits}'"),
-        None => format!("x'{digits}'"),
-    };
-    log.by_force(&format!(
-        "UPDATE activity_records SET actor_id = NULL, identity_salt = NULL, \
-         identity_commitment = {bytes} WHERE seq = 2"
-    ))
-    .await;
+    let keys = log.path("log.keys");
+    let keys = ["--keys", keys.to_str().unwrap()];
+    let certificate = log.path("certificate.json");
+    let erase = ["subject", "erase", "ana", "--basis", "GDPR Art. 17(1)(b)", "--alone"];
+    let erase = [&erase[..], &keys].concat();
+
+    let plan = log.run(&[&erase[..], &["--dry-run"]].concat()).await.with(0).json().remove(0);
+    assert_eq!((&plan["records"], &plan["groups"]["identity"]), (&6.into(), &6.into()), "{plan}");
+    assert_eq!(log.verify(0).await["erased"], 0, "nothing was changed");
+    let to_file = ["--certificate", certificate.to_str().unwrap(), "--by", "dpo"];
+    let done = log.run(&[&erase[..], &to_file].concat()).await.with(0).json().remove(0);
+    assert_eq!((&done["records"], &done["by"]), (&6.into(), &"user:dpo".into()), "{done}");
+    assert!(done["checkpoint_after"]["note"].as_str().unwrap().starts_with("activity/"));
+    let kept = std::fs::read_to_string(&certificate).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), done);
+    assert!(!kept.contains("\"ana\""), "{kept}");
     let found = log.verify(0).await;
-    assert_eq!((&found["result"], &found["erased"]), (&"unaltered".into(), &1.into()));
+    assert_eq!((&found["result"], &found["erased"]), (&"unaltered".into(), &6.into()));
+    assert!(log.run(&["query", "actor_id:ana"]).await.with(0).stdout.is_empty());
+    let again = log.run(&erase).await.with(0).json().remove(0);
+    assert_eq!(again["records"], 0);
+    let replay = ["subject", "erase", "--replay", certificate.to_str().unwrap()];
+    let replayed = log.run(&[&replay[..], &keys].concat()).await.with(0).json().remove(0);
+    assert_eq!(replayed["records"], 0, "{replayed}");
+
+    // Erased by hand, and no record says so.
+    log.by_force("UPDATE activity_records SET metadata = NULL WHERE action = 'erased'").await;
+    let found = log.verify(1).await;
+    let kinds = found["altered"].as_array().unwrap().iter();
+    let kinds: Vec<_> = kinds.map(|one| one["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"erased_unrecorded"), "{found:#}");
     // A name beside the commitment is no erasure.
-    log.by_force("UPDATE activity_records SET actor_id = 'bob' WHERE seq = 2").await;
-    assert_eq!(altered(&log.verify(1).await).0, "record_edited");
+    log.by_force("UPDATE activity_records SET actor_id = 'bob' WHERE actor_id IS NULL AND seq = 2")
+        .await;
+    let found = log.verify(1).await;
+    assert!(found["altered"].to_string().contains("record_edited"), "{found:#}");
+}
+
+#[tokio::test]
+async fn a_consent_is_recorded_and_outlives_an_erasure() {
+    let log = Log::sqlite().with_six().await;
+    let facts = ["--text-version", "2026-03", "--basis", "GDPR Art. 6(1)(a)", "--channel", "web"];
+    let given = [&["consent", "ana", "newsletter"], &facts[..]].concat();
+    assert_eq!(log.run(&given).await.with(0).json()[0]["action"], "consent_given");
+    log.run(&["consent", "ana", "newsletter", "--withdrawn", "--by", "desk"]).await.with(0);
+    log.run(&["consent", " ", "newsletter"]).await.with(2);
+    log.run(&["subject", "erase", "ana", "--basis", "x", "--alone"]).await.with(0);
+    let found = log.run(&["query", "category:consent subject_id:ana"]).await.with(0).json();
+    let actions: Vec<_> = found.iter().map(|one| one["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["consent_withdrawn", "consent_given"]);
+    assert_eq!(
+        (&found[1]["metadata"]["version"], &found[1]["channel"]),
+        (&"2026-03".into(), &"web".into())
+    );
+}
+
+#[tokio::test]
+async fn an_erasure_says_what_it_lacks() {
+    let log = Log::sqlite().with_six().await;
+    for (arguments, why) in [
+        (&["subject", "erase"][..], "name the subject"),
+        (&["subject", "erase", "ana"], "name the legal basis"),
+        (&["subject", "erase", "ana", "--replay"], "name no subject"),
+        (&["subject", "erase", "ana", "--basis", "x", "--groups", "name"], "there is no group"),
+        (&["subject", "erase", "--replay", "no-such-file"], "cannot be read"),
+    ] {
+        let ended = log.run(arguments).await.with(2);
+        assert!(ended.stderr.contains(why), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(log.verify(0).await["erased"], 0);
 }
 
 async fn checkpoints_vouch_for_the_history_and_anchors_for_its_end(log: Log) {

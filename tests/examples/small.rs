@@ -59,6 +59,9 @@ async fn tamper_finds_the_one_word_that_was_changed() {
         "record edited at entry",
         "After it was put back:",
         "unaltered",
+        "After ana was erased from 200 records",
+        "unaltered",
+        "personal groups erased",
     ];
     prints("tamper", folder.path(), &expected).await;
 }

@@ -11,6 +11,7 @@ mod completeness;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod counts;
 mod edges;
+mod erasing;
 mod memory;
 mod pages;
 mod questions;

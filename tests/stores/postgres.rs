@@ -86,6 +86,10 @@ impl Owned for Database {
         self.execute(&format!("begin; {off}; {sql}; commit")).await;
     }
 
+    fn bytes(hex: &str) -> String {
+        format!("decode('{hex}', 'hex')")
+    }
+
     fn other(field: &Field, seed: u32) -> Option<String> {
         Some(match field.kind() {
             Kind::Id => "gen_random_uuid()".to_owned(),

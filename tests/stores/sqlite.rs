@@ -102,6 +102,10 @@ impl Owned for InFile {
         connection.execute_batch(&format!("BEGIN; {sql}; COMMIT")).expect(sql);
     }
 
+    fn bytes(hex: &str) -> String {
+        format!("x'{hex}'")
+    }
+
     fn other(field: &Field, seed: u32) -> Option<String> {
         Some(match field.kind() {
             Kind::Id => format!("x'{}'", hex(&[u8::try_from(seed % 256).unwrap(); 16])),

@@ -16,7 +16,8 @@ use tower_activity::{
     },
     record::{Actor, Canonical, Field, Record, RecordId, WriterId},
     store::{
-        Append, Appended, Appender, Batch, Maintain, Read, Register, StoreError, StoreErrorKind,
+        Append, Appended, Appender, Batch, Erase, Evidence, Maintain, Read, Register, StoreError,
+        StoreErrorKind,
     },
     time::Timestamp,
 };
@@ -26,7 +27,7 @@ use crate::records::{self, NOON, full, hostile, ordinary, stream};
 
 /// A place for a store, empty at first, and cleaned up when dropped.
 pub(crate) trait Fixture: Send + Sync + Sized + 'static {
-    type Store: Append + Read + Maintain + Register + Clone;
+    type Store: Append + Read + Maintain + Register + Evidence + Erase + Clone;
 
     fn new() -> impl Future<Output = Self> + Send;
 
@@ -76,6 +77,12 @@ macro_rules! suite {
             a_pipeline_that_stopped_left_a_whole_stream,
             processes_that_are_gone_are_told_of_once_by_many_that_start,
         );
+        suite!(@erasing $fixture:
+            somebody_is_erased_and_every_proof_stays_valid,
+            an_erasure_that_broke_off_is_taken_up_again,
+            what_arrives_late_of_somebody_who_was_erased_is_erased_on_arrival,
+            a_restored_backup_is_brought_up_to_date_with_the_certificates,
+        );
         suite!(@edges $fixture:
             the_ends_of_time_are_bounds_like_others,
             no_filter_is_too_large_for_a_statement,
@@ -111,6 +118,7 @@ macro_rules! suite {
             an_edited_ledger_is_found,
             an_end_that_was_cut_off_is_found_with_an_anchor_alone,
             salts_and_groups_that_changed_their_records_are_found,
+            a_group_that_is_nulled_is_erased_with_its_record_and_found_without,
         );
     };
     (@tampered $fixture:ty: $($fact:ident,)*) => {$(
@@ -129,6 +137,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::completeness::$fact::<$fixture>().await;
+        }
+    )*};
+    (@erasing $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::erasing::$fact::<$fixture>().await;
         }
     )*};
     (@edges $fixture:ty: $($fact:ident,)*) => {$(

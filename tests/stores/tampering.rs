@@ -1,26 +1,30 @@
 //! The owner of the database changes what is in it, past every trigger, at random places: he is found out, with
-//! place and kind. (Faults 38 to 41 and 45; `FAULTS=full` tries sixty places each.)
+//! place and kind. (Faults 38 to 41, 44 and 45; `FAULTS=full` tries sixty places each.)
 
 use std::{fmt::Write as _, future::Future};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tower_activity::{
+    Keys,
     ledger::{
         NoteSigner, Trust, origin_of,
         verify::{AlterationKind, Report, Verdict},
     },
-    record::{Field, Group, Record},
+    pipeline::ErasureRequest,
+    record::{Canonical, Field, Group, Groups, Record, WriterId},
     store::{Audit, Evidence, Read as _, make_checkpoint},
     time::Timestamp,
 };
 
 use crate::{
+    counts::hex,
+    erasing,
     records::{full, words},
     suite::{Fixture, append},
 };
 
 /// A database whose owner one is.
-pub(crate) trait Owned: Fixture<Store: Evidence> {
+pub(crate) trait Owned: Fixture {
     const RECORDS: &str;
     const LEDGER: &str;
     const CHECKPOINTS: &str;
@@ -29,6 +33,9 @@ pub(crate) trait Owned: Fixture<Store: Evidence> {
 
     /// Runs statements, and no trigger holds them up.
     fn force(&self, sql: &str) -> impl Future<Output = ()> + Send;
+
+    /// Returns bytes in hex as SQL.
+    fn bytes(hex: &str) -> String;
 
     /// Returns another value for a column, as SQL.
     fn other(field: &Field, seed: u32) -> Option<String>;
@@ -294,6 +301,50 @@ pub(crate) async fn salts_and_groups_that_changed_their_records_are_found<F: Own
             assert!(names(&report, one));
         }
     }
+}
+
+pub(crate) async fn a_group_that_is_nulled_is_erased_with_its_record_and_found_without<F: Owned>() {
+    let mut log = Log::<F>::new(44).await;
+    let mut canonical = Canonical::new();
+    for _ in 0..places() {
+        let (stream, seq) = log.place();
+        let group = *log.one_of(&Group::ERASABLE);
+        let row =
+            log.store.record_rows(WriterId::new(stream), seq, seq, 1).await.unwrap().remove(0);
+        let record = row.record.unwrap();
+        let commitment = hex(&canonical.commitment(&record, group).unwrap());
+        let fields = Record::FIELDS.iter().filter(|field| field.group() == group);
+        let emptied: String = fields.map(|field| format!("{} = NULL, ", field.name())).collect();
+        let (records, name) = (F::RECORDS, group.as_str());
+        // The very change that an erasure makes.
+        let sql = format!(
+            "UPDATE {records} SET {emptied} {name}_salt = NULL, {name}_commitment = {} \
+             WHERE writer_id = {stream} AND seq = {seq}",
+            F::bytes(&commitment)
+        );
+        let report = log.after(&sql, false).await;
+        assert_eq!(kinds(&report), [AlterationKind::ErasedUnrecorded], "{sql}: {report:#?}");
+        assert!(names(&report, (stream, seq)));
+    }
+    // The same change of the same records, by the front door: in a database that nobody forced open.
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let records: Vec<_> = (1..=16).map(|seq| full(1, seq)).collect();
+    append(&store, &records).await.unwrap();
+    let pipeline = erasing::pipeline::<F>(&store, &Keys::ephemeral()).await;
+    let somebody = ErasureRequest::new("actor_id 1", "a court's order").groups(Groups::ALL).alone();
+    let all = (2..=16).fold(somebody, |all, seq| all.also(format!("actor_id {seq}")));
+    let certificate = pipeline.eraser().unwrap().erase(&all, |_step| {}).await.unwrap();
+    assert_eq!(certificate.records, 16);
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
+    let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
+    let groups = certificate.groups.values().sum();
+    assert_eq!((report.verdict(), report.erased), (Verdict::Unaltered, groups), "{report:#?}");
+    // Without the record that tells of it, it is what it was before.
+    let told = format!("UPDATE {} SET metadata = NULL WHERE action = 'erased'", F::RECORDS);
+    fixture.force(&told).await;
+    let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
+    assert!(kinds(&report).contains(&AlterationKind::ErasedUnrecorded), "{report:#?}");
 }
 
 /// Another word than the one that stands there.

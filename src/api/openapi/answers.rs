@@ -98,8 +98,8 @@ pub(super) const REFUSALS: &[Refusal] = &[
     refusal(
         "501",
         "UnreadableStore",
-        "The store takes records and cannot be asked",
-        &["unreadable-store"],
+        "The store takes records and cannot be asked, or the service lacks the keys for it",
+        &["unreadable-store", "no-keys"],
     ),
     with(
         refusal(

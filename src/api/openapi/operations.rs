@@ -44,6 +44,17 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             "The id of a record",
             uuid(),
         )),
+        ("GET", "/subjects/{id}/erasure") => answers(json_of("What erasing would reach", "ErasurePlan"))
+            .parameter(path("id", "The id that records have of the person", text())),
+        (_, "/subjects/{id}/erasure") => {
+            let body = RequestBodyBuilder::new()
+                .required(Some(Required::True))
+                .description(Some("On which legal basis, and what else is known of the person"))
+                .content("application/json", of(named("NewErasure")));
+            answers(json_of("What was erased", "Certificate"))
+                .request_body(Some(body.build()))
+                .parameter(path("id", "The id that records have of the person", text()))
+        }
         (_, "/checkpoint") => answers(
             ResponseBuilder::new()
                 .description("A signed note, as c2sp.org/tlog-checkpoint has it")
@@ -104,12 +115,14 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
 /// Tells whether an endpoint may answer this status with a problem.
 fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     let is_open = endpoint.guard == Guard::Open;
-    let (takes_body, is_live) = (endpoint.guard == Guard::HandedIn, endpoint.name == "live");
+    let takes_body = matches!(endpoint.guard, Guard::HandedIn | Guard::Changed);
+    let is_live = endpoint.name == "live";
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
         "404" => matches!(endpoint.name, "record" | "proof" | "checkpoint" | "asset"),
-        "408" | "413" | "415" => takes_body,
+        "408" => endpoint.guard == Guard::HandedIn,
+        "413" | "415" => takes_body,
         "426" => endpoint.path == "/live",
         // A ticket is fetched without asking the store. Health has a 503 of its own.
         "501" | "503" => {
@@ -126,6 +139,7 @@ const fn tag(endpoint: &Endpoint) -> &'static str {
         (_, b"/me") => "service",
         (Guard::Asked, _) | (_, b"/live" | b"/live/sse") => "live",
         (Guard::HandedIn, _) => "ingest",
+        (Guard::Changed, _) => "privacy",
         (Guard::Exported, _) => "export",
         (Guard::Viewed, _) => "reading",
         (Guard::Open, _) => "service",

@@ -75,11 +75,19 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
     record.action.set(match endpoint.guard {
         Guard::Exported => "log_exported",
         Guard::HandedIn => "log_ingested",
+        Guard::Changed => "log_changed",
         Guard::Open | Guard::Viewed | Guard::Asked => "log_viewed",
     });
-    if endpoint.guard == Guard::HandedIn {
-        record.operation = Operation::Create;
+    match endpoint.guard {
+        Guard::HandedIn => record.operation = Operation::Create,
+        Guard::Changed => record.operation = Operation::Delete,
+        _ => {}
     }
+    // Who is to be erased is not written down anew.
+    let asked = match endpoint.name {
+        "erasure" | "erasure_plan" => endpoint.path.to_owned(),
+        _ => asked,
+    };
     record.severity = if endpoint.guard == Guard::Exported { 3 } else { 1 };
     match ended {
         Ended::Answered(status) => {

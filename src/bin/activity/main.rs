@@ -6,6 +6,7 @@
 mod anchor;
 mod arguments;
 mod checkpoint;
+mod consent;
 mod diagnostics;
 mod doctor;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod secret;
 mod serve;
 mod stats;
 mod store;
+mod subject;
 mod tail;
 mod trouble;
 mod verify;
@@ -76,6 +78,8 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
+        Command::Consent(arguments) => consent::run(&common, &arguments).await,
+        Command::Subject(arguments) => subject::run(&common, &arguments).await,
         Command::Rules(arguments) => rules::run(&common, &arguments),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Man { command } => arguments::man(command.as_deref()),

@@ -1,13 +1,14 @@
 //! One entry against its records.
 
 use super::{
+    erased::Gone,
     report::{Alteration, AlterationKind, Place},
     rows::RecordRow,
     told::{Telling, told},
 };
 use crate::{
     ledger::{Entry, Frontier, Hash, leaf_hash, node_hash},
-    record::{Canonical, Group, Record, Seal},
+    record::{Canonical, Group, Record, Seal, WriterId},
     time::Timestamp,
 };
 
@@ -40,6 +41,10 @@ pub struct EntryCheck {
 pub(super) struct Summary {
     pub(super) records: u64,
     pub(super) erased: u64,
+    /// Which groups were erased, by their index, in runs.
+    pub(super) gone: Vec<(usize, Gone)>,
+    /// The stream of the records.
+    pub(super) stream: WriterId,
     pub(super) tellings: Vec<(Place, Telling)>,
 }
 
@@ -110,15 +115,29 @@ impl EntryCheck {
         {
             self.suspects.push((place, why));
         }
-        let erased = Group::ERASABLE
-            .into_iter()
-            .filter(|group| matches!(record.seals.of(*group), Seal::Erased(_)));
-        self.summary.erased += erased.count() as u64;
+        for (index, group) in Group::ERASABLE.into_iter().enumerate() {
+            if matches!(record.seals.of(group), Seal::Erased(_)) {
+                self.summary.erased += 1;
+                self.gone(index, record.seq);
+            }
+        }
         if let Some(telling) = told(&record) {
             self.summary.tellings.push((place, telling));
         }
         if self.kept.len() <= SWAPS {
             self.kept.push(record);
+        }
+    }
+
+    fn gone(&mut self, index: usize, seq: i64) {
+        let runs = &mut self.summary.gone;
+        let before = runs.iter_mut().rev().take(Group::ERASABLE.len()).find(|run| run.0 == index);
+        match before {
+            Some((_, run)) if run.last.checked_add(1) == Some(seq) => run.last = seq,
+            _ => {
+                let position = self.entry.position;
+                runs.push((index, Gone { position, first: seq, last: seq }));
+            }
         }
     }
 
@@ -159,6 +178,7 @@ impl EntryCheck {
         if self.altered.is_empty() {
             self.compare();
         }
+        self.summary.stream = self.entry.new.writer_id;
         Checked { altered: self.altered, summary: self.summary }
     }
 

@@ -14,6 +14,7 @@
 //! history that agrees with itself too. Checkpoints that were taken out of it say which history it was.
 
 mod check;
+mod erased;
 mod heads;
 mod report;
 mod rows;
@@ -24,21 +25,22 @@ mod told;
 use std::collections::HashMap;
 
 pub use check::{Checked, EntryCheck};
+pub(crate) use erased::ErasedList;
 pub use heads::{Head, Source};
 pub use report::{Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict};
 pub use rows::{LedgerRow, RecordRow, StreamRows};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use told::STUB_METADATA;
-pub(crate) use told::{QUARANTINED, UNCLEAN_END, is_stub};
+pub(crate) use told::{ERASED, QUARANTINED, UNCLEAN_END, is_stub};
 
-use self::told::Telling;
+use self::{erased::Erasures, told::Telling};
 use super::{Entry, Frontier};
 use crate::{record::WriterId, time::Timestamp};
 
 /// A verification under way.
 ///
-/// Holds a few words for each stream and the first thousand findings of each kind; nothing grows with the
-/// number of records.
+/// Holds a few words for each stream, for each run of erased records and of those that a record tells of, and the
+/// first thousand findings of each kind; nothing else grows with the number of records.
 #[derive(Debug, Default)]
 pub struct Verifier {
     report: Report,
@@ -51,6 +53,7 @@ pub struct Verifier {
     rollbacks: Vec<Rollback>,
     unclean: HashMap<WriterId, i64>,
     heads: heads::Heads,
+    erasures: Erasures,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -160,6 +163,9 @@ impl Verifier {
         }
         self.report.records += checked.summary.records;
         self.report.erased += checked.summary.erased;
+        for (group, gone) in checked.summary.gone {
+            self.erasures.found(group, checked.summary.stream, gone);
+        }
         for (place, telling) in checked.summary.tellings {
             self.told(place, telling);
         }
@@ -175,6 +181,7 @@ impl Verifier {
                 let known = self.unclean.entry(of).or_insert(last_seq);
                 *known = last_seq.max(*known);
             }
+            Telling::Erased(list) => self.erasures.told(list),
             Telling::Restored { lost } => {
                 // It stands in the epoch that it opened, or in a later entry of it.
                 if let Some(rollback) = self.rollbacks.last_mut() {
@@ -217,12 +224,25 @@ impl Verifier {
         self.report.records
     }
 
+    /// Tells whether a group was found erased of which no record told so far. It may stand further on: such a record is
+    /// committed before what it tells of is done, but perhaps after the ledger was read.
+    #[must_use]
+    pub fn lacks_a_telling(&self) -> bool {
+        !self.erasures.untold().is_empty()
+    }
+
     /// Ends with the report.
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.compare_heads();
         self.heads_that_differ();
         self.heads_beyond();
+        for (group, stream, gone) in self.erasures.untold() {
+            let place = Place::records(stream, gone.first, gone.last).at(gone.position);
+            let group = group.as_str();
+            let detail = format!("the group {group} was erased, and no record says so");
+            self.found(AlterationKind::ErasedUnrecorded, place, detail);
+        }
         for rollback in std::mem::take(&mut self.rollbacks) {
             let Rollback { position, epoch, lost } = rollback;
             self.report.incomplete.push(Shortfall::RolledBack { position, epoch, lost });

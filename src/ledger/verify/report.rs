@@ -159,6 +159,8 @@ pub enum AlterationKind {
     HistoryRewritten,
     /// A head is not signed by a key that is trusted.
     HeadForged,
+    /// A personal group was erased, and no record of the log says so.
+    ErasedUnrecorded,
 }
 
 impl AlterationKind {
@@ -176,6 +178,7 @@ impl AlterationKind {
             Self::EntryExtra => "extra ledger entry",
             Self::HistoryRewritten => "history rewritten",
             Self::HeadForged => "checkpoint forged",
+            Self::ErasedUnrecorded => "erased without a record",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::erased::ErasedList;
 use crate::record::{Category, Origin, Record, WriterId};
 
 /// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
@@ -11,6 +12,9 @@ pub(crate) const STUB_METADATA: &str = "\"quarantined\":true";
 
 /// What a gap record says that was written for the process before, which ended without a word.
 pub(crate) const UNCLEAN_END: &str = "unclean_end";
+
+/// The action of the records that tell of erasures.
+pub(crate) const ERASED: &str = "erased";
 
 /// Tells whether a record stands in the place of one that the store could not take.
 pub(crate) fn is_stub(record: &Record) -> bool {
@@ -33,6 +37,7 @@ pub(super) enum Telling {
     Restored {
         lost: u64,
     },
+    Erased(ErasedList),
 }
 
 /// Returns what a record says of the log; most say nothing.
@@ -57,6 +62,7 @@ pub(super) fn told(record: &Record) -> Option<Telling> {
             Some(Telling::Gap { count: facts["count"].as_u64(), reason })
         }
         "restored" => Some(Telling::Restored { lost: facts()["count"].as_u64().unwrap_or(0) }),
+        ERASED => ErasedList::from_json(&facts()["records"]).map(Telling::Erased),
         _ => None,
     }
 }

@@ -31,6 +31,7 @@ mod completeness;
 mod count;
 mod decode;
 mod encode;
+mod erase;
 mod error;
 mod evidence;
 mod facts;

@@ -40,6 +40,7 @@ mod aggregate;
 mod append;
 mod asking;
 mod completeness;
+mod erase;
 mod error;
 mod evidence;
 mod facts;

@@ -196,7 +196,7 @@ impl SqliteStore {
 
     /// Indexes again what was erased from, and puts the index together anew after it: step by step, until
     /// nothing of it is left.
-    async fn tidy_words(&self) -> Result<(), StoreError> {
+    pub(super) async fn tidy_words(&self) -> Result<(), StoreError> {
         let again = "SELECT EXISTS (SELECT 1 FROM activity_words_again)";
         let mut left: bool = sqlx::query_scalar(again)
             .fetch_one(self.pool())

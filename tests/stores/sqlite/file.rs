@@ -223,3 +223,46 @@ async fn what_was_erased_is_nowhere_in_the_files() {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
     assert!(!holds_the_name());
 }
+
+#[tokio::test]
+async fn nobody_finds_who_was_erased_in_the_files() {
+    use tower_activity::{
+        Keys, Pipeline,
+        record::{Actor, Record},
+        store::{Index, Maintain as _},
+    };
+
+    let name = crate::erasing::NAME;
+    let fixture = InFile::new().await;
+    let store = fixture.open().await;
+    store.make_index(Index::Text).await.unwrap();
+    let keys = Keys::ephemeral();
+    let pipeline = Pipeline::builder(store.clone()).keys(keys).start().await.unwrap();
+    for order in 0..300 {
+        let ana = Actor::user("ana").named(name);
+        let record = Record::by(ana).verb("update").on("order", &order.to_string());
+        pipeline.recorder().record(record.titled("order").describe(&format!("by {name}")));
+    }
+    pipeline.flush().await;
+    store.fold(1_000).await.unwrap();
+    // The words of the index are spelt in lower case.
+    let words: Vec<_> = name.split(' ').map(str::to_lowercase).collect();
+    let found = || {
+        let mut files = vec![fixture.path(), format!("{}-wal", fixture.path())];
+        let holds = |bytes: &[u8], text: &str| {
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        files.retain(|file| {
+            let bytes = fs::read(file).unwrap_or_default();
+            holds(&bytes, name) || words.iter().any(|word| holds(&bytes, word))
+        });
+        files
+    };
+    assert!(!found().is_empty());
+    let done = pipeline.eraser().unwrap().erase(&crate::erasing::request(), |_step| {}).await;
+    assert_eq!(done.unwrap().records, 300);
+    assert_eq!(found(), Vec::<String>::new());
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
+    store.close().await;
+    assert_eq!(found(), Vec::<String>::new());
+}

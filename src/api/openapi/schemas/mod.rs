@@ -2,6 +2,7 @@
 
 mod completeness;
 mod envelopes;
+mod erasure;
 mod health;
 mod proof;
 mod record;
@@ -34,6 +35,9 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("Health", health::health()),
         ("Completeness", completeness::completeness()),
         ("Proof", proof::proof()),
+        ("NewErasure", erasure::new_erasure()),
+        ("ErasurePlan", erasure::plan()),
+        ("Certificate", erasure::certificate()),
         ("Problem", envelopes::problem()),
     ]
 }

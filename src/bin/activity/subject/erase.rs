@@ -1,0 +1,229 @@
+//! `activity subject erase`
+
+use std::{fs, io::IsTerminal as _, path::Path, process::ExitCode, time::Duration};
+
+use indicatif::ProgressBar;
+use serde::Deserialize;
+use tower_activity::{
+    Keys, Pipeline,
+    pipeline::{Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest},
+    record::{Actor, Group, Groups},
+    store::{Append, ErasedSubject},
+};
+
+use crate::{
+    arguments::{Common, SubjectErase},
+    out,
+    store::{self, Store},
+    trouble::Trouble,
+};
+
+/// How long the pipeline of the command may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(common: &Common, arguments: &SubjectErase) -> Result<ExitCode, Trouble> {
+    let request = request(arguments)?;
+    // Before anything is erased: a file that cannot be read is found out now.
+    let kept = kept(&arguments.replay)?;
+    let keys = store::keys(common)?.ok_or_else(|| {
+        Trouble::usage(
+            "nothing says where the keys are: name the file with --keys or ACTIVITY_KEYS; it is the one that the \
+             services have, so that they know who was erased",
+        )
+    })?;
+    match Store::existing(common).await? {
+        Store::Sqlite(log) => with_pipeline(common, arguments, log, keys, &request, &kept).await,
+        Store::Postgres(log) => with_pipeline(common, arguments, log, keys, &request, &kept).await,
+    }
+}
+
+async fn with_pipeline<S: Append>(
+    common: &Common,
+    arguments: &SubjectErase,
+    log: S,
+    keys: Keys,
+    request: &ErasureRequest,
+    kept: &[ErasedSubject],
+) -> Result<ExitCode, Trouble> {
+    if arguments.dry_run {
+        // Not even that somebody looked is recorded: nothing is begun.
+        let log = log.reader().ok_or_else(|| Trouble::new("the log cannot be read"))?;
+        let plan = Eraser::plan_of(&log, &keys, request).await.map_err(trouble)?;
+        return planned(common, &plan);
+    }
+    let pipeline = Pipeline::builder(log).keys(keys).service("activity").start().await;
+    let pipeline = pipeline.map_err(|error| Trouble::of(&error))?;
+    let done = erased(&pipeline, arguments, request, kept).await;
+    pipeline.shutdown(ENDS_WITHIN).await;
+    let certificate = done?;
+    if let Some(path) = &arguments.certificate {
+        let text =
+            serde_json::to_string_pretty(&certificate).map_err(|error| Trouble::of(&error))?;
+        fs::write(path, text + "\n").map_err(|error| {
+            Trouble::new(format!(
+                "it is done, but the certificate `{}` could not be written: {error}",
+                path.display()
+            ))
+        })?;
+    }
+    certified(common, &certificate)
+}
+
+async fn erased(
+    pipeline: &Pipeline,
+    arguments: &SubjectErase,
+    request: &ErasureRequest,
+    kept: &[ErasedSubject],
+) -> Result<Certificate, Trouble> {
+    let eraser = pipeline.eraser().map_err(trouble)?;
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::new_spinner(),
+        false => ProgressBar::hidden(),
+    };
+    let moved = |Erasing { records, .. }: Erasing| {
+        bar.set_message(format!("{} erased", out::records(records)));
+        bar.tick();
+    };
+    let done = match arguments.replays() {
+        true => eraser.replay(request, kept, moved).await,
+        false => eraser.erase(request, moved).await,
+    };
+    bar.finish_and_clear();
+    done.map_err(trouble)
+}
+
+fn trouble(error: EraseError) -> Trouble {
+    match error.is_request() {
+        true => Trouble::usage(error.to_string()),
+        false => Trouble::of(&error),
+    }
+}
+
+fn request(arguments: &SubjectErase) -> Result<ErasureRequest, Trouble> {
+    let subject = match (&arguments.subject, arguments.replays()) {
+        (Some(_), true) => {
+            return Err(Trouble::usage("--replay is for everybody on the list: name no subject"));
+        }
+        (None, false) => return Err(Trouble::usage("name the subject, or --replay the list")),
+        (Some(subject), false) => subject.as_str(),
+        (None, true) => "(everybody on the list)",
+    };
+    let basis = arguments.basis.as_deref().unwrap_or(match arguments.replays() {
+        true => "erased before",
+        // Refused with what to do instead.
+        false => "",
+    });
+    let mut request = ErasureRequest::new(subject, basis).tenant(arguments.tenant.clone());
+    for name in &arguments.also {
+        request = request.also(name);
+    }
+    for kind in &arguments.person_type {
+        request = request.person_type(kind);
+    }
+    if let Some(by) = &arguments.by {
+        request = request.by(Actor::user(by));
+    }
+    if arguments.alone {
+        request = request.alone();
+    }
+    Ok(request.groups(groups(&arguments.groups)?))
+}
+
+fn groups(names: &[String]) -> Result<Groups, Trouble> {
+    let group = |name: &String| {
+        let found = Group::ERASABLE.into_iter().find(|group| group.as_str() == name);
+        found.ok_or_else(|| {
+            Trouble::usage(format!(
+                "--groups: there is no group {name:?}; the groups are identity, network, target and content"
+            ))
+        })
+    };
+    names.iter().map(group).collect()
+}
+
+/// What is kept of an erasure outside of the database: a certificate, or its list.
+#[derive(Deserialize)]
+struct Kept {
+    subjects: Vec<ErasedSubject>,
+}
+
+fn kept(files: &Option<Vec<std::path::PathBuf>>) -> Result<Vec<ErasedSubject>, Trouble> {
+    let mut all = Vec::new();
+    for path in files.iter().flatten() {
+        all.extend(read(path)?);
+    }
+    Ok(all)
+}
+
+/// Reads certificates, one or several in a file.
+fn read(path: &Path) -> Result<Vec<ErasedSubject>, Trouble> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|error| Trouble::usage(format!("--replay: `{shown}` cannot be read: {error}")))?;
+    let mut all = Vec::new();
+    for kept in serde_json::Deserializer::from_str(&text).into_iter::<Kept>() {
+        let kept = kept.map_err(|error| {
+            Trouble::usage(format!("--replay: `{shown}` holds no certificates: {error}"))
+        })?;
+        all.extend(kept.subjects);
+    }
+    Ok(all)
+}
+
+fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
+    if !out::is_table(common) {
+        out::json(plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    out::line(&format!(
+        "{} would be erased from; nothing was changed.",
+        out::records(plan.records)
+    ))?;
+    places(&plan.groups, &plan.places)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Trouble> {
+    if !out::is_table(common) {
+        out::json(certificate)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    out::line(&format!(
+        "Erasure {}: {} erased from.",
+        certificate.erasure,
+        out::records(certificate.records)
+    ))?;
+    places(&certificate.groups, &certificate.places)?;
+    let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
+        head.as_ref().map_or(0, |head| head.size)
+    };
+    out::line(&format!(
+        "Checkpoints: entry {} before, entry {} after. `--certificate FILE` keeps them, and the list, outside of the \
+         database.",
+        size(&certificate.checkpoint_before),
+        size(&certificate.checkpoint_after)
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn places(
+    groups: &std::collections::BTreeMap<&'static str, u64>,
+    places: &[tower_activity::store::ErasurePlace],
+) -> Result<(), Trouble> {
+    let mut rows = out::Rows::titled(&["group", "records"]);
+    for (group, count) in groups {
+        rows.row([out::cell(group), out::cell(&count.to_string())]);
+    }
+    rows.right(1);
+    rows.print()?;
+    let mut rows = out::Rows::titled(&["place", "rows", "reached", "how"]);
+    for place in places {
+        rows.row([
+            out::cell(place.place),
+            out::cell(&place.count.map(|count| count.to_string()).unwrap_or_default()),
+            out::cell(if place.reached { "yes" } else { "NO" }),
+            out::cell(place.how),
+        ]);
+    }
+    rows.print()
+}

@@ -1,0 +1,130 @@
+//! What arrives of people who were erased.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
+
+use super::subject::Known;
+use crate::{
+    pipeline::admit::append_list,
+    privacy::Keys,
+    record::{Record, Seal},
+    store::{AnyStore, Erase as _, ErasedSubject, StoreError},
+};
+
+/// The list is never older than this when a batch is sent, as long as it can be read.
+pub(super) const AGE: Duration = Duration::from_secs(2);
+/// Longer than this nothing waits for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So many are read at once.
+const PAGE: usize = 1_000;
+
+/// Those who were erased, as far as they are known here, and what is done to records about them.
+pub(in crate::pipeline) struct Arrivals {
+    source: Option<(AnyStore, Keys)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    known: Known,
+    /// The number of the last that was read.
+    number: i64,
+    asked: Option<Instant>,
+}
+
+impl Arrivals {
+    /// Asks this store for the list; without one, or without keys, nobody is known.
+    pub(in crate::pipeline) fn new(source: Option<(AnyStore, Keys)>) -> Self {
+        Self { source, state: Mutex::default() }
+    }
+
+    /// Empties what is about somebody who was erased, of the time before, in records that are about to be stored. As
+    /// they were never stored, nothing of them is to be told: they say so themselves, among their redactions.
+    pub(in crate::pipeline) async fn strip(&self, batch: &mut [Box<Record>]) {
+        let Some((store, keys)) = &self.source else { return };
+        self.refresh(store).await;
+        let state = self.lock();
+        if state.known.is_empty() {
+            return;
+        }
+        for record in batch {
+            let groups = state.known.concerned(record, keys);
+            for group in groups.iter() {
+                if matches!(record.seals.of(group), Seal::Salted(_)) {
+                    record.clear_group(group);
+                    record.seals.set(group, Seal::Empty);
+                    let said = format!(
+                        "[{{\"field\":\"{}\",\"path\":\"\",\"method\":\"erased\"}}]",
+                        group.as_str()
+                    );
+                    append_list(record.redactions.buffer(), &said);
+                }
+            }
+        }
+    }
+
+    /// Knows them from now on.
+    pub(super) fn learn(&self, subjects: &[ErasedSubject]) {
+        let mut state = self.lock();
+        subjects.iter().for_each(|subject| state.known.add(subject.clone()));
+    }
+
+    async fn refresh(&self, store: &AnyStore) {
+        let number = {
+            let mut state = self.lock();
+            let now = Instant::now();
+            if state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < AGE) {
+                return;
+            }
+            state.asked = Some(now);
+            state.number
+        };
+        match timeout(PATIENCE, read(store, number)).await {
+            Ok(Ok(news)) => {
+                let mut state = self.lock();
+                for (number, subject) in news {
+                    // Two writers of one pipeline may have asked at once.
+                    if number > state.number {
+                        state.number = number;
+                        state.known.add(subject);
+                    }
+                }
+            }
+            // The append says what is wrong with the store; and a list that cannot be read keeps no record back.
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "the list of who was erased could not be read; `activity subject erase --replay` looks for what came meanwhile"
+                );
+            }
+            Err(_elapsed) => tracing::warn!("the list of who was erased could not be read in time"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can unwind leaves it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the list from behind a number on.
+pub(super) async fn read(
+    store: &AnyStore,
+    mut after: i64,
+) -> Result<Vec<(i64, ErasedSubject)>, StoreError> {
+    let mut all = Vec::new();
+    loop {
+        let page = store.erased_subjects(after, PAGE).await?;
+        let full = page.len() == PAGE;
+        after = page.last().map_or(after, |(number, _)| *number);
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What is said of an erasure, before and after it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    record::RecordId,
+    store::{ErasedSubject, ErasurePlace},
+    time::Timestamp,
+};
+
+/// What an erasure would reach: the result of a dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ErasurePlan {
+    /// How many records hold something about the person.
+    pub records: u64,
+    /// How many groups of them would be erased, by the group's name.
+    pub groups: BTreeMap<&'static str, u64>,
+    /// The places beside the records.
+    pub places: Vec<ErasurePlace>,
+}
+
+/// What was erased, for the files of whoever asked for it. No name is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Certificate {
+    /// The name of the erasure, as its records have it.
+    pub erasure: String,
+    /// When it began.
+    pub at: Timestamp,
+    /// On which legal basis.
+    pub basis: String,
+    /// Who erased, as type and id.
+    pub by: String,
+    /// How many records were emptied.
+    pub records: u64,
+    /// How many groups of them, by the group's name.
+    pub groups: BTreeMap<&'static str, u64>,
+    /// The records `erased`, which name what was emptied.
+    pub told_by: Vec<RecordId>,
+    /// The head of the ledger before; `None` when it was empty.
+    pub checkpoint_before: Option<SignedHead>,
+    /// The head of the ledger afterwards, which covers the records that tell of it.
+    pub checkpoint_after: Option<SignedHead>,
+    /// The places beside the records, as they are now.
+    pub places: Vec<ErasurePlace>,
+    /// Who is on the list from now on, as digests. Kept outside of the database, this is what a restored backup is
+    /// brought up to date with.
+    pub subjects: Vec<ErasedSubject>,
+}
+
+/// A signed head of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SignedHead {
+    /// How many entries it covers.
+    pub size: i64,
+    /// The signed note.
+    pub note: String,
+}

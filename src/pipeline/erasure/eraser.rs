@@ -1,0 +1,415 @@
+//! The work itself.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+use super::{
+    arrivals,
+    certificate::{Certificate, ErasurePlan, SignedHead},
+    error::EraseError,
+    request::ErasureRequest,
+    subject::{self, Known},
+};
+use crate::{
+    pipeline::{Admission, own, recorder::Recorder},
+    privacy::{Keys, concerned},
+    query::{Filter, PageRequest},
+    record::{Canonical, Operation, RecordId},
+    store::{
+        AnyStore, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject, ErasurePlace,
+        Read as _, by_group, make_checkpoint,
+    },
+    time::Timestamp,
+};
+
+/// So many records are announced and emptied at once: the log waits for as long.
+const STEP: usize = 200;
+/// So often what came meanwhile is looked for.
+const PASSES: u32 = 20;
+/// A record that is not stored by then is not going to be soon.
+const STORED_WITHIN: Duration = Duration::from_secs(30);
+/// After this every pipeline has read the list, and what it sent before is stored.
+const LEARNT: Duration = arrivals::AGE.saturating_add(Duration::from_millis(500));
+/// Entries of the ledger that are read at once.
+const ENTRIES: usize = 500;
+
+/// Erases people from a log: see [`Pipeline::eraser`](crate::Pipeline::eraser). Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Eraser {
+    recorder: Recorder,
+    store: AnyStore,
+    keys: Keys,
+    flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+/// How far an erasure has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Erasing {
+    /// How many records were emptied.
+    pub records: u64,
+    /// How many of their groups.
+    pub groups: u64,
+}
+
+/// An erasure under way.
+struct Work<'r> {
+    request: &'r ErasureRequest,
+    erasure: String,
+    at: Timestamp,
+    records: u64,
+    groups: BTreeMap<&'static str, u64>,
+    told_by: Vec<RecordId>,
+}
+
+impl Eraser {
+    pub(in crate::pipeline) fn new(
+        recorder: Recorder,
+        store: AnyStore,
+        flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    ) -> Result<Self, EraseError> {
+        let keys = recorder.keys().cloned().ok_or_else(EraseError::no_keys)?;
+        Ok(Self { recorder, store, keys, flushes })
+    }
+
+    /// Says what an erasure would reach, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not sound, or the store cannot be asked.
+    pub async fn plan(&self, request: &ErasureRequest) -> Result<ErasurePlan, EraseError> {
+        Self::plan_of(&self.store, &self.keys, request).await
+    }
+
+    /// As [`plan`](Self::plan), of a log that nothing is recorded in meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan`](Self::plan).
+    pub async fn plan_of(
+        store: &AnyStore,
+        keys: &Keys,
+        request: &ErasureRequest,
+    ) -> Result<ErasurePlan, EraseError> {
+        request.check()?;
+        let names = subject::names(request, keys);
+        let (mut records, mut groups) = (0, BTreeMap::new());
+        let mut search = Search::new(store, request, &names);
+        while let Some(found) = search.next().await? {
+            records += found.len() as u64;
+            add(&mut groups, by_group(&found));
+        }
+        Ok(ErasurePlan { records, groups, places: places(store, request, &names).await? })
+    }
+
+    /// Erases a person: what the log holds of him, and what arrives of him later.
+    ///
+    /// Safe to repeat, and to begin again after it was interrupted: what is erased already is not counted again.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not sound, a record that tells of it cannot be stored, or the store cannot be asked. What was
+    /// erased by then stays so, and the log tells of it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends it after the step that it is in; begin it again.
+    pub async fn erase(
+        &self,
+        request: &ErasureRequest,
+        mut progress: impl FnMut(Erasing),
+    ) -> Result<Certificate, EraseError> {
+        request.check()?;
+        let mut work = self.begin(request);
+        let names = subject::names(request, &self.keys);
+        let checkpoint_before = self.checkpoint().await?;
+        // First of all: what arrives from here on is emptied before it is stored.
+        let subjects = subject::entries(request, &names, &self.keys, &work.erasure, work.at);
+        self.store.add_erased_subjects(&subjects).await?;
+        self.recorder.core().erased.learn(&subjects);
+        self.flush().await?;
+        for pass in 0..PASSES {
+            let before = work.records;
+            let mut search = Search::new(&self.store, request, &names);
+            while let Some(found) = search.next().await? {
+                self.step(&mut work, found, &mut progress).await?;
+            }
+            if work.records == before && (pass > 0 || request.alone) {
+                break;
+            }
+            if pass == 0 && !request.alone {
+                // Other processes may have read the list a moment before the name was on it.
+                sleep(LEARNT).await;
+            }
+        }
+        self.end(work, checkpoint_before, &names, subjects).await
+    }
+
+    /// Erases everybody on the list, and on a list that was kept outside, from what is in the log: after a backup
+    /// was restored.
+    ///
+    /// Reads every record. The request says on which basis and who; whom it names does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`erase`](Self::erase).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`erase`](Self::erase).
+    pub async fn replay(
+        &self,
+        request: &ErasureRequest,
+        kept: &[ErasedSubject],
+        mut progress: impl FnMut(Erasing),
+    ) -> Result<Certificate, EraseError> {
+        request.check()?;
+        let mut work = self.begin(request);
+        let checkpoint_before = self.checkpoint().await?;
+        let listed = arrivals::read(&self.store, 0).await?;
+        let listed: Vec<_> = listed.into_iter().map(|(_, subject)| subject).collect();
+        let new: Vec<_> = kept.iter().filter(|one| !listed.contains(one)).cloned().collect();
+        self.store.add_erased_subjects(&new).await?;
+        self.recorder.core().erased.learn(&new);
+        self.flush().await?;
+        let mut known = Known::default();
+        listed.into_iter().chain(new.iter().cloned()).for_each(|subject| known.add(subject));
+        let mut canonical = Canonical::new();
+        let mut found = Vec::new();
+        let mut after = 0;
+        // What is written meanwhile, the records of this among it, is emptied as it arrives.
+        let head = self.store.head().await?;
+        while after < head && !known.is_empty() {
+            let entries = self.store.entries(after, ENTRIES).await?;
+            let Some(last) = entries.last().map(|entry| entry.position) else { break };
+            for entry in &entries {
+                for record in self.store.entry_records(entry).await? {
+                    let groups = known.concerned(&record, &self.keys);
+                    found.extend(ErasedGroups::of(&record, groups, &mut canonical));
+                    if found.len() == STEP {
+                        self.step(&mut work, std::mem::take(&mut found), &mut progress).await?;
+                    }
+                }
+            }
+            after = last;
+        }
+        if !found.is_empty() {
+            self.step(&mut work, found, &mut progress).await?;
+        }
+        self.end(work, checkpoint_before, &[], new).await
+    }
+
+    fn begin<'r>(&self, request: &'r ErasureRequest) -> Work<'r> {
+        let core = self.recorder.core();
+        let at = core.clock.now();
+        let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
+        let (groups, told_by) = (BTreeMap::new(), Vec::new());
+        Work { request, erasure, at, records: 0, groups, told_by }
+    }
+
+    async fn end(
+        &self,
+        mut work: Work<'_>,
+        checkpoint_before: Option<SignedHead>,
+        names: &[String],
+        subjects: Vec<ErasedSubject>,
+    ) -> Result<Certificate, EraseError> {
+        if work.told_by.is_empty() {
+            // That nothing was found is a result too.
+            self.announce(&mut work, &[]).await?;
+        }
+        self.store.scrub().await?;
+        let by = &work.request.by;
+        Ok(Certificate {
+            erasure: work.erasure,
+            at: work.at,
+            basis: work.request.basis.clone(),
+            by: format!("{}:{}", by.kind().as_str(), by.id()),
+            records: work.records,
+            groups: work.groups,
+            told_by: work.told_by,
+            checkpoint_before,
+            checkpoint_after: self.checkpoint().await?,
+            places: places(&self.store, work.request, names).await?,
+            subjects,
+        })
+    }
+
+    /// Announces what will be emptied, and empties it.
+    async fn step(
+        &self,
+        work: &mut Work<'_>,
+        found: Vec<ErasedGroups>,
+        progress: &mut impl FnMut(Erasing),
+    ) -> Result<(), EraseError> {
+        self.announce(work, &found).await?;
+        self.store.erase(&found).await?;
+        work.records += found.len() as u64;
+        add(&mut work.groups, by_group(&found));
+        progress(Erasing { records: work.records, groups: work.groups.values().sum() });
+        Ok(())
+    }
+
+    /// Records which groups of which records are about to be emptied, and returns when it is committed.
+    async fn announce(
+        &self,
+        work: &mut Work<'_>,
+        found: &[ErasedGroups],
+    ) -> Result<(), EraseError> {
+        let mut places: Vec<_> =
+            found.iter().map(|record| (record.writer_id, record.seq, record.groups())).collect();
+        places.sort_unstable_by_key(|(stream, seq, _)| (*stream, *seq));
+        let mut list = ErasedList::default();
+        for (stream, seq, groups) in places {
+            list.add(stream, seq, groups);
+        }
+        let core = self.recorder.core();
+        let facts = serde_json::json!({
+            "erasure": work.erasure,
+            "basis": work.request.basis,
+            "count": found.len(),
+            "groups": by_group(found),
+            "records": list.to_json(),
+        });
+        let mut record = own::record(ERASED, 4, &facts);
+        record.operation = Operation::Delete;
+        record.occurred_at = core.clock.now();
+        record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
+        record.set_actor(&work.request.by);
+        record.tenant_id.set(work.request.tenant.as_deref().unwrap_or_default());
+        let id = record.id;
+        if !matches!(self.recorder.announce(record), Admission::Accepted(_)) {
+            return Err(EraseError::unrecorded());
+        }
+        self.flush().await?;
+        if self.store.record(id).await?.is_none() {
+            return Err(EraseError::unrecorded());
+        }
+        work.told_by.push(id);
+        Ok(())
+    }
+
+    /// Waits until what was recorded so far is stored.
+    async fn flush(&self) -> Result<(), EraseError> {
+        let (reply, settled) = oneshot::channel();
+        let sent = self.flushes.send(reply).is_ok();
+        match timeout(STORED_WITHIN, settled).await {
+            Ok(Ok(())) if sent => Ok(()),
+            _ => Err(EraseError::unrecorded()),
+        }
+    }
+
+    async fn checkpoint(&self) -> Result<Option<SignedHead>, EraseError> {
+        let now = self.recorder.core().clock.now();
+        let made = make_checkpoint(&self.store, self.keys.signing_seeds(), now).await?;
+        Ok(made.map(|kept| SignedHead { size: kept.size, note: kept.note }))
+    }
+}
+
+/// What the log holds of a person, page by page.
+struct Search<'s> {
+    store: &'s AnyStore,
+    request: &'s ErasureRequest,
+    /// Sorted.
+    names: &'s [String],
+    filter: Filter,
+    ask: Option<PageRequest>,
+    canonical: Canonical,
+    unreadable: u64,
+}
+
+impl<'s> Search<'s> {
+    fn new(store: &'s AnyStore, request: &'s ErasureRequest, names: &'s [String]) -> Self {
+        let filter = subject::filter(names, request.tenant.as_deref());
+        let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
+        Self { store, request, names, filter, ask, canonical, unreadable: 0 }
+    }
+
+    /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
+    async fn next(&mut self) -> Result<Option<Vec<ErasedGroups>>, EraseError> {
+        while let Some(ask) = self.ask.take() {
+            let page = self.store.records(&self.filter, &ask).await?;
+            self.unreadable += page.unreadable;
+            self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
+            let names = self.names;
+            let is = |text: &str| names.binary_search_by(|name| name.as_str().cmp(text)).is_ok();
+            let found = page.records.iter().filter_map(|record| {
+                let groups = concerned(record, &self.request.types, self.request.groups, is);
+                ErasedGroups::of(record, groups, &mut self.canonical)
+            });
+            let found: Vec<_> = found.collect();
+            if !found.is_empty() {
+                return Ok(Some(found));
+            }
+        }
+        match self.unreadable {
+            0 => Ok(None),
+            rows => Err(EraseError::unreadable(rows)),
+        }
+    }
+}
+
+/// Returns the places beside the records: those of the store, and those of the pipelines.
+async fn places(
+    store: &AnyStore,
+    request: &ErasureRequest,
+    names: &[String],
+) -> Result<Vec<ErasurePlace>, EraseError> {
+    let mut places = match names.is_empty() {
+        true => Vec::new(),
+        false => store.erasure_places(names).await?,
+    };
+    if request.tenant.is_some() {
+        // What is counted there may be another tenant's.
+        places.iter_mut().for_each(|place| place.count = None);
+    }
+    places.extend(OF_PIPELINES);
+    Ok(places)
+}
+
+/// What lies outside of the store.
+const OF_PIPELINES: [ErasurePlace; 5] = [
+    ErasurePlace {
+        place: "spool",
+        count: None,
+        reached: false,
+        how: "what waits in it is emptied as it is stored, by every pipeline with these keys; what is stored already \
+              stays in its files until they are full or the process starts again, and `spool_keep` (10 minutes by \
+              default) has passed",
+    },
+    ErasurePlace {
+        place: "outbox",
+        count: None,
+        reached: true,
+        how: "emptied as it is moved into the log; the row is deleted with it",
+    },
+    ErasurePlace {
+        place: "ingest_keys",
+        count: None,
+        reached: true,
+        how: "hold digests and no names, and are forgotten after a day",
+    },
+    ErasurePlace {
+        place: "quarantine",
+        count: None,
+        reached: false,
+        how: "the quarantine file has whole records, one a line: take the person's lines out by hand",
+    },
+    ErasurePlace {
+        place: "exports_and_backups",
+        count: None,
+        reached: false,
+        how: "what was taken out of the log is not the log's: delete exports, and after restoring a backup run \
+              `activity subject erase --replay` with the certificates",
+    },
+];
+
+fn add(groups: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+    for (group, count) in more {
+        *groups.entry(group).or_default() += count;
+    }
+}

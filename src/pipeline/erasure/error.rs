@@ -1,0 +1,89 @@
+//! Why somebody was not erased.
+
+use std::{error, fmt};
+
+use crate::store::StoreError;
+
+/// Why an erasure did not happen, or not to its end. It can be begun again: what is done is done.
+#[derive(Debug)]
+pub struct EraseError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    NoStore,
+    NoKeys,
+    Request(&'static str),
+    Unrecorded,
+    Unreadable(u64),
+    Store(StoreError),
+}
+
+impl EraseError {
+    pub(in crate::pipeline) const fn no_store() -> Self {
+        Self(Kind::NoStore)
+    }
+
+    pub(super) const fn no_keys() -> Self {
+        Self(Kind::NoKeys)
+    }
+
+    pub(super) const fn request(what: &'static str) -> Self {
+        Self(Kind::Request(what))
+    }
+
+    pub(super) const fn unrecorded() -> Self {
+        Self(Kind::Unrecorded)
+    }
+
+    pub(super) const fn unreadable(rows: u64) -> Self {
+        Self(Kind::Unreadable(rows))
+    }
+
+    /// Tells whether the request was not sound.
+    #[must_use]
+    pub const fn is_request(&self) -> bool {
+        matches!(self.0, Kind::Request(_))
+    }
+
+    /// Tells whether what is missing are keys, or a store that can be read.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self.0, Kind::NoStore | Kind::NoKeys)
+    }
+}
+
+impl From<StoreError> for EraseError {
+    fn from(error: StoreError) -> Self {
+        Self(Kind::Store(error))
+    }
+}
+
+impl fmt::Display for EraseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::NoStore => f.write_str("nobody can be erased from a store that only takes records"),
+            Kind::NoKeys => f.write_str(
+                "the list of who was erased holds digests under a key, and there is no key: name the key file",
+            ),
+            Kind::Request(what) => f.write_str(what),
+            Kind::Unrecorded => f.write_str(
+                "the record that tells of the erasure could not be stored, and nothing more was erased",
+            ),
+            Kind::Unreadable(rows) => write!(
+                f,
+                "{rows} rows cannot be read, hence nobody knows whether they are about the person; `activity verify` \
+                 says where they are"
+            ),
+            Kind::Store(_) => f.write_str("the store could not be asked; the erasure can be begun again"),
+        }
+    }
+}
+
+impl error::Error for EraseError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.0 {
+            Kind::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

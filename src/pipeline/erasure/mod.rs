@@ -1,0 +1,26 @@
+//! Erasing people, so that every proof stays valid.
+//!
+//! **Goes in:** who, on which legal basis, and who says so. **Comes out:** records `erased`, emptied groups, and a
+//! certificate.
+//!
+//! In steps of a few hundred records: first a record `erased` names them and their groups, and only when it is committed
+//! are they emptied, in one short transaction. Whoever is killed in between has announced more than he did; the next
+//! erasure of the same person finds what is left. So nothing is ever gone without a record that says so, which is
+//! what a verification looks for.
+//!
+//! The person is put on a list first, as a keyed digest: what arrives of the time before (from a spool, an outbox,
+//! another process) is emptied before it is stored, by every pipeline that has the same keys. The list is what a restored
+//! backup is brought up to date with.
+
+mod arrivals;
+mod certificate;
+mod eraser;
+mod error;
+mod request;
+mod subject;
+
+pub(super) use arrivals::Arrivals;
+pub use certificate::{Certificate, ErasurePlan, SignedHead};
+pub use eraser::{Eraser, Erasing};
+pub use error::EraseError;
+pub use request::ErasureRequest;

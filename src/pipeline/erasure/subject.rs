@@ -1,0 +1,147 @@
+//! Names of people, and the digests that stand for them.
+
+use std::collections::HashMap;
+
+use super::request::ErasureRequest;
+use crate::{
+    privacy::{Keys, concerned, ids},
+    query::{Expr, Filter, Test, Wanted},
+    record::{Field, Groups, Record},
+    store::ErasedSubject,
+    time::Timestamp,
+};
+
+/// The purpose of the digests, so that they equal no other pseudonym.
+const PURPOSE: &str = "erased";
+
+/// Returns all names of a person in the log: those that were given, and the pseudonyms of accounts under each key.
+pub(super) fn names(request: &ErasureRequest, keys: &Keys) -> Vec<String> {
+    let tenant = request.tenant.as_deref();
+    let mut names = request.names.clone();
+    for name in &request.names {
+        names.extend(keys.pseudonyms(Keys::ACCOUNT, tenant, name));
+        if tenant.is_some() {
+            names.extend(keys.pseudonyms(Keys::ACCOUNT, None, name));
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Returns the entries of the list for these names.
+pub(super) fn entries(
+    request: &ErasureRequest,
+    names: &[String],
+    keys: &Keys,
+    erasure: &str,
+    before: Timestamp,
+) -> Vec<ErasedSubject> {
+    let tenant = request.tenant.as_deref();
+    let entry = |name: &String| ErasedSubject {
+        digest: keys.pseudonym(PURPOSE, tenant, name),
+        erasure: erasure.to_owned(),
+        before,
+        types: request.types.clone(),
+        groups: request.groups.to_string(),
+    };
+    names.iter().map(entry).collect()
+}
+
+/// Returns the filter that every record about somebody of these names passes.
+pub(super) fn filter(names: &[String], tenant: Option<&str>) -> Filter {
+    let field = |name| Field::named(name).expect("every record has the field");
+    let one_of = |name| Expr::Test(Test::OneOf(field(name), names.to_vec()));
+    let any = Expr::Any(vec![
+        one_of("actor_id"),
+        one_of("impersonator_id"),
+        one_of("entity_id"),
+        Expr::Test(Test::Contains(field("subject_ids"), names.to_vec())),
+        Expr::Test(Test::Json(
+            field("targets"),
+            vec!["id".to_owned()],
+            Wanted::OneOf(names.to_vec()),
+        )),
+    ]);
+    let filter = Filter::new().and(any);
+    match tenant {
+        None => filter,
+        Some(tenant) => {
+            filter.and(Expr::Test(Test::OneOf(field("tenant_id"), vec![tenant.to_owned()])))
+        }
+    }
+}
+
+/// Those on the list, by digest.
+#[derive(Debug, Default)]
+pub(super) struct Known(HashMap<String, Vec<Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    before: Timestamp,
+    types: Vec<String>,
+    groups: Groups,
+}
+
+impl Known {
+    pub(super) fn add(&mut self, subject: ErasedSubject) {
+        let ErasedSubject { digest, before, types, groups, .. } = subject;
+        // Letters that nobody wrote are none: then the part decides.
+        let groups = Groups::parse(&groups).unwrap_or_default();
+        self.0.entry(digest).or_default().push(Entry { before, types, groups });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the groups of a record that are about anybody on the list.
+    pub(super) fn concerned(&self, record: &Record, keys: &Keys) -> Groups {
+        let tenant = record.tenant_id.as_option();
+        let mut groups = Groups::NONE;
+        for id in ids(record) {
+            let own = tenant.map(|tenant| keys.pseudonyms(PURPOSE, Some(tenant), &id));
+            let digests: Vec<_> =
+                keys.pseudonyms(PURPOSE, None, &id).chain(own.into_iter().flatten()).collect();
+            let entries = digests.iter().filter_map(|digest| self.0.get(digest)).flatten();
+            for entry in entries.filter(|entry| record.occurred_at <= entry.before) {
+                groups =
+                    groups.and(concerned(record, &entry.types, entry.groups, |name| name == id));
+            }
+        }
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_on_the_list_is_known_by_digest_up_to_the_moment_of_his_erasure() {
+        let keys = Keys::ephemeral();
+        let at = Timestamp::from_micros;
+        let request = ErasureRequest::new("ana", "x").tenant(Some("acme".to_owned()));
+        let names = names(&request, &keys);
+        assert_eq!(names.len(), 3);
+        let entries = entries(&request, &names, &keys, "e", at(10));
+        assert!(entries.iter().all(|entry| !entry.digest.contains("ana")));
+        let mut known = Known::default();
+        entries.into_iter().for_each(|entry| known.add(entry));
+        let mut record = Record { occurred_at: at(10), ..Record::default() };
+        record.actor_id.set("ana");
+        assert!(known.concerned(&record, &keys).is_empty(), "another tenant's");
+        record.tenant_id.set("acme");
+        assert_eq!(known.concerned(&record, &keys).to_string(), "inc");
+        record.occurred_at = at(11);
+        assert!(known.concerned(&record, &keys).is_empty(), "of the time after");
+        record.occurred_at = at(9);
+        assert!(known.concerned(&record, &Keys::ephemeral()).is_empty());
+        record.actor_id.set("bob");
+        assert!(known.concerned(&record, &keys).is_empty());
+        // A failed login tried the account.
+        record.entity_type.set("user");
+        record.entity_id.set(&keys.pseudonym(Keys::ACCOUNT, Some("acme"), "ana"));
+        assert_eq!(known.concerned(&record, &keys).to_string(), "tc");
+    }
+}

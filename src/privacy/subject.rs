@@ -1,0 +1,127 @@
+//! Which groups of a record are about somebody.
+
+use serde::Deserialize;
+
+use crate::record::{Category, Group, Groups, Origin, Record};
+
+/// The action of the records that tell of erasures.
+const ERASED: &str = "erased";
+
+/// Returns the groups of a record that are about the person whose names `is` knows, there or not.
+///
+/// Who acted, acted as somebody else, or whose data it is: `identity` and `content`, and of the first two `network`,
+/// from where they came. Whom it was done to, being a thing of one of `types`: `target` and `content`. `instead` names
+/// the groups whatever the part; empty where the part decides.
+///
+/// A consent is evidence that is kept, and so is who erased somebody. What else the log says of itself is about nobody:
+/// of it only who acted goes, and from where.
+pub(crate) fn concerned(
+    record: &Record,
+    types: &[String],
+    instead: Groups,
+    is: impl Fn(&str) -> bool,
+) -> Groups {
+    let of_the_log = record.origin == Origin::System && record.category == Category::System;
+    if record.category == Category::Consent || (of_the_log && record.action == ERASED) {
+        return Groups::NONE;
+    }
+    let is = |text: &str| !text.is_empty() && is(text);
+    let of = Groups::of;
+    let mut groups = Groups::NONE;
+    if is(&record.actor_id) || is(&record.impersonator_id) {
+        let from = of(Group::Network).and(of(Group::Content));
+        groups = groups.and(of(Group::Identity)).and(from);
+    }
+    if subjects(record).iter().any(|id| is(id)) {
+        groups = groups.and(of(Group::Identity)).and(of(Group::Content));
+    }
+    let person = |kind: &str| types.iter().any(|one| one.eq_ignore_ascii_case(kind));
+    let target = (person(&record.entity_type) && is(&record.entity_id))
+        || targets(record).iter().any(|target| person(&target.kind) && is(&target.id));
+    if target {
+        groups = groups.and(of(Group::Target)).and(of(Group::Content));
+    }
+    if !groups.is_empty() && !instead.is_empty() {
+        groups = instead;
+    }
+    if of_the_log {
+        groups = groups.within(of(Group::Identity).and(of(Group::Network)));
+    }
+    groups
+}
+
+/// Returns every id in a record that may be a person's.
+pub(crate) fn ids(record: &Record) -> Vec<String> {
+    let own = [&record.actor_id, &record.impersonator_id, &record.entity_id];
+    let own = own.into_iter().filter_map(|id| id.as_option()).map(str::to_owned);
+    let targets = targets(record).into_iter().map(|target| target.id);
+    let mut ids: Vec<_> = own.chain(subjects(record)).chain(targets).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn subjects(record: &Record) -> Vec<String> {
+    if record.subject_ids.is_absent() {
+        return Vec::new();
+    }
+    serde_json::from_str(record.subject_ids.as_str()).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Target {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    id: String,
+}
+
+fn targets(record: &Record) -> Vec<Target> {
+    if record.targets.is_absent() {
+        return Vec::new();
+    }
+    serde_json::from_str(record.targets.as_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Json;
+
+    fn of_ana(record: &Record) -> String {
+        concerned(record, &["user".to_owned()], Groups::NONE, |id| id == "ana").to_string()
+    }
+
+    #[test]
+    fn the_part_that_somebody_has_decides_what_is_about_him() {
+        let mut record = Record::default();
+        assert_eq!(of_ana(&record), "");
+        record.actor_id.set("ana");
+        assert_eq!(of_ana(&record), "inc");
+        let all = concerned(&record, &[], Groups::ALL, |id| id == "ana");
+        assert_eq!(all, Groups::ALL);
+        record.category = Category::Consent;
+        assert_eq!(of_ana(&record), "");
+
+        let subject_ids = Json::from_stored("[\"bob\",\"ana\"]");
+        let record = Record { subject_ids, ..Record::default() };
+        assert_eq!(of_ana(&record), "ic");
+        let mut record = Record::default();
+        record.entity_id.set("ana");
+        record.entity_type.set("order");
+        assert_eq!(of_ana(&record), "");
+        record.entity_type.set("User");
+        assert_eq!(of_ana(&record), "tc");
+        let targets = Json::from_stored("[{\"type\":\"user\",\"id\":\"ana\",\"relation\":\"x\"}]");
+        let record = Record { targets, ..Record::default() };
+        assert_eq!(of_ana(&record), "tc");
+    }
+
+    #[test]
+    fn what_the_log_says_of_itself_stays() {
+        let mut record =
+            Record { origin: Origin::System, category: Category::System, ..Record::default() };
+        record.actor_id.set("ana");
+        assert_eq!(of_ana(&record), "in");
+    }
+}

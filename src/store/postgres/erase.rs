@@ -1,0 +1,177 @@
+//! Erasing groups of records.
+
+use std::fmt::Write as _;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, query};
+
+use super::{
+    decode,
+    literal::{time_literal, time_text},
+    page::bounded,
+    store::{Failure, PostgresStore, done},
+};
+use crate::{
+    record::Group,
+    store::{Erase, ErasedGroups, ErasedSubject, ErasurePlace, StoreError, StoreErrorKind, erase},
+    time::Timestamp,
+};
+
+/// Erases one group of some records, inside the caller's transaction: the only statement that changes a record.
+async fn erase_group(
+    connection: &mut PgConnection,
+    group: Group,
+    records: &[ErasedGroups],
+) -> Result<u64, sqlx::Error> {
+    let (mut times, mut classes, mut streams, mut seqs) = (vec![], vec![], vec![], vec![]);
+    let (mut salts, mut commitments) = (vec![], vec![]);
+    let (mut first, mut last) = (None::<Timestamp>, None::<Timestamp>);
+    for (record, erased) in erase::of_group(records, group) {
+        times.push(time_text(record.occurred_at));
+        classes.push(record.class.as_str());
+        streams.push(record.writer_id.get());
+        seqs.push(record.seq);
+        salts.push(erased.salt.to_vec());
+        commitments.push(erased.commitment.to_vec());
+        first = Some(first.map_or(record.occurred_at, |at| at.min(record.occurred_at)));
+        last = last.max(Some(record.occurred_at));
+    }
+    let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
+    let name = group.as_str();
+    let mut sql = String::from("update activity.records r set ");
+    for column in erase::columns(group) {
+        let _infallible = write!(sql, "{column} = null, ");
+    }
+    // The bounds are there for the planner, which leaves out the leaves that lie outside of them.
+    let _infallible = write!(
+        sql,
+        "{name}_salt = null, {name}_commitment = e.commitment \
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[]) \
+            e(at, class, writer, number, salt, commitment) \
+         where r.occurred_at = e.at::timestamptz and r.retention_class = e.class \
+            and r.writer_id = e.writer and r.seq = e.number and r.{name}_salt = e.salt \
+            and r.occurred_at >= {} and r.occurred_at <= {}",
+        time_literal(first),
+        time_literal(last),
+    );
+    let done = query(AssertSqlSafe(sql))
+        .bind(times)
+        .bind(classes)
+        .bind(streams)
+        .bind(seqs)
+        .bind(salts)
+        .bind(commitments)
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+impl Erase for PostgresStore {
+    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+        self.bounded("erase personal groups", async {
+            let mut transaction = self.writing().await?;
+            let mut count = 0;
+            for group in Group::ERASABLE {
+                count += erase_group(&mut transaction, group, records).await?;
+            }
+            transaction.commit().await?;
+            Ok(count)
+        })
+        .await
+    }
+
+    /// Nothing to do from here: see [`erasure_places`](Erase::erasure_places).
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn erasure_places(&self, names: &[String]) -> Result<Vec<ErasurePlace>, StoreError> {
+        let persons = self
+            .bounded("count what is to be erased", async {
+                let mut transaction = self.reading().await?;
+                let sql = "select count(*) from activity.person_rollups where actor_id = any($1)";
+                let row =
+                    query(sql).bind(names).persistent(false).fetch_one(&mut *transaction).await?;
+                done(transaction);
+                Ok(decode::integer(&row, 0)?)
+            })
+            .await?;
+        let place = |place, count, reached, how| ErasurePlace { place, count, reached, how };
+        Ok(vec![
+            place(
+                "person_rollups",
+                Some(persons.unsigned_abs()),
+                true,
+                "counted down with each record, in the same transaction; a name with no record left has no row",
+            ),
+            place(
+                "indexes",
+                None,
+                true,
+                "follow the rows; what they still hold goes with the row versions",
+            ),
+            place(
+                "row_versions",
+                None,
+                false,
+                "the rows as they were stay in the files, unseen, until VACUUM has passed and their place is used \
+                 again; VACUUM FULL of the leaves, or pg_repack, writes them anew at once",
+            ),
+            place(
+                "server_wal_and_replicas",
+                None,
+                false,
+                "segments of the server's write-ahead log, replicas' and archived ones, hold the rows until they are \
+                 recycled or expire",
+            ),
+        ])
+    }
+
+    async fn add_erased_subjects(&self, subjects: &[ErasedSubject]) -> Result<(), StoreError> {
+        self.bounded("add to the list of who was erased", async {
+            let mut transaction = self.writing().await?;
+            let text = |subject| serde_json::to_string(subject);
+            let facts = subjects.iter().map(text).collect::<Result<Vec<_>, _>>();
+            let facts = facts.map_err(|error| Failure::new(StoreErrorKind::Data, error))?;
+            let digests: Vec<_> = subjects.iter().map(|subject| subject.digest.as_str()).collect();
+            query(
+                "insert into activity.erased_subjects (digest, subject) \
+                 select digest, subject::json from unnest($1::text[], $2::text[]) s(digest, subject)",
+            )
+            .bind(digests)
+            .bind(facts)
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn erased_subjects(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ErasedSubject)>, StoreError> {
+        let sql = format!(
+            "select number, subject::text from activity.erased_subjects where number > {after} \
+             order by number limit {}",
+            bounded(limit)
+        );
+        self.bounded("read the list of who was erased", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let subject = |row: &sqlx::postgres::PgRow| {
+                let text: String = row.try_get(1)?;
+                let subject = serde_json::from_str(&text)
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                Ok((decode::integer(row, 0)?, subject))
+            };
+            Ok(rows.iter().map(subject).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
+    }
+}
