@@ -21,7 +21,7 @@ use crate::{
     privacy::client::Trust,
     query::Filter,
     record::Category,
-    store::{AnyStore, Maintain as _},
+    store::{AnyStore, Maintain as _, Read as _},
     time::Timestamp,
 };
 
@@ -63,6 +63,14 @@ impl Api {
     /// Returns the store, or the answer that there is none to be read.
     pub(super) fn store(&self) -> Result<&AnyStore, Problem> {
         self.0.store.as_ref().ok_or_else(Problem::unreadable_store)
+    }
+
+    /// Returns the store for this caller's questions: where the database can, it holds them to his tenant too,
+    /// whatever their filters say.
+    pub(super) fn store_for(&self, grant: &Grant) -> Result<AnyStore, Problem> {
+        let store = self.store()?;
+        let held = grant.only_tenant().and_then(|tenant| store.of_tenant(tenant));
+        Ok(held.unwrap_or_else(|| store.clone()))
     }
 
     /// Returns what requests that hand records in share.

@@ -11,6 +11,7 @@ mod roles;
 mod rollups;
 mod schema;
 mod settings;
+mod tenants;
 
 use tower_activity::{
     record::{Field, Kind, Record},

@@ -35,6 +35,7 @@ mod error;
 mod evidence;
 mod facts;
 mod filter;
+mod find;
 mod index;
 mod leaf;
 mod literal;
