@@ -6,6 +6,7 @@ mod faults;
 mod filters;
 mod leaves;
 mod loss;
+mod refused;
 mod register;
 mod roles;
 mod rollups;
