@@ -86,7 +86,8 @@ impl PostgresStore {
                         raw_sql("rollback").execute(&mut connection).await?;
                         tokio::time::sleep(BETWEEN_LOCKS).await;
                     }
-                    done => return Ok(drop(done?)),
+                    Err(source) => return Err(source.into()),
+                    Ok(_) => return Ok(()),
                 }
             }
         });

@@ -86,7 +86,7 @@ async fn seen(store: &PostgresStore) -> Vec<String> {
     let mut seen = Vec::new();
     let mut see = |record: &Record| seen.push(record.tenant_id.as_str().to_owned());
     for request in [PageRequest::newest(200), PageRequest::oldest(200)] {
-        store.records(&all, &request).await.unwrap().records.iter().for_each(|r| see(r));
+        store.records(&all, &request).await.unwrap().records.iter().for_each(&mut see);
     }
     for record in mixed(5, 1..=6) {
         store.record(record.id).await.unwrap().iter().for_each(&mut see);
