@@ -261,7 +261,7 @@ async fn servers_that_are_shared_by_pgbouncer_keep_no_tenant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_reads_a_part_of_the_log_past_the_policy() {
     let apart = Apart::new(&["reader", "writer"]).await;
-    // As a cautious-less administrator may have it: new tables are for everybody.
+    // As an administrator may have it who means well: new tables are for everybody.
     apart
         .database
         .execute("alter default privileges in schema activity grant select on tables to public")
