@@ -98,7 +98,7 @@ async fn facets(
     let params = Parameters::of(&parts)?.read(&extras, now)?;
     let dimensions = dimensions(params.fields)?;
     let prefix = params.prefix.map(|prefix| beginning_of(&dimensions, prefix)).transpose()?;
-    let store = api.store()?;
+    let store = &api.store_for(caller.grant())?;
     let (asked, window) = api.in_time(search::bounded(store, params.filter, now)).await?;
     let filter = asked.and(scope);
     let ask = Aggregate {

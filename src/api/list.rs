@@ -76,7 +76,7 @@ pub(super) async fn answer(
         return Err(Problem::parameter("order", "the cursor goes the other way; keep the order"));
     }
     let order = cursor.map_or(params.order, |cursor| cursor.order);
-    let store = api.store()?;
+    let store = &api.store_for(caller.grant())?;
 
     api.in_time(async {
         let (asked, window) = search::bounded(store, asked, now).await?;

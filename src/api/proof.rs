@@ -84,6 +84,7 @@ async fn proof(
 ) -> Result<Json<Proof>, Problem> {
     // Whatever the caller may not see is not proved either.
     let record = visible(&api, &caller, id, &parts).await?;
+    // A root is made of all records of a batch, whose hashes tell nothing of them.
     let store = api.store()?;
     let proof = api.in_time(async { Ok(prove(store, &record).await?) }).await?;
     let proof = proof.ok_or_else(|| {

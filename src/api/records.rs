@@ -55,7 +55,7 @@ pub(super) async fn visible(
     let missing = || Problem::not_found("there is no such record");
     let Path(id) = id?;
     let id: RecordId = id.parse().map_err(|_| missing())?;
-    let store = api.store()?;
+    let store = &api.store_for(caller.grant())?;
     let record = api.in_time(async { Ok(store.record(id).await?) }).await?;
     record.filter(|record| scope.matches(record)).ok_or_else(missing)
 }

@@ -21,7 +21,7 @@ use crate::{
     privacy::client::Trust,
     query::Filter,
     record::Category,
-    store::{AnyStore, Maintain as _},
+    store::{AnyStore, Maintain as _, Read as _},
     time::Timestamp,
 };
 
@@ -71,6 +71,14 @@ impl Api {
     /// Returns what erases people, if the pipeline has keys.
     pub(super) fn eraser(&self) -> Option<&Eraser> {
         self.0.eraser.as_ref()
+    }
+
+    /// Returns the store for this caller's questions: where the database can, it holds them to his tenant too,
+    /// whatever their filters say.
+    pub(super) fn store_for(&self, grant: &Grant) -> Result<AnyStore, Problem> {
+        let store = self.store()?;
+        let held = grant.only_tenant().and_then(|tenant| store.of_tenant(tenant));
+        Ok(held.unwrap_or_else(|| store.clone()))
     }
 
     /// Returns what requests that hand records in share.

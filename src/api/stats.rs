@@ -71,7 +71,7 @@ async fn stats(
     let scope = caller.scope()?;
     let now = api.now();
     let params = Parameters::of(&parts)?.read(&[Extra::Filters, Extra::Interval], now)?;
-    let store = api.store()?;
+    let store = &api.store_for(caller.grant())?;
     let (asked, window) = api.in_time(search::bounded(store, params.filter, now)).await?;
     let (interval, edges) = series(params.interval, &params.tz, &asked, now)?;
     let filter = asked.and(scope);

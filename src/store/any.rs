@@ -23,12 +23,14 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 macro_rules! erased {
     ($($room:ident {
         $(fn $name:ident($($borrowed:ident: $target:ty),*; $($owned:ident: $type:ty),*) -> $answer:ty;)*
-    })*) => {
+    } $([$($besides:tt)*])?)*) => {
         /// The traits for reading, with every future in a box.
         trait Erased: Send + Sync + 'static {
             $($(fn $name<'a>(
                 &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
             ) -> Answer<'a, $answer>;)*)*
+
+            fn of_tenant(&self, tenant: &str) -> Option<AnyStore>;
         }
 
         impl<S: Read + Maintain + Register + Evidence + Erase> Erased for S {
@@ -37,6 +39,10 @@ macro_rules! erased {
             ) -> Answer<'a, $answer> {
                 Box::pin($room::$name(self $(, $borrowed)* $(, $owned)*))
             })*)*
+
+            fn of_tenant(&self, tenant: &str) -> Option<AnyStore> {
+                Read::of_tenant(self, tenant)
+            }
         }
 
         $(impl $room for AnyStore {
@@ -45,6 +51,8 @@ macro_rules! erased {
             ) -> Result<$answer, StoreError> {
                 Erased::$name(&*self.0 $(, $borrowed)* $(, $owned)*).await
             })*
+
+            $($($besides)*)?
         })*
     };
 }
@@ -78,7 +86,11 @@ erased! {
         fn head(;) -> i64;
         fn entries(; position: i64, limit: usize) -> Vec<Entry>;
         fn entry_records(entry: Entry;) -> Vec<Record>;
-    }
+    } [
+        fn of_tenant(&self, tenant: &str) -> Option<AnyStore> {
+            Erased::of_tenant(&*self.0, tenant)
+        }
+    ]
     Maintain {
         fn migrate(;) -> ();
         fn storage(;) -> Storage;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{StoreError, StreamPosition};
+use super::{AnyStore, StoreError, StreamPosition};
 use crate::{
     ledger::Entry,
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
@@ -96,6 +96,13 @@ pub trait Read: Send + Sync + 'static {
         &self,
         entry: &Entry,
     ) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+
+    /// Returns this store for questions about one tenant, which it then keeps to by itself, whatever a
+    /// question's filter says; `None` when it knows no such thing, and the filter alone keeps tenants apart.
+    fn of_tenant(&self, tenant: &str) -> Option<AnyStore> {
+        let _ = tenant;
+        None
+    }
 }
 
 /// Where the ledger and every stream stood at one moment: what an export covers.

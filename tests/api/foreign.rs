@@ -23,6 +23,51 @@ on_every_store! {
     a_tenant_is_a_name_and_no_pattern,
 }
 
+/// The same where the database keeps tenants apart too.
+#[cfg(feature = "postgres")]
+mod kept_apart {
+    on_every_store!(@facts crate::support::KeptApart<true>:
+        nothing_of_another_tenant_comes_out_of_any_door,
+        a_tenant_is_a_name_and_no_pattern,
+    );
+}
+
+/// A service whose login sees one tenant at a time: so whatever is answered was asked for that one, and the
+/// database had the last word.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_door_has_the_database_hold_its_question_to_the_tenant() {
+    let service = Service::<crate::support::KeptApart<false>>::start().await;
+    service.append(&foreign()).await;
+    let own = own();
+    service.append(&own).await;
+    let id = own[0].id;
+    let tenant = own[0].tenant_id.as_str();
+    for path in [
+        "records?service=ours".to_owned(),
+        "records?service=ours&count=exact&order=asc".to_owned(),
+        format!("records/{id}"),
+        "entities/order/1?service=ours".to_owned(),
+        "actors/ana?service=ours".to_owned(),
+        "export?service=ours".to_owned(),
+        "stats?service=ours".to_owned(),
+        "facets?service=ours&fields=tenant_id".to_owned(),
+    ] {
+        let held = service.get_as(CALLER, &format!("/activity/{path}")).await;
+        let text = held.text();
+        assert!(held.status.is_success() && !text.contains(MARK), "{path}: {text}");
+        let counted = path.starts_with("stats") && text.contains("\"total\":10");
+        let nobody = path.starts_with("entities") || path.starts_with("actors");
+        assert!(counted || nobody || text.contains(tenant), "{path}: {text}");
+        // Who names no tenant gets none.
+        let all = service.get_as("admin", &format!("/activity/{path}")).await;
+        let text = all.text();
+        assert!(!text.contains(&id.to_string()) && !text.contains(MARK), "{path}: {text}");
+        assert!(!text.contains("\"total\":10"), "{path}: {text}");
+    }
+    service.stop().await;
+}
+
 /// What no answer may hold: it stands in every text field of the foreign records.
 const MARK: &str = "zqforeign";
 

@@ -80,6 +80,43 @@ impl Fixture for crate::server::Database {
     }
 }
 
+/// A log in Postgres that keeps tenants apart, asked by a login of a service.
+#[cfg(feature = "postgres")]
+pub(crate) struct KeptApart<const SEES_ALL: bool>(crate::server::Database);
+
+#[cfg(feature = "postgres")]
+impl<const SEES_ALL: bool> KeptApart<SEES_ALL> {
+    /// One for all tests, as the roles are: they belong to the server.
+    const LOGIN: &str = if SEES_ALL { "activity_test_service" } else { "activity_test_tenant" };
+}
+
+#[cfg(feature = "postgres")]
+impl<const SEES_ALL: bool> Fixture for KeptApart<SEES_ALL> {
+    type Store = tower_activity::PostgresStore;
+
+    async fn new() -> Self {
+        let database = crate::server::Database::new().await;
+        let owner = tower_activity::PostgresStore::open(&database.url()).await.unwrap();
+        owner.keep_tenants().await.unwrap();
+        let more = if SEES_ALL { ", activity_auditor" } else { "" };
+        database
+            .execute(&format!(
+                "do $$ begin if to_regrole('{login}') is null then create role {login} login; \
+                 grant activity_writer, activity_reader{more} to {login}; end if; \
+                 exception when duplicate_object or unique_violation then null; end $$",
+                login = Self::LOGIN,
+            ))
+            .await;
+        Self(database)
+    }
+
+    async fn open(&self) -> Self::Store {
+        let options: sqlx::postgres::PgConnectOptions = self.0.url().parse().unwrap();
+        let options = options.username(Self::LOGIN);
+        tower_activity::PostgresStore::from_pool(sqlx::PgPool::connect_lazy_with(options))
+    }
+}
+
 /// Makes a test of each function for each store: `async fn fact<F: Fixture>()`.
 macro_rules! on_every_store {
     ($($fact:ident,)*) => {

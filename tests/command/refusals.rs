@@ -131,13 +131,6 @@ async fn what_is_asked_wrongly_is_a_mistake_of_usage() {
 }
 
 #[tokio::test]
-async fn tenants_are_refused_on_postgres_too() {
-    let log = Log::postgres().await;
-    let refused = log.run(&["migrate", "--tenants"]).await.with(2);
-    assert!(refused.stderr.contains("not in this version"), "{}", refused.stderr);
-}
-
-#[tokio::test]
 async fn every_command_explains_itself() {
     let folder = tempfile::TempDir::new().unwrap();
     let help = ended(&mut activity(folder.path(), &["--help"])).await.with(0).stdout;

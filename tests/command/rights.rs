@@ -55,6 +55,76 @@ async fn a_reader_of_postgres_asks_everything_and_writes_nothing() {
     database.execute(&format!("drop owned by {login}; drop role {login}")).await;
 }
 
+/// Where the database keeps tenants apart, whoever reads says whose records; without that there are none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_one_tenant_names_it() {
+    let log = Log::postgres().await.with_three().await;
+    for _ in 0..2 {
+        let made = log.run(&["migrate", "--tenants"]).await.with(0);
+        let said = &made.json()[0];
+        assert_eq!((&said["tenants"], &said["roles"]), (&true.into(), &true.into()));
+    }
+    let people = log.run(&["migrate", "--tenants", "--output", "table"]).await.with(0);
+    assert!(people.stdout.contains("tenants are kept apart"), "{}", people.stdout);
+    log.run(&["stats"]).await.with(0);
+    let database = log.database.as_ref().unwrap();
+    let login = format!("{}_north", database.name());
+    database.execute(&format!("create role {login} login in role activity_reader")).await;
+    let (head, address) = log.url.split_once("//").unwrap();
+    let address = address.split_once('@').map_or(address, |(_, address)| address);
+    let url = format!("{head}//{login}@{address}");
+    let run =
+        async |arguments: &[&str]| ended(log.command(arguments).env("ACTIVITY_STORE", &url)).await;
+    for (tenant, found) in [(None, 0), (Some("north"), 1), (Some("south"), 0)] {
+        let with = |arguments: &[&'static str]| {
+            let mut line = arguments.to_vec();
+            line.extend(tenant.map(|_| "--tenant").into_iter().chain(tenant));
+            line
+        };
+        assert_eq!(run(&with(&["query"])).await.with(0).json().len(), found);
+        assert_eq!(run(&with(&["query", "tenant_id:north"])).await.with(0).json().len(), found);
+        assert_eq!(run(&with(&["tail", "--no-follow"])).await.with(0).json().len(), found);
+        assert_eq!(run(&with(&["export"])).await.with(0).json().len(), found);
+        assert_eq!(run(&with(&["stats"])).await.with(0).json()[0]["total"], found);
+        let day = run(&with(&["report", "--day", "2026-11-20"])).await.with(0);
+        assert_eq!(day.json()[0]["total"], found);
+    }
+    let mut by_name = log.command(&["query"]);
+    let by_name = by_name.env("ACTIVITY_STORE", &url).env("ACTIVITY_TENANT", "north");
+    assert_eq!(ended(by_name).await.with(0).json().len(), 1);
+    let refused = run(&["verify"]).await.with(3);
+    assert!(refused.stderr.contains("ask as activity_auditor"), "{}", refused.stderr);
+    let looked = run(&["doctor"]).await.with(0).stdout;
+    assert!(looked.contains("none that this role sees"), "{looked}");
+    assert!(looked.contains("sees one tenant at a time"), "{looked}");
+    // The owner sees all, and may be held to one; the doctor says what it gives up.
+    assert_eq!(log.run(&["query"]).await.with(0).json().len(), 3);
+    assert_eq!(log.run(&["query", "--tenant", "north"]).await.with(0).json().len(), 1);
+    let looked = log.run(&["doctor"]).await.with(0).stdout;
+    assert!(
+        looked.contains("sees all tenants, and could take away what keeps them apart"),
+        "{looked}"
+    );
+    let grant = format!("grant activity_writer, activity_auditor to {login}");
+    database.execute(&grant).await;
+    let looked = run(&["doctor"]).await.with(0).stdout;
+    assert!(looked.contains("questions of one are held to it"), "{looked}");
+    database.execute("alter policy one_tenant on activity.records using (true)").await;
+    let looked = run(&["doctor"]).await.with(1).stdout;
+    assert!(
+        looked.contains("tenants can see each other: records: the policy one_tenant"),
+        "{looked}"
+    );
+    database.execute(&format!("drop owned by {login}; drop role {login}")).await;
+    // In SQLite it is a filter.
+    let log = Log::sqlite().with_three().await;
+    assert_eq!(log.run(&["query", "--tenant", "north"]).await.with(0).json().len(), 1);
+    assert_eq!(
+        log.run(&["tail", "--no-follow", "--tenant", "south"]).await.with(0).json().len(),
+        0
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_and_indexes_are_made_and_may_be_asked_for_again() {
     let log = Log::postgres().await;

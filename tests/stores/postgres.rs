@@ -6,11 +6,13 @@ mod faults;
 mod filters;
 mod leaves;
 mod loss;
+mod refused;
 mod register;
 mod roles;
 mod rollups;
 mod schema;
 mod settings;
+mod tenants;
 
 use tower_activity::{
     record::{Field, Kind, Record},

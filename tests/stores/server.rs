@@ -268,6 +268,12 @@ pub(crate) struct Bouncer {
 impl Bouncer {
     /// Starts one that has fewer connections to the server than it has clients.
     pub(crate) async fn before(database: &Database) -> Self {
+        let options: PgConnectOptions = database.url().parse().expect("PgBouncer starts");
+        Self::as_user(database, options.get_username()).await
+    }
+
+    /// Starts one that logs in as `user`, whoever comes.
+    pub(crate) async fn as_user(database: &Database, user: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("activity-bouncer")
             .tempdir()
@@ -282,7 +288,6 @@ impl Bouncer {
             name = database.name(),
             host = options.get_host(),
             server = options.get_port(),
-            user = options.get_username(),
         );
         fs::write(folder.path().join("pgbouncer.ini"), settings).expect("PgBouncer starts");
         let process = unprivileged(&pgbouncer(), folder.path())

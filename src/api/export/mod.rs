@@ -54,7 +54,7 @@ async fn export(
     let scope = caller.scope()?;
     let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
     let filter = ask.filter.clone().and(scope);
-    let store = api.store()?.clone();
+    let store = api.store_for(caller.grant())?;
     let snapshot = api.in_time(async { Ok(store.snapshot().await?) }).await?;
 
     let position = snapshot.position;

@@ -211,7 +211,7 @@ async fn open(api: &Api, door: &Door, head: Parts, asked: Asked) -> Result<Sessi
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-sessions", detail).retry_after(30)
     })?;
     let cursors = Cursors { key, binding, now };
-    let tail = Tail::new(seat, store.clone(), filter, cursors, place);
+    let tail = Tail::new(seat, api.store_for(caller.grant())?, filter, cursors, place);
     let bounds = Bounds::new(api.clone(), head, caller.grant().clone());
     Ok(Session::new(tail, bounds, caller.begin()))
 }

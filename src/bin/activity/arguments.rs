@@ -5,7 +5,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tower_activity::{access::Permission, encode::Format, query::TimeZone};
 
-use crate::{anchor::Anchor, listen::Listen, out, question::Question, trouble::Trouble};
+use crate::{
+    anchor::Anchor,
+    listen::Listen,
+    out,
+    question::{Question, Tenant},
+    trouble::Trouble,
+};
 
 /// Where the help lists what every command takes, apart from a command's own options.
 const EVERYWHERE: &str = "Options of every command";
@@ -120,8 +126,8 @@ pub(crate) struct Migrate {
     /// Make the outbox in the application's own database too, for records in its transactions
     #[arg(long, value_name = "URL")]
     pub(crate) outbox: Option<String>,
-    // Refused with what to do instead; not in the help as long as it does nothing.
-    #[arg(long, hide = true)]
+    /// Postgres: keep tenants apart in the database too, by row-level policies; makes the roles as well
+    #[arg(long)]
     pub(crate) tenants: bool,
 }
 
@@ -171,6 +177,8 @@ pub(crate) struct Report {
     /// How many lines of each kind
     #[arg(long, default_value_t = 20)]
     pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) tenant: Tenant,
 }
 
 #[derive(Debug, Args)]

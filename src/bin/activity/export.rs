@@ -28,7 +28,7 @@ const PAGE: usize = 2_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode, Trouble> {
     let filter = arguments.question.filter()?;
-    let store = Store::existing(common).await?.reader();
+    let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
     let Some(path) = &arguments.out else {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let exported = export(&store, &filter, arguments, &mut out, &ProgressBar::hidden()).await?;

@@ -29,16 +29,25 @@ pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode
     let store = match opened {
         Store::Sqlite(store) => AnyStore::new(store),
         Store::Postgres(store) => {
-            if arguments.roles {
+            if arguments.tenants {
+                store.keep_tenants().await?;
+            } else if arguments.roles {
                 store.make_roles().await?;
             }
             AnyStore::new(store)
         }
     };
-    if arguments.roles && out::is_table(common) {
+    let roles = arguments.roles || arguments.tenants;
+    if roles && out::is_table(common) {
         out::line(
             "the roles are there; grant them to the logins that you make, as in: grant activity_writer to \
              shop; grant activity_reader to support",
+        )?;
+    }
+    if arguments.tenants && out::is_table(common) {
+        out::line(
+            "tenants are kept apart: activity_reader sees the one that its transaction names, and \
+             activity_auditor all; a service takes both, and activity_writer (docs/roles.md)",
         )?;
     }
     for index in indexes {
@@ -52,9 +61,13 @@ pub(crate) async fn run(common: &Common, arguments: &Migrate) -> Result<ExitCode
     }
     if !out::is_table(common) {
         let made: Vec<_> = store.indexes().await?.into_iter().map(Index::as_str).collect();
-        out::json(
-            &json!({ "migrated": true, "roles": arguments.roles, "indexes": made, "outbox": arguments.outbox.is_some() }),
-        )?;
+        out::json(&json!({
+            "migrated": true,
+            "roles": roles,
+            "tenants": arguments.tenants,
+            "indexes": made,
+            "outbox": arguments.outbox.is_some(),
+        }))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,14 +83,11 @@ async fn make_outbox(url: &str) -> Result<(), Trouble> {
 /// Refuses what cannot be had before anything is changed.
 fn possible(common: &Common, arguments: &Migrate) -> Result<Vec<Index>, Trouble> {
     let postgres = store::is_postgres(common.store());
-    if arguments.tenants {
-        return Err(Trouble::usage(if postgres {
-            "--tenants, a row-level policy in Postgres, is not in this version: tenants are kept apart by the \
-             API (a key or an access part with a tenant), and not against whoever has a login of the database"
-        } else {
+    if arguments.tenants && !postgres {
+        return Err(Trouble::usage(
             "--tenants is a row-level policy of Postgres, and the store is in SQLite: there the API keeps \
-             tenants apart (a key or an access part with a tenant), or a file for each tenant"
-        }));
+             tenants apart (a key or an access part with a tenant), or a file for each tenant",
+        ));
     }
     if arguments.roles && !postgres {
         return Err(Trouble::usage(

@@ -20,7 +20,7 @@ const PAGE: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, Trouble> {
     let filter = arguments.question.filter()?;
-    let store: AnyStore = Store::existing(common).await?.reader();
+    let store: AnyStore = arguments.question.tenant.of(Store::existing(common).await?.reader());
     let printer = Printer::new(common);
     let first =
         if arguments.oldest { PageRequest::oldest(PAGE) } else { PageRequest::newest(PAGE) };

@@ -5,6 +5,7 @@ use tower_activity::{
     Filter,
     query::{Extra, Params, TimeZone},
     record::visible,
+    store::{AnyStore, Read as _},
     time::{Clock as _, SystemClock},
 };
 
@@ -25,6 +26,37 @@ pub(crate) struct Question {
     /// The time zone of dates: an IANA name or an offset
     #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     tz: TimeZone,
+    #[command(flatten)]
+    pub(crate) tenant: Tenant,
+}
+
+/// Whose records are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Tenant {
+    /// Of this tenant alone; Postgres with `--tenants` shows `activity_reader` nothing without it
+    #[arg(long, value_name = "TENANT", env = "ACTIVITY_TENANT", hide_env_values = true)]
+    tenant: Option<String>,
+}
+
+impl Tenant {
+    fn name(&self) -> Option<&str> {
+        self.tenant.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// Returns the store for questions about the tenant, which it then keeps to by itself where it can.
+    pub(crate) fn of(&self, store: AnyStore) -> AnyStore {
+        self.name().and_then(|name| store.of_tenant(name)).unwrap_or(store)
+    }
+
+    /// Adds the tenant to a filter.
+    pub(crate) fn and(&self, filter: Filter) -> Result<Filter, Trouble> {
+        match self.name() {
+            None => Ok(filter),
+            Some(name) => filter
+                .any_of("tenant_id", [name])
+                .map_err(|error| Trouble::usage(error.to_string())),
+        }
+    }
 }
 
 impl Question {
@@ -42,7 +74,7 @@ impl Question {
         }
         let now = SystemClock::default().now();
         match Params::read(&pairs, &[Extra::Filters], now) {
-            Ok(params) => Ok(params.filter),
+            Ok(params) => self.tenant.and(params.filter),
             Err(error) => Err(Trouble::usage(match query.trim() {
                 "" => error.to_string(),
                 _ => format!("{error}\n  {}", visible(&query)),

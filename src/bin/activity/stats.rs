@@ -35,7 +35,7 @@ const FOLD: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Stats) -> Result<ExitCode, Trouble> {
     let filter = arguments.question.filter()?;
-    let store = Store::existing(common).await?.reader();
+    let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
     fold(&store).await?;
     let ask = Aggregate {
         dimensions: BY.iter().filter_map(|(_, field)| Field::named(field)).collect(),

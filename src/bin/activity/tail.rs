@@ -23,7 +23,7 @@ const ENTRIES: usize = 64;
 
 pub(crate) async fn run(common: &Common, arguments: &Tail) -> Result<ExitCode, Trouble> {
     let filter = arguments.question.filter()?;
-    let store = Store::existing(common).await?.reader();
+    let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
     let printer = Printer::new(common);
     // Where the ledger stands before the history is read: what comes between is printed twice rather than
     // not at all, so it is told from the history by its number.

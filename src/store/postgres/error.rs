@@ -31,6 +31,11 @@ pub(super) fn is_duplicate(source: &Error) -> bool {
     code(source) == Some(UNIQUE_VIOLATION)
 }
 
+/// Tells whether somebody else held a lock for too long, or each of two the other's.
+pub(super) fn is_locked(source: &Error) -> bool {
+    matches!(code(source), Some("55P03" | "40P01"))
+}
+
 /// Tells whether the server ended a statement because its time was up.
 pub(super) fn is_canceled(source: &Error) -> bool {
     code(source) == Some(QUERY_CANCELED)

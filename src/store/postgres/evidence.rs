@@ -1,14 +1,15 @@
 //! Rows as they stand, for a verification.
 
-use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow, query};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, query};
 
 use super::{
     column::COLUMNS,
     decode::{self, Cells as _, ENTRY_COLUMNS},
     error::is_duplicate,
+    facts::SEES_ALL,
     literal::time_text,
     page::bounded,
-    store::{PostgresStore, done},
+    store::{Failure, PostgresStore, done},
 };
 use crate::{
     ledger::{
@@ -16,7 +17,7 @@ use crate::{
         verify::{LedgerRow, RecordRow, StreamRows},
     },
     record::WriterId,
-    store::{Evidence, StoreError},
+    store::{Evidence, StoreError, StoreErrorKind},
     time::Timestamp,
 };
 
@@ -39,6 +40,10 @@ impl Evidence for PostgresStore {
         }
         self.bounded("read the ledger", async {
             let mut transaction = self.reading().await?;
+            if after == i64::MIN {
+                // What a policy hides would be reported as missing.
+                expect_all_tenants(&mut transaction).await?;
+            }
             let rows =
                 query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
             done(transaction);
@@ -230,6 +235,19 @@ impl Evidence for PostgresStore {
         })
         .await
     }
+}
+
+/// Refuses a role that sees a part of the log.
+async fn expect_all_tenants(connection: &mut PgConnection) -> Result<(), Failure> {
+    let sql = format!("select {SEES_ALL}");
+    let row = query(AssertSqlSafe(sql)).persistent(false).fetch_one(connection).await?;
+    if row.try_get(0)? {
+        return Ok(());
+    }
+    Err(Failure::new(
+        StoreErrorKind::Configuration,
+        "tenants are kept apart, and this role does not see them all; ask as activity_auditor",
+    ))
 }
 
 const SELECT_CHECKPOINTS: &str = "select number, size, frontier, note from activity.checkpoints";

@@ -1,6 +1,6 @@
 //! What a set-up stands on, for whoever looks for what is wrong with it.
 
-use sqlx::{Row as _, query};
+use sqlx::{AssertSqlSafe, Row as _, query};
 
 use super::{decode::moment, store::PostgresStore};
 use crate::{store::StoreError, time::Timestamp};
@@ -33,13 +33,72 @@ pub struct PostgresFacts {
     pub unguarded: Vec<String>,
     /// The server's clock.
     pub now: Timestamp,
+    /// Whether the database keeps tenants apart: [`keep_tenants`](PostgresStore::keep_tenants).
+    pub keeps_tenants: bool,
+    /// Whether this role sees the records of all tenants.
+    pub sees_all_tenants: bool,
+    /// Whether a question of this role can be held to one tenant: that takes `activity_reader`.
+    pub can_be_held: bool,
+    /// Where tenants are not kept apart although they should be, in words.
+    pub open_to_tenants: Vec<String>,
 }
 
-/// Both triggers on each leaf and on the ledger, always on.
+/// Whether the role that asks sees the records of all tenants.
+pub(super) const SEES_ALL: &str = "\
+    (not row_security_active('activity.records') or exists ( \
+        select from pg_policy p where p.polrelid = to_regclass('activity.records') \
+            and p.polname = 'all_tenants' \
+            and (select bool_or(pg_has_role(role, 'usage')) from unnest(p.polroles) as role)))";
+
+/// What `activity.keep_tenants` makes, and what default privileges or somebody's hand could make of it.
+const OPEN: &str = "\
+    with log as ( \
+        select c.oid, c.relname::text, c.relrowsecurity, c.relforcerowsecurity from pg_class c \
+        where c.oid in (to_regclass('activity.records'), to_regclass('activity.rollups'), \
+            to_regclass('activity.person_rollups')) \
+    ), policies as ( \
+        select l.relname, p.polname::text, p.polcmd::text, p.polpermissive, \
+            array(select coalesce(r.rolname::text, 'public') from unnest(p.polroles) as role \
+                left join pg_roles r on r.oid = role) as roles, \
+            pg_get_expr(p.polqual, p.polrelid) as wanted \
+        from log l join pg_policy p on p.polrelid = l.oid \
+    ), open (what) as ( \
+        select relname || ': row-level security is off, or not forced' from log \
+            where not (relrowsecurity and relforcerowsecurity) \
+        union all \
+        select l.relname || ': the policy one_tenant is gone, or another' from log l \
+            where not exists (select from policies p where p.relname = l.relname \
+                and p.polname = 'one_tenant' and p.polcmd = 'r' and p.roles = array['activity_reader'] \
+                and p.wanted like '(tenant_id = (%current_setting(''activity.tenant''%' \
+                and p.wanted not ilike '% or %') \
+        union all \
+        select relname || ': the policy ' || polname || ' lets others see all' from policies \
+            where polpermissive and polname <> 'one_tenant' and (polname <> 'all_tenants' \
+                or roles && array['public', 'activity_reader', 'activity_writer']) \
+        union all \
+        select distinct c.relname || ' can be read by ' || coalesce(r.rolname, 'everybody') \
+            || ', past the policy' \
+            from pg_partition_tree(to_regclass('activity.records')) t join pg_class c on c.oid = t.relid \
+            left join pg_attribute col on col.attrelid = c.oid and col.attacl is not null, \
+            lateral (select * from aclexplode(c.relacl) \
+                union all select * from aclexplode(col.attacl)) a \
+            left join pg_roles r on r.oid = a.grantee \
+            where t.level > 0 and a.privilege_type = 'SELECT' and a.grantee <> c.relowner \
+        union all \
+        select 'the view ' || c.relname || ' shows all tenants' from pg_class c \
+            where c.relnamespace = to_regnamespace('activity') and c.relkind = 'v' \
+                and to_regrole('activity_reader') is not null \
+                and has_table_privilege('activity_reader', c.oid, 'select') \
+                and not 'security_invoker=true' = any(coalesce(c.reloptions, '{}')) \
+    ) \
+    select coalesce(array_agg(what order by what), '{}') from open";
+
+/// Both triggers on each leaf, on the ledger and on its heads, always on.
 const UNGUARDED: &str = "\
     select coalesce(array_agg(c.relname::text order by 1), '{}') \
     from (select relid from pg_partition_tree(to_regclass('activity.records')) where isleaf \
-        union all select to_regclass('activity.ledger_entries')) as log (relid) \
+        union all select to_regclass('activity.ledger_entries') \
+        union all select to_regclass('activity.checkpoints')) as log (relid) \
     join pg_class c on c.oid = log.relid and c.relkind = 'r' \
     where (select count(*) from pg_trigger t where t.tgrelid = c.oid and t.tgenabled = 'A' \
         and t.tgname in ('guard', 'refuse_truncate')) < 2";
@@ -53,7 +112,8 @@ const FACTS: &str = "\
         current_setting('fsync')::boolean and current_setting('synchronous_commit') <> 'off', \
         current_setting('max_connections')::bigint, \
         (select count(*) from pg_stat_activity where backend_type = 'client backend'), \
-        clock_timestamp() \
+        clock_timestamp(), c.relrowsecurity, \
+        coalesce(pg_has_role(to_regrole('activity_reader'), 'member'), false) \
     from pg_class c, pg_roles r \
     where c.oid = to_regclass('activity.records') and r.rolname = current_user";
 
@@ -68,6 +128,17 @@ impl PostgresStore {
             let mut transaction = self.reading().await?;
             let row = query(FACTS).persistent(false).fetch_one(&mut *transaction).await?;
             let unguarded = query(UNGUARDED).persistent(false).fetch_one(&mut *transaction).await?;
+            let sees_all = format!("select {SEES_ALL}");
+            let sees_all = query(AssertSqlSafe(sees_all))
+                .persistent(false)
+                .fetch_one(&mut *transaction)
+                .await?;
+            let open = match row.try_get::<bool, _>(11)? {
+                true => {
+                    query(OPEN).persistent(false).fetch_one(&mut *transaction).await?.try_get(0)?
+                }
+                false => Vec::new(),
+            };
             transaction.commit().await?;
             let facts = || {
                 Ok::<_, sqlx::Error>(PostgresFacts {
@@ -83,6 +154,10 @@ impl PostgresStore {
                     connections: row.try_get(9)?,
                     unguarded: unguarded.try_get(0)?,
                     now: moment(&row, 10)?.unwrap_or_default(),
+                    keeps_tenants: row.try_get(11)?,
+                    can_be_held: row.try_get(12)?,
+                    sees_all_tenants: sees_all.try_get(0)?,
+                    open_to_tenants: open,
                 })
             };
             Ok(facts()?)

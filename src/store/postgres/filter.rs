@@ -68,9 +68,30 @@ impl Condition {
 
     /// Renders a filter so that these indexes serve it too.
     pub(super) fn with(filter: &Filter, made: &[Index]) -> Self {
+        Self::render(filter.expr().conjuncts(), filter, made, has_index)
+    }
+
+    /// Renders parts of a filter for a question under a row-level policy, below which an index finds only what
+    /// cannot leak.
+    pub(super) fn held<'a>(
+        parts: impl IntoIterator<Item = &'a Expr>,
+        filter: &Filter,
+        made: &[Index],
+    ) -> Self {
+        Self::render(parts, filter, made, |test| {
+            has_index(test) && !matches!(test, Test::OneOf(field, _) if folds_case(field))
+        })
+    }
+
+    fn render<'a>(
+        parts: impl IntoIterator<Item = &'a Expr>,
+        filter: &Filter,
+        made: &[Index],
+        has_index: impl Fn(&Test) -> bool,
+    ) -> Self {
         let mut values = Vec::new();
         let (mut indexed, mut others) = (Vec::new(), Vec::new());
-        for part in filter.expr().conjuncts() {
+        for part in parts {
             match part {
                 Expr::Test(Test::Time(field, ..)) if field.name() == "occurred_at" => {}
                 Expr::Test(test) if has_index(test) => indexed.push(part),
@@ -82,6 +103,11 @@ impl Condition {
         let indexed_values = values.len();
         let rest = conjunction(&others, made, &mut values, &mut exact);
         Self { indexed, indexed_values, rest, values, exact, range: filter.range() }
+    }
+
+    /// Tells whether every row of the range meets it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.indexed.is_empty() && self.rest.is_empty()
     }
 
     /// Appends the whole condition, each part with `and` before it.
@@ -545,7 +571,7 @@ fn spellings(wanted: &Wanted) -> Vec<Option<Vec<String>>> {
 }
 
 /// Returns the question that the index of `metadata` answers; `None` when it holds nothing of the wish.
-fn metadata_question(path: &[String], wanted: &Wanted) -> Option<String> {
+pub(super) fn metadata_question(path: &[String], wanted: &Wanted) -> Option<String> {
     let keys = || path.iter().map(String::as_str);
     let plain = match wanted {
         Wanted::OneOf(values) => {

@@ -1,9 +1,12 @@
 //! Looking after the schema and its leaves.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, postgres::PgRow, query, raw_sql};
 
 use super::{
     decode::{integer, moment},
+    error::is_locked,
     migrations,
     store::{Access, Limits, PostgresStore},
 };
@@ -14,6 +17,10 @@ use crate::{
         StreamPosition,
     },
 };
+
+/// In milliseconds: so long whoever comes while the log is to be locked may have to wait.
+const LOCKED_FOR: u32 = 500;
+const BETWEEN_LOCKS: Duration = Duration::from_millis(500);
 
 /// The streams, each found by a step in the index: the ledger grows with every batch, and reading all of
 /// it would take longer from day to day.
@@ -50,6 +57,41 @@ impl PostgresStore {
             Ok(())
         });
         making.await
+    }
+
+    /// Keeps tenants apart in the database: `migrate --tenants`. Makes the roles first.
+    ///
+    /// From then on `activity_reader` sees the records of the tenant that its transaction names
+    /// (`set local activity.tenant = 'acme'`), and none where it names none; `activity_auditor` sees all. Safe
+    /// to repeat, and then it puts the policies back that somebody took away.
+    ///
+    /// It locks the log for a moment, as soon as nobody reads or writes for that long: nobody queues up
+    /// behind it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`make_roles`](Self::make_roles), and when the log was busy for minutes.
+    pub async fn keep_tenants(&self) -> Result<(), StoreError> {
+        self.make_roles().await?;
+        let limits = Limits::MIGRATION;
+        let keeping = limits.bounded("keep tenants apart", async {
+            let mut connection = self.dial().await?;
+            let begin = limits.begin(Access::AsAllowed);
+            let sql = format!(
+                "{begin}; set local lock_timeout = {LOCKED_FOR}; select activity.keep_tenants(); commit"
+            );
+            loop {
+                match raw_sql(AssertSqlSafe(sql.clone())).execute(&mut connection).await {
+                    Err(source) if is_locked(&source) => {
+                        raw_sql("rollback").execute(&mut connection).await?;
+                        tokio::time::sleep(BETWEEN_LOCKS).await;
+                    }
+                    Err(source) => return Err(source.into()),
+                    Ok(_) => return Ok(()),
+                }
+            }
+        });
+        keeping.await
     }
 }
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../../migrations/postgres/0010_epochs.sql")),
     (11, include_str!("../../../migrations/postgres/0011_checkpoints.sql")),
     (12, include_str!("../../../migrations/postgres/0012_erased.sql")),
+    (13, include_str!("../../../migrations/postgres/0013_tenants.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -36,6 +36,7 @@ mod error;
 mod evidence;
 mod facts;
 mod filter;
+mod find;
 mod index;
 mod leaf;
 mod literal;

@@ -12,7 +12,7 @@ use std::{
 
 use sqlx::{PgConnection, query};
 
-use super::decode::Cells as _;
+use super::decode::{Cells as _, integer};
 use crate::{
     query::{Direction, Keyset},
     record::RecordId,
@@ -39,6 +39,8 @@ pub(super) struct Memory {
     months: Mutex<Option<(Instant, Arc<[Timestamp]>)>>,
     /// Indexes that are there; one that was made stays.
     indexes: Mutex<Vec<Index>>,
+    /// Whether the database keeps tenants apart.
+    apart: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Memory {
@@ -48,6 +50,26 @@ impl Memory {
 
     pub(super) fn learn_indexes(&self, made: &[Index]) {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&made.to_vec());
+    }
+
+    /// Returns whether the database keeps tenants apart, if that was asked lately. It does so by itself: this
+    /// only says which way of asking is the shorter.
+    pub(super) fn apart(&self) -> Option<bool> {
+        let (asked, apart) = (*self.apart.lock().unwrap_or_else(PoisonError::into_inner))?;
+        (asked.elapsed() < REMEMBERED).then_some(apart)
+    }
+
+    /// Asks whether the database keeps tenants apart.
+    pub(super) async fn keeps_tenants(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<bool, sqlx::Error> {
+        let sql = "select c.relrowsecurity::int::bigint from pg_class c \
+                   where c.oid = to_regclass('activity.records')";
+        let row = query(sql).persistent(false).fetch_optional(connection).await?;
+        let apart = row.map_or(Ok(0), |row| integer(&row, 0))? != 0;
+        *self.apart.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), apart));
+        Ok(apart)
     }
 
     /// Returns where the months begin, and asks for them when they were not asked for lately.

@@ -19,6 +19,7 @@ use super::{
     decode::{self, Cells as _},
     error::is_canceled,
     filter::{Condition, bind_all, push_and, words_are_indexed},
+    find::Find,
     literal::time_literal,
     months,
     store::{Failure, PostgresStore, done, statement_limit},
@@ -65,7 +66,13 @@ impl PostgresStore {
         request: &PageRequest,
     ) -> Result<Page, StoreError> {
         let made = self.serving(filter).await?;
-        let condition = Condition::with(filter, &made);
+        let is_held = self.is_held() && self.keeps_tenants().await?;
+        let (condition, find) = if is_held {
+            let parts = filter.expr().conjuncts();
+            (Condition::held(parts, filter, &made), Find::of(filter, &made))
+        } else {
+            (Condition::with(filter, &made), None)
+        };
         let text = if !filter.asks_for_text() {
             TextSearch::None
         } else if words_are_indexed(filter, &made) {
@@ -89,7 +96,17 @@ impl PostgresStore {
             };
             let stretch = Stretch { direction: request.direction, after, up_to: None };
             let mut pace = pace.lock().await;
-            let read = self.candidates(&condition, stretch, limit, &mut pace);
+            let read = async {
+                if let Some(find) = &find
+                    && !pace.windows
+                {
+                    if let Some(found) = self.found(find, stretch, limit, pace.ends).await? {
+                        return Ok(found);
+                    }
+                    pace.windows = true;
+                }
+                self.candidates(&condition, stretch, limit, &mut pace).await
+            };
             self.bounded("read a page", read).await
         })
         .await?;
@@ -117,6 +134,19 @@ impl PostgresStore {
         let made = self.made().await?;
         self.memory().learn_indexes(&made);
         Ok(made)
+    }
+
+    async fn keeps_tenants(&self) -> Result<bool, StoreError> {
+        if let Some(apart) = self.memory().apart() {
+            return Ok(apart);
+        }
+        self.bounded("look whether tenants are kept apart", async {
+            let mut transaction = self.reading().await?;
+            let apart = self.memory().keeps_tenants(&mut transaction).await?;
+            done(transaction);
+            Ok(apart)
+        })
+        .await
     }
 
     /// Returns the plan by which a page would be read, for tests of what it costs.
@@ -332,7 +362,7 @@ fn window_sql(condition: &Condition, stretch: Stretch, rows: usize) -> String {
 }
 
 impl Stretch {
-    fn order(self) -> &'static str {
+    pub(super) fn order(self) -> &'static str {
         match self.direction {
             Direction::Older => "occurred_at desc, id desc",
             Direction::Newer => "occurred_at, id",

@@ -17,7 +17,7 @@ use crate::{
         Aggregate, Aggregated, Count, Direction, Expr, Filter, Page, PageRequest, Test, Total,
     },
     record::{Record, RecordId},
-    store::{Read, Snapshot, StoreError},
+    store::{AnyStore, Read, Snapshot, StoreError},
 };
 
 /// The position of the ledger's last entry.
@@ -107,6 +107,10 @@ impl Read for PostgresStore {
             new.last_seq,
         );
         self.bounded("read the records of an entry", self.rows(sql)).await
+    }
+
+    fn of_tenant(&self, tenant: &str) -> Option<AnyStore> {
+        Some(AnyStore::new(self.clone().held_to(tenant)))
     }
 }
 

@@ -10,6 +10,7 @@ use sqlx::{
 
 use super::{
     error::{classify, timed_out},
+    literal::text_literal,
     migrations,
     months::Memory,
     words,
@@ -21,6 +22,11 @@ const READ_CONNECTIONS: u32 = 8;
 
 /// How long a connection that nobody uses counts as alive.
 const TRUSTED: Duration = Duration::from_millis(100);
+
+/// Longer than any tenant of a record.
+const NOBODY: usize = 512;
+
+const NO_TENANT: &str = "; select set_config('activity.tenant', '', true)";
 
 /// A log in Postgres. Clones share their connections.
 ///
@@ -44,6 +50,8 @@ pub struct PostgresStore {
     deadline: Duration,
     /// So many rows, where every question that no index answers is to be asked in windows from the start.
     window: Option<usize>,
+    /// The only tenant that questions are about.
+    tenant: Option<Arc<str>>,
     /// Shared by all clones.
     memory: Arc<Memory>,
 }
@@ -115,6 +123,7 @@ impl PostgresStore {
             options,
             deadline: Self::DEFAULT_DEADLINE,
             window: None,
+            tenant: None,
             memory: Arc::default(),
         }
     }
@@ -126,6 +135,24 @@ impl PostgresStore {
     pub const fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Holds every question of this store to one tenant: each of its transactions names the tenant, and,
+    /// where the database keeps tenants apart ([`keep_tenants`](Self::keep_tenants)), has no more than the
+    /// rights of `activity_reader`, so that no question can be answered with another's rows.
+    ///
+    /// Where it does not, the filter of a question says what is asked for, as ever. What is not a question
+    /// (appends, folds, keys) is not held.
+    #[must_use]
+    pub fn held_to(mut self, tenant: &str) -> Self {
+        // No record has a tenant of that name: an empty one would stand for none, and NUL is in no text.
+        let is_name = !tenant.is_empty() && !tenant.contains('\0');
+        self.tenant = Some(if is_name { tenant.into() } else { "-".repeat(NOBODY).into() });
+        self
+    }
+
+    pub(super) const fn is_held(&self) -> bool {
+        self.tenant.is_some()
     }
 
     /// Asks what no index answers in windows of so many rows from the start, for tests of what takes long.
@@ -167,7 +194,7 @@ impl PostgresStore {
     /// Also for a single statement: outside of a transaction PgBouncer may parse a statement on one
     /// server and run it on another.
     pub(super) async fn reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let begin = self.limits().begin(Access::ReadOnly);
+        let begin = self.asking(Access::ReadOnly);
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
@@ -176,7 +203,7 @@ impl PostgresStore {
         &self,
         limit: Duration,
     ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let mut begin = self.limits().begin(Access::ReadOnly);
+        let mut begin = self.asking(Access::ReadOnly);
         begin.push_str("; ");
         begin.push_str(&statement_limit(limit));
         self.pool.begin_with(AssertSqlSafe(begin)).await
@@ -186,14 +213,30 @@ impl PostgresStore {
     pub(super) async fn at_one_moment(
         &self,
     ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let begin = self.limits().begin(Access::AtOneMoment);
+        let begin = self.asking(Access::AtOneMoment);
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
     /// Begins a transaction that changes something beside the log, under the limits.
     pub(super) async fn writing(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let begin = self.limits().begin(Access::AsAllowed);
+        let mut begin = self.limits().begin(Access::AsAllowed);
+        begin.push_str(NO_TENANT);
         self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+
+    /// Returns the statements that begin a question. Each says whose records it is about, for itself alone:
+    /// what somebody left behind on a connection of the pool, or of PgBouncer's, counts for nothing.
+    fn asking(&self, access: Access) -> String {
+        let mut begin = self.limits().begin(access);
+        match &self.tenant {
+            None => begin.push_str(NO_TENANT),
+            Some(tenant) => {
+                begin.push_str("; select activity.bind(");
+                begin.push_str(&text_literal(tenant));
+                begin.push(')');
+            }
+        }
+        begin
     }
 
     /// Runs `call` under the deadline, and sorts its error; `doing` as in "append a batch".

@@ -8,13 +8,16 @@ use super::{error::store_error, store::SqliteStore};
 use crate::store::StoreError;
 
 /// What makes the log append-only; whoever owns the file can remove them.
-const GUARDS: [&str; 6] = [
+const GUARDS: [&str; 9] = [
     "activity_records_delete",
     "activity_records_sealed",
     "activity_records_groups",
     "activity_ledger_insert",
     "activity_ledger_update",
     "activity_ledger_delete",
+    "activity_checkpoints_insert",
+    "activity_checkpoints_update",
+    "activity_checkpoints_delete",
 ];
 
 /// What a set-up stands on: [`SqliteStore::facts`].

@@ -114,6 +114,7 @@ pub(super) async fn postgres(store: &PostgresStore) -> Vec<Finding> {
     vec![
         server(&facts),
         role(&facts),
+        tenants(&facts),
         connections(&facts),
         server_clock(&facts),
         guarded(facts.unguarded),
@@ -155,10 +156,63 @@ fn role(facts: &PostgresFacts) -> Finding {
         return Finding::note("role", format!("{role} is a superuser: {could}, and more"), mend);
     }
     if facts.owns_log {
-        return Finding::note("role", format!("{role} owns the log: {could}"), mend);
+        let more = match facts.keeps_tenants {
+            true => ", and the policies that keep tenants apart",
+            false => "",
+        };
+        return Finding::note("role", format!("{role} owns the log: {could}{more}"), mend);
     }
     let may = if facts.may_append { "may append" } else { "may only read" };
     Finding::fine("role", format!("{role} {may}, and does not own the log"))
+}
+
+/// Whether the database keeps tenants apart, and whether this role can work with that.
+fn tenants(facts: &PostgresFacts) -> Finding {
+    let role = tower_activity::record::visible(&facts.role);
+    if !facts.keeps_tenants {
+        return Finding::fine(
+            "tenants",
+            "the API alone keeps tenants apart; `activity migrate --tenants` has the database do it too",
+        );
+    }
+    if !facts.open_to_tenants.is_empty() {
+        let open: Vec<_> = facts
+            .open_to_tenants
+            .iter()
+            .map(|what| tower_activity::record::visible(what).to_string())
+            .collect();
+        return Finding::wrong(
+            "tenants",
+            format!("tenants can see each other: {}", open.join("; ")),
+            "`activity migrate --tenants` puts it back; drop policies and grants that are not its own, and look \
+             at who made them",
+        );
+    }
+    if facts.is_superuser || facts.owns_log {
+        return Finding::note(
+            "tenants",
+            format!("{role} sees all tenants, and could take away what keeps them apart"),
+            "run the service as a login that was granted activity_writer, activity_reader and activity_auditor",
+        );
+    }
+    if !facts.can_be_held {
+        return Finding::note(
+            "tenants",
+            format!("{role} sees all tenants, and no question of it can be held to one"),
+            format!("for a service: grant activity_reader to {role}"),
+        );
+    }
+    if !facts.sees_all_tenants {
+        return Finding::note(
+            "tenants",
+            format!("{role} sees one tenant at a time, and none unless it is named"),
+            format!(
+                "name it (--tenant); for a service whose callers may see all, or follow the log live: grant \
+                 activity_auditor to {role}"
+            ),
+        );
+    }
+    Finding::fine("tenants", "the database keeps them apart, and questions of one are held to it")
 }
 
 fn connections(facts: &PostgresFacts) -> Finding {

@@ -51,6 +51,13 @@ pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
 
 async fn storage(store: &AnyStore) -> Result<Finding, StoreError> {
     let storage = store.storage().await?;
+    if storage.newest.is_none() && storage.rows > 0 {
+        return Ok(Finding::note(
+            "records",
+            format!("{} in all, and none that this role sees", storage.rows),
+            "where tenants are kept apart, ask as activity_auditor",
+        ));
+    }
     let Some(newest) = storage.newest else {
         return Ok(Finding::note(
             "records",

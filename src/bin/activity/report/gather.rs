@@ -82,9 +82,9 @@ pub(super) struct Gap {
 pub(super) async fn gather(
     store: &AnyStore,
     period: &Period,
+    all: Filter,
     top: usize,
 ) -> Result<Report, Trouble> {
-    let all = period.filter()?;
     let (from, to) = period.bounds()?;
     let names = ["outcome", "action", "entity_type", "actor_id"];
     let ask = Aggregate {

@@ -17,9 +17,10 @@ use crate::{
 
 pub(crate) async fn run(common: &Common, arguments: &Report) -> Result<ExitCode, Trouble> {
     let period = period::Period::of(arguments, SystemClock::default().now())?;
-    let store = Store::existing(common).await?.reader();
+    let store = arguments.tenant.of(Store::existing(common).await?.reader());
     stats::fold(&store).await?;
-    let report = gather::gather(&store, &period, arguments.top).await?;
+    let all = arguments.tenant.and(period.filter()?)?;
+    let report = gather::gather(&store, &period, all, arguments.top).await?;
     stats::say_behind(report.not_counted_yet);
     let format = arguments.format.unwrap_or(if out::is_table(common) {
         ReportFormat::Text
