@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Signs the head of the ledger now, and prints the signed note
     Checkpoint(Checkpoint),
+    /// Writes the records of a query with their proofs, for somebody who verifies them without us
+    Bundle(Bundle),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -224,6 +226,15 @@ pub(crate) struct Checkpoint {
     /// Print the line of the trust file for the key that signs, and make nothing
     #[arg(long)]
     pub(crate) trust_line: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// The file; standard output when it is left out and no terminal
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
