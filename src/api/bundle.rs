@@ -45,7 +45,7 @@ async fn bundle(
     let now = api.now();
     let params = parameters.read(&[Extra::Filters, Extra::Order], now)?;
     let (filter, direction) = (params.filter.and(scope), params.order);
-    let ask = Ask { filter, direction, asked: asked(&parts), now };
+    let ask = Ask { filter, direction, asked: caller.asked().to_owned(), now };
     let store = api.store()?.clone();
     let is_head = parts.method == Method::HEAD;
     // Nothing is signed for somebody who wants the head alone.
@@ -79,14 +79,6 @@ async fn bundle(
         .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
-}
-
-/// Returns the question as it stands in the bundle.
-fn asked(parts: &http::request::Parts) -> String {
-    match parts.uri.query() {
-        None | Some("") => "everything that the caller may see".to_owned(),
-        Some(query) => query.to_owned(),
-    }
 }
 
 async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {

@@ -3,8 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, bundle, completeness, cors, export, facets, fallback, health, index, ingest, live, me, openapi,
-    proof, records, state::Api, stats, trails, viewer, watch,
+    answer, bundle, completeness, cors, export, facets, fallback, health, index, ingest, live, me,
+    openapi, proof, records, state::Api, stats, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.

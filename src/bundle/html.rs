@@ -85,7 +85,8 @@ impl Html {
             facts.push(("Not proved", format!("{} records; {what}", counts.unproved)));
         }
         if counts.later > 0 {
-            let what = "were found and are not in it: they were committed after the head was signed";
+            let what =
+                "were found and are not in it: they were committed after the head was signed";
             facts.push(("Later", format!("{} records {what}", counts.later)));
         }
         if counts.unreadable > 0 {

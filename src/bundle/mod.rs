@@ -31,7 +31,7 @@ use crate::{
     query::{Direction, Filter, PageRequest, Place},
     record::{Canonical, Record},
     store::{
-        AnyStore, Evidence as _, Read as _, Snapshot, StoreError, StoreErrorKind, entry_nodes,
+        AnyStore, Evidence as _, Read as _, StoreError, StoreErrorKind, entry_nodes,
         make_checkpoint,
     },
     time::Timestamp,
@@ -82,7 +82,8 @@ pub struct Counts {
 pub struct Bundle {
     store: AnyStore,
     ask: Ask,
-    snapshot: Snapshot,
+    /// What was committed behind it is not part of the bundle.
+    position: i64,
     kept: KeptCheckpoint,
     head: Checkpoint,
     trust: Option<String>,
@@ -98,9 +99,14 @@ pub struct Bundle {
 #[derive(Debug)]
 enum Stage {
     Head,
-    Records { after: Option<Place>, rows: usize },
+    Records {
+        after: Option<Place>,
+        rows: usize,
+    },
     /// From this index of the ledger on.
-    Entries { from: u64 },
+    Entries {
+        from: u64,
+    },
     End,
     Done,
 }
@@ -121,8 +127,8 @@ impl Bundle {
         ask: Ask,
         seeds: &[[u8; 32]],
     ) -> Result<Option<Self>, StoreError> {
-        // Before the head is signed, which so covers every record of the snapshot.
-        let snapshot = store.snapshot().await?;
+        // Before the head is signed, which so covers every record until then.
+        let position = store.head().await?;
         let kept = match seeds {
             [] => store.last_checkpoint().await?,
             seeds => make_checkpoint(&store, seeds, ask.now).await?,
@@ -138,7 +144,7 @@ impl Bundle {
         Ok(Some(Self {
             store,
             ask,
-            snapshot,
+            position,
             kept,
             marked: Marked::of(head.size),
             head,
@@ -155,7 +161,7 @@ impl Bundle {
     /// Returns the position of the ledger's last entry that the bundle covers.
     #[must_use]
     pub const fn position(&self) -> i64 {
-        self.snapshot.position
+        self.position
     }
 
     /// Returns how much it holds so far.
@@ -208,9 +214,7 @@ impl Bundle {
         let page = self.store.records(&self.ask.filter, &request).await?;
         self.counts.unreadable += page.unreadable;
         for record in &page.records {
-            if self.snapshot.holds(record) {
-                self.record(record).await?;
-            }
+            self.record(record).await?;
         }
         let Some(next) = page.next else {
             self.zip.start("entries.jsonl").map_err(failed)?;
@@ -232,6 +236,9 @@ impl Bundle {
             return self.write(record, &line, None);
         };
         let position = known.entry.position;
+        if position > self.position {
+            return Ok(());
+        }
         if position > self.kept.size {
             self.counts.later += 1;
             return Ok(());

@@ -6,8 +6,7 @@
 
 Recomputes, and takes nothing at its word: personal fields and salt -> commitment -> record -> entry -> head of the
 ledger -> Ed25519 signature. The trust file says which keys may sign; have it from somebody else than the bundle.
-Exit codes: 0 unaltered, 1 altered (each place is listed), 3 could not run. Its own SHA-256 should be that of the one in
-the repository of tower-activity, src/bundle/verify.py.
+Exit codes: 0 unaltered, 1 altered (each place is listed), 3 could not run.
 """
 
 import argparse, base64, datetime, hashlib, io, json, os, sys, zipfile
@@ -22,11 +21,11 @@ def add(a, b):  # RFC 8032, section 5.1.4: points as X, Y, Z, T
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 def times(n, point):
-    sum_ = (0, 1, 1, 0)
-    while n:
-        sum_ = add(sum_, point) if n & 1 else sum_
-        point, n = add(point, point), n >> 1
-    return sum_
+    result = (0, 1, 1, 0)
+    for bit in bin(n)[2:]:
+        result = add(result, result)
+        result = add(result, point) if bit == "1" else result
+    return result
 
 def same(a, b):
     return (a[0] * b[2] - b[0] * a[2]) % P == 0 == (a[1] * b[2] - b[1] * a[2]) % P
@@ -65,12 +64,10 @@ def root_of(leaf, index, size, path):  # RFC 9162, section 2.1.3.2
         step = bytes.fromhex(step)
         if last == 0 or len(step) != 32:
             return None
-        if node & 1 or node == last:
-            root = sha(b"\x01", step, root)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            root = sha(b"\x01", root, step)
+        left = node & 1 or node == last
+        root = sha(b"\x01", step, root) if left else sha(b"\x01", root, step)
+        while left and node and not node & 1:
+            node, last = node >> 1, last >> 1
         node, last = node >> 1, last >> 1
     return root if last == 0 else None
 
@@ -186,13 +183,13 @@ def main():
         if manifest.get(name) != counts[name]:
             broken.append("%s.jsonl has %d lines; the manifest says %s" % (name, counts[name], manifest.get(name)))
     out = sys.stderr if asked.shown else sys.stdout
-    for name, what in (("later", "committed after the checkpoint"), ("unreadable", "rows that are no records any more")):
+    for name, what in ("later", "committed after the checkpoint"), ("unreadable", "rows that are no records any more"):
         if manifest.get(name):
             print("Not in the bundle: %s found by its query, %s." % (manifest[name], what), file=out)
     if not asked.trust:
         print("Not excluded: whoever made the bundle may have made the key too. Name a trust file with --trust.", file=out)
     if broken:
-        print("\n".join(["ALTERED in %d place(s):" % len(broken)] + ["  " + place for place in broken]), file=out)
+        print("\n  ".join(["ALTERED in %d place(s):" % len(broken)] + broken), file=out)
         return 1
     print("Unaltered: %(records)d records in %(entries)d entries, %(erased)d personal groups erased" % counts, file=out)
     print("under the head of %d entries of %s, %s, signed by %s." % (size, origin, at, ", ".join(signers)), file=out)

@@ -58,7 +58,8 @@ impl Levels {
             return None;
         }
         // A node without a right neighbour rises by itself, and its level adds nothing to the path.
-        let beside = |(height, level): (usize, &Vec<Hash>)| level.get((index >> height) ^ 1).copied();
+        let beside =
+            |(height, level): (usize, &Vec<Hash>)| level.get((index >> height) ^ 1).copied();
         Some(self.0.iter().enumerate().filter_map(beside).collect())
     }
 }

@@ -18,7 +18,7 @@ on_both!(
 
 impl Log {
     /// Changes the database as its owner can: triggers and checks do not hold him up.
-    async fn by_force(&self, sql: &str) {
+    pub(crate) async fn by_force(&self, sql: &str) {
         let Some(database) = &self.database else {
             let connection = rusqlite::Connection::open(self.path("activity.db")).unwrap();
             connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// Returns a log of six records in four entries.
-    async fn with_six(self) -> Self {
+    pub(crate) async fn with_six(self) -> Self {
         let at = |seq: i64| format!("2026-11-20T12:00:0{seq}Z");
         let ordinary = |seq| record(seq, &at(seq), |_| {});
         self.append(&[ordinary(1), ordinary(2), ordinary(3)]).await;

@@ -103,7 +103,10 @@ async fn write(
 fn said(counts: Counts) {
     let Counts { records, unproved, later, unreadable, .. } = counts;
     for (count, what) in [
-        (unproved, "cannot be proved: they, or others of their entries, were altered; `activity verify` says where"),
+        (
+            unproved,
+            "cannot be proved: they, or others of their entries, were altered; `activity verify` says where",
+        ),
         (later, "were committed after the last checkpoint and were left out"),
         (unreadable, "cannot be read any more and were left out"),
     ] {
