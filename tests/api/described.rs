@@ -9,6 +9,8 @@ use tokio::{
 use tower_activity::{
     access::{self, Denial},
     record::{Actor, Record},
+    store::make_checkpoint,
+    time::Timestamp,
 };
 
 use crate::support::{Answer, InFile, Service, spelt};
@@ -31,6 +33,8 @@ async fn log() -> (Log, Value) {
         service.pipeline.recorder().record(record);
     }
     service.pipeline.flush().await;
+    // Without one, a bundle has nothing to rest on.
+    make_checkpoint(&service.store, &[[7; 32]], Timestamp::default()).await.unwrap().unwrap();
     let document = document(&service).await;
     (service, document)
 }

@@ -213,14 +213,18 @@ pub(crate) struct Verify {
     /// The keys that may sign checkpoints, one a line; keep it where the database cannot be written
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Checkpoints that were kept outside of the database, as in `file:/mnt/worm/checkpoints`
+    /// Checkpoints that were kept outside of the database: `file:/mnt/worm/checkpoints`, or the URL of another store
     #[arg(long, value_name = "PLACE")]
     pub(crate) anchor: Vec<Anchor>,
+    /// Go on where this file says that the last verification ended, and write there how far this one came
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Checkpoint {
-    /// Also put it outside of the database: `file:PATH` is appended to, `run:COMMAND` reads it
+    /// Also put it outside of the database: `file:PATH` is appended to, `run:COMMAND` reads it, and the URL of
+    /// another store keeps it there
     #[arg(long, value_name = "PLACE")]
     pub(crate) anchor: Vec<Anchor>,
     /// Print the line of the trust file for the key that signs, and make nothing
