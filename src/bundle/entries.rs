@@ -124,8 +124,9 @@ impl Marked {
     }
 
     pub(super) fn mark(&mut self, position: i64) {
-        let index = (position - 1).unsigned_abs();
-        if position >= 1 && index < self.size {
+        // What a row of the ledger says of itself may be anything.
+        let index = position.checked_sub(1).and_then(|index| u64::try_from(index).ok());
+        if let Some(index) = index.filter(|index| *index < self.size) {
             let word = usize::try_from(index / 64).unwrap_or(usize::MAX);
             self.bits.resize(self.bits.len().max(word.saturating_add(1)), 0);
             self.bits[word] |= 1 << (index % 64);
