@@ -8,7 +8,7 @@
 //! cargo run --features cli --bin activity -- verify --store sqlite:tamper.db --trust tamper.trust
 //! ```
 
-use std::{error::Error, fs, path::Path};
+use std::{env, error::Error, fs, path::Path};
 
 use tower_activity::{
     Keys, Pipeline, Record, SqliteStore,
@@ -92,7 +92,11 @@ async fn verify(store: &SqliteStore) -> Result<Report, Box<dyn Error>> {
 }
 
 fn told(report: &Report) -> String {
-    let (red, green, plain) = ("\x1b[31m", "\x1b[32m", "\x1b[0m");
+    // <https://no-color.org>
+    let (red, green, plain) = match env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        true => ("", "", ""),
+        false => ("\x1b[31m", "\x1b[32m", "\x1b[0m"),
+    };
     let mut text = match report.altered.is_empty() {
         true => format!("  {green}unaltered{plain}"),
         false => format!("  {red}ALTERED{plain}"),

@@ -80,6 +80,8 @@
 
 #[cfg(feature = "api")]
 pub mod api;
+#[cfg(feature = "api")]
+pub mod bundle;
 pub mod capture;
 pub mod encode;
 #[cfg(feature = "internals")]

@@ -66,6 +66,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Guard::Exported,
         "the whole result as CSV, JSON, JSON Lines, OCSF or CloudEvents",
     ),
+    get("/bundle", "bundle", Guard::Exported, "the whole result with its proofs, as a zip file"),
     get("/live", "live", Guard::Viewed, "records as they come, by WebSocket"),
     get("/live/sse", "live", Guard::Viewed, "records as they come, by server-sent events"),
     post("/tickets", "ticket", Guard::Asked, "a one-use ticket for a browser's live session"),

@@ -20,10 +20,11 @@ use tokio::{
 
 use super::{access::Permission, state::Api, watch::Door};
 use crate::{
+    ledger::verify::{Verdict, Verified},
     pipeline::{DropReason, Pressure, SpoolPressure},
     query::{Filter, PageRequest},
     record::WriterId,
-    store::{AnyStore, Index, Maintain as _, Read as _, Storage, StreamPosition},
+    store::{AnyStore, Evidence as _, Index, Maintain as _, Read as _, Storage, StreamPosition},
     time::Timestamp,
 };
 
@@ -69,6 +70,7 @@ struct Found {
     pressure: Pressure,
     store: Option<Arc<InStore>>,
     slow_at: Option<Instant>,
+    at: Timestamp,
 }
 
 /// What the store says.
@@ -81,6 +83,7 @@ struct InStore {
     /// Gap records by stream, and when the newest of them was written.
     gaps: HashMap<WriterId, u64>,
     last_gap: Option<Timestamp>,
+    verified: Option<Verified>,
 }
 
 async fn health(State(api): State<Api>, parts: Parts) -> Response {
@@ -155,7 +158,7 @@ async fn look(api: &Api, before: Option<(Instant, Arc<InStore>)>) -> Found {
         }
     }
     let (status, reasons) = judge(&pressure, store.as_deref(), is_away, api.now());
-    Found { status, reasons, pressure, store, slow_at }
+    Found { status, reasons, pressure, store, slow_at, at: api.now() }
 }
 
 impl InStore {
@@ -172,6 +175,7 @@ impl InStore {
             streams: store.streams().await?,
             storage: store.storage().await?,
             indexes: store.indexes().await?,
+            verified: store.last_verified().await?,
             ..Self::default()
         };
         if let Ok(filter) = gap_records {
@@ -239,6 +243,10 @@ fn judge(
     if let Some(store) = store {
         if is_news(store.last_gap) {
             found.push((Status::Degraded, "a gap was recorded in the last minutes".to_owned()));
+        }
+        if let Some(verified) = store.verified.filter(|last| last.result == Verdict::Altered) {
+            let what = format!("the verification of {} found the log to be altered", verified.at);
+            found.push((Status::Degraded, what));
         }
         if store.behind > BEHIND {
             let what = format!("the rollups are {} ledger entries behind", store.behind);
@@ -322,7 +330,12 @@ impl Found {
             "rollups": store.map(|store| json!({ "behind": store.behind })),
             "indexes": store
                 .map(|store| store.indexes.iter().map(|index| index.as_str()).collect::<Vec<_>>()),
-            "last_verify": Value::Null,
+            "last_verify": store.and_then(|store| store.verified).map(|verified| json!({
+                "at": verified.at,
+                "age_ms": self.at.as_millis().saturating_sub(verified.at.as_millis()).max(0),
+                "position": verified.position,
+                "result": verified.result,
+            })),
         })
     }
 }

@@ -24,6 +24,7 @@
 pub mod access;
 mod answer;
 mod builder;
+mod bundle;
 mod completeness;
 mod cors;
 mod counts;

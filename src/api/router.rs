@@ -3,8 +3,8 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, completeness, cors, export, facets, fallback, health, index, ingest, live, me, openapi,
-    proof, records, state::Api, stats, subjects, trails, viewer, watch,
+    answer, bundle, completeness, cors, export, facets, fallback, health, index, ingest, live, me,
+    openapi, proof, records, state::Api, stats, subjects, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -28,6 +28,7 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(stats::routes())
         .merge(facets::routes())
         .merge(export::routes())
+        .merge(bundle::routes())
         .merge(live::routes())
         .merge(ingest::routes())
         .merge(health::routes())

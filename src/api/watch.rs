@@ -170,6 +170,11 @@ impl Caller {
         &self.grant
     }
 
+    /// Returns path and query of what he asks, without secrets: as the record of it has them.
+    pub(super) fn asked(&self) -> &str {
+        &self.visit.asked.text
+    }
+
     /// Refuses whoever lacks the permission.
     pub(super) fn must(&self, permission: Permission) -> Result<(), Problem> {
         if self.grant.may(permission) {

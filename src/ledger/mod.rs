@@ -11,6 +11,7 @@ mod entry;
 mod frontier;
 #[cfg(test)]
 mod independent;
+pub(crate) mod levels;
 mod nodes;
 mod note;
 mod proof;

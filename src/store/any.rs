@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
     record::{Record, RecordId, WriterId},
@@ -126,5 +126,9 @@ erased! {
         fn last_checkpoint(;) -> Option<KeptCheckpoint>;
         fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;
         fn tree_nodes(; height: u32, from: i64, before: i64) -> Vec<(i64, Hash)>;
+        fn add_anchor(note: str; at: Timestamp) -> ();
+        fn anchors(; after: i64, limit: usize) -> Vec<(i64, String)>;
+        fn keep_verified(verified: Verified;) -> ();
+        fn last_verified(;) -> Option<Verified>;
     }
 }

@@ -4,10 +4,12 @@ use super::{Evidence, StoreError};
 use crate::{
     ledger::{
         Checkpoint, Entry, Note, Trust,
-        verify::{EntryCheck, Head, RecordRow, Report, Source, Verifier},
+        verify::{EntryCheck, Head, RecordRow, Report, Source, State, Verdict, Verifier},
     },
-    record::Canonical,
+    record::{Canonical, WriterId},
+    time::Timestamp,
 };
+use std::collections::BTreeSet;
 
 /// So many entries of the ledger are read at once.
 const ENTRIES: usize = 1_000;
@@ -32,6 +34,9 @@ pub struct Audit<'s, S> {
     canonical: Canonical,
     trust: Option<Trust>,
     anchored: Vec<Head>,
+    earlier: Option<State>,
+    /// The streams that this verification has seen.
+    seen: BTreeSet<WriterId>,
 }
 
 /// How far a verification has come.
@@ -48,8 +53,15 @@ impl<'s, S: Evidence> Audit<'s, S> {
     /// Begins with the first entry.
     #[must_use]
     pub fn new(store: &'s S) -> Self {
-        let (verifier, canonical) = (Verifier::new(), Canonical::new());
-        Self { store, verifier, canonical, trust: None, anchored: Vec::new() }
+        Self {
+            store,
+            verifier: Verifier::new(),
+            canonical: Canonical::new(),
+            trust: None,
+            anchored: Vec::new(),
+            earlier: None,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// Takes no head that none of these keys signed. Defaults to no key, and then a head counts as what it says:
@@ -69,6 +81,13 @@ impl<'s, S: Evidence> Audit<'s, S> {
         self
     }
 
+    /// Goes on where an earlier verification ended, and reads what came since. Where the ledger is another one by now, all
+    /// of it is read, and compared with what was verified.
+    #[must_use]
+    pub fn since(self, state: State) -> Self {
+        Self { earlier: Some(state), ..self }
+    }
+
     /// Reads everything and returns what was found; `progress` is told every few thousand records.
     ///
     /// # Errors
@@ -78,25 +97,53 @@ impl<'s, S: Evidence> Audit<'s, S> {
     /// # Cancel safety
     ///
     /// Dropping the future ends the verification; nothing is left behind.
-    pub async fn run(
+    pub async fn run(self, progress: impl FnMut(AuditProgress)) -> Result<Report, StoreError> {
+        Ok(self.run_on(Timestamp::default(), progress).await?.0)
+    }
+
+    /// As [`run`](Self::run), and returns where the next one may go on, unless something was altered. `now` is the time.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the verification; nothing is left behind.
+    pub async fn run_on(
         mut self,
+        now: Timestamp,
         mut progress: impl FnMut(AuditProgress),
-    ) -> Result<Report, StoreError> {
+    ) -> Result<(Report, Option<State>), StoreError> {
         let mut heads = std::mem::take(&mut self.anchored);
-        let mut after = 0;
+        let mut checkpoints = 0;
+        if let Some(state) = self.earlier.take() {
+            if let Some(verifier) = self.resumed(&state).await? {
+                self.verifier = verifier;
+                checkpoints = state.checkpoints;
+            } else if let Some(head) = state.head() {
+                heads.push(Head { source: Source::Earlier, number: 1, head: Ok(head) });
+            }
+        }
+        let since = self.verifier.position();
         loop {
-            let kept = self.store.checkpoints(after, HEADS).await?;
+            let kept = self.store.checkpoints(checkpoints, HEADS).await?;
             heads.extend(
                 kept.iter()
                     .map(|kept| head(Source::Kept, kept.number, &kept.note, self.trust.as_ref())),
             );
-            match kept.last() {
-                Some(last) if kept.len() == HEADS => after = last.number,
-                _ => break,
+            checkpoints = kept.last().map_or(checkpoints, |last| last.number);
+            if kept.len() < HEADS {
+                break;
             }
         }
+        // What lies before was compared when it was read; those that nobody can read are told of in any case.
+        heads.retain(|head| {
+            let size = head.head.as_ref().map(|head| i64::try_from(head.size).unwrap_or(i64::MAX));
+            size.is_ok_and(|size| size >= since) || size.is_err()
+        });
         self.verifier.heads(heads);
-        let mut after = i64::MIN;
+        let mut after = if since > 0 { since } else { i64::MIN };
         let mut waiting = Vec::new();
         let mut rounds = ROUNDS;
         loop {
@@ -108,6 +155,7 @@ impl<'s, S: Evidence> Audit<'s, S> {
             for row in rows {
                 let Some(entry) = self.verifier.entry(row) else { continue };
                 count += entry.new.count().min(CHUNK);
+                self.seen.insert(entry.new.writer_id);
                 waiting.push(EntryCheck::new(entry));
                 if count >= CHUNK {
                     count = 0;
@@ -125,8 +173,38 @@ impl<'s, S: Evidence> Audit<'s, S> {
                 rounds -= 1;
             }
         }
-        self.extra().await?;
-        Ok(self.verifier.finish())
+        match since {
+            0 => self.extra().await?,
+            _ => self.extra_of_seen().await?,
+        }
+        self.verifier.conclude();
+        let report = self.verifier.report().clone();
+        let sound = report.verdict() != Verdict::Altered;
+        let state = self.verifier.state(now, checkpoints, self.trust.is_some());
+        Ok((report, state.filter(|_| sound)))
+    }
+
+    /// Goes on from a state whose last entry the ledger still has.
+    async fn resumed(&self, state: &State) -> Result<Option<Verifier>, StoreError> {
+        let Some(verifier) = Verifier::resume(state) else { return Ok(None) };
+        let rows = self.store.ledger_rows(state.position - 1, 1).await?;
+        let entry = rows.first().and_then(|row| row.entry.as_ref().ok());
+        let same = entry.is_some_and(|entry| {
+            entry.position == state.position && state.is_after(&entry.leaf_hash())
+        });
+        Ok(same.then_some(verifier))
+    }
+
+    /// Looks for rows that no entry accounts for, in the streams that wrote since.
+    async fn extra_of_seen(&mut self) -> Result<(), StoreError> {
+        for stream in std::mem::take(&mut self.seen) {
+            let rows = self.store.stream_rows(stream.get().saturating_sub(1), 1).await?;
+            if let Some(rows) = rows.into_iter().find(|rows| rows.stream() == stream) {
+                let committed = self.store.committed(stream).await?;
+                self.verifier.rows_of_stream(rows, committed);
+            }
+        }
+        Ok(())
     }
 
     fn progress(&self) -> AuditProgress {

@@ -6,7 +6,7 @@ use super::StoreError;
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     record::WriterId,
     time::Timestamp,
@@ -118,4 +118,43 @@ pub trait Evidence: Send + Sync + 'static {
         from: i64,
         before: i64,
     ) -> impl Future<Output = Result<Vec<(i64, Hash)>, StoreError>> + Send;
+
+    /// Keeps a signed head of another log, for good.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses.
+    fn add_anchor(
+        &self,
+        note: &str,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Returns the heads of other logs after number `after`, each with its number, in their order, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn anchors(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(i64, String)>, StoreError>> + Send;
+
+    /// Keeps what a verification came to, in the place of the one before.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses.
+    fn keep_verified(
+        &self,
+        verified: &Verified,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Returns what the last verification came to.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn last_verified(&self) -> impl Future<Output = Result<Option<Verified>, StoreError>> + Send;
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode, new_entries,
-        verify::{LedgerRow, RecordRow, StreamRows, is_stub},
+        verify::{LedgerRow, RecordRow, StreamRows, Verified, is_stub},
     },
     query::{
         Aggregate, Aggregated, Count, Direction, Filter, Keyset, Page, PageRequest, Place,
@@ -57,6 +57,8 @@ struct State {
     checkpoints: Vec<KeptCheckpoint>,
     nodes: BTreeMap<(u32, i64), Hash>,
     erased: Vec<ErasedSubject>,
+    anchors: Vec<String>,
+    verified: Option<Verified>,
     encoder: Canonical,
 }
 
@@ -492,6 +494,26 @@ impl Evidence for MemoryStore {
         let state = self.lock();
         let nodes = state.nodes.range((height, from)..(height, before.max(from)));
         Ok(nodes.map(|((_, number), hash)| (*number, *hash)).collect())
+    }
+
+    async fn add_anchor(&self, note: &str, _at: Timestamp) -> Result<(), StoreError> {
+        self.lock().anchors.push(note.to_owned());
+        Ok(())
+    }
+
+    async fn anchors(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>, StoreError> {
+        let state = self.lock();
+        let later = (1..).zip(state.anchors.iter().cloned()).filter(|(number, _)| *number > after);
+        Ok(later.take(limit).collect())
+    }
+
+    async fn keep_verified(&self, verified: &Verified) -> Result<(), StoreError> {
+        self.lock().verified = Some(*verified);
+        Ok(())
+    }
+
+    async fn last_verified(&self) -> Result<Option<Verified>, StoreError> {
+        Ok(self.lock().verified)
     }
 }
 

@@ -50,4 +50,6 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+#[cfg(feature = "api")]
+pub(crate) use seal::entry_nodes;
 pub use seal::{RecordProof, make_checkpoint, prove};

@@ -141,7 +141,7 @@ pub async fn prove<S: Evidence>(
 
     let size = u64::try_from(checkpoint.size).unwrap_or_default();
     let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
-    let nodes = nodes_of(store, index, size).await?;
+    let nodes = entry_nodes(store, index, size).await?;
     let entry_path = nodes
         .inclusion_proof(index, size)
         .ok_or_else(|| altered("parts of the ledger's tree are missing"))?;
@@ -180,8 +180,13 @@ async fn leaves_of<S: Evidence>(store: &S, entry: &Entry) -> Result<Vec<Hash>, S
     }
 }
 
-/// Returns the nodes that a proof for an entry needs.
-async fn nodes_of<S: Evidence>(store: &S, index: u64, size: u64) -> Result<Nodes, StoreError> {
+/// Returns the nodes that a proof for an entry needs; they serve all entries whose index is the same without its last
+/// eight bits.
+pub(crate) async fn entry_nodes<S: Evidence>(
+    store: &S,
+    index: u64,
+    size: u64,
+) -> Result<Nodes, StoreError> {
     let mut nodes = Nodes::default();
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     for (height, run) in tiles(index, size) {

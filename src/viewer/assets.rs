@@ -49,6 +49,7 @@ const FILES: &[(&str, &str)] = files![
     "live.js",
     "me.js",
     "problems.js",
+    "proof.js",
     "query.js",
     "range.js",
     "related.js",

@@ -51,6 +51,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "subjects/ana/erasure",
         "facets?fields=action&prefix=c",
         "export",
+        "bundle",
         "live/sse",
         &format!("live/sse?cursor={live}"),
     ];

@@ -9,7 +9,7 @@ use tower_activity::{
     Filter, MemoryStore, Record,
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
     record::{RecordId, WriterId},
@@ -303,5 +303,21 @@ impl Evidence for Endless {
         before: i64,
     ) -> Result<Vec<(i64, Hash)>, StoreError> {
         self.up()?.tree_nodes(height, from, before).await
+    }
+
+    async fn add_anchor(&self, note: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.up()?.add_anchor(note, at).await
+    }
+
+    async fn anchors(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>, StoreError> {
+        self.up()?.anchors(after, limit).await
+    }
+
+    async fn keep_verified(&self, verified: &Verified) -> Result<(), StoreError> {
+        self.up()?.keep_verified(verified).await
+    }
+
+    async fn last_verified(&self) -> Result<Option<Verified>, StoreError> {
+        self.up()?.last_verified().await
     }
 }

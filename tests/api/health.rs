@@ -4,12 +4,35 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::Value;
-use tower_activity::record::{Actor, Record};
+use tower_activity::{
+    ledger::verify::{Verdict, Verified},
+    record::{Actor, Record},
+    store::Evidence as _,
+    time::Timestamp,
+};
 
 use crate::support::{Fixture, InMemory, Service};
 
 on_every_store! {
     a_probe_learns_one_word_and_an_administrator_the_rest,
+    the_last_verification_is_told_with_its_place_and_age,
+}
+
+async fn the_last_verification_is_told_with_its_place_and_age<F: Fixture>() {
+    let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let (service, _clock) = Service::<F>::at(now).await;
+    let at = "2026-11-20T11:59:00Z".parse().unwrap();
+    for result in [Verdict::Incomplete, Verdict::Altered] {
+        service.store.keep_verified(&Verified::new(at, 7, result)).await.unwrap();
+    }
+    let health = service.get("/activity/health").await.json();
+    let last = serde_json::json!({
+        "at": "2026-11-20T11:59:00.000000Z", "age_ms": 60_000, "position": 7, "result": "altered",
+    });
+    assert_eq!((&health["last_verify"], &health["status"]), (&last, &"degraded".into()));
+    let reason = "the verification of 2026-11-20T11:59:00.000000Z found the log to be altered";
+    assert_eq!(health["reasons"], serde_json::json!([reason]));
+    service.stop().await;
 }
 
 async fn a_probe_learns_one_word_and_an_administrator_the_rest<F: Fixture>() {

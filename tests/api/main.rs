@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod away;
+mod bundle;
 mod completeness;
 mod described;
 mod endless;
@@ -28,6 +29,8 @@ mod records;
 mod scope;
 mod stats;
 mod traced;
+#[allow(dead_code, reason = "shared with the tests of the command")]
+mod unpacked;
 mod viewer;
 mod watch;
 

@@ -5,9 +5,14 @@
 #[allow(dead_code, reason = "the stores' own tests use the rest")]
 mod server;
 
+#[path = "../api/unpacked.rs"]
+#[allow(dead_code, reason = "shared with the tests of the API")]
+mod unpacked;
+
 #[macro_use]
 mod run;
 
+mod bundle;
 mod doctor;
 mod export;
 mod keys;

@@ -14,11 +14,15 @@ on_both!(
     a_row_that_is_no_record_is_an_alteration,
     erased_groups_are_counted_and_are_no_alteration,
     checkpoints_vouch_for_the_history_and_anchors_for_its_end,
+    what_was_verified_before_is_not_read_again,
+    gaps_that_were_told_of_are_counted_afterwards,
+    a_history_that_was_rewritten_behind_a_verification_is_found,
+    another_database_anchors_the_end,
 );
 
 impl Log {
     /// Changes the database as its owner can: triggers and checks do not hold him up.
-    async fn by_force(&self, sql: &str) {
+    pub(crate) async fn by_force(&self, sql: &str) {
         let Some(database) = &self.database else {
             let connection = rusqlite::Connection::open(self.path("activity.db")).unwrap();
             connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
@@ -44,7 +48,7 @@ impl Log {
     }
 
     /// Returns a log of six records in four entries.
-    async fn with_six(self) -> Self {
+    pub(crate) async fn with_six(self) -> Self {
         let at = |seq: i64| format!("2026-11-20T12:00:0{seq}Z");
         let ordinary = |seq| record(seq, &at(seq), |_| {});
         self.append(&[ordinary(1), ordinary(2), ordinary(3)]).await;
@@ -330,6 +334,107 @@ async fn checkpoints_vouch_for_the_history_and_anchors_for_its_end(log: Log) {
     log.run(&["verify", "--trust", "no-such-file"]).await.with(3);
     log.run(&["verify", "--anchor", "file:no-such-file"]).await.with(3);
     log.run(&["verify", "--anchor", "s3:bucket"]).await.with(3);
+}
+
+async fn what_was_verified_before_is_not_read_again(log: Log) {
+    let log = log.with_six().await;
+    let verify = async |code| {
+        let ended = log.run(&["verify", "--state", "state"]).await.with(code);
+        ended.json().remove(0)
+    };
+    let first = verify(0).await;
+    assert_eq!((&first["records"], &first["since"]), (&6.into(), &Value::Null));
+    let again = verify(0).await;
+    assert_eq!((&again["records"], &again["since"]["position"]), (&0.into(), &4.into()));
+    assert_eq!((&again["root"], &again["position"]), (&first["root"], &4.into()));
+
+    // What comes is read in full, and what lies behind it is left alone.
+    let late = |seq: i64| record(seq, &format!("2026-11-20T12:00:0{seq}Z"), |_| {});
+    log.append(&[late(7), late(8)]).await;
+    let found = verify(0).await;
+    assert_eq!((&found["records"], &found["entries"]), (&2.into(), &1.into()));
+    let state = std::fs::read_to_string(log.path("state")).unwrap();
+    log.append(&[late(9)]).await;
+    log.by_force("UPDATE activity_records SET action = 'read' WHERE seq IN (5, 9)").await;
+    assert_eq!(altered(&verify(1).await), ("record_edited", Some(6), Some(9), Some(9)));
+    assert_eq!(altered(&verify(1).await).0, "record_edited", "it does not go on behind it");
+    assert_eq!(std::fs::read_to_string(log.path("state")).unwrap(), state);
+    log.by_force("UPDATE activity_records SET action = 'update' WHERE seq = 9").await;
+    assert_eq!(altered(&log.verify(1).await), ("record_edited", Some(3), Some(5), Some(5)));
+    log.by_force("UPDATE activity_records SET seq = 10 WHERE seq = 9").await;
+    assert_eq!(verify(1).await["altered_total"], 2, "one that is missing and one too many");
+    log.by_force("UPDATE activity_records SET seq = 9 WHERE seq = 10").await;
+    let people = log.run(&["verify", "--state", "state", "--output", "table"]).await.with(0).stdout;
+    assert!(people.contains("Unaltered: 1 record in 1 entry since entry 5, which was"), "{people}");
+
+    for broken in ["", "{}", "null", &state.replace("\"version\":1", "\"version\":9")] {
+        std::fs::write(log.path("state"), broken).unwrap();
+        let ended = log.run(&["verify", "--state", "state"]).await.with(3);
+        assert!(ended.stderr.contains("the state state cannot be read"), "{}", ended.stderr);
+    }
+}
+
+async fn gaps_that_were_told_of_are_counted_afterwards(log: Log) {
+    let mut gap = gap(1, "2026-11-20T12:00:10Z", 3);
+    gap.origin = Origin::System;
+    log.append(&[gap]).await;
+    log.run(&["verify", "--state", "state"]).await.with(2);
+    let after = log.run(&["verify", "--state", "state"]).await.with(0).json().remove(0);
+    assert_eq!((&after["incomplete_total"], &after["incomplete_before"]), (&0.into(), &1.into()));
+}
+
+async fn a_history_that_was_rewritten_behind_a_verification_is_found(log: Log) {
+    let log = log.with_six().await;
+    log.run(&["verify", "--state", "state"]).await.with(0);
+    let state = std::fs::read_to_string(log.path("state")).unwrap();
+    let later = match log.database {
+        Some(_) => "committed_at + interval '1 microsecond'",
+        None => "committed_at + 1",
+    };
+    // The last entry is another one: all of it is read, and is not what was verified.
+    log.by_force(&format!("UPDATE activity_ledger SET committed_at = {later} WHERE position = 4"))
+        .await;
+    let found = log.run(&["verify", "--state", "state"]).await.with(1).json().remove(0);
+    assert_eq!((altered(&found).0, &found["since"]), ("history_rewritten", &Value::Null));
+    assert!(found["altered"][0]["detail"].as_str().unwrap().contains("that were verified at"));
+    // The end is gone, and nothing in the database tells.
+    log.by_force("DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2")
+        .await;
+    log.verify(0).await;
+    let found = log.run(&["verify", "--state", "state"]).await.with(1).json().remove(0);
+    assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
+    assert_eq!(std::fs::read_to_string(log.path("state")).unwrap(), state);
+}
+
+async fn another_database_anchors_the_end(log: Log) {
+    let log = log.with_six().await;
+    let other = match log.database {
+        Some(_) => Log::postgres().await,
+        None => Log::sqlite(),
+    };
+    let anchor = other.url.as_str();
+    let checkpoint = ["checkpoint", "--keys", "log.keys", "--anchor", anchor];
+    let refused = log.run(&checkpoint).await.with(3);
+    assert!(refused.stderr.contains("activity migrate"), "{}", refused.stderr);
+    other.run(&["migrate"]).await.with(0);
+    log.run(&["verify", "--anchor", anchor]).await.with(3);
+    log.run(&checkpoint).await.with(0);
+    let line = log.run(&["checkpoint", "--keys", "log.keys", "--trust-line"]).await.with(0).stdout;
+    std::fs::write(log.path("trust"), line).unwrap();
+    let all = ["verify", "--trust", "trust", "--anchor", anchor];
+    let found = log.run(&all).await.with(0).json().remove(0);
+    assert_eq!((&found["trust"], &found["anchored"]["position"]), (&"anchored".into(), &4.into()));
+    let checkpoints = match log.database {
+        Some(_) => "activity.checkpoints",
+        None => "activity_checkpoints",
+    };
+    log.by_force(&format!(
+        "DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2; \
+         DELETE FROM {checkpoints}"
+    ))
+    .await;
+    let found = log.run(&all).await.with(1).json().remove(0);
+    assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const LEVELS: &[&[&str]] = &[
     &["rules", "privacy", "query", "ledger", "encode"],
     &["store"],
     &["pipeline"],
-    &["viewer"],
+    &["viewer", "bundle"],
     &["capture", "retention", "ship", "alert", "api"],
     &["testing", "fuzzing"],
 ];

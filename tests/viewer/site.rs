@@ -12,7 +12,7 @@ use tower_activity::{
         Actor, ActorType, Address, Category, Json, Operation, Outcome, Record, RecordId, Seal,
         WriterId,
     },
-    store::{Append as _, Appender as _, Batch},
+    store::{Append as _, Appender as _, Batch, make_checkpoint},
     time::Timestamp,
 };
 
@@ -20,6 +20,7 @@ use tower_activity::{
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) store: SqliteStore,
     _folder: TempDir,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -74,12 +75,18 @@ impl Site {
                 .await
                 .unwrap();
         });
-        Self { address, pipeline, _folder: folder, stop, server }
+        Self { address, pipeline, store, _folder: folder, stop, server }
     }
 
     /// Returns the address of the viewer with a query.
     pub(crate) fn at(&self, query: &str) -> String {
         format!("http://{}/activity{query}", self.address)
+    }
+
+    /// Signs the head of the ledger.
+    pub(crate) async fn sign(&self) {
+        self.pipeline.flush().await;
+        make_checkpoint(&self.store, &[[7; 32]], Timestamp::default()).await.unwrap().unwrap();
     }
 
     /// Stops it without waiting for connections that a browser keeps.

@@ -18,15 +18,7 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
-        for name in ["limit", "cursor", "page", "offset", "count"] {
-            if parameters.raw(name).is_some() {
-                let detail = format!(
-                    "an export is the whole result of its filter and takes no `{name}`; for a page of \
-                     it ask `/records`"
-                );
-                return Err(Problem::parameter(name, detail));
-            }
-        }
+        check_whole(parameters, "an export")?;
         let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom];
         let params = parameters.read(&extras, now)?;
         let format = params.format.as_deref().map(str::parse).transpose();
@@ -39,4 +31,17 @@ impl Ask {
         }
         Ok(Self { format, bom: params.bom, direction: params.order, filter: params.filter })
     }
+}
+
+/// Refuses what would make a part of `what`, which is a whole.
+pub(in crate::api) fn check_whole(parameters: &Parameters, what: &str) -> Result<(), Problem> {
+    for name in ["limit", "cursor", "page", "offset", "count"] {
+        if parameters.raw(name).is_some() {
+            let detail = format!(
+                "{what} is the whole result of its filter and takes no `{name}`; for a page of it ask `/records`"
+            );
+            return Err(Problem::parameter(name, detail));
+        }
+    }
+    Ok(())
 }

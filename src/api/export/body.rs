@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// What a producer hands over.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(in crate::api) enum Piece {
     Data(Bytes),
     /// The last one of a whole export.
     End(HeaderMap),
@@ -24,13 +24,13 @@ pub(super) enum Piece {
 
 /// A body that ends well only after [`Piece::End`].
 #[derive(Debug)]
-pub(super) struct ExportBody {
+pub(in crate::api) struct ExportBody {
     pieces: mpsc::Receiver<Piece>,
     ended: bool,
 }
 
 impl ExportBody {
-    pub(super) const fn new(pieces: mpsc::Receiver<Piece>) -> Self {
+    pub(in crate::api) const fn new(pieces: mpsc::Receiver<Piece>) -> Self {
         Self { pieces, ended: false }
     }
 }

@@ -27,6 +27,11 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, header};
 
 use self::{ask::Ask, produce::Producer};
+pub(super) use self::{
+    ask::check_whole,
+    body::{ExportBody, Piece},
+    produce::PATIENCE,
+};
 use super::{
     access::Permission, answer::Unsent, parameters::Parameters, problem::Problem, state::Api,
     watch::Caller,
@@ -34,11 +39,11 @@ use super::{
 use crate::store::Read as _;
 
 /// The position of the ledger's last entry that the export covers.
-const POSITION: HeaderName = HeaderName::from_static("activity-position");
+pub(super) const POSITION: HeaderName = HeaderName::from_static("activity-position");
 /// How many records it holds: a trailer.
-const RECORDS: HeaderName = HeaderName::from_static("activity-records");
+pub(super) const RECORDS: HeaderName = HeaderName::from_static("activity-records");
 /// How many rows it left out: a trailer.
-const UNREADABLE: HeaderName = HeaderName::from_static("activity-unreadable");
+pub(super) const UNREADABLE: HeaderName = HeaderName::from_static("activity-unreadable");
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/export", get(export))

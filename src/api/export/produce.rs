@@ -22,7 +22,7 @@ use crate::{
 const PIECE: usize = 64 * 1024;
 
 /// A client that takes nothing for so long is gone, whatever its connection says.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+pub(in crate::api) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// How many rows the first page has: few, so that the client sees something at once.
 const FIRST_ROWS: usize = 100;

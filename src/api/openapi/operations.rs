@@ -74,6 +74,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             answers(json_of("The values", "Facets")).parameters(Some(parameters::of(&extras)))
         }
         (_, "/export") => export(),
+        (_, "/bundle") => bundle(),
         (_, "/live") => OperationBuilder::new()
             .description(Some(
                 "A WebSocket (RFC 6455, over HTTP/2 RFC 8441). Each message is a `LiveMessage`, as text.",
@@ -120,7 +121,7 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
-        "404" => matches!(endpoint.name, "record" | "proof" | "checkpoint" | "asset"),
+        "404" => matches!(endpoint.name, "record" | "proof" | "checkpoint" | "bundle" | "asset"),
         "408" => endpoint.guard == Guard::HandedIn,
         "413" | "415" => takes_body,
         "426" => endpoint.path == "/live",
@@ -196,6 +197,18 @@ fn export() -> OperationBuilder {
         Extra::Format,
         Extra::Bom,
     ])))
+}
+
+fn bundle() -> OperationBuilder {
+    let about = "The records with their proofs, the signed head of the ledger, a page for people, and a verifier in \
+                 Python. Clients that send `TE: trailers` get `activity-records` and `activity-unreadable`, as of an \
+                 export";
+    let response = ResponseBuilder::new()
+        .description(about)
+        .content("application/zip", of(text()))
+        .header("Content-Disposition", header(text(), "A name for the file"))
+        .header("activity-position", header(count(), "Where the ledger stood: what is bundled"));
+    answers(response).parameters(Some(parameters::of(&[Extra::Filters, Extra::Order])))
 }
 
 fn ingest() -> OperationBuilder {

@@ -143,6 +143,7 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
 fn place(endpoint: Endpoint, ended: Ended) -> &'static str {
     match (endpoint.name, ended) {
         ("export", Ended::Session(_) | Ended::Broken) => "export_end",
+        ("bundle", Ended::Session(_) | Ended::Broken) => "bundle_end",
         ("live", Ended::Session(_) | Ended::Broken) => "live_end",
         (name, _) => name,
     }

@@ -8,7 +8,18 @@ use std::{
     str::FromStr,
 };
 
-use crate::trouble::Trouble;
+use tower_activity::{
+    store::Evidence as _,
+    time::{Clock as _, SystemClock},
+};
+
+use crate::{
+    store::{Store, is_postgres, shown},
+    trouble::Trouble,
+};
+
+/// So many heads are read from a database at once.
+const PAGE: usize = 1_000;
 
 /// A place for signed heads.
 #[derive(Debug, Clone)]
@@ -17,6 +28,8 @@ pub(crate) enum Anchor {
     File(PathBuf),
     /// A command of the shell that reads a note, as one that puts it into an archive or sends it as a mail.
     Run(String),
+    /// Another database, which somebody else owns.
+    Store(String),
 }
 
 impl FromStr for Anchor {
@@ -28,15 +41,22 @@ impl FromStr for Anchor {
             Some(("run", command)) if !command.trim().is_empty() => {
                 Ok(Self::Run(command.to_owned()))
             }
-            _ => Err("name a place as in `file:/mnt/worm/checkpoints` or `run:COMMAND`".to_owned()),
+            Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Store(text.to_owned())),
+            Some(_) if is_postgres(text) => Ok(Self::Store(text.to_owned())),
+            _ => Err("name a place as in `file:/mnt/worm/checkpoints`, `run:COMMAND` or `postgres://host/database`"
+                .to_owned()),
         }
     }
 }
 
 impl Anchor {
     /// Puts a note there; when it returns, it is there.
-    pub(crate) fn put(&self, note: &str) -> Result<(), Trouble> {
+    pub(crate) async fn put(&self, note: &str) -> Result<(), Trouble> {
         match self {
+            Self::Store(url) => {
+                let store = Store::existing_at(url).await?.reader();
+                Ok(store.add_anchor(note, SystemClock::default().now()).await?)
+            }
             Self::File(path) => append(path, note).map_err(|error| {
                 Trouble::new(format!("could not append to {}: {error}", path.display()))
             }),
@@ -46,21 +66,40 @@ impl Anchor {
     }
 
     /// Returns the notes that are there.
-    pub(crate) fn read(&self) -> Result<Vec<String>, Trouble> {
-        let Self::File(path) = self else {
-            return Err(Trouble::new(
-                "a command is no place to read from; name the file with the checkpoints, as in file:PATH",
-            ));
+    pub(crate) async fn read(&self) -> Result<Vec<String>, Trouble> {
+        let (notes, name) = match self {
+            Self::File(path) => {
+                let text = fs::read_to_string(path).map_err(|error| {
+                    Trouble::new(format!("the anchor {} cannot be read: {error}", path.display()))
+                })?;
+                (notes(&text), path.display().to_string())
+            }
+            Self::Store(url) => (stored(url).await?, shown(url)),
+            Self::Run(_) => {
+                return Err(Trouble::new(
+                    "a command is no place to read from; name the file with the checkpoints, as in file:PATH",
+                ));
+            }
         };
-        let text = fs::read_to_string(path).map_err(|error| {
-            Trouble::new(format!("the anchor {} cannot be read: {error}", path.display()))
-        })?;
-        let notes = notes(&text);
         if notes.is_empty() {
-            let why = format!("there is no checkpoint in the anchor {}", path.display());
-            return Err(Trouble::new(why));
+            return Err(Trouble::new(format!("there is no checkpoint in the anchor {name}")));
         }
         Ok(notes)
+    }
+}
+
+/// Returns the heads that another database keeps.
+async fn stored(url: &str) -> Result<Vec<String>, Trouble> {
+    let store = Store::existing_at(url).await?.reader();
+    let (mut notes, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.anchors(after, PAGE).await?;
+        let full = page.len() == PAGE;
+        after = page.last().map_or(after, |(number, _)| *number);
+        notes.extend(page.into_iter().map(|(_, note)| note));
+        if !full {
+            return Ok(notes);
+        }
     }
 }
 
@@ -97,23 +136,23 @@ fn run(command: &str, note: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn notes_come_back_one_by_one() {
+    #[tokio::test]
+    async fn notes_come_back_one_by_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("anchor");
         let anchor: Anchor = format!("file:{}", path.display()).parse().unwrap();
         let note = |n: u8| format!("log\n{n}\nroot\n\n\u{2014} log sig\n\u{2014} log sig{n}\n");
         for n in 1..=3 {
-            anchor.put(&note(n)).unwrap();
+            anchor.put(&note(n)).await.unwrap();
         }
-        assert_eq!(anchor.read().unwrap(), [note(1), note(2), note(3)]);
+        assert_eq!(anchor.read().await.unwrap(), [note(1), note(2), note(3)]);
         fs::write(&path, "").unwrap();
-        assert!(anchor.read().is_err());
+        assert!(anchor.read().await.is_err());
         let copied = folder.path().join("copied");
         let anchor: Anchor = format!("run:cat > {}", copied.display()).parse().unwrap();
-        anchor.put(&note(7)).unwrap();
+        anchor.put(&note(7)).await.unwrap();
         assert_eq!(fs::read_to_string(copied).unwrap(), note(7));
-        assert!("run:exit 3".parse::<Anchor>().unwrap().put(&note(7)).is_err());
+        assert!("run:exit 3".parse::<Anchor>().unwrap().put(&note(7)).await.is_err());
         for wrong in ["", "file:", "run: ", "/mnt/worm", "s3:bucket"] {
             assert!(wrong.parse::<Anchor>().is_err(), "{wrong}");
         }

@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Signs the head of the ledger now, and prints the signed note
     Checkpoint(Checkpoint),
+    /// Writes the records of a query with their proofs, for somebody who verifies them without us
+    Bundle(Bundle),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -223,19 +225,32 @@ pub(crate) struct Verify {
     /// The keys that may sign checkpoints, one a line; keep it where the database cannot be written
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Checkpoints that were kept outside of the database, as in `file:/mnt/worm/checkpoints`
+    /// Checkpoints that were kept outside of the database: `file:/mnt/worm/checkpoints`, or the URL of another store
     #[arg(long, value_name = "PLACE")]
     pub(crate) anchor: Vec<Anchor>,
+    /// Go on where this file says that the last verification ended, and write there how far this one came
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Checkpoint {
-    /// Also put it outside of the database: `file:PATH` is appended to, `run:COMMAND` reads it
+    /// Also put it outside of the database: `file:PATH` is appended to, `run:COMMAND` reads it, and the URL of
+    /// another store keeps it there
     #[arg(long, value_name = "PLACE")]
     pub(crate) anchor: Vec<Anchor>,
     /// Print the line of the trust file for the key that signs, and make nothing
     #[arg(long)]
     pub(crate) trust_line: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// The file; standard output when it is left out and no terminal
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -29,7 +29,7 @@ pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitC
     let kept = make_checkpoint(&log, seeds, SystemClock::default().now()).await?;
     let kept = kept.ok_or_else(|| empty(common))?;
     for anchor in &arguments.anchor {
-        anchor.put(&kept.note)?;
+        anchor.put(&kept.note).await?;
     }
     if out::is_table(common) {
         out::bytes(kept.note.as_bytes())?;

@@ -1,14 +1,13 @@
 //! `activity export`
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, IsTerminal as _, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 use tower_activity::{
     Filter,
     encode::Encoder,
@@ -19,6 +18,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Export},
     out,
+    partial::{Named, Partial, could_not_write, unless_interrupted},
     store::Store,
     trouble::Trouble,
 };
@@ -36,19 +36,8 @@ pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode,
         said(exported);
         return Ok(ExitCode::SUCCESS);
     };
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        exported = to_file(&store, &filter, arguments, path) => said(exported?),
-        _ = interrupt.recv() => return Ok(interrupted(130)),
-        _ = terminate.recv() => return Ok(interrupted(143)),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn interrupted(code: u8) -> ExitCode {
-    out::note("interrupted: the export is not whole, and no file was made of it");
-    ExitCode::from(code)
+    let exporting = async { to_file(&store, &filter, arguments, path).await.map(said) };
+    unless_interrupted("export", exporting).await
 }
 
 fn said((records, unreadable): (u64, u64)) {
@@ -56,91 +45,6 @@ fn said((records, unreadable): (u64, u64)) {
         out::note(format!("{unreadable} rows cannot be read as records and were left out"));
     }
     out::note(out::records(records));
-}
-
-/// A file under another name until it is whole: half an export is not to be taken for one.
-struct Partial {
-    path: PathBuf,
-    /// What it becomes. A link to a file stays a link.
-    target: PathBuf,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Half,
-    Whole,
-    /// A device or a pipe, which is written as it is: to put a file in its place would destroy it.
-    Straight,
-}
-
-impl Partial {
-    fn create(path: &Path) -> Result<(Self, fs::File), Trouble> {
-        let failed = |path: &Path, error: io::Error| could_not_write(path, &error);
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let (path, state) = match fs::metadata(&target) {
-            Ok(there) if there.is_dir() => {
-                return Err(failed(path, io::ErrorKind::IsADirectory.into()));
-            }
-            Ok(there) if !there.is_file() => (target.clone(), State::Straight),
-            _ => {
-                let mut name = target.as_os_str().to_owned();
-                name.push(".partial");
-                (PathBuf::from(name), State::Half)
-            }
-        };
-        let file = match state {
-            State::Straight => fs::OpenOptions::new().write(true).open(&path),
-            State::Half | State::Whole => fs::File::create(&path),
-        };
-        let file = file.map_err(|error| failed(&path, error))?;
-        Ok((Self { path, target, state }, file))
-    }
-
-    fn finish(mut self, file: &fs::File) -> io::Result<()> {
-        if self.state == State::Half {
-            file.sync_all()?;
-            fs::rename(&self.path, &self.target)?;
-            self.state = State::Whole;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if self.state == State::Half {
-            // Of no use to anybody; that it cannot be removed changes nothing.
-            let _left = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// A file whose errors say which it is.
-struct Named<'p>(fs::File, &'p Path);
-
-impl Named<'_> {
-    fn named(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("could not write {}: {error}", self.1.display()))
-    }
-}
-
-impl Write for Named<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(|error| match error.kind() {
-            // Tried again by whoever called.
-            io::ErrorKind::Interrupted => error,
-            _ => self.named(&error),
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(|error| self.named(&error))
-    }
-}
-
-fn could_not_write(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::new(format!("could not write {}: {error}", path.display()))
 }
 
 async fn to_file(

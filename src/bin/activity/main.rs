@@ -5,6 +5,7 @@
 
 mod anchor;
 mod arguments;
+mod bundle;
 mod checkpoint;
 mod consent;
 mod diagnostics;
@@ -18,6 +19,7 @@ mod line;
 mod listen;
 mod migrate;
 mod out;
+mod partial;
 mod query;
 mod question;
 mod records;
@@ -73,6 +75,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Stats(arguments) => stats::run(&common, &arguments).await,
         Command::Report(arguments) => report::run(&common, &arguments).await,
         Command::Export(arguments) => export::run(&common, &arguments).await,
+        Command::Bundle(arguments) => bundle::run(&common, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&common, &arguments).await,
         Command::Verify(arguments) => verify::run(&common, &arguments).await,
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,

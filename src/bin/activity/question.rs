@@ -60,6 +60,18 @@ impl Tenant {
 }
 
 impl Question {
+    /// Returns the question as it was asked, for people.
+    pub(crate) fn asked(&self) -> String {
+        let query = self.query.join(" ");
+        let mut asked = if query.trim().is_empty() { "everything".to_owned() } else { query };
+        for (name, value) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(value) = value {
+                asked.push_str(&format!(", {name} {value} ({})", self.tz));
+            }
+        }
+        asked
+    }
+
     /// Returns the filter that is meant.
     pub(crate) fn filter(&self) -> Result<Filter, Trouble> {
         let words: Vec<_> = self.query.iter().map(|text| line::word(text)).collect();

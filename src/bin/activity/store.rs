@@ -28,7 +28,11 @@ impl Store {
     /// Opens a log that is there already, for reading: one that is merely misspelt is not made, and an older
     /// one is left to `activity migrate`.
     pub(crate) async fn existing(common: &Common) -> Result<Self, Trouble> {
-        let url = common.store();
+        Self::existing_at(common.store()).await
+    }
+
+    /// As [`existing`](Self::existing), of another URL than that of the log.
+    pub(crate) async fn existing_at(url: &str) -> Result<Self, Trouble> {
         if is_postgres(url) {
             return Ok(Self::Postgres(PostgresStore::open_existing(url).await?));
         }
@@ -36,7 +40,7 @@ impl Store {
             Some((scheme, _)) if scheme != "sqlite" => return Err(unknown(scheme)),
             _ => {}
         }
-        if let Some(file) = file(common).filter(|file| !file.exists()) {
+        if let Some(file) = file_of(url).filter(|file| !file.exists()) {
             return Err(Trouble::new(format!(
                 "there is no log `{}`; --store or ACTIVITY_STORE says where it is, and `activity migrate` \
                  makes a new one",
@@ -74,7 +78,10 @@ pub(crate) fn keys_path(common: &Common) -> Option<PathBuf> {
 
 /// Returns the file of a SQLite store.
 pub(crate) fn file(common: &Common) -> Option<PathBuf> {
-    let url = common.store();
+    file_of(common.store())
+}
+
+fn file_of(url: &str) -> Option<PathBuf> {
     if is_postgres(url) || url.split_once("://").is_some_and(|(scheme, _)| scheme != "sqlite") {
         return None;
     }

@@ -1,7 +1,8 @@
 //! `activity verify`
 
 use std::{
-    io::{self, IsTerminal as _},
+    fs,
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
     process::ExitCode,
 };
@@ -11,15 +12,16 @@ use serde::Serialize;
 use tower_activity::{
     ledger::{
         Trust,
-        verify::{Alteration, Report, Shortfall, Verdict},
+        verify::{Alteration, Report, Shortfall, State, Verdict, Verified},
     },
-    store::{AnyStore, Audit, AuditProgress, Maintain as _},
-    time::Timestamp,
+    store::{AnyStore, Audit, AuditProgress, Evidence as _, Maintain as _},
+    time::{Clock as _, SystemClock, Timestamp},
 };
 
 use crate::{
     arguments::{Common, Verify},
     out,
+    partial::{Partial, could_not_write},
     store::{Store, shown},
     trouble::Trouble,
 };
@@ -86,7 +88,7 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Report, Trouble
     let trust = arguments.trust.as_deref().map(trust).transpose()?;
     let mut notes = Vec::new();
     for anchor in &arguments.anchor {
-        notes.extend(anchor.read()?);
+        notes.extend(anchor.read().await?);
     }
     let store = Store::existing(common).await?.reader();
     let bar = bar(&store).await?;
@@ -98,9 +100,52 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Report, Trouble
     if let Some(trust) = trust {
         audit = audit.trust(trust);
     }
-    let report = audit.anchored(notes).run(moved).await;
+    if let Some(state) = arguments.state.as_deref().map(earlier).transpose()?.flatten() {
+        audit = audit.since(state);
+    }
+    let ended = audit.anchored(notes).run_on(SystemClock::default().now(), moved).await;
     bar.finish_and_clear();
-    Ok(report?)
+    let (report, state) = ended?;
+    let verified = Verified {
+        at: SystemClock::default().now(),
+        position: report.position,
+        result: report.verdict(),
+    };
+    if let Err(error) = store.keep_verified(&verified).await {
+        // An auditor may have no right to write, and the result is the same.
+        let why = Trouble::from(error);
+        out::note(format!("the result is not in the store, whose health will not show it: {why}"));
+    }
+    if let (Some(path), Some(state)) = (&arguments.state, state) {
+        keep(path, &state)?;
+    }
+    Ok(report)
+}
+
+/// Reads where the last verification ended; `None` when there was none yet.
+fn earlier(path: &Path) -> Result<Option<State>, Trouble> {
+    let failed = |why: String| {
+        let path = path.display();
+        Trouble::new(format!(
+            "the state {path} cannot be read: {why}; without it all of the log is verified"
+        ))
+    };
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| failed(error.to_string()))?,
+    };
+    let state: State = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    if !state.is_whole() {
+        return Err(failed("it is of another version, or not whole".to_owned()));
+    }
+    Ok(Some(state))
+}
+
+fn keep(path: &Path, state: &State) -> Result<(), Trouble> {
+    let (partial, mut file) = Partial::create(path)?;
+    let failed = |error: io::Error| could_not_write(path, &error);
+    file.write_all(&out::json_line(state)?).map_err(failed)?;
+    partial.finish(&file).map_err(failed)
 }
 
 async fn bar(store: &AnyStore) -> Result<ProgressBar, Trouble> {
@@ -151,7 +196,18 @@ fn summary(report: &Report) -> String {
         1 => "1 entry".to_owned(),
         entries => format!("{entries} entries"),
     };
-    format!("{verdict}: {} in {entries}{until}{erased}.", out::records(report.records))
+    let since = match report.since {
+        Some((position, at)) => format!(" since entry {position}, which was verified {at}"),
+        None => String::new(),
+    };
+    let before = match report.incomplete_before {
+        0 => String::new(),
+        before => format!(" Before that it was incomplete in {}.", places(before)),
+    };
+    format!(
+        "{verdict}: {} in {entries}{since}{until}{erased}.{before}",
+        out::records(report.records)
+    )
 }
 
 fn places(count: u64) -> String {
@@ -182,6 +238,9 @@ struct Json<'a> {
     checkpoints: u64,
     signed: Option<Covered>,
     anchored: Option<Covered>,
+    /// Where an earlier verification ended, behind which this one began.
+    since: Option<Covered>,
+    incomplete_before: u64,
     entries: u64,
     records: u64,
     streams: u64,
@@ -218,6 +277,8 @@ impl<'a> Json<'a> {
             checkpoints: report.heads,
             signed: report.signed.map(Covered::of),
             anchored: report.anchored.map(Covered::of),
+            since: report.since.map(Covered::of),
+            incomplete_before: report.incomplete_before,
             entries: report.entries,
             records: report.records,
             streams: report.streams,

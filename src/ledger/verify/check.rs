@@ -7,7 +7,7 @@ use super::{
     told::{Telling, told},
 };
 use crate::{
-    ledger::{Entry, Frontier, Hash, leaf_hash, node_hash},
+    ledger::{Entry, Frontier, leaf_hash, levels::Levels},
     record::{Canonical, Group, Record, Seal, WriterId},
     time::Timestamp,
 };
@@ -261,43 +261,5 @@ impl EntryCheck {
 
     fn place(&self, first: i64, last: i64) -> Place {
         Place::records(self.entry.new.writer_id, first, last).at(self.entry.position)
-    }
-}
-
-/// A tree with all of its nodes, so that changing a leaf costs one path.
-struct Levels(Vec<Vec<Hash>>);
-
-impl Levels {
-    fn of(leaves: Vec<Hash>) -> Self {
-        let mut levels = vec![leaves];
-        while let Some(below) = levels.last().filter(|level| level.len() > 1) {
-            let above = below.chunks(2).map(|pair| match pair {
-                [left, right] => node_hash(left, right),
-                rest => rest[0],
-            });
-            let above = above.collect();
-            levels.push(above);
-        }
-        Self(levels)
-    }
-
-    /// Sets a leaf and returns what it was.
-    fn set(&mut self, index: usize, leaf: Hash) -> Hash {
-        let was = std::mem::replace(&mut self.0[0][index], leaf);
-        let mut index = index;
-        for level in 1..self.0.len() {
-            index /= 2;
-            let (below, above) = self.0.split_at_mut(level);
-            let below = &below[level - 1];
-            above[0][index] = match below.get(2 * index + 1) {
-                Some(right) => node_hash(&below[2 * index], right),
-                None => below[2 * index],
-            };
-        }
-        was
-    }
-
-    fn root(&self) -> Hash {
-        self.0.last().and_then(|level| level.first()).copied().unwrap_or_default()
     }
 }

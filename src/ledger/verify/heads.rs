@@ -15,6 +15,8 @@ pub enum Source {
     Kept,
     /// A place outside of it.
     Anchor,
+    /// An earlier verification, which nobody signed.
+    Earlier,
 }
 
 /// A head that was signed, or claims to be.
@@ -36,7 +38,7 @@ pub(super) struct Heads {
     agreed: u64,
     /// Those that did not agree, each with the size up to which one had. What a rollback explains is known only when the
     /// records have told of it.
-    disagreed: Vec<(Checkpoint, u64)>,
+    disagreed: Vec<(Source, Checkpoint, u64)>,
 }
 
 impl Verifier {
@@ -50,6 +52,7 @@ impl Verifier {
                     let of = match source {
                         Source::Kept => "checkpoint",
                         Source::Anchor => "anchored checkpoint",
+                        Source::Earlier => "verification",
                     };
                     let detail = format!("{of} {number}: {why}");
                     self.found(AlterationKind::HeadForged, Place::default(), detail);
@@ -70,12 +73,12 @@ impl Verifier {
         while let Some((source, head)) =
             self.heads.waiting.pop_front_if(|(_, head)| head.size <= size)
         {
-            self.report.heads += 1;
+            self.report.heads += u64::from(source != Source::Earlier);
             if head.size == size && head.root == self.frontier.root() {
                 self.agrees(source, &head);
             } else {
                 let agreed = self.heads.agreed;
-                self.heads.disagreed.push((head, agreed));
+                self.heads.disagreed.push((source, head, agreed));
             }
         }
     }
@@ -83,6 +86,9 @@ impl Verifier {
     fn agrees(&mut self, source: Source, head: &Checkpoint) {
         let place = Some((i64::try_from(head.size).unwrap_or(i64::MAX), head.at));
         self.heads.agreed = head.size;
+        if source == Source::Earlier {
+            return;
+        }
         self.report.signed = self.report.signed.max(place);
         if source == Source::Anchor {
             self.report.anchored = self.report.anchored.max(place);
@@ -92,15 +98,18 @@ impl Verifier {
     /// Tells of the first head that nothing explains.
     pub(super) fn heads_that_differ(&mut self) {
         let disagreed = std::mem::take(&mut self.heads.disagreed);
-        let mut unexplained = disagreed.iter().filter(|(head, _)| !self.rolled_back_before(head));
-        if let Some((head, agreed)) = unexplained.next() {
-            self.differs(head, *agreed);
+        let mut unexplained =
+            disagreed.iter().filter(|(_, head, _)| !self.rolled_back_before(head));
+        if let Some((source, head, agreed)) = unexplained.next() {
+            self.differs(*source, head, *agreed);
         }
     }
 
-    fn differs(&mut self, head: &Checkpoint, agreed: u64) {
+    fn differs(&mut self, source: Source, head: &Checkpoint, agreed: u64) {
+        let did =
+            if source == Source::Earlier { "that were verified" } else { "whose head was signed" };
         let detail = format!(
-            "the entries up to {} are not those whose head was signed at {}; those up to {} are",
+            "the entries up to {} are not those {did} at {}; those up to {} are",
             head.size, head.at, agreed
         );
         let first = i64::try_from(agreed).unwrap_or(i64::MAX).saturating_add(1);
@@ -121,13 +130,20 @@ impl Verifier {
         let last = self.report.position;
         let waiting = std::mem::take(&mut self.heads.waiting);
         let beyond = |head: &Checkpoint| i64::try_from(head.size).is_ok_and(|size| size > last);
-        let lost = waiting.into_iter().map(|(_, head)| head).filter(|head| beyond(head));
-        let lost = lost.filter(|head| !self.rolled_back_before(head)).max_by_key(|head| head.size);
-        if let Some(head) = lost {
-            let detail = format!(
-                "a head that was signed at {} covers {} entries, and there are {last}",
-                head.at, head.size
-            );
+        let lost = waiting.into_iter().filter(|(_, head)| beyond(head));
+        let lost = lost.filter(|(_, head)| !self.rolled_back_before(head));
+        if let Some((source, head)) = lost.max_by_key(|(_, head)| head.size) {
+            let (at, size) = (head.at, head.size);
+            let detail = match source {
+                Source::Earlier => {
+                    format!("{size} entries were verified at {at}, and there are {last}")
+                }
+                Source::Kept | Source::Anchor => {
+                    format!(
+                        "a head that was signed at {at} covers {size} entries, and there are {last}"
+                    )
+                }
+            };
             let place = Place::entry(last.saturating_add(1));
             self.found(AlterationKind::EntryMissing, place, detail);
         }

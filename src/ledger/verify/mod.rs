@@ -17,6 +17,7 @@ mod check;
 mod erased;
 mod heads;
 mod report;
+mod resume;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -27,14 +28,17 @@ use std::collections::HashMap;
 pub use check::{Checked, EntryCheck};
 pub(crate) use erased::ErasedList;
 pub use heads::{Head, Source};
-pub use report::{Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict};
+pub use report::{
+    Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict, Verified,
+};
+pub use resume::State;
 pub use rows::{LedgerRow, RecordRow, StreamRows};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use told::STUB_METADATA;
 pub(crate) use told::{ERASED, QUARANTINED, UNCLEAN_END, is_stub};
 
 use self::{erased::Erasures, told::Telling};
-use super::{Entry, Frontier};
+use super::{Entry, Frontier, Hash};
 use crate::{record::WriterId, time::Timestamp};
 
 /// A verification under way.
@@ -45,6 +49,8 @@ use crate::{record::WriterId, time::Timestamp};
 pub struct Verifier {
     report: Report,
     frontier: Frontier,
+    /// Of the last entry.
+    leaf: Option<Hash>,
     /// Whether every entry so far was there and could be read.
     whole: bool,
     epoch: i64,
@@ -117,7 +123,9 @@ impl Verifier {
 
     fn readable(&mut self, entry: Entry) -> Option<Entry> {
         self.compare_heads();
-        self.frontier.push(entry.leaf_hash());
+        let leaf = entry.leaf_hash();
+        self.leaf = Some(leaf);
+        self.frontier.push(leaf);
         let new = &entry.new;
         let place = Place::records(new.writer_id, new.first_seq, new.last_seq).at(entry.position);
         let edited = AlterationKind::EntryEdited;
@@ -234,6 +242,12 @@ impl Verifier {
     /// Ends with the report.
     #[must_use]
     pub fn finish(mut self) -> Report {
+        self.conclude();
+        self.report
+    }
+
+    /// Comes to the end: what only all of it can tell is in the report.
+    pub(crate) fn conclude(&mut self) {
         self.compare_heads();
         self.heads_that_differ();
         self.heads_beyond();
@@ -262,7 +276,11 @@ impl Verifier {
         self.report.streams = self.streams.len() as u64;
         self.report.committed_at = self.committed_at;
         self.report.root = self.whole.then(|| self.frontier.root());
-        self.report
+    }
+
+    /// Returns what was found so far.
+    pub(crate) const fn report(&self) -> &Report {
+        &self.report
     }
 
     fn found(&mut self, kind: AlterationKind, place: Place, detail: impl Into<String>) {

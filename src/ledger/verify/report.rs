@@ -38,6 +38,10 @@ pub struct Report {
     pub signed: Option<(i64, Timestamp)>,
     /// The last entry that a head from outside of the database covers, and when it was signed.
     pub anchored: Option<(i64, Timestamp)>,
+    /// Where an earlier verification ended, and when that was: what lies before was not read again.
+    pub since: Option<(i64, Timestamp)>,
+    /// In how many places that one, and those before it, found the log to be incomplete.
+    pub incomplete_before: u64,
     /// What is not as it was written, in the order of the ledger.
     pub altered: Findings<Alteration>,
     /// What is known to be missing, by the log's own account.
@@ -69,6 +73,46 @@ pub enum Verdict {
     Altered,
     /// Everything is as it was written; some of what should have been written never was.
     Incomplete,
+}
+
+impl Verdict {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unaltered => "unaltered",
+            Self::Altered => "altered",
+            Self::Incomplete => "incomplete",
+        }
+    }
+
+    /// Returns what a word stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Unaltered, Self::Altered, Self::Incomplete]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+    }
+}
+
+/// What the last verification of a log came to, for those who look after it. It proves nothing: it is what the database
+/// says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The position up to which the ledger was verified.
+    pub position: i64,
+    /// What it came to.
+    pub result: Verdict,
+}
+
+impl Verified {
+    /// Makes one.
+    #[must_use]
+    pub const fn new(at: Timestamp, position: i64, result: Verdict) -> Self {
+        Self { at, position, result }
+    }
 }
 
 /// The first findings of a kind, and how many there are.

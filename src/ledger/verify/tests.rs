@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ledger::new_entries,
+    ledger::{Checkpoint, new_entries},
     record::{Canonical, Field, Record, RecordId, Value},
 };
 
@@ -54,7 +54,12 @@ impl Log {
     }
 
     fn verify(&self) -> Report {
+        self.verify_with([])
+    }
+
+    fn verify_with(&self, heads: impl IntoIterator<Item = Head>) -> Report {
         let mut verifier = Verifier::new();
+        verifier.heads(heads);
         let mut canonical = Canonical::new();
         for entry in &self.entries {
             let row = LedgerRow { position: Some(entry.position), entry: Ok(entry.clone()) };
@@ -234,5 +239,56 @@ proptest! {
             log.entries.remove(at);
         }
         prop_assert_eq!(log.verify().verdict(), Verdict::Altered);
+    }
+}
+
+/// The heads of a log, one for every three entries.
+fn heads_of(log: &Log, source: Source) -> Vec<Head> {
+    let mut frontier = Frontier::new();
+    let mut heads = Vec::new();
+    for entry in &log.entries {
+        frontier.push(entry.leaf_hash());
+        if entry.position % 3 == 0 {
+            let (size, root) = (frontier.size(), frontier.root());
+            let head = Checkpoint::new("log".to_owned(), size, root, 1, entry.committed_at);
+            heads.push(Head { source, number: heads.len() as i64 + 1, head: Ok(head) });
+        }
+    }
+    heads
+}
+
+/// Fault 42: whoever holds database and key writes a record anew, all entries behind it, and signs every head again. What
+/// finds him is an anchor that covers what he changed, and nothing else.
+#[test]
+fn a_history_that_was_signed_again_is_found_by_an_anchor_behind_it() {
+    let runs =
+        if std::env::var_os("FAULTS").is_some_and(|value| value == "full") { 600 } else { 60 };
+    let sound = Log::of(&[1; 310]);
+    for every in [1, 10, 100] {
+        let anchors: Vec<_> =
+            heads_of(&sound, Source::Anchor).into_iter().skip(every - 1).step_by(every).collect();
+        let covered = anchors.last().unwrap().head.as_ref().unwrap().size;
+        let (mut found, mut expected) = (0, 0);
+        for run in 0..runs {
+            let at = run * 310 / runs;
+            let mut log = sound.clone();
+            log.records[at].action.set("forged");
+            for entry in &mut log.entries[at..] {
+                let new = &entry.new;
+                let written = log.records.iter().find(|record| {
+                    record.writer_id == new.writer_id && record.seq == new.first_seq
+                });
+                let again = new_entries(&[written.unwrap().clone()], &mut Canonical::new());
+                entry.new = again.into_iter().next().unwrap();
+            }
+            let kept = heads_of(&log, Source::Kept);
+            assert_eq!(log.verify_with(kept.clone()).verdict(), Verdict::Unaltered, "{at}");
+            let report = log.verify_with(kept.into_iter().chain(anchors.clone()));
+            found += u64::from(kinds(&report) == [AlterationKind::HistoryRewritten]);
+            expected += u64::from((at as u64) < covered);
+            assert_eq!(report.verdict() == Verdict::Altered, (at as u64) < covered, "{at}");
+        }
+        assert_eq!(found, expected, "an anchor for every {every} heads");
+        eprintln!("fault 42: an anchor for every {every} heads finds {found} of {runs}");
     }
 }

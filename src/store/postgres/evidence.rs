@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
     record::WriterId,
     store::{Evidence, StoreError, StoreErrorKind},
@@ -232,6 +232,62 @@ impl Evidence for PostgresStore {
             done(transaction);
             let node = |row: &PgRow| Ok((decode::integer(row, 0)?, row.array(1)?));
             Ok(rows.iter().map(node).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
+    }
+
+    async fn add_anchor(&self, note: &str, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "insert into activity.anchors (note, kept_at) values ($1, $2::timestamptz)";
+        self.bounded("keep an anchor", async {
+            let mut transaction = self.writing().await?;
+            let query = query(sql).bind(note).bind(time_text(at)).persistent(false);
+            query.execute(&mut *transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn anchors(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>, StoreError> {
+        let sql = format!(
+            "select number, note from activity.anchors where number > {after} order by number limit {}",
+            bounded(limit)
+        );
+        self.bounded("read the anchors", async {
+            let mut transaction = self.reading().await?;
+            let rows =
+                query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let anchor = |row: &PgRow| Ok((decode::integer(row, 0)?, row.try_get(1)?));
+            Ok(rows.iter().map(anchor).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
+    }
+
+    async fn keep_verified(&self, verified: &Verified) -> Result<(), StoreError> {
+        let sql = "insert into activity.verified (verified_at, position, result) \
+             values ($1::timestamptz, $2, $3) on conflict (one) do update set \
+             verified_at = excluded.verified_at, position = excluded.position, result = excluded.result";
+        self.bounded("keep what was verified", async {
+            let mut transaction = self.writing().await?;
+            let query = query(sql).bind(time_text(verified.at)).bind(verified.position);
+            let query = query.bind(verified.result.as_str()).persistent(false);
+            query.execute(&mut *transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn last_verified(&self) -> Result<Option<Verified>, StoreError> {
+        let sql = "select verified_at, position, result from activity.verified";
+        self.bounded("read what was verified", async {
+            let mut transaction = self.reading().await?;
+            let row = query(sql).persistent(false).fetch_optional(&mut *transaction).await?;
+            done(transaction);
+            let Some(row) = row else { return Ok(None) };
+            let at = row.moment(0)?.unwrap_or_default();
+            let (position, result) =
+                (decode::integer(&row, 1)?, Verdict::from_word(row.try_get(2)?));
+            Ok(result.map(|result| Verified { at, position, result }))
         })
         .await
     }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../../migrations/postgres/0011_checkpoints.sql")),
     (12, include_str!("../../../migrations/postgres/0012_erased.sql")),
     (13, include_str!("../../../migrations/postgres/0013_tenants.sql")),
+    (14, include_str!("../../../migrations/postgres/0014_anchors.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
-        verify::{LedgerRow, RecordRow, StreamRows},
+        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
     record::{RecordId, WriterId},
     store::{Evidence, StoreError},
@@ -158,6 +158,48 @@ impl Evidence for SqliteStore {
         let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
         let node = |row: &SqliteRow| Ok((row.try_get(0)?, rows::array(row.try_get(1)?)?));
         rows.iter().map(node).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn add_anchor(&self, note: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.write("keep an anchor", async |connection| {
+            let sql = "INSERT INTO activity_anchors (note, kept_at) VALUES (?, ?)";
+            sqlx::query(sql).bind(note).bind(at.as_micros()).execute(&mut *connection).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn anchors(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>, StoreError> {
+        let failed = |error| store_error("read the anchors", error);
+        let sql =
+            "SELECT number, note FROM activity_anchors WHERE number > ? ORDER BY number LIMIT ?";
+        let query = sqlx::query(sql).bind(after).bind(bounded(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        let anchor = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(anchor).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn keep_verified(&self, verified: &Verified) -> Result<(), StoreError> {
+        self.write("keep what was verified", async |connection| {
+            let sql = "INSERT OR REPLACE INTO activity_verified (one, verified_at, position, result) \
+                 VALUES (1, ?, ?, ?)";
+            let query = sqlx::query(sql).bind(verified.at.as_micros()).bind(verified.position);
+            query.bind(verified.result.as_str()).execute(&mut *connection).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn last_verified(&self) -> Result<Option<Verified>, StoreError> {
+        let failed = |error| store_error("read what was verified", error);
+        let sql = "SELECT verified_at, position, result FROM activity_verified";
+        let row = sqlx::query(sql).fetch_optional(self.pool()).await.map_err(failed)?;
+        let verified = |row: SqliteRow| {
+            let at = Timestamp::from_micros(row.try_get(0)?);
+            let (position, result) = (row.try_get(1)?, Verdict::from_word(row.try_get(2)?));
+            Ok(result.map(|result| Verified { at, position, result }))
+        };
+        Ok(row.map(verified).transpose().map_err(failed)?.flatten())
     }
 }
 

@@ -3,7 +3,7 @@
 import { ask, isAbort } from "./api.js";
 import { h, refill } from "./dom.js";
 import { showTrouble } from "./problems.js";
-import { absolute, bytes, clock, duration, number, percent, shortMoment } from "./time.js";
+import { absolute, bytes, clock, duration, number, percent, relative, shortMoment } from "./time.js";
 
 const EVERY = 5_000;
 
@@ -27,7 +27,7 @@ export function healthPage(words) {
   }
 
   function draw(found) {
-    const { status, reasons, tally, queue, storage, writers, rollups, indexes, mode } = found;
+    const { status, reasons, tally, queue, storage, writers, rollups, indexes, mode, last_verify: verified } = found;
     const heading = [h("h1", null, say.title), h(`p.health-status.s-${status}`, { role: "status" }, h("span.dot", { "aria-hidden": "true" }), say.status[status] ?? status)];
     if (!tally) return refill(body, heading, h("p.quiet", null, say.onlyStatus));
     const dropped = Object.values(tally.dropped).reduce((sum, count) => sum + count, 0);
@@ -40,6 +40,9 @@ export function healthPage(words) {
       h("p.quiet", null, say.since),
       h(".tables", null,
         storage ? h("section.panel-box", null, h("h2", null, say.storage), h("dl.facts", null, fact(say.rows, storage.rows === null ? words.drawer.absent : number(storage.rows)), fact(say.size, storage.bytes === null ? words.drawer.absent : bytes(storage.bytes)), fact(say.oldest, moment(storage.oldest)), fact(say.newest, moment(storage.newest)), fact(say.mode, say.modes[mode] ?? mode), fact(say.rollups, String(rollups?.behind ?? 0)), fact(say.indexes, indexes?.join(", ") || say.noIndexes))) : null,
+        h("section.panel-box", null, h("h2", null, say.verified), verified
+          ? h("dl.facts", null, fact(say.verified, h("time", { datetime: verified.at, title: absolute(verified.at) }, relative(new Date(verified.at)))), fact(say.verifiedTo, number(verified.position)), fact(say.verifiedResult, say.results[verified.result] ?? verified.result))
+          : h("p.quiet", null, say.never)),
         h("section.panel-box", null, h("h2", null, say.droppedBy), h("dl.facts", null, Object.entries(tally.dropped).map(([reason, count]) => fact(words.reason(reason), number(count))))),
         h("section.panel-box", null, h("h2", null, say.beside), h("dl.facts", null, fact(say.quarantined, number(tally.quarantined)), fact(say.folded, number(tally.folded)), fact(say.retries, number(tally.retries))))),
       writers?.length ? h("section.panel-box", null, h("h2", null, say.writers), h(".scrolling", { tabindex: "0", role: "group", "aria-label": say.writers }, h("table.plain", null,

@@ -1,10 +1,11 @@
 // The tabs of a record that need nothing but the record.
 
-import { address, askText, isAbort, parse } from "./api.js";
+import { address, ask, askText, isAbort, parse } from "./api.js";
 import { actions } from "./cellmenu.js";
 import { changesTable, isTree, json, truncated, value, withheld } from "./diff.js";
 import { copy, fill, h, icon, visibleLines } from "./dom.js";
 import { FIELDS } from "./fields.js";
+import { isProved } from "./proof.js";
 import { showTrouble } from "./problems.js";
 import { addressFor, go } from "./state.js";
 import { absolute, bytes, duration } from "./time.js";
@@ -151,9 +152,28 @@ export function curl(url) {
   return `curl '${String(url).replaceAll("'", "%27")}'`;
 }
 
-export function integrityTab(words, record, panel) {
+export async function integrityTab(words, record, panel, signal) {
   const say = words.integrity;
-  fill(panel, h("h3", null, say.heading), h("p", null, say.text),
-    h("dl.facts", null, h(".fact", null, h("dt", null, say.stream), h("dd", null, record.writer_id)), h(".fact", null, h("dt", null, say.number), h("dd", null, String(record.seq)))),
+  const fact = (name, shown) => h(".fact", null, h("dt", null, name), h("dd", null, shown));
+  const place = h("div", { role: "status" }, h("p.quiet", null, words.loading));
+  fill(panel, place,
+    h("dl.facts", null, fact(say.stream, record.writer_id), fact(say.number, String(record.seq))),
     h("p.quiet", null, say.gapless));
+  let found;
+  try {
+    found = await ask(`records/${encodeURIComponent(record.id)}/proof`, null, { signal });
+  } catch (problem) {
+    if (isAbort(problem)) return undefined;
+    if (problem.status === 404) return fill(place, h("h3", null, say.none), h("p", null, say.noneText));
+    return showTrouble(place, words, problem, () => integrityTab(words, record, panel, signal));
+  }
+  const holds = await isProved(found).catch(() => false);
+  if (signal?.aborted) return undefined;
+  const { entry, checkpoint } = found;
+  const signed = checkpoint.match(/^time (.*)$/m)?.[1];
+  return fill(place, h("h3", null, holds === false ? say.wrong : say.proved),
+    h("p", null, holds === false ? say.wrongText : say.provedText(entry.position, entry.size)),
+    h("p.quiet", null, holds === null ? say.byServer : holds ? say.byBrowser : null),
+    h("dl.facts", null, fact(say.signed, signed ? h("time", { datetime: signed, title: signed }, absolute(signed)) : words.drawer.absent), fact(say.leaf, h("code", null, found.leaf)), fact(say.root, h("code", null, entry.root))),
+    h("h3", null, say.checkpoint), h("pre", { tabindex: "0" }, checkpoint), h("p.quiet", null, say.trust));
 }

@@ -195,8 +195,16 @@ export const words = {
   },
 
   integrity: {
-    heading: "Noch kein Nachweis",
-    text: "Dieser Speicher bietet weder Prüfpunkte noch Nachweise der Zugehörigkeit. Was er über den Platz dieses Eintrags im Protokoll weiß:",
+    none: "Noch kein Nachweis",
+    noneText: "Noch kein Prüfpunkt deckt diesen Eintrag ab. Ein Dienst mit Schlüsseln unterschreibt alle zehn Sekunden einen.",
+    proved: "Nachgewiesen",
+    provedText: (position, size) => `Dieser Eintrag ist das, was geschrieben wurde: Sein Hash führt zum Hauptbucheintrag ${position}, und dieser zum unterschriebenen Kopf über ${size} Hauptbucheinträge.`,
+    byBrowser: "Dieser Browser hat es nachgerechnet.",
+    byServer: "Der Dienst hat es nachgerechnet; ein Browser tut das über HTTPS.",
+    wrong: "Nicht nachgewiesen",
+    wrongText: "Der Nachweis führt nicht von diesem Eintrag zum unterschriebenen Kopf. `activity verify` sagt, was verändert wurde.",
+    signed: "Unterschrieben", leaf: "Hash des Eintrags", root: "Wurzel des Hauptbucheintrags", checkpoint: "Prüfpunkt",
+    trust: "Ob dem Schlüssel zu trauen ist, sagt, wer die Vertrauensdatei hat: `activity verify --trust` oder ein Beweispaket.",
     stream: "Strom",
     number: "Nummer im Strom",
     gapless: "Die Nummern eines Stroms haben keine Lücken: Eine fehlende Nummer ist ein fehlender Eintrag.",
@@ -235,6 +243,8 @@ export const words = {
     droppedBy: "Verworfen, nach Grund", beside: "Außerdem",
     refreshed: text => `Abgefragt um ${text}`,
     since: "Gezählt wird in diesem Prozess seit seinem Start.",
+    verified: "Zuletzt geprüft", verifiedTo: "Bis Hauptbucheintrag", verifiedResult: "Ergebnis", never: "nie",
+    results: { unaltered: "unverändert", altered: "VERÄNDERT", incomplete: "unverändert, aber unvollständig" },
     modes: { best_effort: "So gut es geht", durable: "Dauerhaft", strict: "Streng" },
   },
 

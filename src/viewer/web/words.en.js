@@ -198,8 +198,16 @@ export const words = {
   },
 
   integrity: {
-    heading: "No proof yet",
-    text: "This store offers no checkpoints and inclusion proofs. What it keeps of this record's place in the log:",
+    none: "No proof yet",
+    noneText: "No checkpoint covers this record yet. A service with keys signs one every ten seconds.",
+    proved: "Proved",
+    provedText: (position, size) => `This record is what was written: its hash leads to entry ${position} of the ledger, and that to the signed head of ${size} entries.`,
+    byBrowser: "This browser has computed it.",
+    byServer: "The service has computed it; a browser does so over HTTPS.",
+    wrong: "Not proved",
+    wrongText: "The proof does not lead from this record to the signed head. `activity verify` says what was altered.",
+    signed: "Signed", leaf: "Hash of the record", root: "Root of the entry", checkpoint: "Checkpoint",
+    trust: "Whether the key that signed is one to trust is for whoever has the trust file to say: `activity verify --trust`, or an evidence bundle.",
     stream: "Stream",
     number: "Number in the stream",
     gapless: "Numbers of a stream have no gaps: a missing number is a missing record.",
@@ -238,6 +246,8 @@ export const words = {
     droppedBy: "Dropped, by reason", beside: "Besides",
     refreshed: text => `Asked ${text}`,
     since: "Counts are those of this process since its start.",
+    verified: "Last verified", verifiedTo: "Up to entry", verifiedResult: "Result", never: "never",
+    results: { unaltered: "unaltered", altered: "ALTERED", incomplete: "unaltered, but incomplete" },
     modes: { best_effort: "Best effort", durable: "Durable", strict: "Strict" },
   },
 

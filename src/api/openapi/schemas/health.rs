@@ -3,7 +3,8 @@
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::{
-    Described, count, either_or_null, list, moment_or_null, object, one_of, or_null, stream, text,
+    Described, count, either_or_null, list, moment, moment_or_null, object, one_of, or_null,
+    stream, text,
 };
 use crate::{pipeline::DropReason, rules::Delivery, store::Index};
 
@@ -44,8 +45,15 @@ pub(super) fn health() -> Described {
         ],
     );
     let behind = object(1, vec![("behind", count().into())]);
-    let verified =
-        or_null(Type::Object).description(Some("The last verification, once there is one"));
+    let verified = object(
+        4,
+        vec![
+            ("at", moment().into()),
+            ("age_ms", count().description(Some("How long ago that was")).into()),
+            ("position", count().description(Some("Up to where in the ledger")).into()),
+            ("result", one_of(["unaltered", "altered", "incomplete"]).into()),
+        ],
+    );
     let indexes = list(one_of(Index::ALL.map(Index::as_str)).into());
     object(
         1,
@@ -62,7 +70,7 @@ pub(super) fn health() -> Described {
             ("storage", either_or_null(storage)),
             ("rollups", either_or_null(behind)),
             ("indexes", either_or_null(indexes)),
-            ("last_verify", verified.into()),
+            ("last_verify", either_or_null(verified)),
         ],
     )
 }

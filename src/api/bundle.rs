@@ -1,0 +1,127 @@
+//! `GET /bundle`: the records of a filter with their proofs, as a zip file.
+//!
+//! As an export it is streamed, covers what the store held when it began, is recorded at its begin and its end, and
+//! is broken off where it cannot go on: a zip file without its end cannot be taken for a whole one.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    access::Permission,
+    answer::Unsent,
+    export::{ExportBody, PATIENCE, POSITION, Piece, RECORDS, UNREADABLE, check_whole},
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
+    watch::{Caller, Session},
+};
+use crate::{
+    bundle::{Ask, Bundle},
+    query::Extra,
+    store::StoreError,
+};
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new().route("/bundle", get(bundle))
+}
+
+async fn bundle(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    caller.must(Permission::Export)?;
+    let scope = caller.scope()?;
+    let parameters = Parameters::of(&parts)?;
+    check_whole(&parameters, "a bundle")?;
+    let now = api.now();
+    let params = parameters.read(&[Extra::Filters, Extra::Order], now)?;
+    let (filter, direction) = (params.filter.and(scope), params.order);
+    let ask = Ask { filter, direction, asked: caller.asked().to_owned(), now };
+    let store = api.store()?.clone();
+    let is_head = parts.method == Method::HEAD;
+    // Nothing is signed for somebody who wants the head alone.
+    let keys = api.recorder().keys().filter(|_| !is_head);
+    let seeds = keys.map_or(&[][..], |keys| keys.signing_seeds());
+    let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
+    let begun = begun.ok_or_else(|| {
+        Problem::not_found(
+            "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
+        )
+    })?;
+    let position = begun.position();
+    let body = if is_head {
+        Body::new(Unsent)
+    } else {
+        let (sender, pieces) = mpsc::channel(1);
+        tokio::spawn(produce(begun, caller.begin(), sender));
+        Body::new(ExportBody::new(pieces))
+    };
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    if let Ok(name) = HeaderValue::try_from(format!(
+        "attachment; filename=\"activity-evidence-{}.zip\"",
+        now.calendar().strftime("%Y%m%dT%H%M%SZ"),
+    )) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    headers.insert(POSITION, position.into());
+    headers
+        .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {
+    let piece = match pieces(&mut bundle, &session, &sender).await {
+        Ok(()) => {
+            session.complete();
+            let mut trailers = HeaderMap::with_capacity(2);
+            trailers.insert(RECORDS, bundle.counts().records.into());
+            trailers.insert(UNREADABLE, bundle.counts().unreadable.into());
+            Piece::End(trailers)
+        }
+        Err(None) => return,
+        Err(Some(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a bundle broke off");
+            session.broken();
+            Piece::Broken(error)
+        }
+    };
+    // Recorded before the client sees the end: whoever has the whole file is in the log.
+    drop(session);
+    // Otherwise nobody is left to be told.
+    let _told = timeout(PATIENCE, sender.send(piece)).await;
+}
+
+/// Hands the bundle over; an error that is none says that the client has left.
+async fn pieces(
+    bundle: &mut Bundle,
+    session: &Session,
+    sender: &mpsc::Sender<Piece>,
+) -> Result<(), Option<StoreError>> {
+    let mut showed = 0;
+    loop {
+        let next = tokio::select! {
+            () = sender.closed() => return Err(None),
+            next = bundle.next() => next.map_err(Some)?,
+        };
+        let records = bundle.counts().records;
+        session.showed(usize::try_from(records - showed).unwrap_or(usize::MAX));
+        showed = records;
+        let Some(piece) = next else { return Ok(()) };
+        match timeout(PATIENCE, sender.send(Piece::Data(piece.into()))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(None),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The entries that account for the records of a bundle.
+
+use std::{collections::VecDeque, ops::Range};
+
+use crate::{
+    ledger::{Entry, Hash, leaf_hash, levels::Levels},
+    record::{Canonical, Record},
+    store::{AnyStore, Evidence as _, StoreError},
+};
+
+/// So many entries share the nodes of their proofs.
+pub(super) const BLOCK: usize = 256;
+/// So many records of an entry are read at once.
+const ROWS: usize = 1_000;
+/// So many leaves of entries are held, beside those of the entry in use.
+const HELD: usize = 100_000;
+/// No append brings more; a row of the ledger that claims so was edited, and proves nothing.
+const LARGEST: i64 = 10_000_000;
+
+/// An entry with the tree over its records, as the store holds them now.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) entry: Entry,
+    tree: Levels,
+}
+
+impl Known {
+    fn holds(&self, record: &Record) -> bool {
+        let new = &self.entry.new;
+        new.writer_id == record.writer_id && (new.first_seq..=new.last_seq).contains(&record.seq)
+    }
+
+    fn index(&self, record: &Record) -> usize {
+        usize::try_from(record.seq - self.entry.new.first_seq).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the path from the record to the root of the entry.
+    pub(super) fn path(&self, record: &Record) -> Vec<Hash> {
+        self.tree.inclusion_proof(self.index(record)).unwrap_or_default()
+    }
+
+    /// Tells whether that path proves the record, whose leaf that is.
+    pub(super) fn proves(&self, record: &Record, leaf: &Hash) -> bool {
+        self.tree.leaf(self.index(record)) == Some(leaf)
+            && self.tree.root() == self.entry.new.batch_root
+            && i64::try_from(self.tree.leaves()) == Ok(self.entry.new.count())
+    }
+}
+
+/// The trees of the entries that were needed last. Records of a query come in the order of their times, and so do
+/// nearly those of the entries.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    known: VecDeque<Known>,
+    leaves: usize,
+}
+
+impl Trees {
+    /// Returns the entry that accounts for a record, if there is one.
+    pub(super) async fn of(
+        &mut self,
+        store: &AnyStore,
+        record: &Record,
+    ) -> Result<Option<&Known>, StoreError> {
+        if let Some(at) = self.known.iter().position(|known| known.holds(record)) {
+            // The one that was used last is the last to go.
+            if let Some(known) = self.known.remove(at) {
+                self.known.push_back(known);
+            }
+            return Ok(self.known.back());
+        }
+        let Some(entry) = store.entry_of(record.writer_id, record.seq).await? else {
+            return Ok(None);
+        };
+        let tree = Levels::of(leaves_of(store, &entry).await?);
+        self.leaves += tree.leaves();
+        self.known.push_back(Known { entry, tree });
+        while self.leaves > HELD
+            && self.known.len() > 1
+            && let Some(oldest) = self.known.pop_front()
+        {
+            self.leaves -= oldest.tree.leaves();
+        }
+        Ok(self.known.back())
+    }
+}
+
+/// Returns the leaf hashes of an entry's records; of one that is gone or cannot be read, none that any record has.
+async fn leaves_of(store: &AnyStore, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
+    let new = &entry.new;
+    let (mut leaves, mut canonical) = (Vec::new(), Canonical::new());
+    if !(1..=LARGEST).contains(&new.count()) {
+        return Ok(leaves);
+    }
+    let mut from = new.first_seq;
+    loop {
+        let rows = store.record_rows(new.writer_id, from, new.last_seq, ROWS).await?;
+        let full = rows.len() == ROWS;
+        for row in rows {
+            from = row.seq.saturating_add(1);
+            let index = usize::try_from(row.seq - new.first_seq).unwrap_or(usize::MAX);
+            if let Ok(record) = row.record {
+                leaves.resize(leaves.len().max(index.saturating_add(1)), [0; 32]);
+                leaves[index] = leaf_hash(canonical.encode(&record));
+            }
+        }
+        if !full {
+            return Ok(leaves);
+        }
+    }
+}
+
+/// Which entries of the ledger a bundle needs: a bit for each, so that it is small however many they are.
+#[derive(Debug)]
+pub(super) struct Marked {
+    bits: Vec<u64>,
+    size: u64,
+}
+
+impl Marked {
+    /// None of a ledger of `size` entries. The bits come as they are set: what a note claims takes no memory.
+    pub(super) const fn of(size: u64) -> Self {
+        Self { bits: Vec::new(), size }
+    }
+
+    pub(super) fn mark(&mut self, position: i64) {
+        // What a row of the ledger says of itself may be anything.
+        let index = position.checked_sub(1).and_then(|index| u64::try_from(index).ok());
+        if let Some(index) = index.filter(|index| *index < self.size) {
+            let word = usize::try_from(index / 64).unwrap_or(usize::MAX);
+            self.bits.resize(self.bits.len().max(word.saturating_add(1)), 0);
+            self.bits[word] |= 1 << (index % 64);
+        }
+    }
+
+    /// Returns the next block at or behind an index in which entries are marked, and their positions.
+    pub(super) fn block(&self, from: u64) -> Option<(Range<u64>, Vec<i64>)> {
+        const WORDS: usize = BLOCK / 64;
+        let from = usize::try_from(from / 64).unwrap_or(usize::MAX);
+        let word = self.bits.iter().skip(from).position(|bits| *bits != 0)? + from;
+        let first = word / WORDS * WORDS;
+        let start = first as u64 * 64;
+        let words = self.bits.iter().enumerate().skip(first).take(WORDS);
+        let positions = words.flat_map(|(word, bits)| {
+            let set = (0..64_i64).filter(move |bit| bits >> bit & 1 == 1);
+            set.map(move |bit| word as i64 * 64 + bit + 1)
+        });
+        Some((start..start + BLOCK as u64, positions.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_entries_come_back_block_by_block() {
+        let mut marked = Marked::of(100_000);
+        for position in [1, 256, 257, 90_000, 100_000, 100_001, 0, -5, i64::MAX, i64::MIN] {
+            marked.mark(position);
+        }
+        let (mut from, mut all) = (0, Vec::new());
+        while let Some((block, positions)) = marked.block(from) {
+            assert!(positions.iter().all(|one| block.contains(&(one - 1).unsigned_abs())));
+            all.push(positions);
+            from = block.end;
+        }
+        assert_eq!(all, [vec![1, 256], vec![257], vec![90_000], vec![100_000]]);
+    }
+}

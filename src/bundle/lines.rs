@@ -1,0 +1,134 @@
+//! What stands in the files of a bundle. Names are a contract: members are added, never renamed.
+
+use serde::Serialize;
+
+use super::{Ask, Counts};
+use crate::{
+    ledger::{Checkpoint, Entry, Hash, leaf_hash},
+    record::{Canonical, Group, Record, RecordId, Seal, hex},
+    time::Timestamp,
+};
+
+/// A line of `records.jsonl`.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordLine {
+    id: RecordId,
+    /// The position of its entry; null when no entry accounts for it.
+    entry: Option<i64>,
+    /// The canonical bytes: the leaf is SHA-256 over 0x00 and these.
+    record: String,
+    /// From the leaf to the root of the entry, in hex.
+    path: Vec<String>,
+    groups: Groups,
+}
+
+/// What the commitments in the canonical bytes are of. A group that was erased is not there.
+#[derive(Debug, Default, Serialize)]
+struct Groups {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Opened>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<Opened>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Opened>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Opened>,
+}
+
+/// A group: its commitment is SHA-256 over 0x02, a letter, the salt and the fields.
+#[derive(Debug, Serialize)]
+struct Opened {
+    salt: String,
+    /// The canonical bytes of the group.
+    fields: String,
+}
+
+impl RecordLine {
+    pub(super) fn of(record: &Record, canonical: &mut Canonical) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut opened = |group: Group| match record.seals.of(group) {
+            Seal::Salted(salt) => {
+                let fields = text(canonical.encode_group(record, group));
+                Some(Opened { salt: hex(&salt), fields })
+            }
+            Seal::Empty | Seal::Erased(_) => None,
+        };
+        let groups = Groups {
+            identity: opened(Group::Identity),
+            network: opened(Group::Network),
+            target: opened(Group::Target),
+            content: opened(Group::Content),
+        };
+        let bytes = text(canonical.encode(record));
+        Self { id: record.id, entry: None, record: bytes, path: Vec::new(), groups }
+    }
+
+    /// Returns the hash of the leaf.
+    pub(super) fn leaf(&self) -> Hash {
+        leaf_hash(self.record.as_bytes())
+    }
+
+    /// Names the entry that accounts for it, and the path to its root.
+    pub(super) fn lies_in(&mut self, entry: i64, path: &[Hash]) {
+        self.entry = Some(entry);
+        self.path = path.iter().map(|hash| hex(hash)).collect();
+    }
+}
+
+/// A line of `entries.jsonl`.
+#[derive(Debug, Serialize)]
+pub(super) struct EntryLine {
+    position: i64,
+    /// The canonical bytes; null when the store holds none that can be read.
+    entry: Option<String>,
+    /// From the entry's leaf to the root of the ledger, in hex.
+    path: Vec<String>,
+}
+
+impl EntryLine {
+    pub(super) fn of(position: i64, entry: Option<&Entry>, path: &[Hash]) -> Self {
+        let bytes = entry.map(Entry::canonical_bytes);
+        Self {
+            position,
+            entry: bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            path: path.iter().map(|hash| hex(hash)).collect(),
+        }
+    }
+}
+
+/// `manifest.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Manifest<'a> {
+    /// The version of this form.
+    bundle: u32,
+    made_at: Timestamp,
+    made_by: &'static str,
+    asked: &'a str,
+    /// The name of the ledger, and how many entries its head covers.
+    origin: &'a str,
+    size: u64,
+    records: u64,
+    entries: u64,
+    unproved: u64,
+    later: u64,
+    unreadable: u64,
+}
+
+impl<'a> Manifest<'a> {
+    pub(super) fn of(ask: &'a Ask, head: &'a Checkpoint, counts: &Counts) -> Self {
+        let Counts { records, entries, unproved, later, unreadable } = *counts;
+        Self {
+            bundle: 1,
+            made_at: ask.now,
+            made_by: concat!("tower-activity ", env!("CARGO_PKG_VERSION")),
+            asked: &ask.asked,
+            origin: &head.origin,
+            size: head.size,
+            records,
+            entries,
+            unproved,
+            later,
+            unreadable,
+        }
+    }
+}

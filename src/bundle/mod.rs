@@ -1,0 +1,291 @@
+//! Evidence bundles: the records of a query, with all that somebody needs to verify them without us.
+//!
+//! What enters: a store, a filter, and the keys that sign the head of the ledger. What leaves: a zip file, in pieces,
+//! in the memory of one of them:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `index.html` | for people: what it is, what it proves, the first records in words |
+//! | `records.jsonl` | for each record its canonical bytes, the fields and salts behind its commitments, its path to an entry |
+//! | `entries.jsonl` | for each of these entries its canonical bytes, and its path to the head of the ledger |
+//! | `checkpoint.txt` | the head of the ledger, signed |
+//! | `trust.txt` | the keys that signed it, where they are known |
+//! | `manifest.json` | what was asked, when, and how many of what there are |
+//! | `verify.py` | verifies all of it with Python 3 and nothing else |
+//!
+//! A record that was altered in the store is in it as the store holds it, and fails where the bundle is verified. What a
+//! bundle cannot prove is that its query found everything: [`verify`](crate::ledger::verify) is for that.
+
+mod archive;
+mod entries;
+mod html;
+mod lines;
+
+use archive::Archive;
+use entries::{Marked, Trees};
+use html::Html;
+use lines::{EntryLine, Manifest, RecordLine};
+
+use crate::{
+    ledger::{Checkpoint, KeptCheckpoint, Note, NoteSigner},
+    query::{Direction, Filter, PageRequest, Place},
+    record::{Canonical, Record},
+    store::{
+        AnyStore, Evidence as _, Read as _, StoreError, StoreErrorKind, entry_nodes,
+        make_checkpoint,
+    },
+    time::Timestamp,
+};
+
+/// The verifier that each bundle brings along.
+pub const VERIFIER: &str = include_str!("verify.py");
+
+/// How many bytes are handed over at once, before they are compressed.
+const PIECE: usize = 64 * 1024;
+/// How many rows the first page has, and how many one has at most.
+const FIRST_ROWS: usize = 100;
+const MAX_ROWS: usize = 1_000;
+/// How many bytes of text a page should have.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// What is to be bundled.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Which records.
+    pub filter: Filter,
+    /// In which order.
+    pub direction: Direction,
+    /// The question in the words of whoever asks; it stands in the bundle.
+    pub asked: String,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// How much a bundle holds so far, and what it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Records.
+    pub records: u64,
+    /// Entries of the ledger that account for them.
+    pub entries: u64,
+    /// Records that the store itself cannot prove: they, or others of their entry, were altered.
+    pub unproved: u64,
+    /// Records that were found and left out, since no checkpoint covers them yet.
+    pub later: u64,
+    /// Rows that were left out, since somebody edited them until they were no records any more.
+    pub unreadable: u64,
+}
+
+/// A bundle that is being made.
+#[derive(Debug)]
+pub struct Bundle {
+    store: AnyStore,
+    ask: Ask,
+    /// What was committed behind it is not part of the bundle.
+    position: i64,
+    kept: KeptCheckpoint,
+    head: Checkpoint,
+    trust: Option<String>,
+    zip: Archive,
+    canonical: Canonical,
+    trees: Trees,
+    marked: Marked,
+    html: Html,
+    counts: Counts,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head,
+    Records {
+        after: Option<Place>,
+        rows: usize,
+    },
+    /// From this index of the ledger on.
+    Entries {
+        from: u64,
+    },
+    End,
+    Done,
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::new(StoreErrorKind::Data, "make an evidence bundle").with_source(error)
+}
+
+impl Bundle {
+    /// Begins a bundle of what the store holds now. The head of the ledger is signed anew with `seeds`; without any, the
+    /// bundle rests on the last checkpoint. `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked, or its ledger does not go on from its last checkpoint.
+    pub async fn begin(
+        store: AnyStore,
+        ask: Ask,
+        seeds: &[[u8; 32]],
+    ) -> Result<Option<Self>, StoreError> {
+        // Before the head is signed, which so covers every record until then.
+        let position = store.head().await?;
+        let kept = match seeds {
+            [] => store.last_checkpoint().await?,
+            seeds => make_checkpoint(&store, seeds, ask.now).await?,
+        };
+        let Some(kept) = kept else { return Ok(None) };
+        let note: Note = kept.note.parse().map_err(failed)?;
+        let head = Checkpoint::parse(note.text()).map_err(failed)?;
+        let line = |seed: &[u8; 32]| {
+            let signer = NoteSigner::new(&head.origin, seed).map_err(failed)?;
+            Ok(format!("{}\n", signer.key()))
+        };
+        let trust: String = seeds.iter().map(line).collect::<Result<_, StoreError>>()?;
+        Ok(Some(Self {
+            store,
+            ask,
+            position,
+            kept,
+            marked: Marked::of(head.size),
+            head,
+            trust: (!trust.is_empty()).then_some(trust),
+            zip: Archive::new(),
+            canonical: Canonical::new(),
+            trees: Trees::default(),
+            html: Html::default(),
+            counts: Counts::default(),
+            stage: Stage::Head,
+        }))
+    }
+
+    /// Returns the position of the ledger's last entry that the bundle covers.
+    #[must_use]
+    pub const fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Returns how much it holds so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the next piece of the file; `None` when it is whole.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. Then the file is not whole, and never will be.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        while !matches!(self.stage, Stage::Done) && self.zip.waiting() < PIECE {
+            self.stage = match self.stage {
+                Stage::Head => {
+                    self.begin_file()?;
+                    Stage::Records { after: None, rows: FIRST_ROWS }
+                }
+                Stage::Records { after, rows } => self.page_of_records(after, rows).await?,
+                Stage::Entries { from } => self.block_of_entries(from).await?,
+                Stage::End => {
+                    self.end_file()?;
+                    Stage::Done
+                }
+                Stage::Done => Stage::Done,
+            };
+        }
+        let piece = self.zip.take();
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    fn begin_file(&mut self) -> Result<(), StoreError> {
+        self.zip.file("verify.py", VERIFIER.as_bytes()).map_err(failed)?;
+        self.zip.file("checkpoint.txt", self.kept.note.as_bytes()).map_err(failed)?;
+        if let Some(trust) = &self.trust {
+            self.zip.file("trust.txt", trust.as_bytes()).map_err(failed)?;
+        }
+        self.zip.start("records.jsonl").map_err(failed)
+    }
+
+    async fn page_of_records(
+        &mut self,
+        after: Option<Place>,
+        rows: usize,
+    ) -> Result<Stage, StoreError> {
+        let request =
+            PageRequest { after, direction: self.ask.direction, ..PageRequest::newest(rows) };
+        let page = self.store.records(&self.ask.filter, &request).await?;
+        self.counts.unreadable += page.unreadable;
+        for record in &page.records {
+            self.record(record).await?;
+        }
+        let Some(next) = page.next else {
+            self.zip.start("entries.jsonl").map_err(failed)?;
+            return Ok(Stage::Entries { from: 0 });
+        };
+        let text: usize = page.records.iter().map(Record::text_bytes).sum();
+        let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);
+        // Never more than four times as many: the records may grow again.
+        let rows = (PAGE_BYTES / each).clamp(1, MAX_ROWS.min(4 * rows));
+        Ok(Stage::Records { after: Some(next), rows })
+    }
+
+    async fn record(&mut self, record: &Record) -> Result<(), StoreError> {
+        let known = self.trees.of(&self.store, record).await?;
+        let mut line = RecordLine::of(record, &mut self.canonical);
+        let Some(known) = known else {
+            // No entry accounts for it, and whoever verifies the bundle will say so.
+            self.counts.unproved += 1;
+            return self.write(record, &line, None);
+        };
+        let position = known.entry.position;
+        if position > self.position {
+            return Ok(());
+        }
+        if position > self.kept.size {
+            self.counts.later += 1;
+            return Ok(());
+        }
+        let path = known.path(record);
+        if !known.proves(record, &line.leaf()) {
+            self.counts.unproved += 1;
+        }
+        line.lies_in(position, &path);
+        self.marked.mark(position);
+        self.write(record, &line, Some(position))
+    }
+
+    fn write(
+        &mut self,
+        record: &Record,
+        line: &RecordLine,
+        entry: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.counts.records += 1;
+        self.html.record(record, entry);
+        self.zip.line(line).map_err(failed)
+    }
+
+    /// Writes the entries of one block of the ledger's tree, whose proofs take the same nodes.
+    async fn block_of_entries(&mut self, from: u64) -> Result<Stage, StoreError> {
+        let Some((block, positions)) = self.marked.block(from) else { return Ok(Stage::End) };
+        let nodes = entry_nodes(&self.store, block.start, self.head.size).await?;
+        let after = i64::try_from(block.start).unwrap_or(i64::MAX);
+        let rows = self.store.ledger_rows(after, entries::BLOCK).await?;
+        for position in positions {
+            let entry = rows.iter().find(|row| row.position == Some(position));
+            let entry = entry.and_then(|row| row.entry.as_ref().ok());
+            let index = (position - 1).unsigned_abs();
+            let path = nodes.inclusion_proof(index, self.head.size).unwrap_or_default();
+            self.counts.entries += 1;
+            self.zip.line(&EntryLine::of(position, entry, &path)).map_err(failed)?;
+        }
+        Ok(Stage::Entries { from: block.end })
+    }
+
+    fn end_file(&mut self) -> Result<(), StoreError> {
+        let manifest = Manifest::of(&self.ask, &self.head, &self.counts);
+        self.zip.start("manifest.json").map_err(failed)?;
+        self.zip.line(&manifest).map_err(failed)?;
+        let page = self.html.page(&self.ask, &self.head, &self.kept.note, &self.counts);
+        self.zip.file("index.html", page.as_bytes()).map_err(failed)?;
+        self.zip.finish().map_err(failed)
+    }
+}

@@ -1,0 +1,153 @@
+//! Going on from where a verification ended.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Report, Stream, Verifier};
+use crate::{
+    ledger::{Checkpoint, Frontier, Hash},
+    record::{WriterId, hex},
+    time::Timestamp,
+};
+
+/// The version of the form.
+const VERSION: u32 = 1;
+
+/// Where a verification ended, so that the next one reads what came since and nothing else.
+///
+/// Belongs outside of the database: it stands for all that was verified before, as a signed head does that was kept
+/// elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// The position up to which the ledger was verified.
+    pub position: i64,
+    /// When that was.
+    pub verified_at: Timestamp,
+    epoch: i64,
+    committed_at: Option<Timestamp>,
+    /// The roots of the whole subtrees, the largest first, in hex.
+    frontier: Vec<String>,
+    /// The leaf of the last entry, in hex: the ledger still has it, or the whole of it is verified.
+    leaf: String,
+    /// The last checkpoint of the database that was compared.
+    pub(crate) checkpoints: i64,
+    signed: Option<(i64, Timestamp)>,
+    anchored: Option<(i64, Timestamp)>,
+    /// How many places were known to be incomplete.
+    incomplete: u64,
+    /// Of each stream its last number, and the position of the entry that ends there.
+    streams: Vec<(i64, i64, i64)>,
+}
+
+impl State {
+    /// Tells whether the ledger's entry at the position is the one that was verified.
+    pub(crate) fn is_after(&self, leaf: &Hash) -> bool {
+        self.leaf == hex(leaf)
+    }
+
+    fn frontier(&self) -> Option<Frontier> {
+        let size = u64::try_from(self.position).ok()?;
+        let roots: Option<Vec<Hash>> = self.frontier.iter().map(|text| hash(text)).collect();
+        Frontier::from_parts(size, roots?)
+    }
+
+    /// Returns what was verified, as the head that it is.
+    pub(crate) fn head(&self) -> Option<Checkpoint> {
+        let frontier = self.frontier()?;
+        let (size, root) = (frontier.size(), frontier.root());
+        Some(Checkpoint::new(String::new(), size, root, self.epoch, self.verified_at))
+    }
+
+    /// Tells whether it can be read, and is of this version.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.version == VERSION && self.position > 0 && self.frontier().is_some()
+    }
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    let digits: Vec<_> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> =
+        digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
+    (digits.len() == 64).then(|| bytes.try_into().ok()).flatten()
+}
+
+impl Verifier {
+    /// Goes on behind what was verified; `None` when the state is none.
+    #[must_use]
+    pub fn resume(state: &State) -> Option<Self> {
+        if !state.is_whole() {
+            return None;
+        }
+        let streams: HashMap<_, _> = state
+            .streams
+            .iter()
+            .map(|&(stream, last_seq, position)| {
+                (WriterId::new(stream), Stream { last_seq, position })
+            })
+            .collect();
+        let report = Report {
+            position: state.position,
+            since: Some((state.position, state.verified_at)),
+            incomplete_before: state.incomplete,
+            signed: state.signed,
+            anchored: state.anchored,
+            ..Report::default()
+        };
+        Some(Self {
+            report,
+            frontier: state.frontier()?,
+            whole: true,
+            epoch: state.epoch,
+            committed_at: state.committed_at,
+            streams,
+            ..Self::default()
+        })
+    }
+
+    /// Returns where the next verification may go on, once this one has ended with `report`; `None` when something was
+    /// altered, and when there is nothing yet.
+    pub(crate) fn state(&self, now: Timestamp, checkpoints: i64, trusted: bool) -> Option<State> {
+        let position = i64::try_from(self.frontier.size()).ok()?;
+        if !self.whole || position == 0 || position != self.report.position {
+            return None;
+        }
+        let mut streams: Vec<_> = self
+            .streams
+            .iter()
+            .map(|(stream, end)| (stream.get(), end.last_seq, end.position))
+            .collect();
+        streams.sort_unstable();
+        Some(State {
+            version: VERSION,
+            position,
+            verified_at: now,
+            epoch: self.epoch,
+            committed_at: self.committed_at,
+            frontier: self.frontier.roots().iter().map(|root| hex(root)).collect(),
+            leaf: hex(&self.leaf?),
+            checkpoints,
+            // What nobody vouched for is not taken along.
+            signed: self.report.signed.filter(|_| trusted),
+            anchored: self.report.anchored.filter(|_| trusted),
+            incomplete: self.report.incomplete_before + self.report.incomplete.total(),
+            streams,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_read_as_they_are_written() {
+        let all: Hash = std::array::from_fn(|byte| byte as u8 * 7);
+        assert_eq!(hash(&hex(&all)), Some(all));
+        for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
+            assert_eq!(hash(wrong), None, "{wrong}");
+        }
+    }
+}
