@@ -21,6 +21,7 @@ use super::{
     queue::{Lane, Queue, Refused},
     receipts::{Fate, Receipts},
     recorder::Admission,
+    retention::Policies,
     settings::Overflow,
     spooling::{self, Spooling},
     tally::{CATEGORIES, Counters, DropReason},
@@ -80,6 +81,8 @@ pub(super) struct Core {
     /// Ends of other streams that are to be told of.
     pub(super) ends: Ends,
     pub(super) waiting: Waiting,
+    /// How long what is kept.
+    pub(super) policies: Arc<Policies>,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// Changes with each commit.
@@ -90,6 +93,8 @@ pub(super) struct Core {
     /// Whether somebody signs the ledger's heads already.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) signing: Once,
+    /// Done once somebody looks for the retention policy, and after the schedule.
+    pub(super) retaining: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.

@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_millis(250);
 /// long as the runtime lives; nothing reports how that went.
 #[must_use = "dropping the pipeline ends it"]
 pub struct Pipeline {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     store: Option<AnyStore>,
     handle: Handle,
     task: AbortHandle,
@@ -123,6 +123,14 @@ impl Pipeline {
     pub(crate) fn keep_rollups(&self) {
         if let Some(store) = &self.store {
             super::rollups::keep(&self.core, store, &self.handle.ended);
+        }
+    }
+
+    /// Looks for the retention policy that others set, until the pipeline has ended.
+    #[cfg(feature = "api")]
+    pub(crate) fn keep_policy(&self) {
+        if let Some(store) = &self.store {
+            super::retention::keep(&self.core, store, None, &self.handle.ended);
         }
     }
 

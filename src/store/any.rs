@@ -3,12 +3,13 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Evidence, Folded, Holding, Index,
-    IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Evidence, Folded, Holding,
+    Index, IngestKey, Maintain, Read, Register, Retain, Snapshot, Storage, StoreError,
+    StreamPosition, Unit, UnitFacts,
 };
 use crate::{
     ledger::{
-        Entry, Hash, KeptCheckpoint, TreeNode,
+        Entry, Hash, KeptCheckpoint, Removal, TreeNode,
         verify::{LedgerRow, RecordRow, StreamRows},
     },
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
@@ -30,7 +31,7 @@ macro_rules! erased {
             ) -> Answer<'a, $answer>;)*)*
         }
 
-        impl<S: Read + Maintain + Register + Evidence> Erased for S {
+        impl<S: Read + Maintain + Register + Evidence + Retain> Erased for S {
             $($(fn $name<'a>(
                 &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
             ) -> Answer<'a, $answer> {
@@ -56,7 +57,7 @@ pub struct AnyStore(Arc<dyn Erased>);
 impl AnyStore {
     /// Takes the type off a store.
     #[must_use]
-    pub fn new<S: Read + Maintain + Register + Evidence>(store: S) -> Self {
+    pub fn new<S: Read + Maintain + Register + Evidence + Retain>(store: S) -> Self {
         Self(Arc::new(store))
     }
 }
@@ -106,5 +107,10 @@ erased! {
         fn last_checkpoint(;) -> Option<KeptCheckpoint>;
         fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;
         fn tree_nodes(; height: u32, from: i64, before: i64) -> Vec<(i64, Hash)>;
+    }
+    Retain {
+        fn units(;) -> Vec<UnitFacts>;
+        fn unit_entries(unit: Unit; after: i64, limit: usize) -> Vec<Entry>;
+        fn end_unit(removal: Removal; told_by: RecordId) -> Ending;
     }
 }

@@ -1,6 +1,6 @@
 //! Shows a store's rows to the verifier, page by page.
 
-use super::{Evidence, StoreError};
+use super::{Evidence, Read, StoreError, retain};
 use crate::{
     ledger::{
         Checkpoint, Entry, Note, Trust,
@@ -42,7 +42,7 @@ pub struct AuditProgress {
     pub records: u64,
 }
 
-impl<'s, S: Evidence> Audit<'s, S> {
+impl<'s, S: Evidence + Read> Audit<'s, S> {
     /// Begins with the first entry.
     #[must_use]
     pub fn new(store: &'s S) -> Self {
@@ -94,6 +94,8 @@ impl<'s, S: Evidence> Audit<'s, S> {
             }
         }
         self.verifier.heads(heads);
+        let removals = retain::removals(self.store).await?;
+        self.verifier.removals(removals.into_iter().map(|(_, removal)| removal));
         let mut after = i64::MIN;
         let mut waiting = Vec::new();
         loop {

@@ -24,6 +24,7 @@ mod outbox;
 pub mod postgres;
 mod read;
 mod register;
+mod retain;
 mod scan;
 mod seal;
 #[cfg(feature = "sqlite")]
@@ -47,4 +48,9 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+pub(crate) use retain::removals;
+pub use retain::{
+    Ending, Fate, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of, retention_plan,
+    set_policy_of,
+};
 pub use seal::{RecordProof, make_checkpoint, prove};

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tower_activity::{access::Permission, encode::Format, query::TimeZone};
+use tower_activity::{access::Permission, encode::Format, query::TimeZone, rules::Preset};
 
 use crate::{anchor::Anchor, listen::Listen, out, question::Question, trouble::Trouble};
 
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Signs the head of the ledger now, and prints the signed note
     Checkpoint(Checkpoint),
+    /// Takes out records whose time is over, or says which would go
+    Retention(Retention),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -224,6 +226,31 @@ pub(crate) struct Checkpoint {
     /// Print the line of the trust file for the key that signs, and make nothing
     #[arg(long)]
     pub(crate) trust_line: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retention {
+    #[command(subcommand)]
+    pub(crate) command: RetentionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Says which months of which classes have expired, and until when the others are kept; changes nothing
+    Plan(Policy),
+    /// Takes out what has expired: first stores a record that tells of it, then removes the rows
+    Run(Policy),
+}
+
+/// How long records are kept: what was set through the API, unless a preset is named, else the rules file.
+#[derive(Debug, Args)]
+pub(crate) struct Policy {
+    /// The rules file with `[retention]`
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
+    pub(crate) rules: Option<PathBuf>,
+    /// One of default, pci, hipaa, whatever else was said
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) preset: Option<Preset>,
 }
 
 #[derive(Debug, Args)]

@@ -143,6 +143,10 @@ fn summary(report: &Report) -> String {
         1 => ", 1 personal group erased".to_owned(),
         groups => format!(", {groups} personal groups erased"),
     };
+    let expired = match report.expired {
+        0 => String::new(),
+        expired => format!(", {} expired", out::records(expired)),
+    };
     let until = match report.committed_at {
         Some(at) => format!(", committed until {at}"),
         None => String::new(),
@@ -151,7 +155,7 @@ fn summary(report: &Report) -> String {
         1 => "1 entry".to_owned(),
         entries => format!("{entries} entries"),
     };
-    format!("{verdict}: {} in {entries}{until}{erased}.", out::records(report.records))
+    format!("{verdict}: {} in {entries}{until}{erased}{expired}.", out::records(report.records))
 }
 
 fn places(count: u64) -> String {
@@ -186,6 +190,7 @@ struct Json<'a> {
     records: u64,
     streams: u64,
     erased: u64,
+    expired: u64,
     altered: &'a [Alteration],
     altered_total: u64,
     incomplete: &'a [Shortfall],
@@ -222,6 +227,7 @@ impl<'a> Json<'a> {
             records: report.records,
             streams: report.streams,
             erased: report.erased,
+            expired: report.expired,
             altered: report.altered.kept(),
             altered_total: report.altered.total(),
             incomplete: report.incomplete.kept(),

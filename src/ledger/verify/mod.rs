@@ -15,6 +15,7 @@
 
 mod check;
 mod heads;
+mod removed;
 mod report;
 mod rows;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub struct Verifier {
     rollbacks: Vec<Rollback>,
     unclean: HashMap<WriterId, i64>,
     heads: heads::Heads,
+    removed: removed::Removed,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -114,7 +116,9 @@ impl Verifier {
 
     fn readable(&mut self, entry: Entry) -> Option<Entry> {
         self.compare_heads();
-        self.frontier.push(entry.leaf_hash());
+        let hash = entry.leaf_hash();
+        self.frontier.push(hash);
+        self.removed.passed(&entry, hash);
         let new = &entry.new;
         let place = Place::records(new.writer_id, new.first_seq, new.last_seq).at(entry.position);
         let edited = AlterationKind::EntryEdited;
@@ -155,7 +159,8 @@ impl Verifier {
 
     /// Takes what was found of an entry's records.
     pub fn checked(&mut self, checked: Checked) {
-        for alteration in checked.altered {
+        let expired = checked.gone.is_some_and(|entry| self.removed.gone(&entry));
+        for alteration in checked.altered.into_iter().filter(|_| !expired) {
             self.report.altered.push(alteration);
         }
         self.report.records += checked.summary.records;
@@ -175,6 +180,7 @@ impl Verifier {
                 let known = self.unclean.entry(of).or_insert(last_seq);
                 *known = last_seq.max(*known);
             }
+            Telling::Removed(removal) => self.removed.confirm(&removal),
             Telling::Restored { lost } => {
                 // It stands in the epoch that it opened, or in a later entry of it.
                 if let Some(rollback) = self.rollbacks.last_mut() {
@@ -223,6 +229,7 @@ impl Verifier {
         self.compare_heads();
         self.heads_that_differ();
         self.heads_beyond();
+        self.removed_without_a_word();
         for rollback in std::mem::take(&mut self.rollbacks) {
             let Rollback { position, epoch, lost } = rollback;
             self.report.incomplete.push(Shortfall::RolledBack { position, epoch, lost });

@@ -36,6 +36,16 @@ pub(super) fn is_canceled(source: &Error) -> bool {
     code(source) == Some(QUERY_CANCELED)
 }
 
+/// Tells whether a lock was not to be had in time, or two waited for each other.
+pub(super) fn is_locked(source: &Error) -> bool {
+    matches!(code(source), Some("55P03" | "40P01"))
+}
+
+/// Tells whether the ledger accounts for more than was told of.
+pub(super) fn is_grown(source: &Error) -> bool {
+    code(source) == Some("AC004")
+}
+
 fn database(source: &Error) -> Option<&PgDatabaseError> {
     source.as_database_error()?.try_downcast_ref()
 }

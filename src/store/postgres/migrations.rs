@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../../migrations/postgres/0009_search.sql")),
     (10, include_str!("../../../migrations/postgres/0010_epochs.sql")),
     (11, include_str!("../../../migrations/postgres/0011_checkpoints.sql")),
+    (12, include_str!("../../../migrations/postgres/0012_retention.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, sql: include_str!("../../../migrations/sqlite/0003_reading.sql") },
     Migration { version: 4, sql: include_str!("../../../migrations/sqlite/0004_epochs.sql") },
     Migration { version: 5, sql: include_str!("../../../migrations/sqlite/0005_checkpoints.sql") },
+    Migration { version: 6, sql: include_str!("../../../migrations/sqlite/0006_retention.sql") },
 ];
 
 /// Between these two stands what the runner executes inside a transaction of its own.

@@ -52,6 +52,7 @@ mod packed;
 mod page;
 mod read;
 mod register;
+mod retain;
 mod rollup;
 mod rows;
 mod spans;

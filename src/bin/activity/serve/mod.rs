@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tower_activity::{
     Pipeline, Rules,
     access::Access,
-    store::{AnyStore, Append, Evidence, Maintain, Read, Register},
+    store::{AnyStore, Append, Evidence, Maintain, Read, Register, Retain},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ fn rules(settings: &Settings) -> Result<Rules, Trouble> {
 
 async fn serve<S>(settings: &Settings, rules: Rules, store: S) -> Result<ExitCode, Trouble>
 where
-    S: Append + Read + Maintain + Register + Evidence + Clone,
+    S: Append + Read + Maintain + Register + Evidence + Retain + Clone,
 {
     let stop = Stop::on_signal()?;
     let keys = ApiKeys::of(AnyStore::new(store.clone()));
