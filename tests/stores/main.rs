@@ -16,6 +16,7 @@ mod pages;
 mod questions;
 mod records;
 mod register;
+mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tampering;
 

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// The clock is looked at this often: it may be set, and a machine may sleep.
-const LOOK: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(1);
 /// A claim whose claimant did not come to the end within this time is that of a dead process.
 const EXPIRES: Duration = Duration::from_secs(60 * 60);
-/// A policy that another process set gives records their classes after this time at the latest.
-const LOOKS: u32 = 2;
+/// So many looks later a policy that another process set gives records their classes.
+const LOOKS: u32 = 60;
 
 /// Looks for the policy that holds, and runs when it is time, until the pipeline has ended. Once for each pipeline.
 pub(in crate::pipeline) fn keep(
