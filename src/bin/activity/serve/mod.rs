@@ -80,6 +80,9 @@ where
     if let Some(folder) = &settings.spool {
         builder = builder.spool(folder);
     }
+    if let Some(schedule) = settings.retention {
+        builder = builder.retention_schedule(schedule);
+    }
     match store::keys(&settings.common)? {
         Some(keys) => builder = builder.keys(keys),
         None => out::note(
