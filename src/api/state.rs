@@ -48,7 +48,6 @@ impl Api {
     pub(super) fn new(pipeline: &Pipeline, access: AnyAccess, settings: Settings) -> Self {
         pipeline.keep_rollups();
         pipeline.keep_checkpoints();
-        pipeline.keep_policy();
         Self(Arc::new(Inner {
             store: pipeline.store().cloned(),
             recorder: pipeline.recorder(),

@@ -234,8 +234,8 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
-    /// Sets how long records are kept. Defaults to `[retention]` in the rules file, else to the preset `default`; a
-    /// policy that was set through the API holds before all of them.
+    /// Sets how long records are kept. Defaults to `[retention]` in the rules file, else to the preset
+    /// `default`.
     ///
     /// Nothing is taken out by that alone: see [`retention_schedule`](Self::retention_schedule) and
     /// [`Pipeline::run_retention`].
@@ -364,14 +364,13 @@ impl<S: Append> PipelineBuilder<S> {
             committed: tokio::sync::watch::Sender::new(()),
             folding: std::sync::Once::new(),
             signing: std::sync::Once::new(),
-            retaining: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });
         let classes = self.retention.unwrap_or_else(|| {
             // Not the core itself, which has a hand on the task that has this.
             let policies = Arc::clone(&core.policies);
-            Arc::new(move |record: &Record| policies.class_of(record))
+            Arc::new(move |record: &Record| policies.policy.class_of(record))
         });
         let setup = Setup {
             batch: self.batch,
@@ -407,7 +406,7 @@ impl<S: Append> PipelineBuilder<S> {
             ends::look_later(&core, store.clone(), process, handle.ended.clone());
         }
         if let (Some(store), Some(schedule)) = (&reader, self.retention_schedule) {
-            retention::keep(&core, store, Some(schedule), &handle.ended);
+            retention::keep(&core, store.clone(), schedule, handle.ended.clone());
         }
         Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }

@@ -93,8 +93,6 @@ pub(super) struct Core {
     /// Whether somebody signs the ledger's heads already.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) signing: Once,
-    /// Done once somebody looks for the retention policy, and after the schedule.
-    pub(super) retaining: Once,
     /// When the writer has to end, once somebody has asked for it.
     pub(super) stop: watch::Sender<Option<Instant>>,
     /// Becomes true when whoever listens has to go.

@@ -126,14 +126,6 @@ impl Pipeline {
         }
     }
 
-    /// Looks for the retention policy that others set, until the pipeline has ended.
-    #[cfg(feature = "api")]
-    pub(crate) fn keep_policy(&self) {
-        if let Some(store) = &self.store {
-            super::retention::keep(&self.core, store, None, &self.handle.ended);
-        }
-    }
-
     /// Signs the head of the ledger in the background, until the pipeline has ended; nothing without keys.
     #[cfg(feature = "api")]
     pub(crate) fn keep_checkpoints(&self) {

@@ -51,6 +51,5 @@ pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
 pub(crate) use retain::removals;
 pub use retain::{
     Ending, Fate, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of, retention_plan,
-    set_policy_of,
 };
 pub use seal::{RecordProof, make_checkpoint, prove};

@@ -242,13 +242,13 @@ pub(crate) enum RetentionCommand {
     Run(Policy),
 }
 
-/// How long records are kept: what was set through the API, unless a preset is named, else the rules file.
+/// How long records are kept: the preset, else what the rules file says.
 #[derive(Debug, Args)]
 pub(crate) struct Policy {
     /// The rules file with `[retention]`
     #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
     pub(crate) rules: Option<PathBuf>,
-    /// One of default, pci, hipaa, whatever else was said
+    /// One of default, pci, hipaa, whatever the rules file says
     #[arg(long, value_name = "PRESET")]
     pub(crate) preset: Option<Preset>,
 }

@@ -8,8 +8,7 @@ use tower_activity::{
     pipeline::{EndedUnit, RetentionRun},
     rules::RetentionPolicy,
     store::{
-        AnyStore, Append, Evidence, Fate, Maintain, PlannedUnit, Read, Register, Retain,
-        retention_plan, set_policy_of,
+        Append, Evidence, Fate, Maintain, PlannedUnit, Read, Register, Retain, retention_plan,
     },
     time::{Clock as _, SystemClock},
 };
@@ -27,15 +26,15 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(30);
 pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCode, Trouble> {
     match &arguments.command {
         RetentionCommand::Plan(asked) => {
+            let (policy, source) = policy(asked)?;
             let log = Store::existing(common).await?.reader();
-            let (policy, source) = policy(asked, &log).await?;
             let plan = retention_plan(&log, &policy, SystemClock::default().now()).await?;
             print_plan(common, &plan.units, source)?;
         }
         RetentionCommand::Run(asked) => {
+            let (policy, _) = policy(asked)?;
             // The log has to be there: what is merely misspelt is not made.
-            let log = Store::existing(common).await?.reader();
-            let (policy, _) = policy(asked, &log).await?;
+            drop(Store::existing(common).await?);
             let run = match Store::open(common).await? {
                 Store::Sqlite(store) => end(common, store, &policy).await?,
                 Store::Postgres(store) => end(common, store, &policy).await?,
@@ -54,15 +53,9 @@ pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCo
 
 /// Returns the policy that holds, and where it was said. Without one that somebody chose nothing is done: an app
 /// may have its own in its code, which nobody sees from here.
-async fn policy(
-    asked: &crate::arguments::Policy,
-    log: &AnyStore,
-) -> Result<(RetentionPolicy, &'static str), Trouble> {
+fn policy(asked: &crate::arguments::Policy) -> Result<(RetentionPolicy, &'static str), Trouble> {
     if let Some(preset) = asked.preset {
         return Ok((RetentionPolicy::preset(preset), "preset"));
-    }
-    if let Some((_, policy)) = set_policy_of(log).await? {
-        return Ok((policy, "log"));
     }
     let in_file = match &asked.rules {
         Some(file) => Rules::rest().with_file(file)?.retention_policy().cloned(),
@@ -132,7 +125,7 @@ where
     let builder = Pipeline::builder(store).service("activity").retention_policy(policy.clone());
     let pipeline = builder.start().await.map_err(|error| Trouble::of(&error))?;
     let mut printed = Ok(());
-    let run = pipeline.run_retention_by(policy, |ended| {
+    let run = pipeline.run_retention(|ended| {
         if printed.is_ok() {
             printed = print(common, ended);
         }

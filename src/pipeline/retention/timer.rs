@@ -17,44 +17,28 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// A claim whose claimant did not come to the end within this time is that of a dead process.
 const EXPIRES: Duration = Duration::from_secs(60 * 60);
-/// So many looks later a policy that another process set gives records their classes.
-const LOOKS: u32 = 60;
 
-/// Looks for the policy that holds, and runs when it is time, until the pipeline has ended. Once for each pipeline.
+/// Runs whenever it is time, until the pipeline has ended.
 pub(in crate::pipeline) fn keep(
     core: &Arc<Core>,
-    store: &AnyStore,
-    schedule: Option<Schedule>,
-    ended: &watch::Receiver<bool>,
-) {
-    core.retaining.call_once(|| begin(core, store.clone(), schedule, ended.clone()));
-}
-
-fn begin(
-    core: &Arc<Core>,
     store: AnyStore,
-    schedule: Option<Schedule>,
+    schedule: Schedule,
     mut ended: watch::Receiver<bool>,
 ) {
+    // Keeps no pipeline alive.
     let (weak, begun) = (Arc::downgrade(core), core.clock.now());
     core.runtime.spawn(async move {
         let work = async {
-            let mut due = schedule.map(|schedule| schedule.next(begun));
-            for look in 0_u32.. {
+            let mut due = schedule.next(begun);
+            loop {
                 {
                     let Some(core) = weak.upgrade() else { return };
                     let now = core.clock.now();
-                    if look % LOOKS == 0
-                        && let Err(error) = core.policies.look(&store).await
-                    {
-                        complain("the retention policy could not be looked up", &error);
-                    }
-                    if let (Some(schedule), Some(at)) = (schedule, due)
-                        && at <= now
-                    {
-                        due = Some(schedule.next(now));
-                        if let Err(error) = at_last(&core, &store, at).await {
-                            complain("expired records were not taken out", &error);
+                    if due <= now {
+                        let at = std::mem::replace(&mut due, schedule.next(now));
+                        if let Err(error) = run(&core, &store, at).await {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::warn!(error, "expired records were not taken out");
                         }
                     }
                 }
@@ -69,7 +53,7 @@ fn begin(
 }
 
 /// Runs for the moment `at` of the schedule, unless another process does.
-async fn at_last(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<(), StoreError> {
+async fn run(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<(), StoreError> {
     let now = core.clock.now();
     let key = key(at);
     let record_id = RecordId::from_bytes(core.ids.id(now));
@@ -79,8 +63,7 @@ async fn at_last(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<()
     let Some(Claimed::Yours { .. }) = store.claim(&[claim]).await?.first().copied() else {
         return Ok(());
     };
-    let (policy, source) = core.policies.look(store).await?;
-    let run = Sweep::new(core, store.clone()).run(&policy, now, |ended| {
+    let run = Sweep::new(core, store.clone()).run(&core.policies.policy, now, |ended| {
         let (month, class) = (ended.removal.month, &*ended.removal.class);
         tracing::info!(%month, class, records = ended.removal.records, "expired records were taken out");
     });
@@ -88,7 +71,6 @@ async fn at_last(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<()
     if !run.busy.is_empty() {
         tracing::warn!(
             units = run.busy.len(),
-            policy = source.as_str(),
             "expired records are in use, and were left to the next run"
         );
     }
@@ -101,9 +83,4 @@ fn key(at: Timestamp) -> IngestKey {
     digest.update(b"tower-activity retention run\0");
     digest.update(at.as_micros().to_be_bytes());
     digest.finalize().into()
-}
-
-fn complain(what: &'static str, error: &StoreError) {
-    let error = error as &dyn std::error::Error;
-    tracing::warn!(error, "{what}");
 }

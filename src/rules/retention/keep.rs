@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use serde_json::Value;
-
 use super::RetentionError;
 use crate::time::{Month, Timestamp};
 
@@ -42,22 +40,6 @@ impl Keep {
                 "{days} days are not within 1 and {MOST_DAYS}; `never` keeps for ever"
             ))),
         }
-    }
-
-    pub(super) fn from_json(key: &str, value: &Value) -> Result<Self, RetentionError> {
-        let keep = match value {
-            Value::Number(days) => {
-                days.as_u64().and_then(|days| u32::try_from(days).ok()).map(Self::Days)
-            }
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        let wrong = || {
-            RetentionError::new(format!(
-                "`{key}` is a number of days, or text such as `90d`, `6y`, `never`"
-            ))
-        };
-        keep.ok_or_else(wrong)
     }
 }
 

@@ -9,8 +9,6 @@ mod preset;
 
 use std::{borrow::Cow, error, fmt};
 
-use serde_json::{Map, Value, json};
-
 pub use keep::Keep;
 pub use preset::Preset;
 
@@ -202,79 +200,6 @@ impl RetentionPolicy {
             }
         }
     }
-
-    /// Returns it as JSON, in the words of the rules file.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let words = Category::WORDS.iter().zip(&self.keeps);
-        let mut whole: Map<_, _> =
-            words.map(|(word, keep)| ((*word).to_owned(), keep.to_string().into())).collect();
-        let groups = self.groups.iter().map(|group| {
-            let mut of = Map::new();
-            of.insert("name".to_owned(), group.name.as_str().into());
-            of.insert("tenants".to_owned(), json!(group.tenants));
-            for (category, keep) in &group.keeps {
-                of.insert(category.as_str().to_owned(), keep.to_string().into());
-            }
-            Value::Object(of)
-        });
-        whole.insert("tenant".to_owned(), groups.collect());
-        Value::Object(whole)
-    }
-
-    /// Reads it from JSON, in the words of the rules file: `preset`, days by category, and `tenant`, a list of
-    /// groups.
-    ///
-    /// # Errors
-    ///
-    /// Says what is wrong, and where.
-    pub fn from_json(json: &Value) -> Result<Self, RetentionError> {
-        let Value::Object(keys) = json else {
-            return Err(RetentionError::new("a retention policy is an object"));
-        };
-        let preset = match keys.get("preset") {
-            None => Preset::Default,
-            Some(Value::String(word)) => word.parse()?,
-            Some(_) => return Err(RetentionError::new("`preset` is text")),
-        };
-        let mut policy = Self::preset(preset);
-        for (key, value) in keys.iter().filter(|(key, _)| !matches!(&***key, "preset" | "tenant")) {
-            let category = known(key)?;
-            policy = policy.keep(category, Keep::from_json(key, value)?)?;
-        }
-        let groups = match keys.get("tenant") {
-            None => &Vec::new(),
-            Some(Value::Array(groups)) => groups,
-            Some(_) => return Err(RetentionError::new("`tenant` is a list of groups")),
-        };
-        for group in groups {
-            policy = policy.group(TenantGroup::from_json(group)?)?;
-        }
-        Ok(policy)
-    }
-}
-
-impl TenantGroup {
-    fn from_json(json: &Value) -> Result<Self, RetentionError> {
-        let wrong =
-            || RetentionError::new("a group of `tenant` has a `name` and a list of `tenants`");
-        let keys = json.as_object().ok_or_else(wrong)?;
-        let name = keys.get("name").and_then(Value::as_str).ok_or_else(wrong)?;
-        let tenants = keys.get("tenants").and_then(Value::as_array).ok_or_else(wrong)?;
-        let tenants = tenants.iter().map(|tenant| tenant.as_str().ok_or_else(wrong));
-        let mut group = Self::new(name, tenants.collect::<Result<Vec<_>, _>>()?);
-        for (key, value) in keys.iter().filter(|(key, _)| !matches!(&***key, "name" | "tenants")) {
-            group = group.keep(known(key)?, Keep::from_json(key, value)?);
-        }
-        Ok(group)
-    }
-}
-
-fn known(key: &str) -> Result<Category, RetentionError> {
-    key.parse().map_err(|_| {
-        let near = crate::suggest::did_you_mean(key, Category::WORDS.iter().copied());
-        RetentionError::new(format!("unknown key `{}`{near}", key.escape_debug()))
-    })
 }
 
 /// Refuses to end the records that proofs of everything else need.

@@ -84,25 +84,3 @@ fn times_read_as_they_are_shown() {
         assert!(wrong.parse::<Keep>().is_err(), "{wrong}");
     }
 }
-
-#[test]
-fn a_policy_comes_back_from_its_json() {
-    let group = TenantGroup::new("health", ["clinic"]).keep(Category::Activity, Keep::Forever);
-    let policy = RetentionPolicy::preset(Preset::Hipaa).group(group).unwrap();
-    assert_eq!(RetentionPolicy::from_json(&policy.to_json()), Ok(policy));
-    let short = json!({ "preset": "pci", "authentication": 30, "consent": "7y" });
-    let policy = RetentionPolicy::from_json(&short).unwrap();
-    assert_eq!(policy.keeps("authentication"), Some(Keep::Days(30)));
-    assert_eq!(policy.keeps("consent"), Some(Keep::Days(7 * 366)));
-    for (wrong, why) in [
-        (json!([]), "object"),
-        (json!({ "preset": "hippa" }), "hipaa"),
-        (json!({ "activty": 3 }), "`activity`"),
-        (json!({ "activity": true }), "`activity` is a number of days"),
-        (json!({ "system": 30 }), "verification"),
-        (json!({ "tenant": [{ "name": "a" }] }), "`tenants`"),
-    ] {
-        let error = RetentionPolicy::from_json(&wrong).unwrap_err().to_string();
-        assert!(error.contains(why), "{wrong}: {error}");
-    }
-}

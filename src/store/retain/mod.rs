@@ -11,8 +11,8 @@ mod removals;
 use std::{fmt, future::Future};
 
 pub use plan::{Fate, PlannedUnit, RetentionPlan, retention_plan};
+pub use removals::removal_of;
 pub(crate) use removals::removals;
-pub use removals::{removal_of, set_policy_of};
 
 use super::StoreError;
 use crate::{
