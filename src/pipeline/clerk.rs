@@ -116,6 +116,7 @@ impl Clerk {
             }
             sleep(MOMENT).await;
         }
+        self.send_held(spooling);
         self.add_gaps(spooling, true);
         self.add_folded(spooling, true);
         let mut stopped = own::stopped(spooling.last() + 1);

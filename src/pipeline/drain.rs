@@ -24,6 +24,9 @@ use crate::store::Append;
 
 /// A file that could not be read is read again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
+/// From one failure to the next that doubles, so often: a file that only a later version can read says so once a
+/// minute, and not every second.
+const MOST_DOUBLINGS: u32 = 6;
 /// What the disk may take for a last sync, once everything else has ended.
 const LAST_SYNC: Duration = Duration::from_millis(200);
 
@@ -154,14 +157,19 @@ impl<S: Append> Drain<S> {
         if !stream.is_placed {
             let position = settler.position(stream.writer_id()).await?;
             if !stream.place(core, position) {
-                settler.lose();
+                settler.lose(stream.known_at);
             }
+            stream.known_at = settler.link.connections;
         }
         if index == 0 {
             // Before it is read: what comes meanwhile is noticed.
             self.noticed = None;
         }
-        match stream.read(core, classes, *size, &mut settler.batch).await? {
+        let next = stream.read(core, classes, *size, &mut settler.batch).await?;
+        if next != Next::Failed {
+            stream.failures = 0;
+        }
+        match next {
             Next::Batch { is_full } => {
                 if index == 0 && is_full {
                     self.noticed =
@@ -183,7 +191,8 @@ impl<S: Append> Drain<S> {
                 }
             }
             Next::Failed => {
-                stream.not_before = Some(Instant::now() + AGAIN);
+                stream.not_before = Some(Instant::now() + AGAIN * (1 << stream.failures));
+                stream.failures = (stream.failures + 1).min(MOST_DOUBLINGS);
                 if index == 0 {
                     self.noticed = Some(Instant::now());
                 }
@@ -200,6 +209,9 @@ impl<S: Append> Drain<S> {
         let connections = self.settler.link.connections;
         if connections <= std::mem::replace(&mut self.connections, connections) {
             return;
+        }
+        if let Some(stream) = self.streams.get_mut(asked) {
+            stream.known_at = connections;
         }
         let others = self.streams.iter_mut().enumerate().filter(|(index, _)| *index != asked);
         others.for_each(|(_, stream)| stream.displace());

@@ -17,8 +17,10 @@ pub(super) fn publish(core: &Core) {
 
     let tally = core.counters.snapshot();
     metrics::counter!("activity_records_received_total").absolute(tally.received);
-    // What a door let in may still be lost by a shutdown whose time is over.
-    let refused = tally.dropped.total() - tally.dropped.of(DropReason::Shutdown);
+    // What a door let in may still be lost by a shutdown whose time is over, or with the disk of the spool.
+    let later =
+        [DropReason::Shutdown, DropReason::SpoolDamaged].map(|reason| tally.dropped.of(reason));
+    let refused = tally.dropped.total().saturating_sub(later.iter().sum());
     metrics::counter!("activity_records_accepted_total")
         .absolute(tally.received.saturating_sub(refused));
     metrics::counter!("activity_records_duplicates_total").absolute(tally.duplicates);

@@ -427,8 +427,9 @@ impl Core {
     /// Settles what becomes of a record that was received and that the spool refuses, so that it is told of once.
     ///
     /// What was begun of it is cancelled, which takes next to no room, and the record is lost. An intent stays, and so
-    /// does what cannot be cancelled: the next process makes the record of it, as far as it was known. Then
-    /// nothing is lost, and it counts as what waits in the spool.
+    /// does what cannot be cancelled, and what was begun before a shutdown and ends behind it: the next process makes
+    /// the record of it, as far as it was known, as if this one had been killed. Then nothing is lost, and it
+    /// counts as what waits in the spool.
     fn forgo(
         &self,
         spooling: &Spooling,
@@ -436,8 +437,11 @@ impl Core {
         open: Option<OpenTicket>,
         refused: Refused,
     ) -> Admission {
-        let stays =
-            open.is_some_and(|open| open.is_intent || spooling.spool.cancel(open.number).is_err());
+        let stays = open.is_some_and(|open| {
+            open.is_intent
+                || refused == Refused::Closed
+                || spooling.spool.cancel(open.number).is_err()
+        });
         if !stays {
             return self.lose(record, spooling::reason(refused));
         }

@@ -118,9 +118,10 @@ impl<S: Append> Settler<S> {
         }
     }
 
-    /// The store was found to hold less than was committed to it: the next batch says so.
-    pub(super) const fn lose(&mut self) {
-        self.epochs.lose();
+    /// The store was found to hold less than was committed to it: the next batch says so, unless a batch has
+    /// said so already. `known_at` is the connection over which it was last seen to hold all of it.
+    pub(super) const fn lose(&mut self, known_at: u64) {
+        self.epochs.lose(known_at, self.link.connections);
     }
 
     /// Connects, and finds out where the stream stands. `None` means that the batch has changed.
@@ -140,7 +141,12 @@ impl<S: Append> Settler<S> {
             }
         };
         // From here on it is known what the store holds.
-        self.unsure = 0;
+        let sent = i64::try_from(std::mem::take(&mut self.unsure)).unwrap_or(0);
+        if position != first - 1 + sent {
+            // Whoever else has sent some of these has cut them elsewhere, and what is in front now may not be what
+            // was numbered first.
+            source.disarrange(&mut self.batch);
+        }
         if position == first - 1 {
             return Ok(Some(appender));
         }
@@ -156,7 +162,8 @@ impl<S: Append> Settler<S> {
         } else {
             (self.stubbed, self.renamed) = (0, 0);
             if position < first {
-                self.epochs.lose();
+                // A stream that is sent was compared with the store since any earlier loss.
+                self.epochs.lose(self.link.connections, self.link.connections);
             }
             source.disagree(&self.core, &mut self.batch, position);
         }

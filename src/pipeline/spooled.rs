@@ -52,6 +52,8 @@ pub(super) struct Spooled {
     /// The store had less than before.
     pub(super) went_back: bool,
     pub(super) not_before: Option<Instant>,
+    /// How often it could not be read since it last could.
+    pub(super) failures: u32,
     /// How far the store was found to be beyond what was sent.
     ahead: Option<i64>,
     /// The gap that the reader stands behind, and whether it is still to be told of.
@@ -61,6 +63,8 @@ pub(super) struct Spooled {
     settled: i64,
     /// The store had every frame up to this number when it was last asked.
     known: i64,
+    /// Over which connection it was last asked.
+    pub(super) known_at: u64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
     /// The numbers that the records of an append had before it was arranged.
@@ -97,11 +101,13 @@ impl Spooled {
             is_over: false,
             went_back: false,
             not_before: None,
+            failures: 0,
             ahead: None,
             leg: None,
             is_untold: false,
             settled: 0,
             known: 0,
+            known_at: 0,
             counted: 0,
             order: Vec::new(),
         }

@@ -194,8 +194,12 @@ async fn a_strict_service_on_a_disk_that_is_stuck_refuses_in_time_and_recovers_b
     found.assert_whole();
     let (fine, after) = (notes.answered(200), notes.answered(500));
     assert!(fine > 100 && notes.answered(503) > 0);
-    assert_eq!(fine + after + notes.answered(503), notes.sent.len());
-    assert_eq!(report["ran"].as_u64(), Some((fine + after) as u64), "refused is not attempted");
+    // A streamed answer whose outcome the disk does not take in time is cut before its last frame.
+    let cut = notes.sent.len() - notes.seen.len();
+    assert!(cut <= 4, "the client ends there: {cut}");
+    assert_eq!(fine + after + notes.answered(503), notes.seen.len());
+    let ran = (fine + after + cut) as u64;
+    assert_eq!(report["ran"].as_u64(), Some(ran), "refused is not attempted");
 }
 
 /// Fault 18: the start says which folder is wrong.

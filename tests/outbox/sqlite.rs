@@ -24,6 +24,8 @@ type Pool = SqlitePool;
 
 const OUTBOX: &str = "activity_outbox";
 const STREAM: &str = "activity_outbox_stream";
+/// A moment that no lease reaches to, in SQL.
+const FAR: &str = "32503680000000000";
 
 /// An application with a database and a log.
 struct App {

@@ -252,6 +252,29 @@ async fn what_was_begun_changes_nothing_in_the_record() {
     assert_eq!(told_in(Delivery::Strict).await, plain);
 }
 
+/// As when it is killed: what was begun is told of by the next process.
+#[tokio::test]
+async fn an_answer_that_ends_behind_a_shutdown_is_told_of_by_the_next_process() {
+    let log = durable().await;
+    let (steps, answer) = streaming(&log, "POST");
+    let response = answer.await.unwrap();
+    // The door is closed, and the disk keeps it from coming to its end.
+    log.disk.hold();
+    let mut ending = Box::pin(log.pipeline.shutdown(Duration::from_secs(60)));
+    assert!(poll(&mut ending).is_pending());
+    steps.send(data("abc")).unwrap();
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    assert_eq!(log.frames(), ["open 1"], "not taken back");
+    log.disk.release();
+    ending.await;
+    let tally = log.pipeline.tally();
+    assert_eq!((tally.received, tally.spooled, tally.dropped.total()), (1, 1, 0), "{tally:?}");
+    let told = log.told_by_the_next().await;
+    assert_eq!(told.len(), 1, "once: {told:#?}");
+    assert_eq!(how(&told[0]), (Some(200), Outcome::Aborted, "process_ended"));
+}
+
 #[tokio::test]
 async fn an_end_that_finds_no_room_takes_back_what_was_begun_and_is_told_of_once() {
     for (refused, frames, lost) in [

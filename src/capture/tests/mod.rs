@@ -104,7 +104,7 @@ impl Log {
 
     /// What requests and gaps are told of, once this pipeline was shut down and the next one has stored what it left.
     async fn told_by_the_next(&self) -> Vec<Record> {
-        let soon = Duration::from_secs(20);
+        let soon = Duration::from_secs(60);
         let report = self.pipeline.shutdown(soon).await;
         let settled = report.stored + report.spooled + report.queued + report.dropped.total();
         assert_eq!(report.received, settled, "{report}");

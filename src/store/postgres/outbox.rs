@@ -227,11 +227,19 @@ async fn claim(connection: &mut PgConnection, ask: ClaimRows) -> Result<ClaimedR
     let durable = "select set_config('synchronous_commit', 'on', true) \
         where current_setting('synchronous_commit') = 'off'";
     raw_sql(durable).execute(&mut *connection).await?;
-    // From here to the end of the transaction nobody else numbers.
+    let millis = i64::try_from(ask.lease.as_millis()).unwrap_or(i64::MAX);
+    // From here to the end of the transaction nobody else numbers. A lease that ends later than any that is taken
+    // now was taken by a clock that was set back since.
     let sql = "select writer_id, next_seq, \
-        coalesce(held_until > clock_timestamp() and holder <> $1, false) \
+        coalesce(held_until > clock_timestamp() and holder <> $1 \
+            and held_until <= clock_timestamp() + $2 * interval '1 millisecond', false) \
         from activity.outbox_stream for update";
-    let row = query(sql).bind(ask.worker).persistent(false).fetch_one(&mut *connection).await?;
+    let row = query(sql)
+        .bind(ask.worker)
+        .bind(millis)
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
     let (writer_id, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     if writer_id != ask.writer_id.get() {
         return Ok(ClaimedRows::Renamed);
@@ -259,7 +267,6 @@ async fn claim(connection: &mut PgConnection, ask: ClaimRows) -> Result<ClaimedR
         "update activity.outbox_stream set holder = $1, \
          held_until = clock_timestamp() + $2 * interval '1 millisecond'"
     };
-    let millis = i64::try_from(ask.lease.as_millis()).unwrap_or(i64::MAX);
     query(lease).bind(ask.worker).bind(millis).persistent(false).execute(&mut *connection).await?;
     Ok(ClaimedRows::Yours(rows))
 }

@@ -241,10 +241,13 @@ async fn claim(
     connection: &mut SqliteConnection,
     ask: ClaimRows,
 ) -> Result<ClaimedRows, sqlx::Error> {
-    let sql = "SELECT writer_id, next_seq, coalesce(held_until > ? AND holder <> ?, 0) \
+    // A lease that ends later than any that is taken now was taken by a clock that was set back since.
+    let sql = "SELECT writer_id, next_seq, \
+        coalesce(held_until > ? AND held_until <= ? AND holder <> ?, 0) \
         FROM activity_outbox_stream";
     let row = sqlx::query(sql)
         .bind(ask.now.as_micros())
+        .bind(ask.now.saturating_add(ask.lease).as_micros())
         .bind(ask.worker)
         .fetch_one(&mut *connection)
         .await?;

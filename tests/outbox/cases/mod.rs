@@ -16,7 +16,7 @@ use tower_activity::{
     store::{Outbox, Read},
 };
 
-use super::{App, OUTBOX, Pool, STREAM};
+use super::{App, FAR, OUTBOX, Pool, STREAM};
 use crate::kill::{Step, Trap, Trapped};
 
 /// A record that can be told from others.

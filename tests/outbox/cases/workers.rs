@@ -12,7 +12,7 @@ use tower_activity::{
 };
 
 use super::{
-    App, Pool, STREAM, all, assert_each_once, commit, created, flush, killed_at,
+    App, FAR, Pool, STREAM, all, assert_each_once, commit, created, flush, killed_at,
     let_the_lease_pass, start, started, started_on, stop, waiting, within,
 };
 use crate::{
@@ -114,6 +114,18 @@ impl<O: Outbox> Outbox for Leaseless<O> {
     ) -> Result<(), StoreError> {
         self.inner.rename(from, to, first).await
     }
+}
+
+/// A machine boots a day ahead, a worker claims and dies, and the clock is put right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
+    let app = App::new(Log::Elsewhere).await;
+    let pipelines = started(&app, 1).await;
+    app.execute(&format!("UPDATE {STREAM} SET holder = 1, held_until = {FAR}")).await;
+    commit(&app, &pipelines[0], 0).await;
+    flush(&pipelines).await;
+    assert_eq!(waiting(&app).await, 0);
+    stop(pipelines).await;
 }
 
 /// The worker is killed in the middle of each of its steps, and between each and its answer; then another one
