@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_activity::{
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Phrase, Place, Test},
     record::{Field, RecordId},
-    store::{AnyStore, Evidence, Maintain, Read, Register},
+    store::{AnyStore, Evidence, Maintain, Read, Register, Retain},
     time::Timestamp,
 };
 
@@ -20,7 +20,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    pub fn new(store: impl Read + Maintain + Register + Evidence, rows: u64) -> Self {
+    pub fn new(store: impl Read + Maintain + Register + Evidence + Retain, rows: u64) -> Self {
         Self { store: AnyStore::new(store), rows }
     }
 
