@@ -145,6 +145,34 @@ impl fmt::Display for Month {
     }
 }
 
+impl FromStr for Month {
+    type Err = NotAMonth;
+
+    /// Reads a month as it is shown.
+    fn from_str(text: &str) -> Result<Self, NotAMonth> {
+        // From the right, because a year before 0 begins with a sign.
+        let read = || {
+            let (year, month) = text.rsplit_once('-')?;
+            let year: i32 = year.parse().ok()?;
+            let month: i32 = month.parse().ok().filter(|month| (1..=12).contains(month))?;
+            Some(Self(year.checked_mul(12)?.checked_add(month - 1)?))
+        };
+        read().ok_or(NotAMonth(()))
+    }
+}
+
+/// A text that is not a month such as `2026-01`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAMonth(());
+
+impl fmt::Display for NotAMonth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a month reads as `2026-01`")
+    }
+}
+
+impl std::error::Error for NotAMonth {}
+
 impl fmt::Debug for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -276,6 +304,15 @@ mod tests {
         assert_eq!(december.month().to_string(), "2025-12");
         assert_eq!(december.month().next().to_string(), "2026-01");
         assert_eq!(december.month().next().start().as_micros(), december.as_micros() + 1);
+    }
+
+    #[test]
+    fn months_come_back_as_they_are_shown() {
+        for index in [-24_000, -13, -12, -1, 0, 11, 24_312, 200_000] {
+            let shown = Month::from_index(index).to_string();
+            assert_eq!(shown.parse(), Ok(Month::from_index(index)), "{shown}");
+        }
+        assert_eq!("2026-13".parse::<Month>(), Err(NotAMonth(())));
     }
 
     #[test]

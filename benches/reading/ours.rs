@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_activity::{
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Phrase, Place, Test},
     record::{Field, RecordId},
-    store::{AnyStore, Erase, Evidence, Maintain, Read, Register},
+    store::{AnyStore, Erase, Evidence, Maintain, Read, Register, Retain},
     time::Timestamp,
 };
 
@@ -20,7 +20,10 @@ pub struct Ours {
 }
 
 impl Ours {
-    pub fn new(store: impl Read + Maintain + Register + Evidence + Erase, rows: u64) -> Self {
+    pub fn new(
+        store: impl Read + Maintain + Register + Evidence + Erase + Retain,
+        rows: u64,
+    ) -> Self {
         Self { store: AnyStore::new(store), rows }
     }
 

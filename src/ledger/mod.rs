@@ -15,6 +15,7 @@ pub(crate) mod levels;
 mod nodes;
 mod note;
 mod proof;
+mod removal;
 mod tree;
 mod trust;
 pub mod verify;
@@ -29,5 +30,7 @@ pub use proof::{
     consistency_proof, consistency_ranges, inclusion_proof, inclusion_ranges, is_consistent,
     root_by_inclusion,
 };
+pub(crate) use removal::RETENTION_RUN;
+pub use removal::{Removal, RemovalCount};
 pub use tree::{Hash, leaf_hash, node_hash, root};
 pub use trust::{Trust, TrustError};

@@ -21,6 +21,7 @@ use super::{
     quarantine,
     queue::{MAX_BYTES, MAX_COUNT, Queue},
     receipts::Receipts,
+    retention::{self, Policies, Schedule},
     settings::{Overflow, StartError},
     settle::Settler,
     tally::{CATEGORIES, Counters, category_index},
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
-    rules::{CompiledRules, Rules},
+    rules::{CompiledRules, RetentionPolicy, Rules},
     store::{AnyOutbox, Append, Outbox},
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
@@ -74,6 +75,8 @@ pub struct PipelineBuilder<S> {
     overflow: Overflow,
     pub(super) modes: Modes,
     retention: Option<Retention>,
+    retention_policy: Option<RetentionPolicy>,
+    retention_schedule: Option<Schedule>,
     quarantine: Option<PathBuf>,
     outboxes: Vec<AnyOutbox>,
 }
@@ -115,6 +118,8 @@ impl<S: Append> PipelineBuilder<S> {
             overflow: Overflow::default(),
             modes: Modes::default(),
             retention: None,
+            retention_policy: None,
+            retention_schedule: None,
             quarantine: None,
             outboxes: Vec::new(),
         }
@@ -230,7 +235,25 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
-    /// Sets the policy that gives each record its retention class. Defaults to the record's category.
+    /// Sets how long records are kept. Defaults to `[retention]` in the rules file, else to the preset
+    /// `default`.
+    ///
+    /// Nothing is taken out by that alone: see [`retention_schedule`](Self::retention_schedule) and
+    /// [`Pipeline::run_retention`].
+    pub fn retention_policy(mut self, policy: RetentionPolicy) -> Self {
+        self.retention_policy = Some(policy);
+        self
+    }
+
+    /// Sets when to take out what the policy no longer keeps, as in `"daily@03:00".parse()?` (UTC). Of several
+    /// processes one does it. Defaults to never.
+    pub fn retention_schedule(mut self, schedule: Schedule) -> Self {
+        self.retention_schedule = Some(schedule);
+        self
+    }
+
+    /// Sets what gives each record its retention class, instead of the [policy](Self::retention_policy). A class
+    /// that the policy does not know is kept for ever. What the log says of itself is always in the class `system`.
     ///
     /// It runs when a batch closes, away from the request path. The class names the leaf that a record
     /// lives in, so there should be few.
@@ -309,6 +332,7 @@ impl<S: Append> PipelineBuilder<S> {
             origins,
             self.rules
         ));
+        let policies = Policies::new(self.retention_policy, self.rules.retention_policy().cloned());
         let process = Process::this();
         let spooling = self.modes.open(Arc::clone(&self.clock)).await?;
         if spooling.is_some() || !self.outboxes.is_empty() {
@@ -339,6 +363,7 @@ impl<S: Append> PipelineBuilder<S> {
             ends: Ends::default(),
             erased,
             waiting: Waiting::default(),
+            policies: Arc::new(policies),
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
             folding: std::sync::Once::new(),
@@ -346,10 +371,15 @@ impl<S: Append> PipelineBuilder<S> {
             stop: tokio::sync::watch::Sender::new(None),
             hung_up: tokio::sync::watch::Sender::new(false),
         });
+        let classes = self.retention.unwrap_or_else(|| {
+            // Not the core itself, which has a hand on the task that has this.
+            let policies = Arc::clone(&core.policies);
+            Arc::new(move |record: &Record| policies.policy.class_of(record))
+        });
         let setup = Setup {
             batch: self.batch,
             call_deadline: self.call_deadline,
-            retention: self.retention,
+            retention: Some(classes),
             quarantine: self.quarantine,
             config_digest,
         };
@@ -377,6 +407,9 @@ impl<S: Append> PipelineBuilder<S> {
         };
         if let (Some(store), Some(process)) = (&reader, process) {
             ends::look_later(&core, store.clone(), process, handle.ended.clone());
+        }
+        if let (Some(store), Some(schedule)) = (&reader, self.retention_schedule) {
+            retention::keep(&core, store.clone(), schedule, handle.ended.clone());
         }
         Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::builder::Retention;
-use crate::record::Record;
+use crate::record::{Category, Origin, Record};
 
 /// Classes are names of leaves.
 const MAX_CLASS: usize = 64;
@@ -15,6 +15,10 @@ pub(super) struct Classes(pub(super) Option<Retention>);
 impl Classes {
     /// Gives a record its class: how long it is kept.
     pub(super) fn classify(&self, record: &mut Record) {
+        // What the log says of itself is what proofs of the rest need: it lies apart, whatever the policy.
+        if record.category == Category::System && record.origin == Origin::System {
+            return record.retention_class.set(record.category.as_str());
+        }
         let class = self.0.as_ref().and_then(|policy| {
             // The policy is the application's. A panic in it must not end the writer.
             catch_unwind(AssertUnwindSafe(|| policy(record))).ok()

@@ -22,6 +22,7 @@ use super::{
     queue::{Lane, Queue, Refused},
     receipts::{Fate, Receipts},
     recorder::Admission,
+    retention::Policies,
     settings::Overflow,
     spooling::{self, Spooling},
     tally::{CATEGORIES, Counters, DropReason},
@@ -83,6 +84,8 @@ pub(super) struct Core {
     /// Who was erased, and what arrives of them.
     pub(super) erased: Arrivals,
     pub(super) waiting: Waiting,
+    /// How long what is kept.
+    pub(super) policies: Arc<Policies>,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// Changes with each commit.

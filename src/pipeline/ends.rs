@@ -43,12 +43,12 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 const BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Gap records that wait for the writer.
+/// Records of the pipeline about itself that wait for the writer.
 #[derive(Debug, Default)]
 pub(super) struct Ends(Mutex<Vec<Box<Record>>>);
 
 impl Ends {
-    fn put(&self, record: Box<Record>) {
+    pub(super) fn put(&self, record: Box<Record>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 

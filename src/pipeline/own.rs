@@ -7,7 +7,9 @@ use super::{
     tally::{ByCategory, CATEGORIES},
 };
 use crate::{
+    ledger::Removal,
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
+    rules::Keep,
     store::{ERASED, PROCESS_ENDED, StreamReport, UNCLEAN_END},
     time::Timestamp,
 };
@@ -17,13 +19,17 @@ pub(super) const FOLDED: &str = "folded";
 pub(super) const STARTED: &str = "started";
 pub(super) const STOPPED: &str = "stopped";
 pub(super) const RESTORED: &str = "restored";
+pub(super) use crate::ledger::RETENTION_RUN;
 
 /// Tells whether a record is one of those made here. None comes through the recorder: a manual record
 /// has another origin.
 pub(super) fn is_own(record: &Record) -> bool {
     record.origin == Origin::System
         && record.category == Category::System
-        && matches!(record.action.as_str(), GAP | FOLDED | STARTED | STOPPED | RESTORED)
+        && matches!(
+            record.action.as_str(),
+            GAP | FOLDED | STARTED | STOPPED | RESTORED | RETENTION_RUN
+        )
 }
 
 /// Tells whether a record is one of those that say how streams begin, go on and end, and what is missing: there is nothing
@@ -182,6 +188,13 @@ pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> 
     );
     record.outcome = Outcome::Failure;
     record
+}
+
+/// Says which records are about to be taken out, and how long they were to be kept.
+pub(super) fn retention_run(removal: &Removal, keep: Option<Keep>) -> Box<Record> {
+    let mut facts = removal.to_json();
+    facts["policy"] = keep.map(|keep| keep.to_string()).into();
+    record(RETENTION_RUN, 2, &facts)
 }
 
 /// Returns a short fingerprint of the settings, so that a change of them shows in the trail.

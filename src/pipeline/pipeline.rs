@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_millis(250);
 /// long as the runtime lives; nothing reports how that went.
 #[must_use = "dropping the pipeline ends it"]
 pub struct Pipeline {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     store: Option<AnyStore>,
     handle: Handle,
     task: AbortHandle,

@@ -5,8 +5,8 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::{
-    CompiledRules, Defaults, Delivery, Explanation, FinishPoint, Level, Rule, RulesError,
-    compile::compile, condition::Entry, error::Origin, file, rule::texts,
+    CompiledRules, Defaults, Delivery, Explanation, FinishPoint, Level, RetentionPolicy, Rule,
+    RulesError, compile::compile, condition::Entry, error::Origin, file, rule::texts,
 };
 
 /// Turns requests into meaning: ordered rules, first match wins, then the conventions.
@@ -33,6 +33,7 @@ pub struct Rules {
     /// Where the defaults of a file stand.
     pub(super) defaults_origin: Origin,
     pub(super) conventions: Conventions,
+    pub(super) retention: Option<RetentionPolicy>,
 }
 
 /// Which conventions stand behind the rules.
@@ -47,6 +48,7 @@ impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
         self.conventions == other.conventions
             && self.defaults == other.defaults
+            && self.retention == other.retention
             && self.entries.len() == other.entries.len()
             && self.entries.iter().zip(&other.entries).all(|(a, b)| a.rule == b.rule)
     }
@@ -89,6 +91,7 @@ impl Rules {
             defaults: Defaults::default(),
             defaults_origin: Origin::default(),
             conventions,
+            retention: None,
         }
     }
 
@@ -138,6 +141,7 @@ impl Rules {
         self.entries.extend(parsed.entries);
         self.defaults.fill_from(parsed.defaults);
         self.defaults_origin = parsed.defaults_origin;
+        self.retention = self.retention.or(parsed.retention);
         if let Err(error) = self.check() {
             problems.extend_from_slice(error.problems());
         }
@@ -241,6 +245,19 @@ impl Rules {
     pub fn redact(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.defaults.redact = Some(texts(keys));
         self
+    }
+
+    /// Sets how long records are kept.
+    #[must_use]
+    pub fn retention(mut self, policy: RetentionPolicy) -> Self {
+        self.retention = Some(policy);
+        self
+    }
+
+    /// Returns how long records are kept; `None` when nothing is said of it.
+    #[must_use]
+    pub fn retention_policy(&self) -> Option<&RetentionPolicy> {
+        self.retention.as_ref()
     }
 
     /// Returns the defaults of the set.

@@ -3,13 +3,13 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Erase, ErasedGroups, ErasedSubject,
-    ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read, Register, Snapshot,
-    Storage, StoreError, StreamPosition,
+    ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Erase, ErasedGroups,
+    ErasedSubject, ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read,
+    Register, Retain, Snapshot, Storage, StoreError, StreamPosition, Unit, UnitFacts,
 };
 use crate::{
     ledger::{
-        Entry, Hash, KeptCheckpoint, TreeNode,
+        Entry, Hash, KeptCheckpoint, Removal, TreeNode,
         verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
@@ -33,7 +33,7 @@ macro_rules! erased {
             fn of_tenant(&self, tenant: &str) -> Option<AnyStore>;
         }
 
-        impl<S: Read + Maintain + Register + Evidence + Erase> Erased for S {
+        impl<S: Read + Maintain + Register + Evidence + Erase + Retain> Erased for S {
             $($(fn $name<'a>(
                 &'a self $(, $borrowed: &'a $target)* $(, $owned: $type)*
             ) -> Answer<'a, $answer> {
@@ -65,7 +65,7 @@ pub struct AnyStore(Arc<dyn Erased>);
 impl AnyStore {
     /// Takes the type off a store.
     #[must_use]
-    pub fn new<S: Read + Maintain + Register + Evidence + Erase>(store: S) -> Self {
+    pub fn new<S: Read + Maintain + Register + Evidence + Erase + Retain>(store: S) -> Self {
         Self(Arc::new(store))
     }
 }
@@ -130,5 +130,10 @@ erased! {
         fn anchors(; after: i64, limit: usize) -> Vec<(i64, String)>;
         fn keep_verified(verified: Verified;) -> ();
         fn last_verified(;) -> Option<Verified>;
+    }
+    Retain {
+        fn units(;) -> Vec<UnitFacts>;
+        fn unit_entries(unit: Unit; after: i64, limit: usize) -> Vec<Entry>;
+        fn end_unit(removal: Removal; told_by: RecordId) -> Ending;
     }
 }

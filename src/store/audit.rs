@@ -1,6 +1,6 @@
 //! Shows a store's rows to the verifier, page by page.
 
-use super::{Evidence, StoreError};
+use super::{Evidence, Read, StoreError, retain};
 use crate::{
     ledger::{
         Checkpoint, Entry, Note, Trust,
@@ -49,7 +49,7 @@ pub struct AuditProgress {
     pub records: u64,
 }
 
-impl<'s, S: Evidence> Audit<'s, S> {
+impl<'s, S: Evidence + Read> Audit<'s, S> {
     /// Begins with the first entry.
     #[must_use]
     pub fn new(store: &'s S) -> Self {
@@ -143,6 +143,8 @@ impl<'s, S: Evidence> Audit<'s, S> {
             size.is_ok_and(|size| size >= since) || size.is_err()
         });
         self.verifier.heads(heads);
+        let removals = retain::removals(self.store).await?;
+        self.verifier.removals(removals.into_iter().map(|(_, removal)| removal));
         let mut after = if since > 0 { since } else { i64::MIN };
         let mut waiting = Vec::new();
         let mut rounds = ROUNDS;

@@ -10,9 +10,9 @@ use std::{
 
 use super::{
     AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
-    CompletenessRequest, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence, Folded,
-    Holding, Index, IngestKey, Maintain, Read, Register, Snapshot, Storage, StoreError,
-    StoreErrorKind, StreamPosition,
+    CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
+    Folded, Holding, Index, IngestKey, Maintain, Read, Register, Retain, Snapshot, Storage,
+    StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     erase,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ledger::{
-        Entry, Hash, KeptCheckpoint, TreeNode, new_entries,
+        Entry, Hash, KeptCheckpoint, Removal, TreeNode, new_entries,
         verify::{LedgerRow, RecordRow, StreamRows, Verified, is_stub},
     },
     query::{
@@ -59,6 +59,8 @@ struct State {
     erased: Vec<ErasedSubject>,
     anchors: Vec<String>,
     verified: Option<Verified>,
+    /// How far each unit was taken out.
+    ended: HashMap<Unit, i64>,
     encoder: Canonical,
 }
 
@@ -551,6 +553,69 @@ impl Erase for MemoryStore {
         let skipped = usize::try_from(after).unwrap_or(0);
         let numbered = (1..).zip(&state.erased).skip(skipped).take(limit);
         Ok(numbered.map(|(number, subject)| (number, subject.clone())).collect())
+    }
+}
+
+impl Retain for MemoryStore {
+    async fn units(&self) -> Result<Vec<UnitFacts>, StoreError> {
+        let state = self.lock();
+        let mut units: BTreeMap<Unit, UnitFacts> = BTreeMap::new();
+        for Entry { position, new, .. } in &state.entries {
+            let unit = Unit { month: new.month, class: new.class.clone() };
+            if state.ended.get(&unit).is_some_and(|ended| position <= ended) {
+                continue;
+            }
+            let facts = units.entry(unit.clone()).or_insert_with(|| UnitFacts {
+                unit,
+                records: 0,
+                entries: 0,
+                first: *position,
+                last: *position,
+                first_at: new.first_at,
+                last_at: new.last_at,
+                bytes: None,
+            });
+            (facts.records, facts.entries) = (facts.records + new.count(), facts.entries + 1);
+            facts.last = *position;
+            facts.first_at = facts.first_at.min(new.first_at);
+            facts.last_at = facts.last_at.max(new.last_at);
+        }
+        Ok(units.into_values().collect())
+    }
+
+    async fn unit_entries(
+        &self,
+        unit: &Unit,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let state = self.lock();
+        let of_it = state.entries.iter().filter(|entry| {
+            entry.position > after && entry.new.month == unit.month && entry.new.class == unit.class
+        });
+        Ok(of_it.take(limit).cloned().collect())
+    }
+
+    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+        let told = self.record(told_by).await?;
+        if told.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
+            let why = format!("no record {told_by} in the log tells of this");
+            let error = StoreError::new(StoreErrorKind::Data, "take expired records out");
+            return Err(error.with_source(why));
+        }
+        let mut state = self.lock();
+        let State { records, places, entries, ended, .. } = &mut *state;
+        for Entry { new, .. } in entries.iter().filter(|entry| removal.covers(entry)) {
+            for seq in new.first_seq..=new.last_seq {
+                if let Some(place) = places.remove(&(new.writer_id, seq)) {
+                    records.remove(&place);
+                }
+            }
+        }
+        let unit = Unit { month: removal.month, class: removal.class.clone() };
+        let last = ended.entry(unit).or_default();
+        *last = removal.last.max(*last);
+        Ok(Ending::Done)
     }
 }
 

@@ -25,6 +25,7 @@ mod outbox;
 pub mod postgres;
 mod read;
 mod register;
+mod retain;
 mod scan;
 mod seal;
 #[cfg(feature = "sqlite")]
@@ -50,6 +51,10 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+pub(crate) use retain::removals;
+pub use retain::{
+    Ending, Fate, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of, retention_plan,
+};
 #[cfg(feature = "api")]
 pub(crate) use seal::entry_nodes;
 pub use seal::{RecordProof, make_checkpoint, prove};

@@ -8,16 +8,16 @@ use std::sync::{
 use tower_activity::{
     Filter, MemoryStore, Record,
     ledger::{
-        Entry, Hash, KeptCheckpoint, TreeNode,
+        Entry, Hash, KeptCheckpoint, Removal, TreeNode,
         verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     query::{Aggregate, Aggregated, Count, Keyset, Page, PageRequest, Place, Total},
     record::{RecordId, WriterId},
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
-        CompletenessRequest, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence, Folded,
-        Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Snapshot, Storage,
-        StoreError, StoreErrorKind, StreamPosition,
+        CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
+        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Retain,
+        Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     },
     time::Timestamp,
 };
@@ -319,5 +319,24 @@ impl Evidence for Endless {
 
     async fn last_verified(&self) -> Result<Option<Verified>, StoreError> {
         self.up()?.last_verified().await
+    }
+}
+
+impl Retain for Endless {
+    async fn units(&self) -> Result<Vec<UnitFacts>, StoreError> {
+        self.up()?.units().await
+    }
+
+    async fn unit_entries(
+        &self,
+        unit: &Unit,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.up()?.unit_entries(unit, after, limit).await
+    }
+
+    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+        self.up()?.end_unit(removal, told_by).await
     }
 }

@@ -20,6 +20,7 @@ mod lines;
 mod migrate;
 mod refusals;
 mod report;
+mod retention;
 mod rights;
 mod rules;
 mod serve;

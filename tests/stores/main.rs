@@ -17,6 +17,7 @@ mod pages;
 mod questions;
 mod records;
 mod register;
+mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tampering;
 

@@ -16,8 +16,8 @@ use tower_activity::{
     },
     record::{Actor, Canonical, Field, Record, RecordId, WriterId},
     store::{
-        Append, Appended, Appender, Batch, Erase, Evidence, Maintain, Read, Register, StoreError,
-        StoreErrorKind,
+        Append, Appended, Appender, Batch, Erase, Evidence, Maintain, Read, Register, Retain,
+        StoreError, StoreErrorKind,
     },
     time::Timestamp,
 };
@@ -27,7 +27,7 @@ use crate::records::{self, NOON, full, hostile, ordinary, stream};
 
 /// A place for a store, empty at first, and cleaned up when dropped.
 pub(crate) trait Fixture: Send + Sync + Sized + 'static {
-    type Store: Append + Read + Maintain + Register + Evidence + Erase + Clone;
+    type Store: Append + Read + Maintain + Register + Evidence + Erase + Retain + Clone;
 
     fn new() -> impl Future<Output = Self> + Send;
 
@@ -104,7 +104,25 @@ macro_rules! suite {
             old_keys_are_forgotten,
             api_keys_are_kept_listed_and_revoked_once,
         );
+        suite!(@retention $fixture:
+            what_has_expired_goes_is_told_of_and_verifies,
+            what_comes_late_to_a_month_that_ended_is_a_unit_again,
+            a_run_that_was_stopped_is_gone_on_with,
+            nothing_goes_that_no_record_tells_of,
+            a_unit_that_grew_after_it_was_told_of_keeps_what_came_later,
+            two_that_run_at_once_do_what_one_does,
+            counts_follow_what_was_taken_out,
+            a_proof_of_what_was_taken_out_still_holds,
+            a_schedule_runs_once_for_all_processes,
+            a_store_without_its_type_retains_as_well,
+        );
     };
+    (@retention $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::retention::$fact::<$fixture>().await;
+        }
+    )*};
     (@answers $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
@@ -120,6 +138,10 @@ macro_rules! suite {
             salts_and_groups_that_changed_their_records_are_found,
             a_group_that_is_nulled_is_erased_with_its_record_and_found_without,
         );
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_removal_counts_only_by_its_own_record() {
+            $crate::retention::a_removal_counts_only_by_its_own_record::<$fixture>().await;
+        }
     };
     (@tampered $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tower_activity::{access::Permission, encode::Format, query::TimeZone};
+use tower_activity::{access::Permission, encode::Format, query::TimeZone, rules::Preset};
 
 use crate::{
     anchor::Anchor,
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Checkpoint(Checkpoint),
     /// Writes the records of a query with their proofs, for somebody who verifies them without us
     Bundle(Bundle),
+    /// Takes out records whose time is over, or says which would go
+    Retention(Retention),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -251,6 +253,31 @@ pub(crate) struct Bundle {
     /// The file; standard output when it is left out and no terminal
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retention {
+    #[command(subcommand)]
+    pub(crate) command: RetentionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Says which months of which classes have expired, and until when the others are kept; changes nothing
+    Plan(Policy),
+    /// Takes out what has expired: first stores a record that tells of it, then removes the rows
+    Run(Policy),
+}
+
+/// How long records are kept: the preset, else what the rules file says.
+#[derive(Debug, Args)]
+pub(crate) struct Policy {
+    /// The rules file with `[retention]`
+    #[arg(long, value_name = "FILE", env = "ACTIVITY_RULES", hide_env_values = true)]
+    pub(crate) rules: Option<PathBuf>,
+    /// One of default, pci, hipaa, whatever the rules file says
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) preset: Option<Preset>,
 }
 
 #[derive(Debug, Args)]

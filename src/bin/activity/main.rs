@@ -24,6 +24,7 @@ mod query;
 mod question;
 mod records;
 mod report;
+mod retention;
 mod rules;
 mod secret;
 mod serve;
@@ -79,6 +80,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Doctor(arguments) => doctor::run(&common, &arguments).await,
         Command::Verify(arguments) => verify::run(&common, &arguments).await,
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
+        Command::Retention(arguments) => retention::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Consent(arguments) => consent::run(&common, &arguments).await,

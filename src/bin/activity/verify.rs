@@ -188,6 +188,10 @@ fn summary(report: &Report) -> String {
         1 => ", 1 personal group erased".to_owned(),
         groups => format!(", {groups} personal groups erased"),
     };
+    let expired = match report.expired {
+        0 => String::new(),
+        expired => format!(", {} expired", out::records(expired)),
+    };
     let until = match report.committed_at {
         Some(at) => format!(", committed until {at}"),
         None => String::new(),
@@ -205,7 +209,7 @@ fn summary(report: &Report) -> String {
         before => format!(" Before that it was incomplete in {}.", places(before)),
     };
     format!(
-        "{verdict}: {} in {entries}{since}{until}{erased}.{before}",
+        "{verdict}: {} in {entries}{since}{until}{erased}{expired}.{before}",
         out::records(report.records)
     )
 }
@@ -245,6 +249,7 @@ struct Json<'a> {
     records: u64,
     streams: u64,
     erased: u64,
+    expired: u64,
     altered: &'a [Alteration],
     altered_total: u64,
     incomplete: &'a [Shortfall],
@@ -283,6 +288,7 @@ impl<'a> Json<'a> {
             records: report.records,
             streams: report.streams,
             erased: report.erased,
+            expired: report.expired,
             altered: report.altered.kept(),
             altered_total: report.altered.total(),
             incomplete: report.incomplete.kept(),

@@ -51,6 +51,8 @@ pub(super) struct Summary {
 /// An entry whose records have been read.
 #[derive(Debug)]
 pub struct Checked {
+    /// The entry, when it has no row at all.
+    pub(super) gone: Option<Entry>,
     pub(super) altered: Vec<Alteration>,
     pub(super) summary: Summary,
 }
@@ -179,7 +181,8 @@ impl EntryCheck {
             self.compare();
         }
         self.summary.stream = self.entry.new.writer_id;
-        Checked { altered: self.altered, summary: self.summary }
+        let gone = (self.summary.records == 0).then_some(self.entry);
+        Checked { gone, altered: self.altered, summary: self.summary }
     }
 
     /// Compares what the records come to with what the entry says, all of them being there.

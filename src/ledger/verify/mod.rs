@@ -16,6 +16,7 @@
 mod check;
 mod erased;
 mod heads;
+mod removed;
 mod report;
 mod resume;
 mod rows;
@@ -60,6 +61,7 @@ pub struct Verifier {
     unclean: HashMap<WriterId, i64>,
     heads: heads::Heads,
     erasures: Erasures,
+    removed: removed::Removed,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,6 +128,7 @@ impl Verifier {
         let leaf = entry.leaf_hash();
         self.leaf = Some(leaf);
         self.frontier.push(leaf);
+        self.removed.passed(&entry, leaf);
         let new = &entry.new;
         let place = Place::records(new.writer_id, new.first_seq, new.last_seq).at(entry.position);
         let edited = AlterationKind::EntryEdited;
@@ -166,7 +169,8 @@ impl Verifier {
 
     /// Takes what was found of an entry's records.
     pub fn checked(&mut self, checked: Checked) {
-        for alteration in checked.altered {
+        let expired = checked.gone.is_some_and(|entry| self.removed.gone(&entry));
+        for alteration in checked.altered.into_iter().filter(|_| !expired) {
             self.report.altered.push(alteration);
         }
         self.report.records += checked.summary.records;
@@ -190,6 +194,7 @@ impl Verifier {
                 *known = last_seq.max(*known);
             }
             Telling::Erased(list) => self.erasures.told(list),
+            Telling::Removed(removal) => self.removed.confirm(&removal),
             Telling::Restored { lost } => {
                 // It stands in the epoch that it opened, or in a later entry of it.
                 if let Some(rollback) = self.rollbacks.last_mut() {
@@ -257,6 +262,7 @@ impl Verifier {
             let detail = format!("the group {group} was erased, and no record says so");
             self.found(AlterationKind::ErasedUnrecorded, place, detail);
         }
+        self.removed_without_a_word();
         for rollback in std::mem::take(&mut self.rollbacks) {
             let Rollback { position, epoch, lost } = rollback;
             self.report.incomplete.push(Shortfall::RolledBack { position, epoch, lost });

@@ -32,6 +32,8 @@ pub struct Report {
     pub streams: u64,
     /// How many personal groups of those records were erased, which is no alteration.
     pub erased: u64,
+    /// How many records are gone because their time was over, as the log itself tells, which is no alteration.
+    pub expired: u64,
     /// How many signed heads were compared with it.
     pub heads: u64,
     /// The last entry that such a head covers, and when it was signed.

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::erased::ErasedList;
-use crate::record::{Category, Origin, Record, WriterId};
+use crate::{
+    ledger::Removal,
+    record::{Category, Origin, Record, WriterId},
+};
 
 /// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
 /// the first for something else.
@@ -38,6 +41,8 @@ pub(super) enum Telling {
         lost: u64,
     },
     Erased(ErasedList),
+    /// The time of a month and class was over, and its records were taken out.
+    Removed(Removal),
 }
 
 /// Returns what a record says of the log; most say nothing.
@@ -61,6 +66,7 @@ pub(super) fn told(record: &Record) -> Option<Telling> {
             let reason = record.outcome_reason.as_str().to_owned();
             Some(Telling::Gap { count: facts["count"].as_u64(), reason })
         }
+        "retention_run" => Removal::told(record).map(Telling::Removed),
         "restored" => Some(Telling::Restored { lost: facts()["count"].as_u64().unwrap_or(0) }),
         ERASED => ErasedList::from_json(&facts()["records"]).map(Telling::Erased),
         _ => None,

@@ -5,6 +5,7 @@
 
 mod json;
 mod read;
+mod retention;
 mod tree;
 
 #[cfg(feature = "toml")]
@@ -26,7 +27,7 @@ mod toml {
 }
 
 use super::{
-    Defaults,
+    Defaults, RetentionPolicy,
     condition::Entry,
     error::{Origin, Problem},
 };
@@ -37,6 +38,7 @@ pub(super) struct Parsed {
     pub(super) entries: Vec<Entry>,
     pub(super) defaults: Defaults,
     pub(super) defaults_origin: Origin,
+    pub(super) retention: Option<RetentionPolicy>,
     pub(super) problems: Vec<Problem>,
 }
 

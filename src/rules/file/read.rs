@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr, sync::Arc};
 use ipnet::IpNet;
 
 use super::{
-    Parsed,
+    Parsed, retention,
     tree::{Node, Value},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     suggest::did_you_mean,
 };
 
-const TOP: &[&str] = &["defaults", "rule"];
+const TOP: &[&str] = &["defaults", "retention", "rule"];
 const TARGET: &[&str] = &["type", "id", "relation"];
 
 pub(super) const DEFAULTS: &[&str] = &[
@@ -69,9 +69,13 @@ pub(super) fn read(tree: &Node, file: Option<Arc<str>>) -> Parsed {
     let mut top = Reader::new(keys, &whole, None, TOP);
     let defaults = top.take("defaults");
     let rules = top.take("rule");
+    let retention = top.take("retention");
     parsed.problems.append(&mut top.problems);
     if let Some(node) = defaults {
         read_defaults(node, &whole, &mut parsed);
+    }
+    if let Some(node) = retention {
+        retention::read(node, &whole, &mut parsed);
     }
     match rules.map(|node| (&node.value, node)) {
         None => {}
@@ -92,7 +96,7 @@ pub(super) fn read(tree: &Node, file: Option<Arc<str>>) -> Parsed {
     parsed
 }
 
-fn at(whole: &Origin, line: usize) -> Origin {
+pub(super) fn at(whole: &Origin, line: usize) -> Origin {
     Origin { file: whole.file.clone(), line: Some(line), keys: Vec::new() }
 }
 
@@ -176,15 +180,15 @@ fn lines(keys: &[(String, usize, Node)]) -> Vec<(String, usize)> {
 }
 
 /// Takes keys out of a table and notes what does not fit.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     keys: &'a [(String, usize, Node)],
     origin: &'a Origin,
     rule: Option<&'a str>,
-    problems: Vec<crate::rules::Problem>,
+    pub(super) problems: Vec<crate::rules::Problem>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(
+    pub(super) fn new(
         keys: &'a [(String, usize, Node)],
         origin: &'a Origin,
         rule: Option<&'a str>,
@@ -202,22 +206,22 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    fn wrong(&mut self, line: usize, what: String) {
+    pub(super) fn wrong(&mut self, line: usize, what: String) {
         let origin = at(self.origin, line);
         self.problems.push(origin.problem(self.rule, "", what));
     }
 
-    fn take(&self, key: &str) -> Option<&'a Node> {
+    pub(super) fn take(&self, key: &str) -> Option<&'a Node> {
         self.keys.iter().find(|(known, ..)| known == key).map(|(.., node)| node)
     }
 
-    fn not_a<T>(&mut self, key: &str, wanted: &str, node: &Node) -> Option<T> {
+    pub(super) fn not_a<T>(&mut self, key: &str, wanted: &str, node: &Node) -> Option<T> {
         let what = format!("`{key}` is {wanted}, not {}", node.value.kind());
         self.wrong(node.line, what);
         None
     }
 
-    fn text(&mut self, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
         let node = self.take(key)?;
         match &node.value {
             Value::Text(text) => Some(text.clone()),
@@ -246,7 +250,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a list of texts; one text stands for a list of one, and a number for its digits, so
     /// that `status = 404` is what it looks like.
-    fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+    pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let node = self.take(key)?;
         let list = match &node.value {
             Value::List(list) => list.as_slice(),

@@ -1,4 +1,4 @@
-use super::super::{Delivery, FinishPoint, Level, Rule, Rules};
+use super::super::{Delivery, FinishPoint, Keep, Level, RetentionPolicy, Rule, Rules};
 use crate::record::{Category, Operation};
 
 const JSON: &str = r#"{
@@ -384,4 +384,69 @@ fn nesting_without_end_is_refused_not_followed() {
     assert!(Rules::rest().with_toml(&deep).is_err());
     let long = format!("/{}", "a/".repeat(100_000));
     assert!(Rules::rest().rule(Rule::new("a").route(long)).check().is_err());
+}
+
+#[test]
+fn a_file_says_how_long_records_are_kept() {
+    let rules = Rules::rest()
+        .with_json(
+            r#"{ "retention": { "preset": "pci", "authentication": "2y", "consent": 4000,
+                 "tenant": [{ "name": "health", "tenants": "clinic", "activity": "never" }] } }"#,
+        )
+        .unwrap();
+    let policy = rules.retention_policy().unwrap();
+    for (class, keep) in [
+        ("authentication", Keep::Days(732)),
+        ("activity", Keep::Days(365)),
+        ("consent", Keep::Days(4_000)),
+        ("activity.health", Keep::Forever),
+        ("authentication.health", Keep::Days(732)),
+        ("system", Keep::Forever),
+    ] {
+        assert_eq!(policy.keeps(class), Some(keep), "{class}");
+    }
+    assert_eq!(Rules::rest().with_json("{}").unwrap().retention_policy(), None);
+    // Code overrides the file.
+    let own = RetentionPolicy::default();
+    let rules = Rules::rest().retention(own.clone()).with_json(r#"{ "retention": {} }"#).unwrap();
+    assert_eq!(rules.retention_policy(), Some(&own));
+}
+
+#[test]
+fn what_is_wrong_with_retention_is_told_with_its_line() {
+    let file = r#"{ "retention": {
+  "preset": "hippa",
+  "activty": 3,
+  "authentication": "soon",
+  "administration": -1,
+  "activity": 0,
+  "consent": true,
+  "system": 30,
+  "tenant": [
+    { "name": "a", "tenants": ["t"] },
+    { "name": "a", "tenants": ["u"] },
+    { "tenants": ["v"] },
+    { "name": "b", "tenants": ["t"] },
+    7
+  ]
+} }"#;
+    let error = Rules::rest().with_json(file).unwrap_err();
+    let told: Vec<_> =
+        error.problems().iter().map(|problem| (problem.line().unwrap(), problem.what())).collect();
+    let lines: Vec<_> = told.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14], "{told:#?}");
+    let says = |line: usize, what: &str| {
+        assert!(
+            told.iter().any(|(of, text)| *of == line && text.contains(what)),
+            "{line} {what} {told:#?}"
+        );
+    };
+    says(2, "did you mean `hipaa`?");
+    says(3, "did you mean `activity`?");
+    says(4, "such as `90d`");
+    says(6, "`never` keeps for ever");
+    says(8, "verification");
+    says(11, "another group `a`");
+    says(12, "needs `name`");
+    says(13, "is in `a` too");
 }

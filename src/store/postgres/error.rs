@@ -41,6 +41,11 @@ pub(super) fn is_canceled(source: &Error) -> bool {
     code(source) == Some(QUERY_CANCELED)
 }
 
+/// Tells whether the ledger accounts for more than was told of.
+pub(super) fn is_grown(source: &Error) -> bool {
+    code(source) == Some("AC004")
+}
+
 fn database(source: &Error) -> Option<&PgDatabaseError> {
     source.as_database_error()?.try_downcast_ref()
 }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../../../migrations/postgres/0012_erased.sql")),
     (13, include_str!("../../../migrations/postgres/0013_tenants.sql")),
     (14, include_str!("../../../migrations/postgres/0014_anchors.sql")),
+    (15, include_str!("../../../migrations/postgres/0015_retention.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

@@ -300,6 +300,11 @@ impl Limits {
     /// For making an index over leaves that are full.
     pub(super) const INDEX: Self = Self(Duration::from_secs(6 * 3_600));
 
+    /// Returns how long a call may take.
+    pub(super) const fn time(self) -> Duration {
+        self.0
+    }
+
     /// Returns limits that leave a call at least so much time.
     pub(super) fn at_least(self, time: Duration) -> Self {
         Self(self.0.max(time))

@@ -53,6 +53,7 @@ mod packed;
 mod page;
 mod read;
 mod register;
+mod retain;
 mod rollup;
 mod rows;
 mod spans;

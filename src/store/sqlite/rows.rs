@@ -14,7 +14,7 @@ use sqlx::{
 use crate::{
     ledger::{Entry, NewEntry},
     record::{Group, Record, Seal, Value, WriterId},
-    time::{Month, Timestamp},
+    time::Timestamp,
 };
 
 /// Number of columns of `activity_records`.
@@ -148,8 +148,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
             writer_id: WriterId::new(row.try_get(2)?),
             first_seq: row.try_get(3)?,
             last_seq: row.try_get(4)?,
-            month: month(row.try_get(5)?)
-                .ok_or_else(|| sqlx::Error::Decode("a month reads as `2026-01`".into()))?,
+            month: row.try_get::<&str, _>(5)?.parse().map_err(decode)?,
             class: row.try_get(6)?,
             first_at: time(7)?,
             last_at: time(8)?,
@@ -157,15 +156,6 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
         },
         committed_at: time(10)?,
     })
-}
-
-/// Reads a month as it is shown.
-pub(super) fn month(text: &str) -> Option<Month> {
-    // From the right, because a year before 0 begins with a sign.
-    let (year, month) = text.rsplit_once('-')?;
-    let year: i32 = year.parse().ok()?;
-    let month: i32 = month.parse().ok().filter(|month| (1..=12).contains(month))?;
-    Some(Month::from_index(year.checked_mul(12)?.checked_add(month - 1)?))
 }
 
 pub(super) fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
@@ -179,15 +169,6 @@ fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn months_come_back_as_they_are_shown() {
-        for index in [-24_000, -13, -12, -1, 0, 11, 24_312, 200_000] {
-            let shown = Month::from_index(index).to_string();
-            assert_eq!(month(&shown), Some(Month::from_index(index)), "{shown}");
-        }
-        assert_eq!(month("2026-13"), None);
-    }
 
     #[test]
     fn a_batch_is_cut_into_few_sizes_of_statements() {

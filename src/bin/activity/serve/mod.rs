@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tower_activity::{
     Pipeline, Rules,
     access::Access,
-    store::{AnyStore, Append, Erase, Evidence, Maintain, Read, Register},
+    store::{AnyStore, Append, Erase, Evidence, Maintain, Read, Register, Retain},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ fn rules(settings: &Settings) -> Result<Rules, Trouble> {
 
 async fn serve<S>(settings: &Settings, rules: Rules, store: S) -> Result<ExitCode, Trouble>
 where
-    S: Append + Read + Maintain + Register + Evidence + Erase + Clone,
+    S: Append + Read + Maintain + Register + Evidence + Erase + Retain + Clone,
 {
     let stop = Stop::on_signal()?;
     let keys = ApiKeys::of(AnyStore::new(store.clone()));
@@ -79,6 +79,9 @@ where
     }
     if let Some(folder) = &settings.spool {
         builder = builder.spool(folder);
+    }
+    if let Some(schedule) = settings.retention {
+        builder = builder.retention_schedule(schedule);
     }
     match store::keys(&settings.common)? {
         Some(keys) => builder = builder.keys(keys),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tower_activity::rules::Delivery;
+use tower_activity::{pipeline::Schedule, rules::Delivery};
 
 use crate::{
     arguments::{Common, Serve},
@@ -40,6 +40,7 @@ pub(super) struct Settings {
     pub(super) drain: Duration,
     pub(super) mode: Option<Delivery>,
     pub(super) spool: Option<PathBuf>,
+    pub(super) retention: Option<Schedule>,
 }
 
 /// The file. An unknown key is an error: nothing starts with half of its settings.
@@ -60,6 +61,7 @@ struct File {
     drain_seconds: Option<u64>,
     mode: Option<String>,
     spool: Option<PathBuf>,
+    retention: Option<String>,
 }
 
 impl Settings {
@@ -85,6 +87,7 @@ impl Settings {
             drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
             mode,
             spool,
+            retention: file.retention.as_deref().and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -179,6 +182,9 @@ fn read(path: &Path) -> Result<File, Trouble> {
             "allow_origins: `{}` is no origin: write it as in https://admin.example.com",
             origin.escape_debug()
         )));
+    }
+    if let Some(Err(error)) = file.retention.as_deref().map(str::parse::<Schedule>) {
+        return Err(wrong(format!("retention: {error}")));
     }
     // Paths in the file are meant from where it lies.
     let folder = path.parent().unwrap_or(Path::new("."));

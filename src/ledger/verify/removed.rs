@@ -1,0 +1,96 @@
+//! Records that are gone because their time was over, against what the log says of it.
+
+use std::collections::HashMap;
+
+use super::{
+    Verifier,
+    report::{AlterationKind, Place},
+};
+use crate::{
+    ledger::{Entry, Hash, Removal, RemovalCount},
+    time::Month,
+};
+
+/// The removals that the log is said to tell of.
+#[derive(Debug, Default)]
+pub(super) struct Removed(HashMap<Month, Vec<Claim>>);
+
+/// One of them. What it says counts only once its own record was found, under the same proof as any other.
+#[derive(Debug)]
+struct Claim {
+    removal: Removal,
+    confirmed: bool,
+    /// What the ledger has of that month and class, between the same positions.
+    passed: RemovalCount,
+    /// The first entry whose records are gone, and how many records are.
+    first_gone: Option<i64>,
+    gone: u64,
+}
+
+impl Removed {
+    /// Takes an entry of the ledger.
+    pub(super) fn passed(&mut self, entry: &Entry, hash: Hash) {
+        for claim in self.of(entry) {
+            claim.passed.push_hashed(entry, hash);
+        }
+    }
+
+    /// Takes an entry whose records are all gone; tells whether that is accounted for as far as is known.
+    pub(super) fn gone(&mut self, entry: &Entry) -> bool {
+        let Some(claim) = self.of(entry).next() else { return false };
+        claim.first_gone.get_or_insert(entry.position);
+        claim.gone = claim.gone.saturating_add(entry.new.count().unsigned_abs());
+        true
+    }
+
+    /// Takes what a record of the log tells.
+    pub(super) fn confirm(&mut self, removal: &Removal) {
+        let claims = self.0.get_mut(&removal.month).into_iter().flatten();
+        claims.filter(|claim| claim.removal == *removal).for_each(|claim| claim.confirmed = true);
+    }
+
+    fn of(&mut self, entry: &Entry) -> impl Iterator<Item = &mut Claim> {
+        let claims = self.0.get_mut(&entry.new.month).into_iter().flatten();
+        claims.filter(|claim| claim.removal.covers(entry))
+    }
+}
+
+impl Verifier {
+    /// Takes what the log is said to tell of records that were taken out when their time was over, before the first
+    /// entry. Each counts only if the record that tells it is met among the others.
+    pub fn removals(&mut self, removals: impl IntoIterator<Item = Removal>) {
+        for removal in removals {
+            let claims = self.removed.0.entry(removal.month).or_default();
+            if claims.iter().all(|claim| claim.removal != removal) {
+                let passed = RemovalCount::default();
+                claims.push(Claim { removal, confirmed: false, passed, first_gone: None, gone: 0 });
+            }
+        }
+    }
+
+    /// Counts what expired, and tells of what is gone without a word that holds.
+    pub(super) fn removed_without_a_word(&mut self) {
+        let mut claims: Vec<_> =
+            std::mem::take(&mut self.removed.0).into_values().flatten().collect();
+        claims.sort_by_key(|claim| claim.removal.first);
+        // What was verified earlier is not passed again, so it cannot be counted once more.
+        let since = self.report.since.map_or(0, |(position, _)| position);
+        for Claim { removal, confirmed, passed, first_gone, gone } in claims {
+            let Some(position) = first_gone else { continue };
+            let Removal { month, class, .. } = &removal;
+            let why = if !confirmed {
+                "the record that tells of it is not as it was written"
+            } else if removal.first > since && passed.of(*month, class).as_ref() != Some(&removal) {
+                "the ledger accounts for others than the record that tells of it says"
+            } else {
+                self.report.expired = self.report.expired.saturating_add(gone);
+                continue;
+            };
+            let detail = format!(
+                "{gone} records of {month}, class {}, are gone, and {why}",
+                class.escape_debug()
+            );
+            self.found(AlterationKind::RowMissing, Place::entry(position), detail);
+        }
+    }
+}

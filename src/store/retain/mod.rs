@@ -1,0 +1,110 @@
+//! Taking records out when their time is over.
+//!
+//! A unit is what a policy ends at once: the records of one month and one retention class. Of each unit that has
+//! [ended](crate::rules::Keep::ends), first a record is stored that tells what goes ([`Removal`]), and only then
+//! the rows go; the ledger's entries stay. So whoever is stopped in between has told of what is still there,
+//! which the next run takes out.
+
+mod plan;
+mod removals;
+
+use std::{fmt, future::Future};
+
+pub use plan::{Fate, PlannedUnit, RetentionPlan, retention_plan};
+pub use removals::removal_of;
+pub(crate) use removals::removals;
+
+use super::StoreError;
+use crate::{
+    ledger::{Entry, Removal},
+    record::RecordId,
+    time::{Month, Timestamp},
+};
+
+/// The records of one month and one retention class.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit {
+    /// The month in UTC in which they occurred.
+    pub month: Month,
+    /// Their retention class.
+    pub class: String,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.month, self.class.escape_debug())
+    }
+}
+
+/// What the ledger accounts for of a unit, apart from what was taken out before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitFacts {
+    /// Which.
+    pub unit: Unit,
+    /// How many records.
+    pub records: i64,
+    /// How many entries of the ledger.
+    pub entries: i64,
+    /// The position of the first entry.
+    pub first: i64,
+    /// The position of the last entry.
+    pub last: i64,
+    /// When the first of the records occurred.
+    pub first_at: Timestamp,
+    /// When the last of the records occurred.
+    pub last_at: Timestamp,
+    /// The bytes on disk, where the store knows them of one unit.
+    pub bytes: Option<i64>,
+}
+
+/// How far the end of a unit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It is over: none of the records that were told of is there.
+    Done,
+    /// Some are gone; there are more.
+    Partly,
+    /// Somebody reads or writes it. Nothing has changed; try again in a moment.
+    Busy,
+    /// Since it was told of, the ledger has accounted for more of the unit. Nothing has changed.
+    Grown,
+}
+
+/// A store that can take records out, a unit at a time, and never others.
+pub trait Retain: Send + Sync + 'static {
+    /// Returns the units that the ledger accounts for and that were not taken out, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn units(&self) -> impl Future<Output = Result<Vec<UnitFacts>, StoreError>> + Send;
+
+    /// Returns the ledger's entries of a unit after position `after`, in the order of their positions, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn unit_entries(
+        &self,
+        unit: &Unit,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
+    /// Takes out the records of a removal, or some of them, in one short transaction. `told_by` is the record in
+    /// the log that tells of it.
+    ///
+    /// Safe to repeat, and to stop at any moment: what is gone is gone whole entry by whole entry. Counts, and the
+    /// index of words, follow in the same transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Data`](super::StoreErrorKind::Data) when there is no such record, or it tells something else; and when the
+    /// store refuses.
+    fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+    ) -> impl Future<Output = Result<Ending, StoreError>> + Send;
+}

@@ -1,0 +1,163 @@
+//! Taking records out, a few entries of the ledger at a time.
+
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    error::store_error,
+    packed::{self, SELECT},
+    rows::{self, SELECT_ENTRIES},
+    store::SqliteStore,
+};
+use crate::{
+    ledger::{Entry, Removal},
+    record::RecordId,
+    store::{Ending, Retain, StoreError, StoreErrorKind, Unit, UnitFacts},
+    time::Timestamp,
+};
+
+/// About so many records go in one transaction, for which whoever appends waits; one entry always does.
+const STEP: i64 = 500;
+/// At the end of a unit so many pages go back to the file system at once.
+const PAGES: i64 = 2_000;
+
+const UNITS: &str = "\
+    SELECT e.month, e.class, sum(e.count), count(*), min(e.position), max(e.position), \
+        min(e.first_at), max(e.last_at) \
+    FROM activity_ledger AS e LEFT JOIN ( \
+        SELECT month, class, max(position) AS position FROM activity_ended GROUP BY month, class \
+    ) AS d ON d.month = e.month AND d.class = e.class \
+    WHERE e.position > coalesce(d.position, 0) GROUP BY e.month, e.class ORDER BY e.month, e.class";
+
+impl Retain for SqliteStore {
+    async fn units(&self) -> Result<Vec<UnitFacts>, StoreError> {
+        let failed = |error| store_error("list what is kept", error);
+        let rows = sqlx::query(UNITS).fetch_all(self.pool()).await.map_err(failed)?;
+        rows.iter().map(facts).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn unit_entries(
+        &self,
+        unit: &Unit,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let failed = |error| store_error("read the ledger", error);
+        let sql = format!(
+            "{SELECT_ENTRIES} WHERE month = ? AND class = ? AND position > ? ORDER BY position LIMIT ?"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(unit.month.to_string()).bind(&*unit.class);
+        let query = query.bind(after).bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        rows.iter().map(rows::entry).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+        const DOING: &str = "take expired records out";
+        let step = self.write_step(DOING, async |connection| {
+            if !is_told(connection, removal, told_by).await? {
+                return Ok(None);
+            }
+            let ending = step(connection, removal).await?;
+            Ok(Some(ending))
+        });
+        let ending = step.await?.ok_or_else(|| {
+            let why = format!("no record {told_by} in the log tells of this");
+            StoreError::new(StoreErrorKind::Data, DOING).with_source(why)
+        })?;
+        if ending == Ending::Done {
+            self.give_back().await?;
+        }
+        Ok(ending)
+    }
+}
+
+fn facts(row: &SqliteRow) -> Result<UnitFacts, sqlx::Error> {
+    let month = row.try_get::<&str, _>(0)?.parse();
+    let month = month.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let time = |index: usize| row.try_get(index).map(Timestamp::from_micros);
+    Ok(UnitFacts {
+        unit: Unit { month, class: row.try_get(1)? },
+        records: row.try_get(2)?,
+        entries: row.try_get(3)?,
+        first: row.try_get(4)?,
+        last: row.try_get(5)?,
+        first_at: time(6)?,
+        last_at: time(7)?,
+        bytes: None,
+    })
+}
+
+/// Tells whether the log has the record, and it tells just this.
+async fn is_told(
+    connection: &mut SqliteConnection,
+    removal: &Removal,
+    told_by: RecordId,
+) -> Result<bool, sqlx::Error> {
+    let sql = format!("{} WHERE occurred_at >= ? AND occurred_at < ? AND id = ?", SELECT.as_str());
+    // The milliseconds of an id are those of the moment it occurred.
+    let from = told_by.at().as_micros();
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(from).bind(from + 1_000);
+    let row = query.bind(&told_by.as_bytes()[..]).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(false) };
+    let record = packed::record(&row)?;
+    Ok(Removal::told(&record).as_ref() == Some(removal))
+}
+
+async fn step(connection: &mut SqliteConnection, removal: &Removal) -> Result<Ending, sqlx::Error> {
+    let (month, class) = (removal.month.to_string(), &*removal.class);
+    let sql = "SELECT coalesce(max(position), 0) FROM activity_ended WHERE month = ? AND class = ?";
+    let ended: i64 =
+        sqlx::query_scalar(sql).bind(&*month).bind(class).fetch_one(&mut *connection).await?;
+    let permit = "INSERT INTO activity_permits (permit, retention_class, before) VALUES (1, ?, ?)";
+    let before = removal.month.next().start().as_micros();
+    sqlx::query(permit).bind(class).bind(before).execute(&mut *connection).await?;
+    let sql = "SELECT position, writer_id, first_seq, last_seq, count FROM activity_ledger \
+         WHERE month = ? AND class = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?";
+    let after = ended.max(removal.first - 1);
+    let query = sqlx::query(sql).bind(&*month).bind(class).bind(after).bind(removal.last);
+    let entries = query.bind(STEP).fetch_all(&mut *connection).await?;
+    let (mut done, mut records) = (after, 0);
+    for entry in &entries {
+        let count: i64 = entry.try_get(4)?;
+        if records > 0 && records + count > STEP {
+            break;
+        }
+        let delete = "DELETE FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? \
+             AND retention_class = ? AND occurred_at >= ? AND occurred_at < ?";
+        let query = sqlx::query(delete).bind(entry.try_get::<i64, _>(1)?);
+        let query = query.bind(entry.try_get::<i64, _>(2)?).bind(entry.try_get::<i64, _>(3)?);
+        let query = query.bind(class).bind(removal.month.start().as_micros()).bind(before);
+        query.execute(&mut *connection).await?;
+        (done, records) = (entry.try_get(0)?, records + count);
+    }
+    sqlx::query("DELETE FROM activity_permits WHERE permit = 1").execute(&mut *connection).await?;
+    if done > ended {
+        let sql = "INSERT INTO activity_ended (month, class, position) VALUES (?, ?, ?) \
+             ON CONFLICT (month, class) DO UPDATE SET position = excluded.position";
+        sqlx::query(sql).bind(&*month).bind(class).bind(done).execute(connection).await?;
+    }
+    Ok(if done >= removal.last { Ending::Done } else { Ending::Partly })
+}
+
+impl SqliteStore {
+    /// Gives free pages back to the file system, where the database was made for it; where it was not, SQLite fills
+    /// them with what comes next, and `VACUUM` would take a copy of the whole file.
+    async fn give_back(&self) -> Result<(), StoreError> {
+        let failed = |error| store_error("give space back", error);
+        let (mut connection, identity) = self.writers().take(self.options()).await?;
+        let sql = format!("PRAGMA incremental_vacuum({PAGES})");
+        loop {
+            let free = "SELECT (SELECT auto_vacuum FROM pragma_auto_vacuum) = 2 \
+                 AND (SELECT freelist_count FROM pragma_freelist_count) > 0";
+            let more: bool =
+                sqlx::query_scalar(free).fetch_one(&mut connection).await.map_err(failed)?;
+            if !more {
+                break;
+            }
+            sqlx::raw_sql(AssertSqlSafe(&*sql)).execute(&mut connection).await.map_err(failed)?;
+            tokio::task::yield_now().await;
+        }
+        self.writers().put_back((connection, identity)).await;
+        Ok(())
+    }
+}

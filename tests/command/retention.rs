@@ -1,0 +1,116 @@
+//! What has expired goes by command, told of before, and the log is as sound afterwards.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::run::{Log, record};
+
+on_both!(
+    nothing_goes_without_a_policy_that_somebody_chose,
+    a_preset_ends_what_it_no_longer_keeps,
+    a_rules_file_says_how_long_for_each_tenant_group,
+);
+
+impl Log {
+    /// Returns a log with two records of a month that is long over, one of them of a login, and one of a class of
+    /// its own.
+    async fn with_old_ones(self) -> Self {
+        self.run(&["migrate"]).await.with(0);
+        let of = |seq, class: &'static str| {
+            record(seq, &format!("2024-02-10T12:00:0{seq}Z"), move |record| {
+                record.retention_class.set(class);
+            })
+        };
+        for (seq, class) in
+            [(1, "activity"), (2, "authentication"), (3, "one's own"), (4, "activity.health")]
+        {
+            self.append(&[of(seq, class)]).await;
+        }
+        self
+    }
+}
+
+fn fates(planned: &[Value]) -> Vec<(&str, &str)> {
+    let planned = planned.iter().filter(|line| line["month"] == "2024-02");
+    planned.map(|line| (line["class"].as_str().unwrap(), line["fate"].as_str().unwrap())).collect()
+}
+
+async fn nothing_goes_without_a_policy_that_somebody_chose(log: Log) {
+    log.run(&["retention", "plan", "--preset", "default"]).await.with(3);
+    log.run(&["retention", "run", "--preset", "default"]).await.with(3);
+    let log = log.with_old_ones().await;
+    for what in ["plan", "run"] {
+        let refused = log.run(&["retention", what]).await.with(2);
+        assert!(refused.stderr.contains("[retention]"), "{refused:?}");
+        log.run(&["retention", what, "--preset", "forever"]).await.with(2);
+    }
+    fs::write(log.path("activity.toml"), "[defaults]\nservice = 'shop'\n").unwrap();
+    log.run(&["retention", "run", "--rules", "activity.toml"]).await.with(2);
+    assert_eq!(log.run(&["verify"]).await.with(0).json()[0]["records"], 4);
+}
+
+async fn a_preset_ends_what_it_no_longer_keeps(log: Log) {
+    let log = log.with_old_ones().await;
+    let plan = ["retention", "plan", "--preset", "default"];
+    let planned = log.run(&plan).await.with(0).json();
+    assert_eq!(
+        fates(&planned),
+        [
+            ("activity", "expired"),
+            ("activity.health", "unknown_class"),
+            ("authentication", "expired"),
+            ("one's own", "unknown_class"),
+        ]
+    );
+    let people = log.run(&[&plan[..], &["--output", "table"]].concat()).await.with(0).stdout;
+    assert!(people.contains("expired since 2024-05-30"), "{people}");
+    assert_eq!(
+        log.run(&["verify"]).await.with(0).json()[0]["records"],
+        4,
+        "a plan changes nothing"
+    );
+
+    let ended = log.run(&["retention", "run", "--preset", "default"]).await.with(0).json();
+    let classes: Vec<_> = ended.iter().map(|line| line["class"].as_str().unwrap()).collect();
+    assert_eq!(classes, ["activity", "authentication"]);
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!((&verified["result"], &verified["expired"]), (&"unaltered".into(), &2.into()));
+    let people = log.run(&["verify", "--output", "table"]).await.with(0).stdout;
+    assert!(people.contains("2 records expired"), "{people}");
+    let told = log.run(&["query", "action:retention_run", "--oldest"]).await.with(0).json();
+    let ids: Vec<_> = told.iter().map(|record| &record["id"]).collect();
+    assert_eq!(ids, ended.iter().map(|line| &line["told_by"]).collect::<Vec<_>>());
+    let left = log.run(&["query", "entity_type:order"]).await.with(0).json();
+    assert_eq!(left.len(), 2);
+
+    let again = log.run(&["retention", "run", "--preset", "default", "--output", "table"]).await;
+    assert_eq!(again.with(0).stdout, "nothing has expired\n");
+}
+
+async fn a_rules_file_says_how_long_for_each_tenant_group(log: Log) {
+    let log = log.with_old_ones().await;
+    let rules = "[retention]\npreset = 'hipaa'\nauthentication = 30\n\n\
+                 [[retention.tenant]]\nname = 'health'\ntenants = ['clinic']\nactivity = '60d'\n";
+    fs::write(log.path("activity.toml"), rules).unwrap();
+    let plan = ["retention", "plan", "--rules", "activity.toml"];
+    let planned = log.run(&plan).await.with(0).json();
+    assert_eq!(
+        fates(&planned),
+        [
+            ("activity", "until"),
+            ("activity.health", "expired"),
+            ("authentication", "expired"),
+            ("one's own", "unknown_class"),
+        ]
+    );
+    assert!(planned.iter().all(|line| line["policy"] == "rules"));
+    let ended = log.run(&["retention", "run", "--rules", "activity.toml"]).await.with(0).json();
+    assert_eq!(ended.len(), 2);
+    fs::write(log.path("activity.toml"), rules.replace("30", "'thirty'")).unwrap();
+    let refused = log.run(&plan).await.with(3);
+    assert!(
+        refused.stderr.contains("activity.toml:3: `authentication` is a number"),
+        "{refused:?}"
+    );
+}
