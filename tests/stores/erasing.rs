@@ -8,7 +8,7 @@ use tower_activity::{
     pipeline::{Eraser, ErasureRequest},
     query::{Filter, PageRequest},
     record::{Actor, Category, Group, Json, Record, Seal},
-    store::{Audit, Erase, Evidence, Read as _, prove},
+    store::{Audit, Erase, Evidence, Read, prove},
     time::{Clock as _, SystemClock, Timestamp},
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn request() -> ErasureRequest {
     ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").by(Actor::user("dpo")).alone()
 }
 
-async fn verify<S: Evidence>(store: &S) -> Report {
+async fn verify<S: Evidence + Read>(store: &S) -> Report {
     Audit::new(store).run(|_progress| {}).await.unwrap()
 }
 
