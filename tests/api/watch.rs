@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::Value;
 use tower_activity::{
-    Filter,
+    Filter, Keys,
     query::PageRequest,
     record::{Actor, Origin, Outcome, Record},
     store::Read as _,
@@ -23,7 +23,7 @@ on_every_store! {
 /// What the log holds about its own use, oldest first.
 async fn uses<F: Fixture>(service: &Service<F>) -> Vec<Record> {
     service.pipeline.flush().await;
-    let actions = ["log_viewed", "log_exported", "log_ingested"];
+    let actions = ["log_viewed", "log_exported", "log_ingested", "log_changed"];
     let filter = Filter::new().any_of("action", actions).unwrap();
     let mut page = service.store.records(&filter, &PageRequest::newest(1_000)).await.unwrap();
     page.records.reverse();
@@ -127,7 +127,7 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
 }
 
 /// How each endpoint is called, by somebody of his own for each, and what the log says of it.
-const CALLS: [(&str, &str, &str, &str); 15] = [
+const CALLS: [(&str, &str, &str, &str); 18] = [
     ("GET /records", "records", "log_viewed", "records"),
     ("GET /records/{id}", "records/ID", "log_viewed", "record"),
     ("GET /records/{id}/proof", "records/ID/proof", "log_viewed", "proof"),
@@ -143,6 +143,9 @@ const CALLS: [(&str, &str, &str, &str); 15] = [
     ("GET /live/sse", "live/sse", "log_viewed", "live"),
     ("POST /records", "records", "log_ingested", "ingest"),
     ("POST /tickets", "tickets", "log_viewed", "ticket"),
+    ("GET /bundle", "bundle", "log_exported", "bundle"),
+    ("GET /subjects/{id}/erasure", "subjects/ana/erasure", "log_viewed", "erasure_plan"),
+    ("POST /subjects/{id}/erasure", "subjects/ana/erasure", "log_changed", "erasure"),
 ];
 
 /// Asks for an endpoint as `caller`, and returns the status. What goes on for ever is left at once.
@@ -158,7 +161,11 @@ async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &
         "GET /live/sse" => service.send(Method::HEAD, &path, &headers, "").await.status.as_u16(),
         _ => {
             let (method, _) = endpoint.split_once(' ').unwrap();
-            let body = if endpoint == "POST /records" { "[]" } else { "" };
+            let body = match endpoint {
+                "POST /records" => "[]",
+                "POST /subjects/{id}/erasure" => "{\"basis\":\"GDPR Art. 17\"}",
+                _ => "",
+            };
             let method = method.parse().unwrap();
             service.send(method, &path, &headers, body).await.status.as_u16()
         }
@@ -167,7 +174,8 @@ async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_shows_the_log_is_recorded_and_so_is_whoever_is_refused_it() {
-    let service = Service::<crate::support::InMemory>::start().await;
+    let keys = Keys::ephemeral();
+    let service = Service::<crate::support::InMemory>::set(|builder| builder.keys(keys)).await;
     service.pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", "55"));
     service.pipeline.flush().await;
     let all = service.store.all();
@@ -186,13 +194,15 @@ async fn whatever_shows_the_log_is_recorded_and_so_is_whoever_is_refused_it() {
         let is_success = (200..300).contains(&call(&service, n, &format!("eve{n}"), &id).await);
         assert!(is_success, "{endpoint}");
         // Known, and without any permission that would do.
-        let refused = call(&service, n, &format!("mallory{n} logs.delete acme"), &id).await;
+        let other = if name.starts_with("erasure") { "logs.export" } else { "logs.delete" };
+        let refused = call(&service, n, &format!("mallory{n} {other} acme"), &id).await;
         assert_eq!(refused, 403, "{endpoint}");
         let uses = uses(&service).await;
         let of = |actor: String| uses.iter().filter(move |record| record.actor_id == *actor);
         let views: Vec<_> = of(format!("eve{n}")).collect();
-        if matches!(name, "ingest" | "ticket" | "checkpoint") {
-            // What was handed in is in the log itself; a ticket and a head show nothing.
+        if matches!(name, "ingest" | "ticket" | "checkpoint") || action == "log_changed" {
+            // What was handed in is in the log itself, and so is who was erased by whom; a ticket and a head show
+            // nothing.
             assert!(views.is_empty(), "{endpoint}: {views:?}");
         } else {
             let first = views.first().unwrap_or_else(|| panic!("{endpoint}: nothing"));
