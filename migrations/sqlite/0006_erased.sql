@@ -11,7 +11,7 @@ BEGIN IMMEDIATE;
 -- Whose records are erased, so that those which arrive late are too. A keyed digest stands for the name: the key
 -- is not in the database.
 CREATE TABLE activity_erased_subjects (
-    number INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    number INTEGER PRIMARY KEY,
     digest TEXT NOT NULL,
     -- JSON: what is erased, and of which time.
     subject TEXT NOT NULL
@@ -28,7 +28,7 @@ BEGIN
 END;
 
 INSERT INTO activity_migrations (version, name, checksum, applied_at)
-VALUES (6, 'erased', 'efa0ef57aa283cab0181e302cb8944790e5230b849703c96b89017ee024cb54c',
+VALUES (6, 'erased', 'c7001b0355047e68208aa781285448e58919be3a29ed7ae009c48bcd23334e96',
     CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
 
 COMMIT;

@@ -13,7 +13,11 @@ use crate::{server::execute, suite::append, table::Row};
 const LOGINS: [(&[&str], &[&str]); 3] = [
     (
         &["writer", "reader", "auditor"],
-        &["update activity.ingest_keys", "delete from activity.ingest_keys"],
+        &[
+            "update activity.ingest_keys",
+            "delete from activity.ingest_keys",
+            "update activity.verified",
+        ],
     ),
     // A trigger has the last word about its updates: see `schema`.
     (&["privacy"], &["delete from activity.person_rollups"]),
@@ -29,7 +33,7 @@ async fn no_role_can_change_the_log_or_what_guards_it() {
     let superuser = options.get_username().to_owned();
     let mut by_owner = database.connect().await;
     let tables = "select c.relname::text, (select a.attname::text from pg_attribute a \
-            where a.attrelid = c.oid and a.attnum > 0 order by a.attnum limit 1) from pg_class c \
+            where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = '' order by a.attnum limit 1) from pg_class c \
         where c.relnamespace = 'activity'::regnamespace and c.relkind in ('r', 'p') order by 1";
     let tables = by_owner.fetch_all(raw_sql(tables)).await.unwrap();
     let tables: Vec<(String, String)> = tables.iter().map(|t| (t.get(0), t.get(1))).collect();
