@@ -138,7 +138,7 @@ async fn a_record_is_there_raw_in_every_format_and_its_place_in_the_log_is_told(
         assert!(panel.starts_with("Proved") && panel.contains("of the ledger, and that to the signed head"), "{panel}");
         assert!(page.text("#panel pre").await.starts_with("activity/"));
         // And is not taken in by an answer that proves something else.
-        page.get("window.fetched = window.fetch; window.fetch = async (...all) => { const answer = await fetched(...all); if (!String(all[0]).endsWith('/proof')) return answer; const proof = await answer.json(); proof.record = btoa(atob(proof.record).replace('order', 'odder')); return new Response(JSON.stringify(proof)); }; 1").await;
+        page.get("(() => { window.fetched = window.fetch; window.fetch = async (...all) => { const answer = await fetched(...all); if (!String(all[0]).endsWith('/proof')) return answer; const proof = await answer.json(); proof.record = btoa(atob(proof.record).replace('order', 'odder')); return new Response(JSON.stringify(proof)); }; return 1; })()").await;
         page.click("#tab-summary").await;
         page.click("#tab-integrity").await;
         page.until("document.getElementById('panel').textContent.includes('Not proved')").await;
