@@ -20,16 +20,6 @@ impl Levels {
         Self(levels)
     }
 
-    /// Returns the number of leaves.
-    pub(crate) fn leaves(&self) -> usize {
-        self.0[0].len()
-    }
-
-    /// Returns a leaf.
-    pub(crate) fn leaf(&self, index: usize) -> Option<&Hash> {
-        self.0[0].get(index)
-    }
-
     /// Sets a leaf and returns what it was.
     pub(crate) fn set(&mut self, index: usize, leaf: Hash) -> Hash {
         let was = std::mem::replace(&mut self.0[0][index], leaf);
@@ -50,6 +40,20 @@ impl Levels {
     pub(crate) fn root(&self) -> Hash {
         let last = self.0.last().and_then(|level| level.first());
         last.copied().unwrap_or_else(|| root(&mut []))
+    }
+}
+
+/// What a bundle takes from it.
+#[cfg(any(feature = "api", test))]
+impl Levels {
+    /// Returns the number of leaves.
+    pub(crate) fn leaves(&self) -> usize {
+        self.0[0].len()
+    }
+
+    /// Returns a leaf.
+    pub(crate) fn leaf(&self, index: usize) -> Option<&Hash> {
+        self.0[0].get(index)
     }
 
     /// Proves that the leaf at `index` lies in the tree: RFC 9162, section 2.1.3; `None` when it does not.
