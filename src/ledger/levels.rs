@@ -52,6 +52,7 @@ impl Levels {
     }
 
     /// Returns a leaf.
+    #[cfg(feature = "api")]
     pub(crate) fn leaf(&self, index: usize) -> Option<&Hash> {
         self.0[0].get(index)
     }
