@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Returns the command that runs an example, in `folder`, with nothing of ours in its environment.
 pub(crate) fn example(name: &str, folder: &Path) -> Command {
