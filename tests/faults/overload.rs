@@ -154,9 +154,8 @@ async fn no_login_is_lost_in_a_flood_of_other_records_in_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_login_is_lost_in_a_flood_of_other_records_in_postgres() {
     use crate::{oracle::in_postgres, role::STORE, server::Database};
-    let logins = async |url: String| {
-        in_postgres(&url).await.iter().filter(|row| is_login(row)).count()
-    };
+    let logins =
+        async |url: String| in_postgres(&url).await.iter().filter(|row| is_login(row)).count();
     let database = Database::new().await;
     let place = in_memory(Place::new()).with(STORE, database.url());
     let notes = two_lanes(&place, false, async || logins(database.url()).await).await;

@@ -32,10 +32,7 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// Waits for a future that only a defect keeps from ending.
 #[track_caller]
-pub(crate) fn within<T>(
-    what: &str,
-    future: impl Future<Output = T>,
-) -> impl Future<Output = T> {
+pub(crate) fn within<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
     async move {
         let Ok(done) = timeout(PATIENCE, future).await else { panic!("{place}: never {what}") };
@@ -45,10 +42,7 @@ pub(crate) fn within<T>(
 
 /// Asks until it is so.
 #[track_caller]
-pub(crate) fn until(
-    what: &str,
-    mut so: impl AsyncFnMut() -> bool,
-) -> impl Future<Output = ()> {
+pub(crate) fn until(what: &str, mut so: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     let place = std::panic::Location::caller();
     async move {
         let begun = Instant::now();

@@ -11,12 +11,7 @@ use crate::{
 };
 
 /// Ends a server under load; with a store that is too slow, it ends by its deadline.
-async fn end(
-    place: &Place,
-    name: &str,
-    is_slow: bool,
-    chance: &mut Chance,
-) -> (Notes, Value) {
+async fn end(place: &Place, name: &str, is_slow: bool, chance: &mut Chance) -> (Notes, Value) {
     let mut server = place.start().await;
     if is_slow {
         // Of what comes; and nothing any more once nothing comes.

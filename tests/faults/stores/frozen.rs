@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
+    PATIENCE,
     app::{App, signal},
     child::Settings,
     cluster::Cluster,
     load::{Book, send},
     oracle::{Log, judge},
     proxy::{COMMIT, Proxy, ROWS, Trick},
-    PATIENCE,
     server::Database,
     soon,
 };

@@ -3,12 +3,12 @@
 use sqlx::Executor as _;
 
 use super::{
+    PATIENCE,
     app::App,
     child::Settings,
     cluster::Cluster,
     load::{Book, send, send_with},
     oracle::{Log, judge},
-    PATIENCE,
     server::Database,
     until,
 };
