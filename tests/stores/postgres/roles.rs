@@ -253,6 +253,27 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     }
 }
 
+#[tokio::test]
+async fn the_list_of_who_was_erased_is_committed_in_the_order_of_its_numbers() {
+    let (database, store) = store().await;
+    let insert = "insert into activity.erased_subjects (digest, subject) values ('x', '{}')";
+    let mut first = database.connect().await;
+    first.execute("begin").await.unwrap();
+    first.execute(insert).await.unwrap();
+    let mut second = database.connect().await;
+    second.execute("set lock_timeout = 100").await.unwrap();
+    let error = second.execute(insert).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "55P03");
+    first.execute("commit").await.unwrap();
+    second.execute("set lock_timeout = 0").await.unwrap();
+    second.execute(insert).await.unwrap();
+
+    assert_eq!(store.facts().await.unwrap().unguarded, [""; 0]);
+    database.execute("alter table activity.anchors disable trigger guard").await;
+    database.execute("drop trigger refuse_truncate on activity.erased_subjects").await;
+    assert_eq!(store.facts().await.unwrap().unguarded, ["anchors", "erased_subjects"]);
+}
+
 /// Who may do what in the schema: a line for each grant. Leaves of other months are alike.
 const RIGHTS: &str = "\
     with given (what, acl) as ( \
