@@ -1,5 +1,7 @@
 //! Shows a store's rows to the verifier, page by page.
 
+use std::collections::BTreeSet;
+
 use super::{Evidence, Read, StoreError, retain};
 use crate::{
     ledger::{
@@ -9,7 +11,6 @@ use crate::{
     record::{Canonical, WriterId},
     time::Timestamp,
 };
-use std::collections::BTreeSet;
 
 /// So many entries of the ledger are read at once.
 const ENTRIES: usize = 1_000;
