@@ -57,6 +57,7 @@ async fn bundle(
             "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
         )
     })?;
+    let begun = begun.of_tenant(caller.grant().only_tenant());
     let position = begun.position();
     let body = if is_head {
         Body::new(Unsent)

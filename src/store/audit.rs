@@ -116,6 +116,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         now: Timestamp,
         mut progress: impl FnMut(AuditProgress),
     ) -> Result<(Report, Option<State>), StoreError> {
+        self.store.expect_all().await?;
         let mut heads = std::mem::take(&mut self.anchored);
         let mut checkpoints = 0;
         if let Some(state) = self.earlier.take() {
