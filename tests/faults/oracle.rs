@@ -85,6 +85,8 @@ pub(crate) struct Found {
     /// Requests that were carried out and answered with 500, because nobody vouched for their record, and have none: an
     /// intent of theirs is left for the next process.
     pub(crate) unvouched: Vec<String>,
+    /// Requests whose whole answer nobody has seen, and that have no record.
+    pub(crate) unanswered: Vec<String>,
     /// Requests whose record says something else than their answer.
     pub(crate) unfinished: Vec<String>,
     /// Records that gap records count.
@@ -136,6 +138,8 @@ pub(crate) fn compare(notes: &Notes, rows: &[Stored]) -> Found {
             }
         }
     }
+    let unanswered = notes.sent.iter().filter(|id| !notes.seen.contains_key(*id));
+    found.unanswered = unanswered.filter(|id| !of.contains_key(id.as_str())).cloned().collect();
     for (writer, mut numbers) in streams {
         numbers.sort_unstable();
         if !numbers.iter().copied().eq(1..=numbers.len() as i64) {
@@ -197,4 +201,52 @@ pub(crate) fn assert_adds_up(report: &serde_json::Value) {
     let of = |name: &str| report[name].as_u64().unwrap();
     let gone = of("stored") + of("spooled") + of("queued") + of("dropped");
     assert_eq!(of("received"), gone, "{report}");
+}
+
+/// What the other tests rely on: each kind of lie is seen.
+#[test]
+fn the_oracle_sees_what_is_lost_doubled_made_up_and_told_wrong() {
+    let row = |id: &str, seq, outcome: &str, reason: &str| Stored {
+        request_id: id.to_owned(),
+        writer_id: 1,
+        seq,
+        action: "create".to_owned(),
+        category: "activity".to_owned(),
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        metadata: String::new(),
+    };
+    let said =
+        [("fine", 200), ("wrong", 200), ("lost", 404), ("gone", 500), ("no", 503), ("no!", 503)];
+    let notes = Notes {
+        sent: said.iter().map(|(id, _)| (*id).to_owned()).collect(),
+        seen: said.iter().map(|(id, status)| ((*id).to_owned(), *status)).collect(),
+    };
+    let found = compare(
+        &notes,
+        &[
+            row("fine", 1, "success", ""),
+            row("fine", 2, "success", ""),
+            row("wrong", 3, "aborted", "process_ended"),
+            row("other", 4, "success", ""),
+            // Answered with 503, which says that it was not attempted.
+            row("no!", 6, "success", ""),
+        ],
+    );
+    assert_eq!((found.stored, &found.lost[..]), (4, &["lost".to_owned()][..]));
+    assert_eq!(
+        (&found.duplicated[..], &found.made_up[..]),
+        (&["fine".to_owned()][..], &["other".to_owned()][..],)
+    );
+    assert_eq!(found.unvouched, ["gone"]);
+    let mut unfinished = found.unfinished;
+    unfinished.sort_unstable();
+    assert!(
+        unfinished.len() == 2
+            && unfinished[0].starts_with("no!")
+            && unfinished[1].starts_with("wrong")
+    );
+    assert_eq!(found.broken.len(), 1, "number 5 is missing");
+    let refused = [row("no", 1, "failure", "not_attempted"), row("fine", 2, "success", "")];
+    assert!(compare(&notes, &refused).unfinished.is_empty(), "that is what it says then");
 }
