@@ -67,7 +67,9 @@ async fn a_slow_database_is_not_waited_for() {
                 for each statement execute function slow()";
     database.execute(slow).await;
     let mut gate = database.connect().await;
-    let mut turn = async |sql: &'static str| drop(gate.execute(sql).await.unwrap());
+    let mut turn = async |sql: &'static str| {
+        gate.execute(sql).await.unwrap();
+    };
     turn("select pg_advisory_lock(7)").await;
     let (book, count) = (Book::default(), times(400, 40_000));
     // Nothing of this is stored, and all of it is answered.
