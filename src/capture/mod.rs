@@ -80,6 +80,7 @@ mod outcome;
 mod refusal;
 mod service;
 mod tee;
+mod threads;
 #[cfg(all(test, feature = "axum"))]
 mod tests;
 #[cfg_attr(not(feature = "axum"), path = "without_axum.rs")]

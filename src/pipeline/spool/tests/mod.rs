@@ -7,6 +7,7 @@ mod failures;
 mod model;
 mod poisoned;
 mod power;
+mod waiting;
 #[path = "../../../../tests/faults/table.rs"]
 mod table;
 
