@@ -80,9 +80,9 @@ mod outcome;
 mod refusal;
 mod service;
 mod tee;
-mod threads;
 #[cfg(all(test, feature = "axum"))]
 mod tests;
+mod threads;
 #[cfg_attr(not(feature = "axum"), path = "without_axum.rs")]
 mod with_axum;
 mod wrap;

@@ -97,7 +97,9 @@ async fn a_streamed_answer_whose_outcome_fits_no_record_is_cut_off() {
 #[tokio::test]
 async fn a_captured_body_may_be_cut_in_a_strict_request() {
     let rules = Rules::rest()
-        .with_toml("[[rule]]\nname = \"all\"\nroute = \"/api/orders\"\nlevel = \"request_response\"\n")
+        .with_toml(
+            "[[rule]]\nname = \"all\"\nroute = \"/api/orders\"\nlevel = \"request_response\"\n",
+        )
         .unwrap();
     let log = Log::in_mode(Delivery::Strict, rules).await;
     let echo = async |body: String| body;

@@ -68,8 +68,7 @@ async fn of_frames_that_are_lost_with_the_disk_those_count_that_users_sent() {
 async fn what_cannot_be_read_is_kept_aside_and_counted_once_however_often_it_is_read() {
     let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
     let aside = folder.path().join("aside.jsonl");
-    let pipeline =
-        builder(&store, folder.path()).quarantine(&aside).start().await.unwrap();
+    let pipeline = builder(&store, folder.path()).quarantine(&aside).start().await.unwrap();
     let core = Arc::clone(&pipeline.recorder().core);
     let spooling = core.spooling.as_ref().unwrap();
     let later = [0xff; 40];

@@ -7,7 +7,7 @@ use std::{
 };
 
 use shuttle::thread;
-use tower_activity::rules::{Rules, Route};
+use tower_activity::rules::{Route, Rules};
 
 use super::{
     announce::{self, Announcement},

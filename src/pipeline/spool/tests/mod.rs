@@ -7,9 +7,9 @@ mod failures;
 mod model;
 mod poisoned;
 mod power;
-mod waiting;
 #[path = "../../../../tests/faults/table.rs"]
 mod table;
+mod waiting;
 
 use std::{
     sync::{
