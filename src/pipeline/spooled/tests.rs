@@ -27,8 +27,8 @@ fn record(recorder: &Recorder, id: &str) {
 
 /// Flips a bit in each of the first frames of the one segment that there is.
 fn damage(folder: &std::path::Path, frames: usize) {
-    let streams = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let stream = streams.filter(|path| path.file_name().unwrap().len() == 16).next().unwrap();
+    let mut streams = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let stream = streams.find(|path| path.file_name().unwrap().len() == 16).unwrap();
     let segment = stream.join("0000000000000001.seg");
     let file = fs::File::options().read(true).write(true).open(segment).unwrap();
     let mut at = 1_024;
