@@ -17,7 +17,10 @@ use tower_activity::{
     store::Read as _,
 };
 
-use super::{App, cases::within};
+use super::{
+    App,
+    cases::{LONG, within},
+};
 use crate::Log;
 
 async fn cancel(
@@ -42,7 +45,8 @@ async fn cancel(
 
 async fn of(app: &App, request: &str) -> Vec<Record> {
     let filter = Filter::new().any_of("request_id", [request]).unwrap();
-    app.log.records(&filter, &PageRequest::newest(10)).await.unwrap().records
+    let few = PageRequest { patience: LONG, ..PageRequest::newest(10) };
+    app.log.records(&filter, &few).await.unwrap().records
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

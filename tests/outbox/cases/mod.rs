@@ -43,7 +43,7 @@ async fn start(app: &App) -> Pipeline {
 }
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-const LONG: Duration = Duration::from_secs(120);
+pub(super) const LONG: Duration = Duration::from_secs(600);
 
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LONG, future).await.expect("in good time")
@@ -75,7 +75,11 @@ async fn commit(app: &App, pipeline: &Pipeline, order: i64) {
 }
 
 async fn all<S: Read>(log: &S) -> Vec<Record> {
-    log.records(&Filter::new(), &PageRequest::newest(1_000_000)).await.unwrap().records
+    // A page says what it has when the time is up: on a machine that stalls, that would not be all.
+    let every = PageRequest { patience: LONG, ..PageRequest::newest(1_000_000) };
+    let page = log.records(&Filter::new(), &every).await.unwrap();
+    assert!(page.complete);
+    page.records
 }
 
 /// The orders whose creation is in the log, in no order.

@@ -162,13 +162,13 @@ async fn a_worker_that_dies_at_any_step_leaves_each_record_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_moved_in_batches_of_bounded_size() {
-    const ROWS: i64 = 10_000;
+    const ROWS: i64 = 4_000;
     let app = App::new(Log::Elsewhere).await;
     let recording = start(&app).await;
     recording.shutdown(LONG).await;
-    for first in (0..ROWS).step_by(2_500) {
+    for first in (0..ROWS).step_by(1_000) {
         let mut transaction = app.pool.begin().await.unwrap();
-        for order in first..first + 2_500 {
+        for order in first..first + 1_000 {
             let record = created(order).describe(&"x".repeat(200));
             recording.recorder().record_in(&mut transaction, record).await.unwrap();
         }
