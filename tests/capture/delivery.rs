@@ -123,7 +123,7 @@ async fn panics_are_recorded_in_every_class_with_catch_panic_inside_and_outside(
 
 #[tokio::test]
 async fn what_is_too_large_is_cut_and_kept() {
-    let log = Log::in_mode(Delivery::Strict, Rules::rest()).await;
+    let log = Log::in_mode(Delivery::Durable, Rules::rest()).await;
     let tell = async |activity: Activity| {
         activity.metadata("all", "x".repeat(300_000)).description(&"d".repeat(9_000));
         for id in 0..5_000 {
