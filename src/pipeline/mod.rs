@@ -140,7 +140,7 @@ pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use receipts::Fate;
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
-pub use retention::{EndedUnit, PolicySource, RetentionRun, Schedule, ScheduleError};
+pub use retention::{EndedUnit, HeldUnit, PolicySource, RetentionRun, Schedule, ScheduleError};
 pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};

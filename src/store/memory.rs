@@ -16,6 +16,7 @@ use super::{
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     erase,
+    holds::is_of_holds,
     scan::{self, Candidates},
 };
 use crate::{
@@ -596,7 +597,12 @@ impl Retain for MemoryStore {
         Ok(of_it.take(limit).cloned().collect())
     }
 
-    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+    async fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+        holds: u64,
+    ) -> Result<Ending, StoreError> {
         let told = self.record(told_by).await?;
         if told.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
             let why = format!("no record {told_by} in the log tells of this");
@@ -604,6 +610,9 @@ impl Retain for MemoryStore {
             return Err(error.with_source(why));
         }
         let mut state = self.lock();
+        if state.records.values().filter(|record| is_of_holds(record)).count() as u64 != holds {
+            return Ok(Ending::Held);
+        }
         let State { records, places, entries, ended, .. } = &mut *state;
         for Entry { new, .. } in entries.iter().filter(|entry| removal.covers(entry)) {
             for seq in new.first_seq..=new.last_seq {

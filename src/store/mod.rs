@@ -18,6 +18,7 @@ mod completeness;
 mod erase;
 mod error;
 mod evidence;
+mod holds;
 mod maintain;
 mod memory;
 mod outbox;
@@ -41,6 +42,7 @@ pub(crate) use erase::by_group;
 pub use erase::{Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
+pub use holds::{Hold, Holds, Lifted, holds};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
 pub(crate) use outbox::AnyOutbox;
@@ -53,7 +55,8 @@ pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
 pub(crate) use retain::removals;
 pub use retain::{
-    Ending, Fate, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of, retention_plan,
+    Ending, Fate, HeldBy, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of,
+    retention_plan,
 };
 #[cfg(feature = "api")]
 pub(crate) use seal::entry_nodes;

@@ -8,7 +8,8 @@ use tower_activity::{
     pipeline::{EndedUnit, RetentionRun},
     rules::RetentionPolicy,
     store::{
-        Append, Evidence, Fate, Maintain, PlannedUnit, Read, Register, Retain, retention_plan,
+        Append, Evidence, Fate, HeldBy, Maintain, PlannedUnit, Read, Register, Retain,
+        retention_plan,
     },
     time::{Clock as _, SystemClock},
 };
@@ -71,12 +72,15 @@ fn policy(asked: &crate::arguments::Policy) -> Result<(RetentionPolicy, &'static
 
 fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<(), Trouble> {
     if !out::is_table(common) {
-        for PlannedUnit { facts, fate } in units {
+        for PlannedUnit { facts, fate, held } in units {
             let (word, at) = words(*fate);
+            let word = if held.is_some() { "held" } else { word };
+            let hold =
+                held.as_ref().map(|hold| json!({ "id": hold.id.to_string(), "name": hold.name }));
             out::json(&json!({
                 "month": facts.unit.month.to_string(), "class": facts.unit.class, "records": facts.records,
                 "entries": facts.entries, "first": facts.first, "last": facts.last, "bytes": facts.bytes,
-                "fate": word, "at": at, "policy": source,
+                "fate": word, "at": at, "hold": hold, "policy": source,
             }))?;
         }
         return Ok(());
@@ -86,9 +90,12 @@ fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<()
         return Ok(());
     }
     let mut rows = out::Rows::titled(&["month", "class", "records", "bytes", "what becomes of it"]);
-    for PlannedUnit { facts, fate } in units {
+    for PlannedUnit { facts, fate, held } in units {
         let fate = match fate {
-            Fate::Expired(at) => format!("expired since {at}"),
+            Fate::Expired(at) => match held {
+                Some(hold) => format!("expired since {at}, and held: {}", escaped(hold)),
+                None => format!("expired since {at}"),
+            },
             Fate::Until(at) => format!("kept until {at}"),
             Fate::Forever => "kept for ever".to_owned(),
             _ => "kept: the policy does not know its class".to_owned(),
@@ -102,6 +109,11 @@ fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<()
         ]);
     }
     rows.print()
+}
+
+/// A hold's name for the terminal, and its id for `hold lift`.
+fn escaped(hold: &HeldBy) -> String {
+    format!("{} ({})", tower_activity::record::visible(&hold.name), hold.id)
 }
 
 fn words(fate: Fate) -> (&'static str, Option<tower_activity::time::Timestamp>) {

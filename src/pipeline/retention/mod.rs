@@ -7,7 +7,7 @@ mod run;
 mod schedule;
 mod timer;
 
-pub use run::{EndedUnit, RetentionRun};
+pub use run::{EndedUnit, HeldUnit, RetentionRun};
 pub use schedule::{Schedule, ScheduleError};
 pub(super) use timer::keep;
 
