@@ -64,6 +64,7 @@ mod classes;
 mod clerk;
 mod commit;
 mod core;
+mod custody;
 mod desk;
 mod drain;
 mod ends;
@@ -123,6 +124,7 @@ pub use builder::{
 };
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
+pub use custody::{Custodian, CustodyError, HoldRequest, Placed};
 pub use erasure::{
     Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest, SignedHead,
 };

@@ -7,12 +7,15 @@
 
 mod plan;
 mod removals;
+mod set;
 
 use std::{fmt, future::Future};
 
 pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
 pub(crate) use removals::removals;
+pub(crate) use set::RETENTION_CHANGED;
+pub use set::{PolicyChange, PolicySet, policy_set};
 
 use super::StoreError;
 use crate::{
