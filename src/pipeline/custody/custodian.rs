@@ -93,11 +93,12 @@ impl Custodian {
         Ok(Placed { hold, records })
     }
 
-    /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone.
+    /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone. Safe to repeat: one that was lifted is
+    /// returned as it is.
     ///
     /// # Errors
     ///
-    /// When there is no such hold, it was lifted before, or the record of it cannot be stored: then it stands.
+    /// When there is no such hold, or the record of it cannot be stored: then it stands.
     ///
     /// # Cancel safety
     ///
@@ -116,8 +117,8 @@ impl Custodian {
         let before = self.holds().await?;
         let own = |hold: &&Hold| tenant.is_none_or(|tenant| hold.tenant.as_deref() == Some(tenant));
         let hold = before.get(id).filter(own).ok_or_else(CustodyError::unknown)?;
-        if let Some(lifted) = &hold.lifted {
-            return Err(CustodyError::lifted(lifted.at));
+        if hold.lifted.is_some() {
+            return Ok(hold.clone());
         }
         let facts = json!({ "hold": id.to_string(), "name": hold.name, "query": hold.query });
         let mut record = own::record(RELEASED, 4, &facts);

@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use crate::{query::ParseError, rules::RetentionError, store::StoreError, time::Timestamp};
+use crate::{query::ParseError, rules::RetentionError, store::StoreError};
 
 /// Why a hold was not placed or lifted, or a policy not set.
 #[derive(Debug)]
@@ -14,7 +14,6 @@ enum Kind {
     Request { field: &'static str, what: String },
     Query(ParseError),
     Unknown,
-    Lifted(Timestamp),
     Unrecorded,
     Store(StoreError),
 }
@@ -28,12 +27,8 @@ impl CustodyError {
         Self(Kind::Request { field, what: what.into() })
     }
 
-    pub(super) const fn unknown() -> Self {
+    pub(crate) const fn unknown() -> Self {
         Self(Kind::Unknown)
-    }
-
-    pub(super) const fn lifted(at: Timestamp) -> Self {
-        Self(Kind::Lifted(at))
     }
 
     pub(super) const fn unrecorded() -> Self {
@@ -50,12 +45,6 @@ impl CustodyError {
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         matches!(self.0, Kind::Unknown)
-    }
-
-    /// Tells whether the hold was lifted before.
-    #[must_use]
-    pub const fn is_lifted(&self) -> bool {
-        matches!(self.0, Kind::Lifted(_))
     }
 
     /// Returns the part of the request that is not sound.
@@ -105,7 +94,6 @@ impl fmt::Display for CustodyError {
             Kind::Request { what, .. } => f.write_str(what),
             Kind::Query(error) => write!(f, "the query: {error}"),
             Kind::Unknown => f.write_str("there is no such hold"),
-            Kind::Lifted(at) => write!(f, "the hold was lifted at {at}"),
             Kind::Unrecorded => f.write_str(
                 "the record that says so could not be stored, hence nothing has changed",
             ),
