@@ -44,8 +44,8 @@ async fn list(
 ) -> Result<Json<Value>, Problem> {
     caller.must(Permission::Configure)?;
     Parameters::of(&parts)?.read(&[], api.now())?;
-    let store = api.store()?;
-    let holds = api.in_time(async { Ok(holds(store).await?) }).await?;
+    let store = api.store_for(caller.grant())?;
+    let holds = api.in_time(async { Ok(holds(&store).await?) }).await?;
     let tenant = caller.grant().only_tenant();
     let own = |hold: &&Hold| tenant.is_none_or(|tenant| hold.tenant.as_deref() == Some(tenant));
     // The newest first, and those that stand before those that were lifted.

@@ -142,6 +142,8 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         "sessions/s",
         "checkpoint",
         "subjects/ana/erasure",
+        "holds",
+        "retention",
     ]
     .map(str::to_owned)
     .to_vec();

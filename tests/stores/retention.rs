@@ -54,7 +54,7 @@ pub(crate) fn old(stream: i64, seq: i64, day: &str, class: &str) -> Box<Record> 
 }
 
 /// The record that tells of a removal, as the pipeline writes it.
-fn telling(stream: i64, seq: i64, removal: &Removal) -> Box<Record> {
+pub(crate) fn telling(stream: i64, seq: i64, removal: &Removal) -> Box<Record> {
     let mut record = old(stream, seq, "2026-11-22", "system");
     record.origin = Origin::System;
     record.action.set("retention_run");
