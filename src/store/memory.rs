@@ -17,6 +17,7 @@ use super::{
     completeness::{self, Numbers, Wanted},
     erase,
     holds::is_of_holds,
+    retain,
     scan::{self, Candidates},
 };
 use crate::{
@@ -605,9 +606,7 @@ impl Retain for MemoryStore {
     ) -> Result<Ending, StoreError> {
         let told = self.record(told_by).await?;
         if told.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
-            let why = format!("no record {told_by} in the log tells of this");
-            let error = StoreError::new(StoreErrorKind::Data, "take expired records out");
-            return Err(error.with_source(why));
+            return Err(retain::untold(told_by));
         }
         let mut state = self.lock();
         if state.records.values().filter(|record| is_of_holds(record)).count() as u64 != holds {

@@ -208,6 +208,7 @@ async fn a_spool_without_room_refuses_before_and_after_the_handler() {
         .spool(folder.path())
         .spool_cap(8 << 20)
         .mode(Delivery::Strict)
+        .strict_deadline(Duration::from_secs(3_600))
         .start()
         .await
         .unwrap();
@@ -242,7 +243,7 @@ async fn a_spool_without_room_refuses_before_and_after_the_handler() {
 #[tokio::test]
 async fn after_the_shutdown_no_strict_request_is_attempted() {
     let log = Log::in_mode(Delivery::Strict, Rules::rest()).await;
-    log.pipeline.shutdown(Duration::from_secs(20)).await;
+    log.pipeline.shutdown(Duration::from_secs(60)).await;
     async fn never() -> StatusCode {
         panic!("not to be called")
     }

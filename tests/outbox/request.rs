@@ -17,7 +17,7 @@ use tower_activity::{
     store::Read as _,
 };
 
-use super::App;
+use super::{App, cases::within};
 use crate::Log;
 
 async fn cancel(
@@ -62,7 +62,7 @@ async fn what_a_request_did_and_what_was_committed_carry_the_same_request_id() {
             .unwrap();
         router.clone().oneshot(request).await.unwrap();
     }
-    pipeline.flush().await;
+    within(pipeline.flush()).await;
 
     for (request, outcome) in [("commit", "success"), ("commit-and-fail", "failure")] {
         let both = of(&app, request).await;
@@ -87,7 +87,7 @@ async fn what_a_request_did_and_what_was_committed_carry_the_same_request_id() {
         "recorded": 3, "stored": 2, "quarantined": 0, "pending": 0, "oldest_ms": null
     });
     assert_eq!(health["outbox"], expected, "{health}");
-    pipeline.shutdown(std::time::Duration::from_secs(5)).await;
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn gaps_after_a_kill(log: &Log) -> Vec<serde_json::Value> {
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", next.tally());
         tokio::task::yield_now().await;
     }
-    next.shutdown(Duration::from_secs(20)).await;
+    next.shutdown(Duration::from_secs(60)).await;
     let mut all = store.all();
     all.retain(|record| record.action == "gap");
     all.iter().map(|gap| serde_json::from_str(gap.metadata.as_str()).unwrap()).collect()

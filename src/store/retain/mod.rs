@@ -17,7 +17,7 @@ pub(crate) use removals::removals;
 pub(crate) use set::RETENTION_CHANGED;
 pub use set::{PolicyChange, PolicySet, policy_set};
 
-use super::StoreError;
+use super::{StoreError, StoreErrorKind};
 use crate::{
     ledger::{Entry, Removal},
     query::Filter,
@@ -128,4 +128,13 @@ pub trait Retain: Send + Sync + 'static {
         told_by: RecordId,
         holds: u64,
     ) -> impl Future<Output = Result<Ending, StoreError>> + Send;
+}
+
+/// What a store says it was about when it could not take records out.
+pub(super) const TAKING_OUT: &str = "take expired records out";
+
+/// The error of a removal that the log does not tell of.
+pub(super) fn untold(told_by: RecordId) -> StoreError {
+    let why = format!("no record {told_by} in the log tells of this");
+    StoreError::new(StoreErrorKind::Data, TAKING_OUT).with_source(why)
 }
