@@ -114,7 +114,7 @@ async fn a_policy_is_set_for_all_or_for_ones_own_tenant<F: Fixture>() {
         (json!({ "activity": "soon" }), "never"),
         (json!({ "activty": 9 }), "did you mean `activity`"),
         (json!({ "preset": "hippa" }), "hipaa"),
-        (json!({ "tenant": [{ "name": "a", "tenants": [] }] }), "no tenants"),
+        (json!({ "tenant": [{ "name": "a", "tenants": [] }] }), "`tenants` is empty"),
     ] {
         let problem = put("admin", wrong).await.problem(400);
         assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
