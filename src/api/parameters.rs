@@ -48,6 +48,17 @@ impl Parameters {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// Refuses every parameter but these.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), Problem> {
+        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let detail = format!("this takes no such parameter, only {}", names.join(", "));
+                Err(Problem::parameter(name, detail))
+            }
+        }
+    }
+
     /// Reads them all; `extras` are those that the endpoint takes. Times in them are relative to `now`.
     pub(super) fn read(&self, extras: &[Extra], now: Timestamp) -> Result<Params, Problem> {
         Ok(Params::read(&self.0, extras, now)?)

@@ -1,7 +1,7 @@
 //! What goes wrong, as `application/problem+json` (RFC 9457).
 
 use axum::{
-    extract::rejection::PathRejection,
+    extract::rejection::{JsonRejection, PathRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -109,6 +109,23 @@ impl Problem {
     pub(super) fn no_keys() -> Self {
         let detail = "this service has no keys, under which the list of who was erased is kept";
         Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
+    }
+
+    /// A body that is not the JSON that an endpoint takes, which `what` says.
+    pub(super) fn body(refused: &JsonRejection, what: &str) -> Self {
+        match refused.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "the body is JSON: send `content-type: application/json`",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body holds more than any request of this kind",
+            ),
+            _ => Self::new(StatusCode::BAD_REQUEST, "invalid-json", what),
+        }
     }
 
     pub(super) fn internal() -> Self {

@@ -3,8 +3,9 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, bundle, completeness, cors, export, facets, fallback, health, index, ingest, live, me,
-    openapi, proof, records, state::Api, stats, subjects, trails, viewer, watch,
+    answer, bundle, completeness, cors, export, facets, fallback, health, holds, index, ingest,
+    live, me, openapi, proof, records, retention, state::Api, stats, subjects, trails, viewer,
+    watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -35,6 +36,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(me::routes())
         .merge(completeness::routes())
         .merge(subjects::routes())
+        .merge(holds::routes())
+        .merge(retention::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

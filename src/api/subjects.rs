@@ -60,7 +60,12 @@ async fn erase(
 ) -> Result<Json<Certificate>, Problem> {
     caller.must(Permission::Delete)?;
     let Path(id) = id?;
-    let Json(wanted) = wanted?;
+    let Json(wanted) = wanted.map_err(|refused| {
+        Problem::body(
+            &refused,
+            "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`",
+        )
+    })?;
     let mut request = request(&caller, &id, &wanted.basis).groups(groups(&wanted.groups)?);
     for name in wanted.also {
         request = request.also(name);
@@ -106,27 +111,5 @@ impl From<EraseError> for Problem {
         let detail =
             "the store does not answer; please ask again: what is erased already stays erased";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)
-    }
-}
-
-impl From<JsonRejection> for Problem {
-    fn from(refused: JsonRejection) -> Self {
-        match refused.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media-type",
-                "the body is JSON: send `content-type: application/json`",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "the body holds more than any request of this kind",
-            ),
-            _ => Self::new(
-                StatusCode::BAD_REQUEST,
-                "invalid-json",
-                "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`",
-            ),
-        }
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
     default(&mut record.instance, &core.origins.instance);
     default(&mut record.environment, &core.origins.environment);
     // The name of a stream is a long number, which may look like that of a card.
-    if !own::is_of_streams(record) {
+    if own::is_gone_by(record) {
+        let words = std::mem::take(&mut record.metadata);
+        redact::redact(&core.privacy, record);
+        record.metadata = words;
+    } else if !own::is_of_streams(record) {
         redact::redact(&core.privacy, record);
     }
     bound_texts(record);

@@ -135,6 +135,6 @@ erased! {
     Retain {
         fn units(;) -> Vec<UnitFacts>;
         fn unit_entries(unit: Unit; after: i64, limit: usize) -> Vec<Entry>;
-        fn end_unit(removal: Removal; told_by: RecordId) -> Ending;
+        fn end_unit(removal: Removal; told_by: RecordId, holds: u64) -> Ending;
     }
 }

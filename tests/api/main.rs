@@ -9,6 +9,7 @@ mod access;
 mod away;
 mod bundle;
 mod completeness;
+mod custody;
 mod described;
 mod endless;
 mod erasure;

@@ -1,6 +1,7 @@
 //! What goes over the wire, by name: records, what is handed in, the envelopes, the problem.
 
 mod completeness;
+mod custody;
 mod envelopes;
 mod erasure;
 mod health;
@@ -38,6 +39,11 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("NewErasure", erasure::new_erasure()),
         ("ErasurePlan", erasure::plan()),
         ("Certificate", erasure::certificate()),
+        ("NewHold", custody::new_hold()),
+        ("Hold", custody::hold()),
+        ("Holds", custody::holds()),
+        ("RetentionPolicy", custody::policy()),
+        ("Retention", custody::retention()),
         ("Problem", envelopes::problem()),
     ]
 }
@@ -88,7 +94,7 @@ fn or_null(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
 }
 
-fn either_or_null(schema: Described) -> Described {
+pub(super) fn either_or_null(schema: Described) -> Described {
     let null = ObjectBuilder::new().schema_type(Type::Null);
     Schema::from(AnyOfBuilder::new().item(schema).item(null).build()).into()
 }
