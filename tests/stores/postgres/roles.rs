@@ -1,7 +1,5 @@
 //! Roles with the least that each needs, and what the reader's questions cost.
 
-use std::time::Duration;
-
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, postgres::PgPoolOptions, raw_sql};
 use tower_activity::{
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
@@ -14,7 +12,7 @@ use super::{schema::migrations, store, time};
 use crate::{
     records::{id, stream},
     server::Database,
-    suite::append,
+    suite::{PATIENCE, append, newest, oldest},
 };
 
 /// Opens the store as one of its roles.
@@ -79,7 +77,7 @@ async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
     let places = [None, Some(Place::Occurred(Keyset::of(&middle)))];
     for filter in &questions {
         for place in places {
-            for request in [PageRequest::newest(50), PageRequest::oldest(50)] {
+            for request in [newest(50), oldest(50)] {
                 let request = PageRequest { after: place, ..request };
                 let plan = reader.explain(filter, &request).await.unwrap();
                 let context = format!("{filter:?} {request:?}\n{plan}");
@@ -102,10 +100,10 @@ async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
         }
     }
     // Behind the middle of April only March and April are planned for.
-    let request = PageRequest::newest(50).after(places[1].unwrap());
+    let request = newest(50).after(places[1].unwrap());
     let plan = reader.explain(&Filter::new(), &request).await.unwrap();
     assert!(!plan.contains("2026_05"), "{plan}");
-    let plan = reader.explain(&questions[9], &PageRequest::newest(50)).await.unwrap();
+    let plan = reader.explain(&questions[9], &newest(50)).await.unwrap();
     assert!(!plan.contains("2026_03") && !plan.contains("2026_05"), "{plan}");
 }
 
@@ -122,7 +120,7 @@ async fn each_role_can_do_its_own_and_no_more() {
         dimensions: vec![Field::named("action").unwrap(), Field::named("actor_id").unwrap()],
         top: 5,
         edges: Vec::new(),
-        patience: Duration::from_secs(5),
+        patience: PATIENCE,
     };
     assert_eq!(reader.aggregate(&Filter::new(), &ask).await.unwrap().total, 20);
     store.fold(10).await.unwrap();
