@@ -81,6 +81,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Bundle {
     store: AnyStore,
+    /// What is asked for the records.
+    records: AnyStore,
     ask: Ask,
     /// What was committed behind it is not part of the bundle.
     position: i64,
@@ -121,12 +123,13 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked, or its ledger does not go on from its last checkpoint.
+    /// When the store cannot be asked or shows a part of the log alone, from which nothing can be proved, or its ledger does not go on from its last checkpoint.
     pub async fn begin(
         store: AnyStore,
         ask: Ask,
         seeds: &[[u8; 32]],
     ) -> Result<Option<Self>, StoreError> {
+        store.expect_all().await?;
         // Before the head is signed, which so covers every record until then.
         let position = store.head().await?;
         let kept = match seeds {
@@ -142,6 +145,7 @@ impl Bundle {
         };
         let trust: String = seeds.iter().map(line).collect::<Result<_, StoreError>>()?;
         Ok(Some(Self {
+            records: store.clone(),
             store,
             ask,
             position,
@@ -156,6 +160,16 @@ impl Bundle {
             counts: Counts::default(),
             stage: Stage::Head,
         }))
+    }
+
+    /// Has the records of one tenant looked for by a store that keeps to it by itself, where there is such a store.
+    /// A proof needs the hashes of all records of a batch, which tell nothing of them.
+    #[must_use]
+    pub fn of_tenant(mut self, tenant: Option<&str>) -> Self {
+        if let Some(held) = tenant.and_then(|tenant| self.store.of_tenant(tenant)) {
+            self.records = held;
+        }
+        self
     }
 
     /// Returns the position of the ledger's last entry that the bundle covers.
@@ -211,7 +225,7 @@ impl Bundle {
     ) -> Result<Stage, StoreError> {
         let request =
             PageRequest { after, direction: self.ask.direction, ..PageRequest::newest(rows) };
-        let page = self.store.records(&self.ask.filter, &request).await?;
+        let page = self.records.records(&self.ask.filter, &request).await?;
         self.counts.unreadable += page.unreadable;
         for record in &page.records {
             self.record(record).await?;

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+pub(crate) use cut::Cut;
+pub(super) use cut::cut;
+
 use super::{core::Core, own};
 use crate::{
     record::{Origin, Record, RecordId, Slot, Text},
@@ -13,6 +16,7 @@ use crate::{
 };
 
 mod by_hand;
+mod cut;
 mod json;
 mod redact;
 

@@ -112,6 +112,7 @@ mod spooling;
 mod starts;
 mod tally;
 mod threads;
+mod unended;
 mod unfinished;
 mod unrecorded;
 mod watch;

@@ -15,7 +15,7 @@ use super::{
     StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
-    erase,
+    erase, retain,
     scan::{self, Candidates},
 };
 use crate::{
@@ -599,9 +599,7 @@ impl Retain for MemoryStore {
     async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
         let told = self.record(told_by).await?;
         if told.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
-            let why = format!("no record {told_by} in the log tells of this");
-            let error = StoreError::new(StoreErrorKind::Data, "take expired records out");
-            return Err(error.with_source(why));
+            return Err(retain::untold(told_by));
         }
         let mut state = self.lock();
         let State { records, places, entries, ended, .. } = &mut *state;

@@ -85,7 +85,9 @@ impl ErasureRequest {
             ));
         }
         if self.types.iter().any(bad) || self.types.len() > MOST_NAMES {
-            return Err(EraseError::request("a type of persons is empty or too long"));
+            return Err(EraseError::request(
+                "a type of persons is empty or longer than 512 bytes, or there are more than 64",
+            ));
         }
         Ok(())
     }

@@ -16,11 +16,11 @@ use crate::{
     ledger::{Entry, Removal},
     record::RecordId,
     store::{
-        Ending, Maintain as _, Read as _, Retain, StoreError, StoreErrorKind, Unit, UnitFacts,
+        Ending, Maintain as _, Read as _, Retain, StoreError, Unit, UnitFacts,
+        retain::{TAKING_OUT, untold},
     },
 };
 
-const DOING: &str = "take expired records out";
 /// Readers and writers of that month wait behind us as long.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = 100";
 /// So many entries are folded in before another attempt, where the rollups are behind.
@@ -78,8 +78,7 @@ impl Retain for PostgresStore {
     async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
         let record = self.record(told_by).await?;
         if record.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
-            let why = format!("no record {told_by} in the log tells of this");
-            return Err(StoreError::new(StoreErrorKind::Data, DOING).with_source(why));
+            return Err(untold(told_by));
         }
         let Removal { month, class, first, last, .. } = removal;
         let sql = format!(
@@ -115,7 +114,7 @@ impl PostgresStore {
     async fn in_short(&self, sql: String) -> Result<Attempt, StoreError> {
         // A leaf of several classes is counted first, which may take its time; nobody waits for that.
         let limits = Limits::INDEX;
-        let attempt = limits.bounded(DOING, async {
+        let attempt = limits.bounded(TAKING_OUT, async {
             let mut connection = self.dial().await?;
             let begin = format!("{}; {LOCK_TIMEOUT}", limits.begin(Access::AsAllowed));
             raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;

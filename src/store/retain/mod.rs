@@ -14,7 +14,7 @@ pub use plan::{Fate, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
 pub(crate) use removals::removals;
 
-use super::StoreError;
+use super::{StoreError, StoreErrorKind};
 use crate::{
     ledger::{Entry, Removal},
     record::RecordId,
@@ -107,4 +107,13 @@ pub trait Retain: Send + Sync + 'static {
         removal: &Removal,
         told_by: RecordId,
     ) -> impl Future<Output = Result<Ending, StoreError>> + Send;
+}
+
+/// What a store says it was about when it could not take records out.
+pub(super) const TAKING_OUT: &str = "take expired records out";
+
+/// The error of a removal that the log does not tell of.
+pub(super) fn untold(told_by: RecordId) -> StoreError {
+    let why = format!("no record {told_by} in the log tells of this");
+    StoreError::new(StoreErrorKind::Data, TAKING_OUT).with_source(why)
 }

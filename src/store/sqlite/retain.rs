@@ -11,7 +11,10 @@ use super::{
 use crate::{
     ledger::{Entry, Removal},
     record::RecordId,
-    store::{Ending, Retain, StoreError, StoreErrorKind, Unit, UnitFacts},
+    store::{
+        Ending, Retain, StoreError, Unit, UnitFacts,
+        retain::{TAKING_OUT, untold},
+    },
     time::Timestamp,
 };
 
@@ -52,18 +55,14 @@ impl Retain for SqliteStore {
     }
 
     async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
-        const DOING: &str = "take expired records out";
-        let step = self.write_step(DOING, async |connection| {
+        let step = self.write_step(TAKING_OUT, async |connection| {
             if !is_told(connection, removal, told_by).await? {
                 return Ok(None);
             }
             let ending = step(connection, removal).await?;
             Ok(Some(ending))
         });
-        let ending = step.await?.ok_or_else(|| {
-            let why = format!("no record {told_by} in the log tells of this");
-            StoreError::new(StoreErrorKind::Data, DOING).with_source(why)
-        })?;
+        let ending = step.await?.ok_or_else(|| untold(told_by))?;
         if ending == Ending::Done {
             self.give_back().await?;
         }
