@@ -54,11 +54,11 @@ impl<S: Append> Settler<S> {
     /// shutdown passes.
     pub(super) async fn settle(&mut self, source: &mut impl Source) -> Result<(), Stopped> {
         let begun = Instant::now();
-        self.core.erased.strip(&mut self.batch).await;
         // The numbers of the last stubs were those of the last batch.
         (self.stubbed, self.renamed) = (0, 0);
         // Numbers at which the batch is split while a bad record is looked for; the nearest is last.
         let mut splits: Vec<i64> = Vec::new();
+        let mut stripped = false;
         while let (Some(first), Some(last)) = (self.batch.first(), self.batch.last()) {
             let (stream, first, last) = (first.writer_id, first.seq, last.seq);
             while splits.pop_if(|split| *split < first).is_some() {}
@@ -71,6 +71,11 @@ impl<S: Append> Settler<S> {
                     None => continue,
                 },
             };
+            if !stripped {
+                // Not before somebody answers: a store that is away is found out without it.
+                self.strip().await?;
+                stripped = true;
+            }
             source.arrange(&mut self.batch[..count]);
             let Some(batch) = Batch::new(&self.batch[..count]) else {
                 // Not reached: numbering leaves no gap, and records leave only at the front.
@@ -102,6 +107,25 @@ impl<S: Append> Settler<S> {
             }
         }
         meters::batch(begun.elapsed());
+        Ok(())
+    }
+
+    /// Empties what is about people who were erased. The list may take as long as an append; one that cannot be read
+    /// keeps no record back.
+    async fn strip(&mut self) -> Result<(), Stopped> {
+        let reading = self.core.erased.refresh();
+        match self.link.bounded("read the list of who was erased", reading).await {
+            Ok(()) => {}
+            Err(Cut::Stopped) => return Err(Stopped),
+            Err(Cut::Store(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "the list of who was erased could not be read; `activity subject erase --replay` looks for what came meanwhile"
+                );
+            }
+        }
+        self.core.erased.strip(&mut self.batch);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use tower_activity::{
 use crate::server::Database;
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs each fact on a log in SQLite and on one in Postgres.
 macro_rules! on_both {

@@ -263,7 +263,9 @@ async fn the_end_under_load_keeps_what_was_acknowledged(log: Log) {
 }
 
 async fn a_live_session_does_not_hold_up_the_end(log: Log) {
-    let mut service = Serving::start(&log, &[]).await;
+    // Whoever had to be cut off would have it for longer than anybody waits here.
+    fs::write(log.path("serve.toml"), "grace_seconds = 3600\n").unwrap();
+    let mut service = Serving::start(&log, &["--config", "serve.toml"]).await;
     let mut sessions = Vec::new();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -279,11 +281,9 @@ async fn a_live_session_does_not_hold_up_the_end(log: Log) {
         assert_eq!(&head, answered);
         sessions.push(live);
     }
-    // Sooner than the grace of five seconds, after which they would be cut off.
     service.signal();
-    let began = Instant::now();
-    let status = timeout(PATIENCE, service.child.wait()).await.unwrap().unwrap();
-    assert!(status.success() && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    let status = timeout(PATIENCE, service.child.wait()).await.expect("it ends").unwrap();
+    assert!(status.success());
 }
 
 async fn an_export_that_nobody_reads_does_not_hold_up_the_end(log: Log) {
@@ -307,11 +307,11 @@ async fn an_export_that_nobody_reads_does_not_hold_up_the_end(log: Log) {
     let mut head = [0; 15];
     export.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    service.signal();
     let began = Instant::now();
-    let status = timeout(PATIENCE, service.child.wait()).await.unwrap().unwrap();
+    service.signal();
+    let status = timeout(PATIENCE, service.child.wait()).await.expect("it ends").unwrap();
     let took = began.elapsed();
-    assert!(status.success() && took < Duration::from_secs(10), "{took:?}");
+    assert!(status.success());
     assert!(took > Duration::from_millis(800), "it had its second: {took:?}");
     // Whoever reads on sees that it was cut off: the chunk of length nought is not there.
     let mut rest = Vec::new();

@@ -1,6 +1,6 @@
 //! What every store promises of its answers: they are those of a plain walk through the records.
 
-use std::{future::Future as _, time::Duration};
+use std::future::Future as _;
 
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
@@ -19,7 +19,7 @@ use tower_activity::{
 
 use crate::{
     records::{NOON, hostile, stream},
-    suite::{Fixture, append},
+    suite::{Fixture, PATIENCE, append, newest},
 };
 
 pub(crate) fn field(name: &str) -> &'static Field {
@@ -253,7 +253,7 @@ fn passing<'r>(records: &'r [Box<Record>], filter: &Filter) -> Vec<&'r Record> {
 pub(crate) async fn any_filter_means_what_it_means_in_memory<F: Fixture>() {
     let (_fixture, store, records) = filled::<F>().await;
     for filter in drawn(250) {
-        let page = store.records(&filter, &PageRequest::newest(1_000)).await.unwrap();
+        let page = store.records(&filter, &newest(1_000)).await.unwrap();
         let expected = passing(&records, &filter);
         assert_eq!(page.records.iter().collect::<Vec<_>>(), expected, "{filter:?}");
         assert!(page.complete && page.next.is_none());
@@ -276,7 +276,7 @@ pub(crate) async fn pages_lead_through_everything_both_ways<F: Fixture>() {
             let mut read = Vec::new();
             let mut after = None;
             loop {
-                let request = PageRequest { after, direction, ..PageRequest::newest(7) };
+                let request = PageRequest { after, direction, ..newest(7) };
                 let page = store.records(&filter, &request).await.unwrap();
                 assert!(page.records.len() == 7 || page.next.is_none());
                 if let (Some(first), Some(&before)) = (page.first, read.last()) {
@@ -285,11 +285,7 @@ pub(crate) async fn pages_lead_through_everything_both_ways<F: Fixture>() {
                         Direction::Older => Direction::Newer,
                         Direction::Newer => Direction::Older,
                     };
-                    let request = PageRequest {
-                        after: Some(first),
-                        direction: back,
-                        ..PageRequest::newest(1)
-                    };
+                    let request = PageRequest { after: Some(first), direction: back, ..newest(1) };
                     let page = store.records(&filter, &request).await.unwrap();
                     assert_eq!(page.records.iter().map(Keyset::of).collect::<Vec<_>>(), [before]);
                 }
@@ -307,12 +303,7 @@ pub(crate) async fn pages_lead_through_everything_both_ways<F: Fixture>() {
 /// Asks what the pages of statistics ask.
 fn ask(edges: Vec<Timestamp>) -> Aggregate {
     let dimensions = ["action", "entity_type", "actor_id", "outcome", "category", "status"];
-    Aggregate {
-        dimensions: dimensions.map(field).to_vec(),
-        top: 5,
-        edges,
-        patience: Duration::from_secs(20),
-    }
+    Aggregate { dimensions: dimensions.map(field).to_vec(), top: 5, edges, patience: PATIENCE }
 }
 
 pub(crate) async fn counted_as_asked<S: Read>(
@@ -435,7 +426,7 @@ pub(crate) fn of_all_kinds() -> Vec<Box<Record>> {
 pub(crate) async fn every_answer_is_that_of_memory<S: Read>(store: &S, records: &[Box<Record>]) {
     for filter in drawn(15) {
         let expected = passing(records, &filter);
-        let page = store.records(&filter, &PageRequest::newest(1_000)).await.unwrap();
+        let page = store.records(&filter, &newest(1_000)).await.unwrap();
         let mut found: Vec<_> = page.records.iter().collect();
         // A text index has an order of its own.
         found.sort_unstable_by_key(|record| std::cmp::Reverse(Keyset::of(record)));

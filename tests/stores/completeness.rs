@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tower_activity::{
     Filter,
     pipeline::{Pipeline, PipelineBuilder},
-    query::PageRequest,
     record::{Actor, Category, Json, Origin, Outcome, Record, WriterId},
     store::{
         Append, Appender as _, Batch, Completeness, CompletenessRequest, Maintain, Read, StreamEnd,
@@ -16,7 +15,7 @@ use tower_activity::{
 
 use crate::{
     records::{ordinary, salts, stream},
-    suite::{Fixture, all, append},
+    suite::{self, Fixture, all, append},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -209,7 +208,7 @@ async fn told<S: Read>(store: &S) -> Value {
 
 async fn unclean_ends<S: Read>(store: &S) -> Vec<Value> {
     let filter = Filter::new().any_of("action", ["gap"]).unwrap();
-    let page = store.records(&filter, &PageRequest::newest(100)).await.unwrap();
+    let page = store.records(&filter, &suite::newest(100)).await.unwrap();
     let records = page.records.iter().filter(|record| record.outcome_reason == "unclean_end");
     records.map(|record| serde_json::from_str(record.metadata.as_str()).unwrap()).collect()
 }

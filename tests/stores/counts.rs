@@ -15,7 +15,7 @@ use crate::{
     answers::{counted_as_asked, field},
     questions::runner,
     records::{NOON, erased, id, salts, stream},
-    suite::{Fixture, append},
+    suite::{Fixture, PATIENCE, append},
 };
 
 /// A store whose rows can be taken from it, as privacy and retention do.
@@ -163,7 +163,7 @@ impl Dice {
         let mut edges: Vec<_> = (0..self.below(6)).map(|_| self.moment()).collect();
         edges.sort_unstable();
         edges.dedup();
-        Aggregate { dimensions, top: 7, edges, patience: std::time::Duration::from_secs(20) }
+        Aggregate { dimensions, top: 7, edges, patience: PATIENCE }
     }
 }
 

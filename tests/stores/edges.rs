@@ -18,7 +18,7 @@ use tower_activity::{
 use crate::{
     answers::{counted_as_asked, field, mixed},
     records::{NOON, stream},
-    suite::{Fixture, append},
+    suite::{Fixture, PATIENCE, append, newest, oldest},
 };
 
 fn any(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
@@ -38,7 +38,7 @@ fn ask() -> Aggregate {
             Timestamp::from_micros(NOON + 5_000_001),
             Timestamp::from_micros(i64::MAX),
         ],
-        patience: Duration::from_secs(20),
+        patience: PATIENCE,
     }
 }
 
@@ -46,7 +46,7 @@ fn ask() -> Aggregate {
 async fn answered<F: Fixture>(store: &F::Store, records: &[Box<Record>], filter: &Filter) {
     let mut expected: Vec<_> = records.iter().filter(|r| filter.matches(r)).collect();
     expected.sort_unstable_by_key(|record| Keyset::of(record));
-    let page = store.records(filter, &PageRequest::oldest(1_000)).await.unwrap();
+    let page = store.records(filter, &oldest(1_000)).await.unwrap();
     assert!(page.complete && page.records.iter().eq(expected.iter().map(|record| &***record)));
     let total = store.count(filter, Count::UpTo(1_000)).await.unwrap();
     assert_eq!((total.value, total.relation), (expected.len() as u64, Relation::Equal));
@@ -186,7 +186,7 @@ pub(crate) async fn a_page_whose_time_is_up_knows_where_to_go_on<F: Fixture>() {
             if direction == Direction::Older {
                 expected.reverse();
             }
-            let first = PageRequest { direction, ..PageRequest::newest(5) };
+            let first = PageRequest { direction, ..newest(5) };
             let (mut request, mut read) = (first.within(Duration::ZERO), Vec::new());
             loop {
                 let page = store.records(&filter, &request).await.unwrap();
@@ -279,7 +279,7 @@ pub(crate) async fn a_search_whose_time_is_up_ends_where_it_is<F: Fixture>() {
     append(&store, &records).await.unwrap();
     let nothing = Expr::Test(Test::Text(Phrase::new("nothing").unwrap()));
     let nothing = Filter::new().and(nothing);
-    for first in [PageRequest::newest(5), PageRequest::oldest(5)] {
+    for first in [newest(5), oldest(5)] {
         let page = store.records(&nothing, &first.within(Duration::ZERO)).await.unwrap();
         assert!(!page.complete && page.next.is_some(), "{page:?}");
         let page = store.records(&nothing, &first).await.unwrap();

@@ -19,3 +19,8 @@ impl Fixture for InMemory {
 }
 
 suite!(InMemory);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_reads_all_of_the_log() {
+    crate::erasing::a_replay_reads_all_of_the_log::<InMemory>(1_100).await;
+}

@@ -19,7 +19,7 @@ use tower_activity::{
 use crate::{
     questions::runner,
     records::{id, salts, stream},
-    suite::{Fixture, append},
+    suite::{Fixture, PATIENCE, append, newest},
 };
 
 /// Months with gaps between them, the last of which has not begun, so that no store expects it.
@@ -186,8 +186,8 @@ pub(crate) async fn random_pages_over_months_are_those_of_memory<F: Fixture>() {
         let store = dice.below(2);
         let (filter, limit) = (dice.filter(), dice.pick(&[1, 2, 3, 5, 8, 13, 21, 500]));
         let direction = dice.pick(&[Direction::Older, Direction::Newer]);
-        let patience = dice.pick(&[Duration::ZERO, PageRequest::DEFAULT_PATIENCE]);
-        let mut request = PageRequest { direction, patience, ..PageRequest::newest(limit) };
+        let patience = dice.pick(&[Duration::ZERO, PATIENCE]);
+        let mut request = PageRequest { direction, patience, ..newest(limit) };
         request.after = (dice.below(3) > 0).then(|| Place::Occurred(dice.place(&records)));
         for _ in 0..5 {
             let asked = page_as_asked::<F>(&stores[store], &records, &filter, request);
@@ -218,7 +218,7 @@ pub(crate) async fn pages_of_every_limit_lead_through_all_months<F: Fixture>() {
     for filter in [Filter::new(), Filter::new().and(text)] {
         for direction in [Direction::Older, Direction::Newer] {
             for limit in 1..=records.len() + 1 {
-                let mut request = PageRequest { direction, ..PageRequest::newest(limit) };
+                let mut request = PageRequest { direction, ..newest(limit) };
                 while let (Some(next), _) =
                     page_as_asked::<F>(&store, &records, &filter, request).await
                 {

@@ -24,7 +24,7 @@ use crate::{
     counts::{Mutable, erasing, hex},
     records::full,
     server::Database,
-    suite::Fixture,
+    suite::{Fixture, PATIENCE},
     tampering::{Owned, other_word},
 };
 
@@ -36,7 +36,7 @@ impl Fixture for Database {
     }
 
     async fn open(&self) -> PostgresStore {
-        PostgresStore::open(&self.url()).await.unwrap()
+        open(&self.url()).await
     }
 }
 
@@ -120,6 +120,12 @@ impl Mutable for Database {
     async fn delete(&self, _records: &[Box<Record>]) -> bool {
         false
     }
+}
+
+/// Opens a store that waits for the server as long as it takes: no statement, no lock and no transaction ends because
+/// the machine is busy.
+async fn open(url: &str) -> PostgresStore {
+    PostgresStore::open(url).await.unwrap().with_deadline(PATIENCE)
 }
 
 /// Makes a store in a database of its own.

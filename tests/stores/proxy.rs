@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -13,6 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::server::{Database, replace_host};
@@ -21,6 +23,9 @@ use super::server::{Database, replace_host};
 pub(crate) const COMMIT: &[u8] = b"; commit; select position";
 /// How the first rows of a COPY are told apart.
 pub(crate) const ROWS: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Far longer than a message takes to come.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What happens to a message that holds the bytes looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +97,7 @@ impl Proxy {
 
     /// Waits until a message is held.
     pub(crate) async fn held(&self) {
-        self.shared.held.notified().await;
+        timeout(PATIENCE, self.shared.held.notified()).await.expect("a message is held");
     }
 
     /// Lets every message go that is held.

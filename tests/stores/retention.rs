@@ -147,6 +147,19 @@ pub(crate) async fn what_has_expired_goes_is_told_of_and_verifies<F: Fixture>() 
     assert_eq!(verify::<F>(&store).await.expired, 7);
 }
 
+pub(crate) async fn other_months_of_the_class_stay_wherever_they_stand<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    for (seq, day) in (1..).zip(["2026-01-10", "2026-11-20", "2026-01-11", "2026-11-21"]) {
+        append(&store, &[old(7, seq, day, "authentication")]).await.unwrap();
+    }
+    let ended = run::<F>(&store, &policy()).await;
+    assert_eq!(gone(&ended), [("2026-01".to_owned(), "authentication", 2)]);
+    assert_eq!(of_class::<F>(&store, "authentication").await, 2);
+    let report = verify::<F>(&store).await;
+    assert_eq!((report.verdict(), report.expired), (Verdict::Unaltered, 2), "{report:#?}");
+}
+
 pub(crate) async fn what_comes_late_to_a_month_that_ended_is_a_unit_again<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
@@ -208,9 +221,12 @@ pub(crate) async fn nothing_goes_that_no_record_tells_of<F: Fixture>() {
     by_hand.origin = Origin::Manual;
     by_hand.seal(salts(2));
     other.seal(salts(1));
-    append(&store, &[other.clone(), by_hand.clone()]).await.unwrap();
+    let mut deed = telling(9, 3, &removal);
+    deed.category = Category::Activity;
+    deed.seal(salts(3));
+    append(&store, &[other.clone(), by_hand.clone(), deed.clone()]).await.unwrap();
     let nobody = RecordId::new(now(), [3; 10]);
-    for told_by in [nobody, other.id, by_hand.id, all(&store).await[0].id] {
+    for told_by in [nobody, other.id, by_hand.id, deed.id, all(&store).await[0].id] {
         let refused = store.end_unit(&removal, told_by, 0).await.unwrap_err();
         assert_eq!(refused.kind(), StoreErrorKind::Data);
     }
@@ -225,17 +241,18 @@ pub(crate) async fn a_unit_that_grew_after_it_was_told_of_keeps_what_came_later<
     let removal = removal_of(&store, &facts).await.unwrap().unwrap();
     let told = telling(9, 1, &removal);
     append(&store, std::slice::from_ref(&told)).await.unwrap();
+    append(&store, &[old(7, 2, "2026-01-10", "activity")]).await.unwrap();
     append(&store, &[old(8, 1, "2026-01-11", "activity")]).await.unwrap();
     while store.fold(100).await.unwrap().behind() > 0 {}
     let ending = store.end_unit(&removal, told.id, 0).await.unwrap();
     let left = of_class::<F>(&store, "activity").await;
-    assert!(matches!((ending, left), (Ending::Done, 1) | (Ending::Grown, 2)), "{ending:?} {left}");
+    assert!(matches!((ending, left), (Ending::Done, 2) | (Ending::Grown, 3)), "{ending:?} {left}");
     assert_eq!(verify::<F>(&store).await.verdict(), Verdict::Unaltered);
     let policy = RetentionPolicy::default().keep(Category::Activity, Keep::Days(30)).unwrap();
     run::<F>(&store, &policy).await;
     assert_eq!(of_class::<F>(&store, "activity").await, 0);
     let report = verify::<F>(&store).await;
-    assert_eq!((report.verdict(), report.expired), (Verdict::Unaltered, 2), "{report:#?}");
+    assert_eq!((report.verdict(), report.expired), (Verdict::Unaltered, 3), "{report:#?}");
 }
 
 pub(crate) async fn two_that_run_at_once_do_what_one_does<F: Fixture>() {
@@ -330,6 +347,38 @@ pub(crate) async fn a_removal_counts_only_by_its_own_record<F: Owned>() {
         fixture.force(&sql).await;
         let report = verify::<F>(&store).await;
         assert_eq!(report.verdict(), Verdict::Altered, "{sql}");
+    }
+}
+
+/// Behind an earlier verification, the row that tells must still be one that the ledger accounts for, and the ledger
+/// must have just what it tells.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) async fn a_removal_that_the_ledger_does_not_bear_out_is_none<F: Owned>() {
+    let (records, ledger) = (F::RECORDS, F::LEDGER);
+    for is_accounted_for in [true, false] {
+        let fixture = F::new().await;
+        let store = fixture.open().await;
+        append(&store, &[old(7, 1, "2026-01-09", "activity")]).await.unwrap();
+        let (_, state) = Audit::new(&store).run_on(now(), |_progress| {}).await.unwrap();
+        let since = async || {
+            let audit = Audit::new(&store).since(state.clone().unwrap());
+            audit.run(|_progress| {}).await.unwrap().verdict()
+        };
+        append(&store, &[old(7, 2, "2026-01-10", "authentication")]).await.unwrap();
+        let units = store.units().await.unwrap();
+        let facts = units.iter().find(|facts| facts.unit.class == "authentication").unwrap();
+        let mut removal = removal_of(&store, facts).await.unwrap().unwrap();
+        if is_accounted_for {
+            removal.root = [7; 32];
+        }
+        append(&store, &[telling(9, 1, &removal)]).await.unwrap();
+        assert_eq!(since().await, Verdict::Unaltered);
+        if !is_accounted_for {
+            fixture.force(&format!("DELETE FROM {ledger} WHERE position = 3")).await;
+        }
+        fixture.force(&format!("DELETE FROM {records} WHERE writer_id = 7 AND seq = 2")).await;
+        assert_eq!(since().await, Verdict::Altered, "{is_accounted_for}");
+        assert_eq!(verify::<F>(&store).await.verdict(), Verdict::Altered);
     }
 }
 

@@ -169,3 +169,15 @@ mod in_memory {
 
     suite!(InMemory);
 }
+
+// Where appends go on after the owner was at it: in Postgres they need the triggers that he takes away.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_passes_over_no_row_that_cannot_be_read() {
+    crate::erasing::an_erasure_passes_over_no_row_that_cannot_be_read::<InFile>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_behind_a_verification_follows_it() {
+    crate::tampering::what_comes_behind_a_verification_follows_it::<InFile>().await;
+}

@@ -11,7 +11,7 @@ use tower_activity::{
         verify::{AlterationKind, Report, Verdict},
     },
     pipeline::ErasureRequest,
-    record::{Canonical, Field, Group, Groups, Record, WriterId},
+    record::{Canonical, Category, Field, Group, Groups, Json, Origin, Record, WriterId},
     store::{Audit, Evidence, Read as _, make_checkpoint},
     time::Timestamp,
 };
@@ -19,7 +19,7 @@ use tower_activity::{
 use crate::{
     counts::hex,
     erasing,
-    records::{full, words},
+    records::{full, ordinary, salts, words},
     suite::{Fixture, append},
 };
 
@@ -345,6 +345,74 @@ pub(crate) async fn a_group_that_is_nulled_is_erased_with_its_record_and_found_w
     fixture.force(&told).await;
     let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
     assert!(kinds(&report).contains(&AlterationKind::ErasedUnrecorded), "{report:#?}");
+}
+
+/// Whoever may only record can excuse nothing: neither with what he did, nor with what looks like the log's own.
+pub(crate) async fn only_the_log_itself_tells_of_an_erasure<F: Owned>() {
+    for (category, origin, expected) in [
+        (Category::System, Origin::System, Verdict::Unaltered),
+        (Category::System, Origin::Manual, Verdict::Altered),
+        (Category::Activity, Origin::System, Verdict::Altered),
+    ] {
+        let fixture = F::new().await;
+        let store = fixture.open().await;
+        let record = full(1, 1);
+        append(&store, std::slice::from_ref(&record)).await.unwrap();
+        let mut told = ordinary(2, 1);
+        (told.category, told.origin) = (category, origin);
+        told.action.set("erased");
+        told.metadata = Json::from_stored(r#"{"records":{"1":"1:i"}}"#.to_owned());
+        told.seal(salts(1));
+        append(&store, &[told]).await.unwrap();
+        let commitment = Canonical::new().commitment(&record, Group::Identity).unwrap();
+        let fields = Record::FIELDS.iter().filter(|field| field.group() == Group::Identity);
+        let emptied: String = fields.map(|field| format!("{} = NULL, ", field.name())).collect();
+        let erased = format!(
+            "UPDATE {} SET {emptied} identity_salt = NULL, identity_commitment = {} WHERE writer_id = 1",
+            F::RECORDS,
+            F::bytes(&hex(&commitment))
+        );
+        fixture.force(&erased).await;
+        let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
+        assert_eq!(report.verdict(), expected, "{category:?} {origin:?}: {report:#?}");
+    }
+}
+
+#[cfg(feature = "sqlite")]
+pub(crate) async fn what_comes_behind_a_verification_follows_it<F: Owned>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let ledger = F::LEDGER;
+    for seq in 1..=2 {
+        append(&store, &[full(1, seq)]).await.unwrap();
+    }
+    // Its epoch is told by nobody, which is no alteration.
+    fixture.force(&format!("UPDATE {ledger} SET epoch = 2")).await;
+    let (report, state) =
+        Audit::new(&store).run_on(Timestamp::default(), |_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Incomplete, "{report:#?}");
+    append(&store, &[full(2, 1)]).await.unwrap();
+    fixture.force(&format!("UPDATE {ledger} SET epoch = 2 WHERE position = 3")).await;
+    let since = async || {
+        let audit = Audit::new(&store).since(state.clone().unwrap());
+        audit.run(|_progress| {}).await.unwrap()
+    };
+    let sound = since().await;
+    assert_eq!((sound.verdict(), sound.entries), (Verdict::Unaltered, 1), "{sound:#?}");
+    fixture.force(&format!("CREATE TABLE saved_last AS SELECT * FROM {ledger}")).await;
+    for (change, back) in [
+        ("epoch = 1", "epoch = 2"),
+        (
+            "committed_at = (SELECT committed_at FROM saved_last WHERE position = 1)",
+            "committed_at = (SELECT committed_at FROM saved_last WHERE position = 3)",
+        ),
+    ] {
+        fixture.force(&format!("UPDATE {ledger} SET {change} WHERE position = 3")).await;
+        let report = since().await;
+        assert_eq!(kinds(&report), [AlterationKind::EntryEdited], "{change}: {report:#?}");
+        fixture.force(&format!("UPDATE {ledger} SET {back} WHERE position = 3")).await;
+        assert_eq!(since().await.verdict(), Verdict::Unaltered);
+    }
 }
 
 /// Another word than the one that stands there.

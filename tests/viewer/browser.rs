@@ -13,7 +13,7 @@ use tokio::{
 use crate::{pool, webdriver::Driver};
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A browser takes a core and some hundred megabytes.
 static ROOM: Semaphore = Semaphore::const_new(3);

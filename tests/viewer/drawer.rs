@@ -1,9 +1,10 @@
 //! The drawer: one record, at an address of its own.
 
+use tokio::time::timeout;
 use tower_activity::record::{Group, Json, Seal};
 
 use crate::{
-    browser::{ESCAPE, Screen, browse},
+    browser::{ESCAPE, PATIENCE, Screen, browse},
     site::{Site, order, shop},
 };
 
@@ -125,8 +126,10 @@ async fn a_record_is_there_raw_in_every_format_and_its_place_in_the_log_is_told(
         page.until("document.querySelector('.raw pre')?.textContent.includes('occurred_at')").await;
         page.click(&curl).await;
         let id = page.parameter("record").await.unwrap();
-        page.until("document.getElementById('toast').classList.contains('shown')").await;
-        assert_eq!(page.copied().await, format!("curl '{}/records/{id}'", site.at("")));
+        // The toast is gone in a moment; what is copied stays.
+        let curl = format!("curl '{}/records/{id}'", site.at(""));
+        let copied = async { while page.copied().await != curl {} };
+        timeout(PATIENCE, copied).await.expect("it is copied");
         page.click("#tab-integrity").await;
         page.until("document.getElementById('panel').textContent.includes('No proof yet')").await;
         // As soon as a checkpoint covers it, the browser computes the proof by itself.

@@ -67,7 +67,8 @@ async fn a_lost_connection_is_told_and_leaves_no_gap() {
         page.until("document.querySelector('[data-live=connected]')").await;
         wire.cut();
         page.until("document.querySelector('[data-live=lost]')").await;
-        assert!(page.text(".live-line").await.contains("trying again in"));
+        page.until("document.querySelector('.live-line').textContent.includes('trying again in')")
+            .await;
         deed(&site, "meanwhile").await;
         wire.mend();
         page.until(&format!("{TOP}?.startsWith('meanwhile arrived')")).await;

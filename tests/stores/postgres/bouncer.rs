@@ -1,7 +1,7 @@
 //! PgBouncer in transaction mode: each transaction may run on another server connection.
 
 use tower_activity::{
-    query::{Filter, PageRequest},
+    query::Filter,
     record::WriterId,
     store::{Append as _, Appender as _, Maintain as _, Read as _, postgres::PostgresStore},
 };
@@ -11,7 +11,7 @@ use crate::{
     answers::{every_answer_is_that_of_memory, of_all_kinds},
     records::stream,
     server::{Bouncer, Database},
-    suite::append,
+    suite::{append, newest},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +28,7 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
                     let records = stream(writer, round * 8 + 1..=round * 8 + 8);
                     appender.append(batch(&records)).await.unwrap();
                     let by = Filter::new().any_of("action", ["create", "cancel"]).unwrap();
-                    store.records(&by, &PageRequest::newest(5)).await.unwrap();
+                    store.records(&by, &newest(5)).await.unwrap();
                     let id = records[0].id;
                     assert_eq!(store.record(id).await.unwrap().unwrap(), *records[0]);
                 }
@@ -63,7 +63,7 @@ async fn whoever_reads_through_pgbouncer_reads_the_same() {
             let (store, records) = (store.clone(), records.clone());
             tokio::spawn(async move {
                 every_answer_is_that_of_memory(&store, &records).await;
-                let mut request = PageRequest::newest(40);
+                let mut request = newest(40);
                 let mut read = Vec::new();
                 loop {
                     let page = store.records(&Filter::new(), &request).await.unwrap();

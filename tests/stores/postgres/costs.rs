@@ -1,16 +1,12 @@
 //! What questions cost: how many rows of which months the reader's statements really touch.
 
-use std::time::Duration;
-
 use sqlx::{
     Executor as _, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     raw_sql,
 };
 use tower_activity::{
-    query::{
-        Aggregate, Count, Expr, Filter, Keyset, PageRequest, ParseContext, Phrase, Place, Test,
-    },
+    query::{Aggregate, Count, Expr, Filter, Keyset, ParseContext, Phrase, Place, Test},
     record::{Field, Kind, Record},
     store::{CompletenessRequest, Maintain as _, Read as _, postgres::PostgresStore},
     time::Timestamp,
@@ -20,7 +16,7 @@ use super::{store, time};
 use crate::{
     records::{id, stream},
     server::Database,
-    suite::append,
+    suite::{PATIENCE, append, newest, oldest},
 };
 
 /// Half a year: every field that may be asked for holds something, and each month has so many records.
@@ -76,7 +72,7 @@ impl Meter {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), alone).await.expect("connections end");
+        tokio::time::timeout(PATIENCE, alone).await.expect("connections end");
         let counted = "select substring(relname from 9 for 7), \
              sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables \
              where relname ~ '^records_2026_0[1-6]_' group by 1 order by 1";
@@ -142,7 +138,7 @@ async fn a_list_by_any_parameter_reads_the_months_of_its_page_alone() {
     for filter in questions {
         let rows = meter
             .rows(async |store| {
-                for first in [PageRequest::newest(50), PageRequest::oldest(50)] {
+                for first in [newest(50), oldest(50)] {
                     let page = store.records(&filter, &first.after(middle)).await.unwrap();
                     assert!(!page.records.is_empty(), "{filter:?}");
                 }
@@ -161,7 +157,7 @@ async fn no_question_beside_lists_reads_the_log_through() {
         dimensions: names.iter().map(|name| field(name)).collect(),
         top: 10,
         edges: vec![time("2026-01-01T00:00:00Z"), time("2026-04-01T00:00:00Z")],
-        patience: Duration::from_secs(5),
+        patience: PATIENCE,
     };
     let one = |name: &str, value: &str| Filter::new().any_of(name, [value]).unwrap();
     let day = || Filter::new().from(time("2026-03-05T00:00:00Z")).to(time("2026-03-06T00:00:00Z"));
@@ -232,9 +228,8 @@ async fn no_question_beside_lists_reads_the_log_through() {
     let order = one("entity_id", "entity_id 1").any_of("entity_type", ["entity_type 1"]).unwrap();
     let phrase = Expr::Test(Test::Text(Phrase::new("nothing").unwrap()));
     for (filter, months) in [(order, 1), (day().and(phrase), 1)] {
-        let rows = meter
-            .rows(async |store| store.records(&filter, &PageRequest::newest(50)).await.unwrap())
-            .await;
+        let rows =
+            meter.rows(async |store| store.records(&filter, &newest(50)).await.unwrap()).await;
         assert!(rows.len() <= months, "{filter:?}: {rows:?}");
     }
     let rows = meter.rows(async |store| store.storage().await.unwrap()).await;
@@ -306,7 +301,7 @@ async fn a_rare_thing_of_a_tenant_is_not_looked_for_through_all_of_it() {
                 dimensions: ["action", "actor_id"].iter().filter_map(|f| Field::named(f)).collect(),
                 top: 10,
                 edges: Vec::new(),
-                patience: Duration::from_secs(30),
+                patience: PATIENCE,
             };
             let counted = store.aggregate(&Filter::new(), &ask).await.unwrap();
             assert_eq!((counted.total, counted.exact), (4_500, true));
@@ -331,7 +326,7 @@ async fn a_rare_thing_of_a_tenant_is_not_looked_for_through_all_of_it() {
         let expected =
             records.iter().filter(|r| r.tenant_id == *"acme" && filter.matches(r)).count().min(50);
         assert!(expected > 0, "{asked}");
-        for request in [PageRequest::newest(50), PageRequest::oldest(50)] {
+        for request in [newest(50), oldest(50)] {
             let rows = meter
                 .rows(async |store| {
                     let store = store.held_to("acme");

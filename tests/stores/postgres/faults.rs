@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 
 use tower_activity::{
     pipeline::{Pipeline, ShutdownReport},
-    query::{Filter, PageRequest},
+    query::Filter,
     record::{Actor, Record},
     store::{Read as _, postgres::PostgresStore},
 };
 
-use crate::table::Row;
+use crate::{suite::newest, table::Row};
 
 /// Reports what came of a fault: all of it is stored, once.
 fn report(fault: &'static str, runs: usize, stored: usize) {
@@ -39,8 +39,7 @@ fn create(pipeline: &Pipeline, orders: std::ops::Range<usize>) {
 /// Asserts that the store holds the orders `0..count` once each, that every stream is whole, that the
 /// ledger has no holes, and that each of its entries finds its records.
 async fn assert_whole(store: &PostgresStore, count: usize) {
-    let records =
-        store.records(&Filter::new(), &PageRequest::newest(10_000_000)).await.unwrap().records;
+    let records = store.records(&Filter::new(), &newest(10_000_000)).await.unwrap().records;
     let mut orders: Vec<usize> = records
         .iter()
         .filter(|record| record.action == "create")

@@ -13,7 +13,7 @@ use tower_activity::{
 use super::store;
 use crate::{
     records::{hostile, stream},
-    suite::append,
+    suite::{append, newest, oldest},
 };
 
 /// The same numbers in every run.
@@ -202,7 +202,7 @@ async fn agree(store: &PostgresStore, records: &[Box<Record>], seed: u64) {
         let filter = Filter::new().and(dice.expr(records, 3));
         let mut expected: Vec<_> = records.iter().filter(|record| filter.matches(record)).collect();
         expected.sort_by_key(|record| Keyset::of(record));
-        let page = store.records(&filter, &PageRequest::oldest(1_000)).await;
+        let page = store.records(&filter, &oldest(1_000)).await;
         let page = page.unwrap_or_else(|error| {
             panic!("round {round}: {error}: {:?}: {filter:?}", std::error::Error::source(&error))
         });
@@ -252,7 +252,7 @@ async fn a_rare_word_is_found_by_the_index_of_old_leaves_and_new_ones() {
         (theme("t513"), 513),
         (theme("t5513"), 5_513),
     ] {
-        let request = PageRequest::newest(50);
+        let request = newest(50);
         let page = store.records(&filter, &request).await.unwrap();
         assert_eq!(page.records.iter().map(|record| record.seq).collect::<Vec<_>>(), [seq]);
         assert_eq!(page.text == TextSearch::Indexed, filter.asks_for_text());
@@ -263,10 +263,10 @@ async fn a_rare_word_is_found_by_the_index_of_old_leaves_and_new_ones() {
         );
     }
     // A word that every record has is found in the order of time.
-    let plan = store.explain(&text("cancelled"), &PageRequest::newest(50)).await.unwrap();
+    let plan = store.explain(&text("cancelled"), &newest(50)).await.unwrap();
     assert!(!plan.contains("Bitmap") && !plan.contains("->  Sort"), "{plan}");
     // What the index holds nothing of is read for.
-    let page = store.records(&text("ё"), &PageRequest::newest(50)).await.unwrap();
+    let page = store.records(&text("ё"), &newest(50)).await.unwrap();
     assert_eq!((page.text, page.records.len(), page.complete), (TextSearch::Scanned, 0, true));
 }
 
@@ -284,7 +284,7 @@ async fn a_row_that_somebody_edited_is_left_out_and_counted() {
     for (limit, pages) in [(2, 3), (50, 1)] {
         let (mut seqs, mut unreadable, mut after, mut count) = (Vec::new(), 0, None, 0);
         loop {
-            let request = PageRequest { after, ..PageRequest::newest(limit) };
+            let request = PageRequest { after, ..newest(limit) };
             let page = store.records(&Filter::new(), &request).await.unwrap();
             seqs.extend(page.records.iter().map(|record| record.seq));
             unreadable += page.unreadable;

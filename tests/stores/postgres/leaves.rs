@@ -1,16 +1,17 @@
 //! Leaves: one per month and retention class, made when first needed, and left out when not.
 
-use std::time::Duration;
-
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
-    query::{Filter, Keyset, PageRequest, Place},
+    query::{Filter, Keyset, Place},
     store::{Append as _, Appender as _, Maintain as _, Read as _, StoreErrorKind},
     time::{Month, Timestamp},
 };
 
 use super::{batch, store, time};
-use crate::records::{ordinary, stream};
+use crate::{
+    records::{ordinary, stream},
+    suite::newest,
+};
 
 #[tokio::test]
 async fn a_batch_over_months_and_classes_gives_an_entry_per_leaf() {
@@ -166,15 +167,14 @@ async fn leaves_that_a_question_does_not_need_are_not_even_locked() {
          loop execute format('lock table %s in access exclusive mode', leaf::regclass); end loop; \
          end $$";
     barring.execute(raw_sql(bar)).await.unwrap();
-    let store = store.with_deadline(Duration::from_secs(5));
     let april = time("2026-04-01T00:00:00Z");
     let march = Filter::new().from(records[20].occurred_at);
     // Behind a keyset: the later months are left out.
     let after = Keyset { occurred_at: records[25].occurred_at, id: records[25].id };
-    let request = PageRequest::newest(50).after(Place::Occurred(after));
+    let request = newest(50).after(Place::Occurred(after));
     let page = store.records(&march, &request).await.unwrap();
     assert_eq!(page.records.len(), 5);
-    let page = store.records(&march.clone().to(april), &PageRequest::newest(50)).await.unwrap();
+    let page = store.records(&march.clone().to(april), &newest(50)).await.unwrap();
     assert_eq!(page.records.len(), 10);
     assert_eq!(store.record(records[22].id).await.unwrap().unwrap(), *records[22]);
 

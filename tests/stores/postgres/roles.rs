@@ -1,7 +1,5 @@
 //! Roles with the least that each needs, and what the reader's questions cost.
 
-use std::time::Duration;
-
 use sqlx::{
     AssertSqlSafe, Executor as _, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -22,7 +20,7 @@ use crate::{
     records::{id, stream},
     retention::old,
     server::Database,
-    suite::append,
+    suite::{PATIENCE, append, newest, oldest},
 };
 
 /// Opens the store as one of its roles.
@@ -99,7 +97,7 @@ async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
     let places = [None, Some(Place::Occurred(Keyset::of(&middle)))];
     for filter in &questions {
         for place in places {
-            for request in [PageRequest::newest(50), PageRequest::oldest(50)] {
+            for request in [newest(50), oldest(50)] {
                 let request = PageRequest { after: place, ..request };
                 let plan = reader.explain(filter, &request).await.unwrap();
                 let context = format!("{filter:?} {request:?}\n{plan}");
@@ -122,10 +120,10 @@ async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
         }
     }
     // Behind the middle of April only March and April are planned for.
-    let request = PageRequest::newest(50).after(places[1].unwrap());
+    let request = newest(50).after(places[1].unwrap());
     let plan = reader.explain(&Filter::new(), &request).await.unwrap();
     assert!(!plan.contains("2026_05"), "{plan}");
-    let plan = reader.explain(&questions[9], &PageRequest::newest(50)).await.unwrap();
+    let plan = reader.explain(&questions[9], &newest(50)).await.unwrap();
     assert!(!plan.contains("2026_03") && !plan.contains("2026_05"), "{plan}");
 }
 
@@ -142,7 +140,7 @@ async fn each_role_can_do_its_own_and_no_more() {
         dimensions: vec![Field::named("action").unwrap(), Field::named("actor_id").unwrap()],
         top: 5,
         edges: Vec::new(),
-        patience: Duration::from_secs(5),
+        patience: PATIENCE,
     };
     assert_eq!(reader.aggregate(&Filter::new(), &ask).await.unwrap().total, 20);
     store.fold(10).await.unwrap();
@@ -213,9 +211,6 @@ async fn a_login_with_the_writers_role_alone_appends() {
     drop((store, database));
     crate::server::execute(&admin, &format!("drop role {login}")).await;
 }
-
-/// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people() {

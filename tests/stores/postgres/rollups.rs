@@ -1,7 +1,5 @@
 //! Rollups: each entry once, by one leader, and the same numbers as from reading every record.
 
-use std::time::Duration;
-
 use sqlx::{Executor as _, Row as _, raw_sql};
 use tower_activity::{
     query::{Aggregate, Aggregated, Count, Counter, Expr, Filter, Pattern, Relation, Test},
@@ -13,7 +11,7 @@ use tower_activity::{
 use super::{store, time};
 use crate::{
     records::{id, stream},
-    suite::append,
+    suite::{PATIENCE, append},
 };
 
 /// Records over three months, some of every class, tenant and outcome, some without tenant or actor.
@@ -45,7 +43,7 @@ fn ask(edges: &[&str]) -> Aggregate {
         dimensions: dimensions.map(|name| Field::named(name).unwrap()).to_vec(),
         top: 10,
         edges: edges.iter().map(|edge| time(edge)).collect(),
-        patience: Duration::from_secs(20),
+        patience: PATIENCE,
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, raw_sql};
 use tower_activity::{
-    query::{Filter, PageRequest},
+    query::Filter,
     record::{Canonical, Category, Group, Kind, Record, Seal, WriterId},
     store::{
         Append as _, Appender as _, Index, Maintain as _, Read as _, StoreErrorKind,
@@ -18,6 +18,7 @@ use crate::{
     counts::Mutable as _,
     records::{erased, stream},
     server::{Database, execute, programs, run},
+    suite::newest,
 };
 
 #[tokio::test]
@@ -312,10 +313,7 @@ async fn the_owner_of_an_ordinary_database_suffices() {
         let store = PostgresStore::open(&url).await.unwrap();
         let mut appender = store.connect().await.unwrap();
         appender.append(batch(&stream(5, 1..=3))).await.unwrap();
-        assert_eq!(
-            store.records(&Filter::new(), &PageRequest::newest(10)).await.unwrap().records.len(),
-            3
-        );
+        assert_eq!(store.records(&Filter::new(), &newest(10)).await.unwrap().records.len(), 3);
     }
     let admin = database.admin().to_owned();
     drop(database);

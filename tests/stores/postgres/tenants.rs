@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tower_activity::{
     ledger::verify::Verdict,
-    query::{Aggregate, Count, Expr, Filter, PageRequest, Phrase, Test, Wanted},
+    query::{Aggregate, Count, Expr, Filter, Phrase, Test, Wanted},
     record::{Field, Record, Value},
     store::{
         Audit, Evidence as _, Index, Maintain as _, Read as _, StoreErrorKind, make_checkpoint,
@@ -22,7 +22,7 @@ use super::{store, time};
 use crate::{
     records::{id, stream},
     server::{Bouncer, Database, execute},
-    suite::append,
+    suite::{PATIENCE, append, newest, oldest},
 };
 
 const OTHER: &str = "globex";
@@ -89,7 +89,7 @@ async fn seen(store: &PostgresStore) -> Vec<String> {
     let all = Filter::new();
     let mut seen = Vec::new();
     let mut see = |record: &Record| seen.push(record.tenant_id.as_str().to_owned());
-    for request in [PageRequest::newest(200), PageRequest::oldest(200)] {
+    for request in [newest(200), oldest(200)] {
         store.records(&all, &request).await.unwrap().records.iter().for_each(&mut see);
     }
     for record in mixed(5, 1..=6) {
@@ -103,7 +103,7 @@ async fn seen(store: &PostgresStore) -> Vec<String> {
         dimensions: names.iter().filter_map(|name| Field::named(name)).collect(),
         top: 100,
         edges: Vec::new(),
-        patience: Duration::from_secs(30),
+        patience: PATIENCE,
     };
     let counted = store.aggregate(&all, &ask(&names)).await.unwrap();
     let records = counted.total;
@@ -142,7 +142,7 @@ async fn a_question_is_answered_with_the_rows_of_its_tenant_and_without_one_with
     // Whatever a question says of another tenant.
     let other = Filter::new().any_of("tenant_id", [OTHER]).unwrap();
     let held = app.clone().held_to(OWN);
-    assert_eq!(held.records(&other, &PageRequest::newest(9)).await.unwrap().records, []);
+    assert_eq!(held.records(&other, &newest(9)).await.unwrap().records, []);
     assert_eq!(held.count(&other, Count::UpTo(99)).await.unwrap().value, 0);
     drop((app, held));
     apart.end().await;
@@ -161,7 +161,7 @@ async fn a_service_that_may_see_all_is_held_to_the_tenant_of_each_question() {
     append(&app, &mixed(6, 1..=3)).await.unwrap();
     app.clone().held_to(OWN).fold(9).await.unwrap();
     let held = app.clone().held_to(OWN);
-    let page = held.records(&Filter::new(), &PageRequest::newest(100)).await.unwrap();
+    let page = held.records(&Filter::new(), &newest(100)).await.unwrap();
     assert_eq!(page.records.len(), 31);
     drop((app, held));
     apart.end().await;
@@ -171,7 +171,7 @@ async fn a_service_that_may_see_all_is_held_to_the_tenant_of_each_question() {
     let app = apart.app();
     assert_eq!(seen(&app).await, ["", OWN, OTHER]);
     let held = app.clone().held_to(OWN);
-    let refused = held.records(&Filter::new(), &PageRequest::newest(9)).await.unwrap_err();
+    let refused = held.records(&Filter::new(), &newest(9)).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Configuration);
     let source = std::error::Error::source(&refused).unwrap().to_string();
     assert!(source.contains("grant activity_reader to it"), "{source}");
@@ -475,8 +475,8 @@ async fn what_no_leakproof_operator_finds_is_found_for_the_tenant() {
             assert_eq!(expected.is_empty(), n == 3, "{filter:?}");
             for (limit, reader) in [(7, &reader), (200, &reader), (50, &in_windows)] {
                 let first = match backwards {
-                    true => PageRequest::oldest(limit),
-                    false => PageRequest::newest(limit),
+                    true => oldest(limit),
+                    false => newest(limit),
                 };
                 let (mut request, mut found) = (first, Vec::new());
                 loop {

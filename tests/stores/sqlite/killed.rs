@@ -8,13 +8,12 @@ use std::{
 
 use tower_activity::{
     Filter, Pipeline,
-    query::PageRequest,
     record::{Actor, Record},
     store::{CompletenessRequest, Maintain as _, Read as _, StreamEnd, sqlite::SqliteStore},
 };
 
 use super::InFile;
-use crate::suite::Fixture as _;
+use crate::suite::{Fixture as _, newest};
 
 const ROUNDS: usize = 3;
 const STORE: &str = "TEST_KILLED_STORE";
@@ -79,12 +78,12 @@ async fn a_process_that_was_killed_is_told_of_by_the_next_one() {
     let unclean = unclean().await;
     assert!(unclean.iter().all(|stream| stream.is_whole() && !stream.is_complete()));
     let filter = Filter::new().any_of("action", ["gap"]).unwrap();
-    let gaps = store.records(&filter, &PageRequest::newest(100)).await.unwrap().records;
+    let gaps = store.records(&filter, &newest(100)).await.unwrap().records;
     assert_eq!(gaps.len(), ROUNDS, "once each, though each of the later processes looked");
     // What a flush had answered for is there, and nothing beside the end is missing.
     for (stream, stored) in unclean.iter().rev().zip(stored) {
         let filter = Filter::new().any_of("action", ["create"]).unwrap();
-        let page = store.records(&filter, &PageRequest::newest(100_000)).await.unwrap();
+        let page = store.records(&filter, &newest(100_000)).await.unwrap();
         let mut orders: Vec<usize> = page
             .records
             .iter()

@@ -1,8 +1,6 @@
 //! What reading promises beside the suite: words by their index, rows that were edited, counts after erasing
 //! and deleting.
 
-use std::time::Duration;
-
 use tower_activity::{
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Phrase, Place, Test, TextSearch},
     record::{Field, Record},
@@ -13,7 +11,7 @@ use super::InFile;
 use crate::{
     answers::{field, mixed},
     records::stream,
-    suite::{Fixture as _, all, append},
+    suite::{Fixture as _, PATIENCE, all, append, newest, oldest},
 };
 
 fn text(words: &str, prefix: bool) -> Expr {
@@ -52,10 +50,10 @@ async fn finds_what_is_there(store: &SqliteStore, records: &[Box<Record>]) {
         let filter = Filter::new().and(text(words, prefix));
         for filter in [filter.clone(), filter.any_of("tenant_id", ["acme"]).unwrap()] {
             let mut expected: Vec<_> = records.iter().filter(|r| filter.matches(r)).collect();
-            let newer = found(store, &filter, PageRequest::oldest(7)).await;
+            let newer = found(store, &filter, oldest(7)).await;
             assert!(newer.iter().eq(expected.iter().map(|r| &***r)), "{words}");
             expected.reverse();
-            let older = found(store, &filter, PageRequest::newest(7)).await;
+            let older = found(store, &filter, newest(7)).await;
             assert!(older.iter().eq(expected.iter().map(|r| &***r)), "{words}");
             let total = store.count(&filter, Count::UpTo(1_000)).await.unwrap();
             assert_eq!(total.value, expected.len() as u64);
@@ -73,7 +71,7 @@ async fn words_are_found_by_their_index_however_far_it_has_come() {
     }
     assert_eq!(store.indexes().await.unwrap(), []);
     let words = Filter::new().and(text("order", false));
-    let scanned = store.records(&words, &PageRequest::newest(1)).await.unwrap();
+    let scanned = store.records(&words, &newest(1)).await.unwrap();
     assert_eq!(scanned.text, TextSearch::Scanned);
 
     store.make_index(Index::Text).await.unwrap();
@@ -88,7 +86,7 @@ async fn words_are_found_by_their_index_however_far_it_has_come() {
     // A cursor in the order of time goes on in it.
     let place = Place::Occurred(Keyset::of(&records[199]));
     let filter = Filter::new().and(text("order", false));
-    let page = store.records(&filter, &PageRequest::newest(3).after(place)).await.unwrap();
+    let page = store.records(&filter, &newest(3).after(place)).await.unwrap();
     assert!(matches!(page.first, Some(Place::Occurred(_))));
 
     let refused = store.make_index(Index::Metadata).await.unwrap_err();
@@ -126,8 +124,8 @@ async fn what_was_erased_is_neither_found_nor_left_in_the_text_index() {
         .unwrap();
     let by = |word| Filter::new().and(text(word, false));
     for _ in 0..2 {
-        assert_eq!(found(&store, &by(WORD), PageRequest::newest(50)).await.len(), 0);
-        assert_eq!(found(&store, &by("kettle"), PageRequest::newest(50)).await.len(), 40);
+        assert_eq!(found(&store, &by(WORD), newest(50)).await.len(), 0);
+        assert_eq!(found(&store, &by("kettle"), newest(50)).await.len(), 40);
         store.fold(100).await.unwrap();
     }
     assert_eq!(left(), 0);
@@ -146,7 +144,7 @@ async fn what_is_erased_or_deleted_is_counted_no_longer() {
         dimensions: vec![field("actor_id"), field("action")],
         top: 9,
         edges: Vec::new(),
-        patience: Duration::from_secs(9),
+        patience: PATIENCE,
     };
     let counted = async || {
         let counted = store.aggregate(&Filter::new(), &ask).await.unwrap();
@@ -203,7 +201,7 @@ async fn a_row_that_was_edited_into_nonsense_is_left_out_and_said() {
              UPDATE activity_records SET id = zeroblob(40) WHERE seq = 1;",
         )
         .unwrap();
-    for request in [PageRequest::newest(50), PageRequest::oldest(50)] {
+    for request in [newest(50), oldest(50)] {
         let page = store.records(&Filter::new(), &request).await.unwrap();
         assert_eq!((page.records.len(), page.unreadable, page.next), (5, 4, None));
         let (mut request, mut read) = (PageRequest { limit: 1, ..request }, 0);
@@ -236,6 +234,6 @@ async fn a_field_of_no_kind_of_its_own_finds_nothing() {
     append(&store, &stream(1, 1..=3)).await.unwrap();
     let odd: &'static Field = field("metadata");
     let filter = Filter::new().and(Expr::Test(Test::OneOf(odd, vec!["x".to_owned()])));
-    let page = store.records(&filter, &PageRequest::newest(5)).await.unwrap();
+    let page = store.records(&filter, &newest(5)).await.unwrap();
     assert!(page.records.is_empty());
 }

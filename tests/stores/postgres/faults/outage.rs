@@ -117,7 +117,8 @@ async fn a_wrong_password_holds_the_records_until_it_is_right() {
     }
     let refused = store.connect().await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Configuration, "{refused:?}");
-    let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'";
+    let terminate =
+        "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = 'app'";
     database.execute(terminate).await;
     create(&pipeline, 10..20);
     tried.in_vain(3).await;
@@ -182,7 +183,8 @@ async fn a_database_that_turns_read_only_holds_the_records() {
     let refused =
         store.connect().await.unwrap().append(batch(&stream(5, 1..=3))).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::StalePrimary, "{refused:?}");
-    let terminate = "select pg_terminate_backend(pid) from pg_stat_activity \
+    // What was there before may still write, so it is waited for.
+    let terminate = "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
          where datname = current_database() and pid <> pg_backend_pid()";
     database.execute(terminate).await;
     create(&pipeline, 10..20);

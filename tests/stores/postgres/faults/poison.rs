@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use tower_activity::{
     pipeline::Pipeline,
-    query::{Filter, PageRequest},
+    query::Filter,
     record::{Actor, Record},
     store::{Append as _, Appender as _, Read as _, StoreErrorKind},
 };
@@ -14,6 +14,7 @@ use super::{assert_streams_are_whole, report};
 use crate::{
     postgres::{batch, store},
     records::stream,
+    suite::newest,
     table::times,
 };
 
@@ -51,7 +52,7 @@ async fn bad_rows_become_stubs_and_good_ones_are_stored() {
         assert_eq!(fs::read_to_string(&kept).unwrap().lines().count(), bad);
 
         let filter = Filter::new().any_of("entity_type", [entity]).unwrap();
-        let records = store.records(&filter, &PageRequest::newest(1_000)).await.unwrap().records;
+        let records = store.records(&filter, &newest(1_000)).await.unwrap().records;
         assert_eq!(records.len(), 500);
         for record in records {
             // A stub keeps its words and loses its texts.
