@@ -26,6 +26,7 @@ use crate::{
     bundle::{Ask, Bundle},
     query::Extra,
     store::StoreError,
+    time::Timestamp,
 };
 
 pub(super) fn routes() -> Router<Api> {
@@ -57,6 +58,17 @@ async fn bundle(
             "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
         )
     })?;
+    Ok(answer(&caller, begun, is_head, "activity-evidence", now))
+}
+
+/// Returns the answer that is a bundle, on its way.
+pub(super) fn answer(
+    caller: &Caller,
+    begun: Bundle,
+    is_head: bool,
+    name: &str,
+    now: Timestamp,
+) -> Response {
     let position = begun.position();
     let body = if is_head {
         Body::new(Unsent)
@@ -69,7 +81,7 @@ async fn bundle(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     if let Ok(name) = HeaderValue::try_from(format!(
-        "attachment; filename=\"activity-evidence-{}.zip\"",
+        "attachment; filename=\"{name}-{}.zip\"",
         now.calendar().strftime("%Y%m%dT%H%M%SZ"),
     )) {
         headers.insert(header::CONTENT_DISPOSITION, name);
@@ -78,7 +90,7 @@ async fn bundle(
     headers
         .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    response
 }
 
 async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {

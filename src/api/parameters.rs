@@ -48,6 +48,27 @@ impl Parameters {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns every value of a parameter, as it was sent.
+    pub(super) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses every other parameter than these.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), Problem> {
+        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let shown: String = name.chars().take(64).collect();
+                let detail = format!(
+                    "there is no parameter `{}` here; there is {}",
+                    shown.escape_debug(),
+                    names.join(", ")
+                );
+                Err(Problem::parameter(name, detail))
+            }
+        }
+    }
+
     /// Reads them all; `extras` are those that the endpoint takes. Times in them are relative to `now`.
     pub(super) fn read(&self, extras: &[Extra], now: Timestamp) -> Result<Params, Problem> {
         Ok(Params::read(&self.0, extras, now)?)

@@ -1,7 +1,7 @@
 //! What goes wrong, as `application/problem+json` (RFC 9457).
 
 use axum::{
-    extract::rejection::PathRejection,
+    extract::rejection::{JsonRejection, PathRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -106,8 +106,31 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)
     }
 
+    /// The answer to what is not sound, though it can be read.
+    pub(super) fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
+    }
+
+    /// The answer to a body that is no JSON, or not that which is expected.
+    pub(super) fn of_json(refused: &JsonRejection, expected: &str) -> Self {
+        match refused.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "the body is JSON: send `content-type: application/json`",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body holds more than any request of this kind",
+            ),
+            _ => Self::new(StatusCode::BAD_REQUEST, "invalid-json", expected),
+        }
+    }
+
     pub(super) fn no_keys() -> Self {
-        let detail = "this service has no keys, under which the list of who was erased is kept";
+        let detail =
+            "this service has no keys, under which it knows people whose names are not kept";
         Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
     }
 

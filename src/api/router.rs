@@ -3,8 +3,9 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, bundle, completeness, cors, export, facets, fallback, health, index, ingest, live, me,
-    openapi, proof, records, state::Api, stats, subjects, trails, viewer, watch,
+    answer, bundle, completeness, consents, cors, export, facets, fallback, health, index, ingest,
+    live, me, openapi, proof, records, state::Api, stats, subject_export, subjects, trails, viewer,
+    watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.
@@ -35,6 +36,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(me::routes())
         .merge(completeness::routes())
         .merge(subjects::routes())
+        .merge(consents::routes())
+        .merge(subject_export::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

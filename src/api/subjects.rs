@@ -60,7 +60,9 @@ async fn erase(
 ) -> Result<Json<Certificate>, Problem> {
     caller.must(Permission::Delete)?;
     let Path(id) = id?;
-    let Json(wanted) = wanted?;
+    let expected =
+        "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`";
+    let Json(wanted) = wanted.map_err(|refused| Problem::of_json(&refused, expected))?;
     let mut request = request(&caller, &id, &wanted.basis).groups(groups(&wanted.groups)?);
     for name in wanted.also {
         request = request.also(name);
@@ -86,47 +88,21 @@ fn groups(names: &[String]) -> Result<Groups, Problem> {
     let group = |name: &String| {
         let found = Group::ERASABLE.into_iter().find(|group| group.as_str() == name);
         found.ok_or_else(|| {
-            invalid("`groups` takes `identity`, `network`, `target` and `content`".to_owned())
+            Problem::invalid_request("`groups` takes `identity`, `network`, `target` and `content`")
         })
     };
     names.iter().map(group).collect()
-}
-
-fn invalid(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
 }
 
 impl From<EraseError> for Problem {
     /// Says nothing of the database: its words go to the diagnostics.
     fn from(error: EraseError) -> Self {
         if error.is_request() {
-            return invalid(error.to_string());
+            return Self::invalid_request(error.to_string());
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a person was not erased");
         let detail =
             "the store does not answer; please ask again: what is erased already stays erased";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)
-    }
-}
-
-impl From<JsonRejection> for Problem {
-    fn from(refused: JsonRejection) -> Self {
-        match refused.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media-type",
-                "the body is JSON: send `content-type: application/json`",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "the body holds more than any request of this kind",
-            ),
-            _ => Self::new(
-                StatusCode::BAD_REQUEST,
-                "invalid-json",
-                "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`",
-            ),
-        }
     }
 }

@@ -110,8 +110,10 @@ mod spool;
 mod spooled;
 mod spooling;
 mod starts;
+mod subject;
 mod tally;
 mod threads;
+mod told;
 mod unfinished;
 mod unrecorded;
 mod watch;
@@ -144,7 +146,11 @@ pub use retention::{EndedUnit, PolicySource, RetentionRun, Schedule, ScheduleErr
 pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
+#[cfg(feature = "api")]
+pub(crate) use subject::Sought;
+pub use subject::Subject;
 pub use tally::{DropReason, Dropped, Tally};
+pub use told::{SubjectExport, Untold};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
 pub(crate) use {
