@@ -26,10 +26,42 @@ create trigger refuse_truncate before truncate on activity.erased_subjects
 alter table activity.erased_subjects enable always trigger guard;
 alter table activity.erased_subjects enable always trigger refuse_truncate;
 
--- As before, and: the writer asks the list, and who erases adds to it.
-alter function activity.make_roles() rename to make_roles_before_erased;
+-- How roles come to their rights, from here on: a migration that makes something for them defines a function
+-- `activity.grants_NNNN()` of its own number, safe to repeat, and runs it at once where there are roles, with
+-- `select activity.grants_NNNN() where activity.has_roles()`. make_roles runs all of them, in the order of
+-- their numbers.
+alter function activity.make_roles() rename to make_roles_before_0012;
 
-create function activity.grant_erased() returns void
+create function activity.make_roles() returns void
+    language plpgsql
+    set search_path = pg_catalog, activity, pg_temp
+    set client_min_messages = warning
+as $$
+declare
+    given record;
+begin
+    perform activity.make_roles_before_0012();
+    for given in
+        select p.proname as name, p.proowner = m.proowner as is_ours
+        from pg_proc p, pg_proc m
+        where p.pronamespace = 'activity'::regnamespace and p.proname ~ '^grants_[0-9]{4}$'
+            and p.prokind = 'f' and p.pronargs = 0
+            and m.oid = 'activity.make_roles()'::regprocedure
+        order by p.proname
+    loop
+        -- It would run with the rights of whoever makes roles.
+        if not given.is_ours then
+            raise exception 'activity.%() and activity.make_roles() have different owners: drop it, unless a migration '
+                    'made it; otherwise give it to the other''s owner', given.name
+                using errcode = '42501';
+        end if;
+        execute format('select activity.%I()', given.name);
+    end loop;
+end $$;
+revoke all on function activity.make_roles() from public;
+
+-- The writer asks the list, and who erases adds to it.
+create function activity.grants_0012() returns void
     language plpgsql
     set search_path = pg_catalog, activity, pg_temp
 as $$
@@ -37,24 +69,8 @@ begin
     grant select on activity.erased_subjects to activity_writer, activity_privacy, activity_auditor;
     grant insert on activity.erased_subjects to activity_privacy;
 end $$;
-revoke all on function activity.grant_erased() from public;
+revoke all on function activity.grants_0012() from public;
 
-create function activity.make_roles() returns void
-    language plpgsql
-    set search_path = pg_catalog, activity, pg_temp
-    set client_min_messages = warning
-as $$
-begin
-    perform activity.make_roles_before_erased();
-    perform activity.grant_erased();
-end $$;
-revoke all on function activity.make_roles() from public;
-
-do $$
-begin
-    if activity.has_roles() then
-        perform activity.grant_erased();
-    end if;
-end $$;
+select activity.grants_0012() where activity.has_roles();
 
 insert into activity.migrations (version, name) values (12, 'erased');

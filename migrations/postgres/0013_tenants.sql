@@ -233,10 +233,8 @@ begin
     end if;
 end $$;
 
--- As before, and: the reader finds the places of its tenant's records.
-alter function activity.make_roles() rename to make_roles_before_tenants;
-
-create function activity.grant_tenants() returns void
+-- The reader finds the places of its tenant's records.
+create function activity.grants_0013() returns void
     language plpgsql
     set search_path = pg_catalog, activity, pg_temp
 as $$
@@ -247,24 +245,8 @@ begin
         perform activity.close_views();
     end if;
 end $$;
-revoke all on function activity.grant_tenants() from public;
+revoke all on function activity.grants_0013() from public;
 
-create function activity.make_roles() returns void
-    language plpgsql
-    set search_path = pg_catalog, activity, pg_temp
-    set client_min_messages = warning
-as $$
-begin
-    perform activity.make_roles_before_tenants();
-    perform activity.grant_tenants();
-end $$;
-revoke all on function activity.make_roles() from public;
-
-do $$
-begin
-    if activity.has_roles() then
-        perform activity.grant_tenants();
-    end if;
-end $$;
+select activity.grants_0013() where activity.has_roles();
 
 insert into activity.migrations (version, name) values (13, 'tenants');

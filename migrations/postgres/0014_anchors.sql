@@ -31,10 +31,8 @@ create table activity.verified (
     result text not null
 );
 
--- As before, and: the writer anchors, and whoever verifies says what he found.
-alter function activity.make_roles() rename to make_roles_before_anchors;
-
-create function activity.grant_anchors() returns void
+-- The writer anchors, and whoever verifies says what he found.
+create function activity.grants_0014() returns void
     language plpgsql
     set search_path = pg_catalog, activity, pg_temp
 as $$
@@ -44,24 +42,8 @@ begin
     grant insert on activity.anchors to activity_writer;
     grant insert, update on activity.verified to activity_writer, activity_auditor;
 end $$;
-revoke all on function activity.grant_anchors() from public;
+revoke all on function activity.grants_0014() from public;
 
-create function activity.make_roles() returns void
-    language plpgsql
-    set search_path = pg_catalog, activity, pg_temp
-    set client_min_messages = warning
-as $$
-begin
-    perform activity.make_roles_before_anchors();
-    perform activity.grant_anchors();
-end $$;
-revoke all on function activity.make_roles() from public;
-
-do $$
-begin
-    if activity.has_roles() then
-        perform activity.grant_anchors();
-    end if;
-end $$;
+select activity.grants_0014() where activity.has_roles();
 
 insert into activity.migrations (version, name) values (14, 'anchors');

@@ -176,10 +176,8 @@ begin
 end $$;
 revoke all on function activity.end_month(text) from public;
 
--- As before, and: who looks after leaves ends them, and everybody who reads sees how far that went.
-alter function activity.make_roles() rename to make_roles_before_retention;
-
-create function activity.grant_retention() returns void
+-- Who looks after leaves ends them, and everybody who reads sees how far that went.
+create function activity.grants_0015() returns void
     language plpgsql
     set search_path = pg_catalog, activity, pg_temp
 as $$
@@ -189,24 +187,8 @@ begin
     grant execute on function activity.end_unit(text, text, bigint, bigint, uuid, timestamptz),
         activity.end_month(text), activity.fold(integer) to activity_retention;
 end $$;
-revoke all on function activity.grant_retention() from public;
+revoke all on function activity.grants_0015() from public;
 
-create function activity.make_roles() returns void
-    language plpgsql
-    set search_path = pg_catalog, activity, pg_temp
-    set client_min_messages = warning
-as $$
-begin
-    perform activity.make_roles_before_retention();
-    perform activity.grant_retention();
-end $$;
-revoke all on function activity.make_roles() from public;
-
-do $$
-begin
-    if activity.has_roles() then
-        perform activity.grant_retention();
-    end if;
-end $$;
+select activity.grants_0015() where activity.has_roles();
 
 insert into activity.migrations (version, name) values (15, 'retention');

@@ -184,6 +184,12 @@ impl Modes {
             cap: self.cap,
             keep: self.keep,
             fsync_interval: self.fsync_interval,
+            // On the disk of the tests an append takes as long as the machine stalls, and nothing is wrong with it.
+            #[cfg(all(test, feature = "axum"))]
+            stuck_after: match self.disk {
+                Some(_) => std::time::Duration::from_secs(600),
+                None => spool::Settings::default().stuck_after,
+            },
             ..spool::Settings::default()
         };
         let disk = self.disk();

@@ -66,6 +66,8 @@ impl Log {
             .disk(&disk)
             .mode(mode)
             .keys(Keys::ephemeral())
+            // Who is to lose patience does so in paused time; nobody else, however long the machine stalls.
+            .strict_deadline(Duration::from_secs(3_600))
             .batch_age(Duration::from_millis(1));
         let pipeline = set(builder).start().await.unwrap();
         Self { disk, pipeline, store, _folder: folder }

@@ -306,6 +306,7 @@ mod tests {
             "1770000000000000",
             "55",
             "018f3a5e-7c1b-7def-8000-4111111111111",
+            "018f3a5e-7c1b-7def-8000-000000000003",
         ] {
             let mut record = Record::by(id).updated("order", id);
             redact(&privacy(), &mut record);

@@ -1,7 +1,5 @@
 //! The end of the stream: numbers are given and frames are written here, under one lock.
 
-use std::time::Duration;
-
 use super::{
     Appended, Begun, Core, Mark, OpenNumber, Refused, Spool,
     active::{Active, Place},
@@ -10,10 +8,6 @@ use super::{
     threads::MutexGuard,
 };
 use crate::time::Timestamp;
-
-/// An append that takes longer is stuck. A request is not held up for longer, and no further one touches
-/// the file.
-const STUCK: Duration = Duration::from_millis(100);
 
 impl Spool {
     /// Writes a finished record, with the open that it ends, and gives it its number.
@@ -142,7 +136,7 @@ impl Core {
             return Ok(active);
         }
         if !self.is_stuck() {
-            if let Some(active) = self.active.try_lock_for(STUCK) {
+            if let Some(active) = self.active.try_lock_for(self.settings.stuck_after) {
                 return Ok(active);
             }
             self.set_stuck();

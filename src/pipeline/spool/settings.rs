@@ -10,6 +10,8 @@ pub(in crate::pipeline) const DEFAULT_FLOOR: u64 = 64 << 20;
 pub(in crate::pipeline) const DEFAULT_KEEP: Duration = Duration::from_secs(600);
 /// How soon an append is synced by default.
 pub(in crate::pipeline) const DEFAULT_FSYNC_INTERVAL: Duration = Duration::from_millis(50);
+/// An append that takes longer is stuck. A request is not held up for longer, and no further one touches the file.
+const STUCK: Duration = Duration::from_millis(100);
 /// The least cap: below it, segments would hold a handful of records.
 pub(in crate::pipeline) const MIN_CAP: u64 = 1 << 20;
 
@@ -32,6 +34,8 @@ pub(in crate::pipeline) struct Settings {
     pub(in crate::pipeline) keep: Duration,
     /// An append is synced so soon.
     pub(in crate::pipeline) fsync_interval: Duration,
+    /// An append that takes longer is stuck.
+    pub(in crate::pipeline) stuck_after: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +45,7 @@ impl Default for Settings {
             floor: DEFAULT_FLOOR,
             keep: DEFAULT_KEEP,
             fsync_interval: DEFAULT_FSYNC_INTERVAL,
+            stuck_after: STUCK,
         }
     }
 }

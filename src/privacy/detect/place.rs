@@ -195,7 +195,7 @@ impl<'a> Place<'a> {
         let back = |n: usize| at.checked_sub(n).map(|at| text[at]);
         // The fraction of a number is none.
         let fraction = back(1) == Some(b'.') && back(2).is_some_and(|byte| byte.is_ascii_digit());
-        if fraction {
+        if fraction || self.ends_uuid(at) {
             return None;
         }
         let mut digits = [0_u8; 19];
@@ -235,6 +235,25 @@ impl<'a> Place<'a> {
             separator = next;
             end += 1;
         }
+    }
+
+    /// Whether the last two groups of a UUID begin here. One in 25,000 would pass for a card there, and an id that is
+    /// masked names nothing any more. Those groups begin with 8 or 9 where they are digits (RFC 9562), and no card that
+    /// people have does.
+    fn ends_uuid(&self, at: usize) -> bool {
+        if !matches!(self.text[at], b'8' | b'9') {
+            return false;
+        }
+        let uuid = at.checked_sub(19).and_then(|start| self.text.get(start..start + 36));
+        let is_uuid = |uuid: &[u8]| {
+            uuid.iter().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => *byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+        };
+        uuid.is_some_and(is_uuid)
+            && self.is_start(at - 19)
+            && self.text.get(at + 17).is_none_or(|byte| !byte.is_ascii_alphanumeric())
     }
 }
 

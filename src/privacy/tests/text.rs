@@ -129,3 +129,35 @@ fn every_card_number_of_the_test_suites_is_found() {
         assert_eq!(text_of(&broken, Extent::Whole), broken);
     }
 }
+
+#[test]
+fn an_id_whose_end_passes_for_a_card_stays() {
+    for uuid in [
+        "019ab0c2-5e1f-7c34-8000-000000000003",
+        "6fa459ea-ee8a-4ca4-9400-000000000007",
+        "6FA459EA-EE8A-4CA4-8123-456789012308",
+    ] {
+        let end = &uuid[19..];
+        assert_eq!(text_of(end, Extent::Whole), MARKER, "{end} passes for a card");
+        for text in [
+            uuid.to_owned(),
+            format!("order {{{uuid}}}, paid"),
+            format!("urn:uuid:{uuid}"),
+            format!("order_{uuid}-1"),
+        ] {
+            assert_eq!(text_of(&text, Extent::Whole), text);
+        }
+        let json = format!(r#"{{"id":"{uuid}"}}"#);
+        assert_eq!(json_of(&json), json);
+        // What only looks like one from afar is none.
+        for (other, masked) in [
+            (uuid[1..].to_owned(), format!("{}{MARKER}", &uuid[1..19])),
+            (format!("a{uuid}"), format!("a{}{MARKER}", &uuid[..19])),
+            (format!("g{}", &uuid[1..]), format!("g{}{MARKER}", &uuid[1..19])),
+        ] {
+            assert_eq!(text_of(&other, Extent::Whole), masked);
+        }
+    }
+    let card = "019ab0c2-5e1f-7c34-4111-111111111111";
+    assert_eq!(text_of(card, Extent::Whole), format!("019ab0c2-5e1f-7c34-{MARKER}"));
+}

@@ -10,7 +10,7 @@ use tower_activity::{
     time::Timestamp,
 };
 
-use super::{store, time};
+use super::{schema::migrations, store, time};
 use crate::{
     records::{id, stream},
     server::Database,
@@ -198,4 +198,80 @@ async fn a_login_with_the_writers_role_alone_appends() {
     let admin = database.admin().to_owned();
     drop((store, database));
     crate::server::execute(&admin, &format!("drop role {login}")).await;
+}
+
+/// Who may do what in the schema: a line for each grant. Leaves of other months are alike.
+const RIGHTS: &str = "\
+    with given (what, acl) as ( \
+        select 'schema', nspacl from pg_namespace where nspname = 'activity' \
+        union all select regexp_replace(c.relname, '[0-9]{4}_[0-9]{2}', 'MONTH'), c.relacl \
+            from pg_class c where c.relnamespace = 'activity'::regnamespace \
+        union all select c.relname || '.' || a.attname, a.attacl \
+            from pg_class c join pg_attribute a on a.attrelid = c.oid \
+            where c.relnamespace = 'activity'::regnamespace \
+        union all select p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)) \
+            from pg_proc p where p.pronamespace = 'activity'::regnamespace \
+    ) \
+    select distinct concat_ws(' ', what, coalesce(r.rolname, 'public'), a.privilege_type) as line \
+    from given, lateral aclexplode(acl) a left join pg_roles r on r.oid = a.grantee order by 1";
+
+async fn rights(database: &Database) -> Vec<String> {
+    let rows = database.connect().await.fetch_all(raw_sql(RIGHTS)).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn roles_have_the_same_rights_whichever_version_they_were_made_at() {
+    let (new, store) = store().await;
+    store.make_roles().await.unwrap();
+    let expected = rights(&new).await;
+    for line in [
+        "erased_subjects activity_writer SELECT",
+        "anchors activity_writer INSERT",
+        "ended activity_reader SELECT",
+    ] {
+        assert!(expected.iter().any(|found| found == line), "{line}: {expected:#?}");
+    }
+    // Whoever may connect may call these, and no other function of the schema.
+    let open = expected.iter().filter(|line| line.ends_with(" public EXECUTE"));
+    let open: Vec<_> = open.filter_map(|line| line.split('(').next()).collect();
+    let known = ["bind", "json_lexemes", "search_words", "text_lexemes"];
+    assert_eq!(open, known.map(|name| format!("activity.{name}")));
+
+    // Roles came with the eighth, which later ones add to.
+    for made_at in 8..migrations().len() {
+        let old = Database::new().await;
+        let mut connection = old.connect().await;
+        for file in &migrations()[..made_at] {
+            let sql = std::fs::read_to_string(file).unwrap();
+            connection.execute(raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        }
+        connection.execute("select activity.make_roles()").await.unwrap();
+        let store = PostgresStore::open(&old.url()).await.unwrap();
+        assert_eq!(rights(&old).await, expected, "made at {made_at}");
+        store.make_roles().await.unwrap();
+        assert_eq!(rights(&old).await, expected, "made at {made_at}, and again");
+    }
+}
+
+#[tokio::test]
+async fn a_function_of_another_is_not_run_when_roles_are_made() {
+    let (database, store) = store().await;
+    let role = format!("{}_guest", database.name());
+    database
+        .execute(&format!(
+            "create role {role}; grant create, usage on schema activity to {role}; set role {role}; \
+             create function activity.grants_9999() returns void language sql \
+                 as 'create table public.mine (a integer)'"
+        ))
+        .await;
+    let error = store.make_roles().await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("activity.grants_9999()"), "{source}");
+    database.execute("drop function activity.grants_9999()").await;
+    store.make_roles().await.unwrap();
+    database.execute("create table public.mine (a integer)").await;
+    let admin = database.admin().to_owned();
+    drop((store, database));
+    crate::server::execute(&admin, &format!("drop role {role}")).await;
 }

@@ -220,7 +220,7 @@ async fn a_schema_of_a_newer_version_is_refused() {
 }
 
 /// The files in `migrations/postgres`, in their order.
-fn migrations() -> Vec<std::path::PathBuf> {
+pub(super) fn migrations() -> Vec<std::path::PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()

@@ -423,7 +423,8 @@ fn a_disk_that_is_full_to_the_last_byte_refuses_and_goes_on_when_there_is_room()
 
 #[test]
 fn a_stuck_append_keeps_others_off_the_disk() {
-    let spool = open(&Memory::new());
+    let soon = Settings { stuck_after: Duration::from_millis(10), ..settings() };
+    let spool = open_with(&Memory::new(), soon, clock());
     let held = spool.core.active.lock();
     let other = spool.clone();
     let refused = std::thread::spawn(move || {

@@ -34,7 +34,9 @@ use crate::{
 };
 
 fn settings() -> Settings {
-    Settings { cap: 1 << 20, floor: 0, ..Settings::default() }
+    // Whatever stalls these tests, an append is stuck only where one of them says so.
+    let stuck_after = Duration::from_secs(600);
+    Settings { cap: 1 << 20, floor: 0, stuck_after, ..Settings::default() }
 }
 
 fn clock() -> Arc<ManualClock> {
