@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     pipeline::{Fate, Turned},
-    query::{Filter, PageRequest},
-    record::{Actor, Category, Consent, Record, RecordId},
+    query::{Expr, Filter, PageRequest, Test},
+    record::{Actor, Category, Consent, Field, Record, RecordId},
     store::{AnyStore, Read as _},
     time::Timestamp,
 };
@@ -141,7 +141,9 @@ async fn list(
         filter.any_of(field, [value]).map_err(|_| Problem::internal())
     };
     let mut filter = any_of(Filter::new(), "category", Category::Consent.as_str())?;
-    filter = any_of(filter, "subject_ids", subject)?.to(until).and(caller.scope()?);
+    let field = Field::named("subject_ids").ok_or_else(Problem::internal)?;
+    let is_his = Expr::Test(Test::Contains(field, vec![subject.to_owned()]));
+    filter = filter.and(is_his).to(until).and(caller.scope()?);
     if let Some(purpose) = purpose {
         filter = any_of(any_of(filter, "entity_type", "consent")?, "entity_id", purpose)?;
     }

@@ -59,8 +59,8 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
         }
         (_, "/consents") => answers(json_of("What stood at that time, and what led to it", "Consents"))
             .parameter(required(SUBJECT, "Whose consents", text().max_length(Some(512)).examples(["ana"])))
-            .parameter(optional(PURPOSE, "To this purpose alone", text().examples(["newsletter"])))
-            .parameter(optional(AT, "As of this moment; now by default", moment().examples(["2026-11-20T12:00:00Z"]))),
+            .parameter(optional(PURPOSE, "To this purpose alone", text()))
+            .parameter(optional(AT, "As of this moment; now by default", moment())),
         ("GET", "/subjects/{id}/erasure") => answers(json_of("What erasing would reach", "ErasurePlan"))
             .parameter(path("id", "The id that records have of the person", text())),
         (_, "/subjects/{id}/erasure") => {
