@@ -84,9 +84,11 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
             add(&[&record.entity_id, &record.entity_name]);
         }
         for id in ids(&record.subject_ids) {
-            match is(&id) {
-                true => himself = true,
-                false => another |= names.insert(id) || true,
+            if is(&id) {
+                himself = true;
+            } else {
+                another = true;
+                names.insert(id);
             }
         }
         for target in objects(&record.targets) {
