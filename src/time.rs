@@ -123,7 +123,7 @@ impl Month {
     /// Returns the month after this one.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// Returns the number of months since year 0, in which months can be compared and counted.

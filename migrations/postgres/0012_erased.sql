@@ -19,10 +19,24 @@ begin
 end $$;
 revoke all on function activity.guard_erased() from public;
 
+-- Numbers are committed in their order: whoever has read up to one never misses a smaller one that comes later.
+create function activity.queue_erased() returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pg_advisory_xact_lock(5860226710480315986);
+    return null;
+end $$;
+revoke all on function activity.queue_erased() from public;
+
+create trigger queue before insert on activity.erased_subjects
+    for each statement execute function activity.queue_erased();
 create trigger guard before update or delete on activity.erased_subjects
     for each row execute function activity.guard_erased();
 create trigger refuse_truncate before truncate on activity.erased_subjects
     for each statement execute function activity.refuse_truncate();
+alter table activity.erased_subjects enable always trigger queue;
 alter table activity.erased_subjects enable always trigger guard;
 alter table activity.erased_subjects enable always trigger refuse_truncate;
 

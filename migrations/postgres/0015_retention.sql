@@ -184,6 +184,8 @@ as $$
 begin
     grant select on activity.ended
         to activity_reader, activity_auditor, activity_privacy, activity_retention;
+    grant execute on function activity.leaf_name(text, text)
+        to activity_reader, activity_auditor, activity_privacy, activity_retention;
     grant execute on function activity.end_unit(text, text, bigint, bigint, uuid, timestamptz),
         activity.end_month(text), activity.fold(integer) to activity_retention;
 end $$;

@@ -7,16 +7,16 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::get,
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     access::Permission,
     answer::Unsent,
-    export::{ExportBody, PATIENCE, POSITION, Piece, RECORDS, UNREADABLE, check_whole},
+    export::{ExportBody, PATIENCE, Piece, RECORDS, UNREADABLE, check_whole, file},
     parameters::Parameters,
     problem::Problem,
     state::Api,
@@ -58,6 +58,7 @@ async fn bundle(
             "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
         )
     })?;
+    let begun = begun.of_tenant(caller.grant().only_tenant());
     Ok(answer(&caller, begun, is_head, "activity-evidence", now))
 }
 
@@ -77,20 +78,7 @@ pub(super) fn answer(
         tokio::spawn(produce(begun, caller.begin(), sender));
         Body::new(ExportBody::new(pieces))
     };
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    if let Ok(name) = HeaderValue::try_from(format!(
-        "attachment; filename=\"{name}-{}.zip\"",
-        now.calendar().strftime("%Y%m%dT%H%M%SZ"),
-    )) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    headers.insert(POSITION, position.into());
-    headers
-        .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    file(body, "application/zip", (name, "zip"), now, position)
 }
 
 async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {

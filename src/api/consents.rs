@@ -233,7 +233,7 @@ async fn record(
     said: Result<Json<NewConsent>, JsonRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     caller.must(Permission::Ingest)?;
-    let Json(said) = said.map_err(|refused| Problem::of_json(&refused, EXPECTED))?;
+    let Json(said) = said.map_err(|refused| Problem::body(&refused, EXPECTED))?;
     let mut record = consent(&said, caller.grant().only_tenant())?;
     let intake = api.intake();
     let bytes = intake

@@ -45,7 +45,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, asks_first: bool) {
     let mut say = |name, text| headers.insert(name, HeaderValue::from_static(text));
     say(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     if asks_first {
-        say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST");
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE");
         say(header::ACCESS_CONTROL_ALLOW_HEADERS, SENT);
         say(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED);
     } else {

@@ -43,6 +43,14 @@ const fn post(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
     Endpoint { method: "POST", path, name, guard, about }
 }
 
+const fn put(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
+    Endpoint { method: "PUT", path, name, guard, about }
+}
+
+const fn delete(path: Text, name: Text, guard: Guard, about: Text) -> Endpoint {
+    Endpoint { method: "DELETE", path, name, guard, about }
+}
+
 /// Everything that is answered. A route that is not here is guarded like one that shows records.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     get("/", "index", Guard::Open, "the viewer for a browser, this overview for a program"),
@@ -94,6 +102,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "what erasing a person would reach",
     ),
     post("/subjects/{id}/erasure", "erasure", Guard::Changed, "erase a person"),
+    get("/holds", "holds", Guard::Viewed, "the legal holds"),
+    post("/holds", "hold", Guard::Changed, "place a hold: what it finds stays until it is lifted"),
+    delete("/holds/{id}", "hold_lift", Guard::Changed, "lift a hold"),
+    get("/retention", "retention", Guard::Viewed, "how long records are kept"),
+    put("/retention", "retention_change", Guard::Changed, "set how long records are kept"),
     get("/checkpoint", "checkpoint", Guard::Asked, "the signed head of the ledger"),
     get("/openapi.json", "openapi", Guard::Open, "this interface, described"),
 ];

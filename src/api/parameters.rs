@@ -53,17 +53,12 @@ impl Parameters {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses every other parameter than these.
+    /// Refuses every parameter but these.
     pub(super) fn only(&self, names: &[&str]) -> Result<(), Problem> {
         match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => {
-                let shown: String = name.chars().take(64).collect();
-                let detail = format!(
-                    "there is no parameter `{}` here; there is {}",
-                    shown.escape_debug(),
-                    names.join(", ")
-                );
+                let detail = format!("this takes no such parameter, only {}", names.join(", "));
                 Err(Problem::parameter(name, detail))
             }
         }

@@ -111,8 +111,14 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
     }
 
-    /// The answer to a body that is no JSON, or not that which is expected.
-    pub(super) fn of_json(refused: &JsonRejection, expected: &str) -> Self {
+    pub(super) fn no_keys() -> Self {
+        let detail =
+            "this service has no keys, under which it knows people whose names are not kept";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
+    }
+
+    /// A body that is not the JSON that an endpoint takes, which `what` says.
+    pub(super) fn body(refused: &JsonRejection, what: &str) -> Self {
         match refused.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -124,14 +130,8 @@ impl Problem {
                 "too-large",
                 "the body holds more than any request of this kind",
             ),
-            _ => Self::new(StatusCode::BAD_REQUEST, "invalid-json", expected),
+            _ => Self::new(StatusCode::BAD_REQUEST, "invalid-json", what),
         }
-    }
-
-    pub(super) fn no_keys() -> Self {
-        let detail =
-            "this service has no keys, under which it knows people whose names are not kept";
-        Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
     }
 
     pub(super) fn internal() -> Self {

@@ -3,8 +3,9 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, bundle, completeness, consents, cors, export, facets, fallback, health, index, ingest,
-    live, me, openapi, proof, records, state::Api, stats, subject_export, subjects, trails, viewer,
+    answer, bundle, completeness, consents, cors, export, facets, fallback, health, holds, index,
+    ingest, live, me, openapi, proof, records, retention, state::Api, stats, subject_export,
+    subjects, trails, viewer,
     watch,
 };
 
@@ -38,6 +39,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(subjects::routes())
         .merge(consents::routes())
         .merge(subject_export::routes())
+        .merge(holds::routes())
+        .merge(retention::routes())
         .merge(openapi::routes())
         // These two go on last: they cover the routes that are there.
         .method_not_allowed_fallback(fallback::wrong_method)

@@ -16,7 +16,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    pipeline::{Eraser, Intake, Pipeline, Recorder},
+    pipeline::{Custodian, Eraser, Intake, Pipeline, Recorder},
     privacy::Keys,
     privacy::client::Trust,
     query::Filter,
@@ -36,6 +36,7 @@ pub(super) struct Api(Arc<Inner>);
 struct Inner {
     store: Option<AnyStore>,
     eraser: Option<Eraser>,
+    custodian: Option<Custodian>,
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
@@ -53,6 +54,7 @@ impl Api {
             store: pipeline.store().cloned(),
             // Without keys, or without a store to be read, there is none.
             eraser: pipeline.eraser().ok(),
+            custodian: pipeline.custodian().ok(),
             recorder: pipeline.recorder(),
             access,
             settings,
@@ -71,6 +73,11 @@ impl Api {
     /// Returns what erases people, if the pipeline has keys.
     pub(super) fn eraser(&self) -> Option<&Eraser> {
         self.0.eraser.as_ref()
+    }
+
+    /// Returns what places and lifts holds, and sets policies.
+    pub(super) fn custodian(&self) -> Result<Custodian, Problem> {
+        self.0.custodian.clone().ok_or_else(Problem::unreadable_store)
     }
 
     /// Returns the store for this caller's questions: where the database can, it holds them to his tenant too,

@@ -60,9 +60,12 @@ async fn erase(
 ) -> Result<Json<Certificate>, Problem> {
     caller.must(Permission::Delete)?;
     let Path(id) = id?;
-    let expected =
-        "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`";
-    let Json(wanted) = wanted.map_err(|refused| Problem::of_json(&refused, expected))?;
+    let Json(wanted) = wanted.map_err(|refused| {
+        Problem::body(
+            &refused,
+            "the body is an object with `basis`, and perhaps `also`, `person_types` and `groups`",
+        )
+    })?;
     let mut request = request(&caller, &id, &wanted.basis).groups(groups(&wanted.groups)?);
     for name in wanted.also {
         request = request.also(name);

@@ -103,7 +103,7 @@ impl Bundle {
         let begun = Self::begin(store, ask, keys.signing_seeds()).await?;
         Ok(begun.map(|mut bundle| {
             bundle.position = about.snapshot.position;
-            bundle.held = held;
+            bundle.records = held;
             bundle.about = Some(about);
             bundle
         }))
@@ -125,7 +125,7 @@ impl Bundle {
             about.encoder.begin(&mut about.buffer);
         }
         let request = PageRequest { after, ..PageRequest::oldest(rows) };
-        let mut page = self.held.records(&self.ask.filter, &request).await?;
+        let mut page = self.records.records(&self.ask.filter, &request).await?;
         let text: usize = page.records.iter().map(Record::text_bytes).sum();
         let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);
         about.of_page(&mut page.records);

@@ -90,7 +90,7 @@ pub struct Counts {
 pub struct Bundle {
     store: AnyStore,
     /// What is asked for the records.
-    held: AnyStore,
+    records: AnyStore,
     ask: Ask,
     about: Option<About>,
     /// What was committed behind it is not part of the bundle.
@@ -138,12 +138,13 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked, or its ledger does not go on from its last checkpoint.
+    /// When the store cannot be asked or shows a part of the log alone, from which nothing can be proved, or its ledger does not go on from its last checkpoint.
     pub async fn begin(
         store: AnyStore,
         ask: Ask,
         seeds: &[[u8; 32]],
     ) -> Result<Option<Self>, StoreError> {
+        store.expect_all().await?;
         // Before the head is signed, which so covers every record until then.
         let position = store.head().await?;
         let kept = match seeds {
@@ -159,7 +160,7 @@ impl Bundle {
         };
         let trust: String = seeds.iter().map(line).collect::<Result<_, StoreError>>()?;
         Ok(Some(Self {
-            held: store.clone(),
+            records: store.clone(),
             store,
             ask,
             about: None,
@@ -175,6 +176,16 @@ impl Bundle {
             counts: Counts::default(),
             stage: Stage::Head,
         }))
+    }
+
+    /// Has the records of one tenant looked for by a store that keeps to it by itself, where there is such a store.
+    /// A proof needs the hashes of all records of a batch, which tell nothing of them.
+    #[must_use]
+    pub fn of_tenant(mut self, tenant: Option<&str>) -> Self {
+        if let Some(held) = tenant.and_then(|tenant| self.store.of_tenant(tenant)) {
+            self.records = held;
+        }
+        self
     }
 
     /// Returns the position of the ledger's last entry that the bundle covers.
@@ -233,7 +244,7 @@ impl Bundle {
     ) -> Result<Stage, StoreError> {
         let request =
             PageRequest { after, direction: self.ask.direction, ..PageRequest::newest(rows) };
-        let mut page = self.held.records(&self.ask.filter, &request).await?;
+        let mut page = self.records.records(&self.ask.filter, &request).await?;
         self.counts.unreadable += page.unreadable;
         let text: usize = page.records.iter().map(Record::text_bytes).sum();
         let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);

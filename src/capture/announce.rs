@@ -56,6 +56,13 @@ impl Announcement {
         Self { cell, config, copy: None, wait: BeginWait::default(), renewed: None }
     }
 
+    /// Of what is attempted only once it is told of: all of it.
+    pub(super) fn intent(cell: Arc<Shared>, config: Arc<Config>) -> Self {
+        let mut intent = Self::new(cell, config);
+        intent.wait = BeginWait::whole();
+        intent
+    }
+
     pub(super) const fn config(&self) -> &Arc<Config> {
         &self.config
     }

@@ -237,7 +237,7 @@ impl<D, E: 'static> Last<D, E> {
         if self.grpc {
             let trailers = self.held.and_then(Result::ok).map(Frame::into_trailers);
             let mut trailers = trailers.and_then(Result::ok).unwrap_or_default();
-            Refusal::After.write_grpc(&mut trailers);
+            Refusal::After.write_grpc(why, &mut trailers);
             return Some(Ok(Frame::trailers(trailers)));
         }
         // Where no such error can be made the frame is kept back all the same: a client that was told the

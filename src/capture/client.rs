@@ -74,8 +74,8 @@ pub(super) enum Chain {
     Cut,
 }
 
-/// Writes a copied chain as the JSON array that the record keeps.
-pub(super) fn push_chain(chain: &str, out: &mut String) {
+/// Writes a copied chain as the JSON array that the record keeps; tells whether there were too many hops.
+pub(super) fn push_chain(chain: &str, out: &mut String) -> bool {
     let hops = || chain.split(',').map(str::trim).filter(|hop| !hop.is_empty());
     // A hop and its comma are two bytes at least: most chains need not be counted.
     let many = chain.len() >= 2 * MOST_HOPS;
@@ -89,6 +89,7 @@ pub(super) fn push_chain(chain: &str, out: &mut String) {
     if separator == ',' {
         out.push(']');
     }
+    first > 0
 }
 
 #[cfg(test)]

@@ -8,17 +8,24 @@ use std::{
     borrow::Borrow,
     fmt,
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 use crossbeam_queue::ArrayQueue;
 
-use super::{client::Chain, config::Config, finish, outcome::Ending, tee::Capture};
+use super::{
+    client::Chain,
+    config::Config,
+    finish,
+    outcome::Ending,
+    tee::Capture,
+    threads::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use crate::{
     pipeline::{Admission, AdmitWait, Hold, OpenTicket, StrictRefused},
     privacy::Redactions,

@@ -249,7 +249,10 @@ fn network(state: &mut State, record: &mut Record, config: &Config) {
     }
     // The chain holds the address too: it is kept only where the address is.
     if state.chained != Chain::Absent && policy == crate::privacy::AddressPolicy::Full {
-        push_chain(&state.chain, record.forwarded.buffer());
+        let was_cut = push_chain(&state.chain, record.forwarded.buffer());
+        if was_cut || state.chained == Chain::Cut {
+            record.truncated.buffer().push_str(r#"["forwarded"]"#);
+        }
     }
     let (path, query) =
         (state.target.get(..state.path_len), state.target.get(state.path_len + 1..));

@@ -176,7 +176,7 @@ where
     B: Body,
 {
     Refusals::say(announcement.config(), Refusal::Before, why);
-    let (mut response, size) = Refusal::Before.answer::<W, B>(grpc);
+    let (mut response, size) = Refusal::Before.answer::<W, B>(why, grpc);
     if let Some(made) = made_id {
         let (name, value) = *made;
         response.headers_mut().insert(name, value);
@@ -253,7 +253,7 @@ where
 {
     Refusals::say(config, Refusal::After, why);
     let headers = instead_of.headers();
-    let (mut response, _) = Refusal::After.answer::<W, B>(refusal::grpc_type(headers));
+    let (mut response, _) = Refusal::After.answer::<W, B>(why, refusal::grpc_type(headers));
     if let Some(id) = headers.get(&config.request_id) {
         response.headers_mut().insert(config.request_id.clone(), id.clone());
     }

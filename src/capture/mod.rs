@@ -82,6 +82,7 @@ mod service;
 mod tee;
 #[cfg(all(test, feature = "axum"))]
 mod tests;
+mod threads;
 #[cfg_attr(not(feature = "axum"), path = "without_axum.rs")]
 mod with_axum;
 mod wrap;

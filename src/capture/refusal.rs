@@ -44,42 +44,64 @@ impl Refusal {
         })
     }
 
-    const fn problem(self) -> &'static str {
+    const fn detail(self) -> &'static str {
         match self {
             Self::Before => {
-                r#"{"type":"urn:tower-activity:problem:not-attempted","title":"Service Unavailable","status":503,"detail":"the operation was not attempted, because its audit record could not be kept; try again later"}"#
+                "the operation was not attempted, because its audit record could not be kept"
             }
             Self::After => {
-                r#"{"type":"urn:tower-activity:problem:outcome-not-recorded","title":"Internal Server Error","status":500,"detail":"the operation was carried out, or may have been, but its audit record could not be completed; look before trying again"}"#
+                "the operation was carried out, or may have been, but its audit record could not be completed"
             }
         }
     }
 
-    /// The same for gRPC, whose messages are percent-encoded: nothing in these has to be.
-    const fn message(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    /// What whoever asked is to do about it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Before => "try again later",
+            Self::After => "look before trying again",
+        }
+    }
+
+    const fn problem(self) -> &'static str {
+        match self {
             Self::Before => {
-                "the operation was not attempted, because its audit record could not be kept; try again later"
+                r#""type":"urn:tower-activity:problem:not-attempted","title":"Service Unavailable","status":503"#
             }
             Self::After => {
-                "the operation was carried out, or may have been, but its audit record could not be completed; look before trying again"
+                r#""type":"urn:tower-activity:problem:outcome-not-recorded","title":"Internal Server Error","status":500"#
             }
-        })
+        }
+    }
+
+    /// Says what happened, and what may be done about it. Nothing in it has to be escaped in JSON, or
+    /// percent-encoded as a message of gRPC.
+    fn text(self, why: StrictRefused) -> String {
+        let detail = self.detail();
+        match (why.cut(), self) {
+            (None, _) => format!("{detail}; {}", self.advice()),
+            (Some(cut), Self::Before) => format!("{detail} whole; {cut}"),
+            (Some(cut), Self::After) => format!("{detail}; {cut}; {}", self.advice()),
+        }
     }
 
     /// Makes the answer: a problem, or for gRPC trailers without anything before them. The size of its body
     /// comes with it.
     pub(super) fn answer<W: WrapResponse<B>, B: Body>(
         self,
+        why: StrictRefused,
         grpc: Option<HeaderValue>,
     ) -> (Response<W::Body>, u64) {
-        let is_grpc = grpc.is_some();
-        let (body, size) = W::answer(if is_grpc { b"" } else { self.problem().as_bytes() });
+        let (body, size) = W::answer(if grpc.is_some() {
+            Bytes::new()
+        } else {
+            format!(r#"{{{},"detail":"{}"}}"#, self.problem(), self.text(why)).into()
+        });
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         if let Some(content_type) = grpc {
             headers.insert(header::CONTENT_TYPE, content_type);
-            self.write_grpc(headers);
+            self.write_grpc(why, headers);
             return (response, size);
         }
         if size > 0 {
@@ -92,9 +114,10 @@ impl Refusal {
     }
 
     /// Writes the status of a call into its trailers, instead of the one that is there.
-    pub(super) fn write_grpc(self, trailers: &mut HeaderMap) {
+    pub(super) fn write_grpc(self, why: StrictRefused, trailers: &mut HeaderMap) {
         trailers.insert("grpc-status", self.grpc_status());
-        trailers.insert("grpc-message", self.message());
+        let message = HeaderValue::try_from(self.text(why));
+        trailers.insert("grpc-message", message.unwrap_or(HeaderValue::from_static(self.detail())));
         // What the service said about its own status.
         trailers.remove("grpc-status-details-bin");
     }
@@ -173,12 +196,20 @@ const fn grpc_error<E: 'static>() -> Option<E> {
 
 /// Makes a frame's data of a text, of whatever type the data of a body is; `None` for types that nothing is
 /// known of.
-pub(super) fn data<D: 'static>(text: &'static [u8]) -> Option<D> {
+pub(super) fn data<D: 'static>(text: Bytes) -> Option<D> {
     if text.is_empty() {
         return None;
     }
-    given::<D, Bytes>(|| Bytes::from_static(text)).or_else(|| given(|| text))
+    let mut text = Some(text);
+    let mut take = || text.take().unwrap_or_default();
+    given::<D, Bytes>(&mut take)
+        .or_else(|| given(|| Vec::from(take())))
+        .or_else(|| given(|| String::from_utf8(take().into()).unwrap_or_default()))
+        .or_else(|| given(|| PLAIN))
 }
+
+/// For bodies whose data are as old as the program.
+const PLAIN: &[u8] = br#"{"title":"the audit record of this request could not be kept"}"#;
 
 /// Makes a `T` if it is an `M`.
 pub(super) fn given<T: 'static, M: 'static>(make: impl FnOnce() -> M) -> Option<T> {

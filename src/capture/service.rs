@@ -82,7 +82,7 @@ where
             // A layer inside another of ours: one request is one record, and it is the outer one's.
             let announced = begin::add_to_outer(rules, &request, outer)
                 .zip(outer.cell())
-                .map(|(config, cell)| Announcement::new(Arc::clone(cell), config));
+                .map(|(config, cell)| Announcement::intent(Arc::clone(cell), config));
             let outer = outer.clone();
             let request = ask(&self.config, request, &outer).map(W::pass_request);
             return ResponseFuture::untouched(self.step(request, announced));
@@ -123,7 +123,7 @@ impl<S, W> ActivityService<S, W> {
             return (self.step(request.map(W::pass_request), None), None);
         };
         let announced =
-            announced.then(|| Announcement::new(Arc::clone(cell), Arc::clone(&self.config)));
+            announced.then(|| Announcement::intent(Arc::clone(cell), Arc::clone(&self.config)));
         let activity = Activity::new(Arc::clone(cell));
         // A request is large: it is taken apart only for those who want to see its parts.
         let mut request = request;

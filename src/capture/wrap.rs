@@ -4,6 +4,7 @@
 //! tonic) can hold the outer one in the same type, at the cost of a box, which is paid only where there is
 //! something to watch: [`SameBody`]. Everything else gets the outer type itself: [`OwnBody`].
 
+use bytes::Bytes;
 use http_body::Body;
 
 use super::{
@@ -93,7 +94,7 @@ pub trait WrapResponse<B: Body>: sealed::Sealed {
 
     /// Makes a body of ours, and tells its size: 0 where the data of such bodies cannot be made.
     #[doc(hidden)]
-    fn answer(text: &'static [u8]) -> (Self::Body, u64);
+    fn answer(text: Bytes) -> (Self::Body, u64);
 }
 
 mod sealed {
@@ -133,7 +134,7 @@ where
         body
     }
 
-    fn answer(text: &'static [u8]) -> (B, u64) {
+    fn answer(text: Bytes) -> (B, u64) {
         let data = refusal::data::<B::Data>(text);
         let size = refusal::size(data.as_ref());
         (B::rewrap(Answer::new(data)), size)
@@ -166,7 +167,7 @@ where
         ResponseBody::untouched(body)
     }
 
-    fn answer(text: &'static [u8]) -> (ResponseBody<B>, u64) {
+    fn answer(text: Bytes) -> (ResponseBody<B>, u64) {
         let data = refusal::data::<B::Data>(text);
         let size = refusal::size(data.as_ref());
         (ResponseBody::answering(data), size)

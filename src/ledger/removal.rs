@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Entry, Frontier, Hash};
 use crate::{
-    record::{Category, Origin, Record, hex},
+    record::{Category, Origin, Record, hex, unhex},
     time::Month,
 };
 
@@ -120,20 +120,6 @@ impl RemovalCount {
             root: self.entries.root(),
         })
     }
-}
-
-fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = Hash::default();
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != hash.len() {
-        return None;
-    }
-    for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
-        let digit =
-            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(hash)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+pub(crate) use cut::Cut;
+pub(super) use cut::cut;
+
 use super::{core::Core, own};
 use crate::{
     record::{Origin, Record, RecordId, Slot, Text},
@@ -13,6 +16,7 @@ use crate::{
 };
 
 mod by_hand;
+mod cut;
 mod json;
 mod redact;
 
@@ -34,7 +38,11 @@ pub(super) fn prepare(core: &Core, record: &mut Record) -> u32 {
     default(&mut record.instance, &core.origins.instance);
     default(&mut record.environment, &core.origins.environment);
     // The name of a stream is a long number, which may look like that of a card.
-    if !own::is_of_streams(record) {
+    if own::is_gone_by(record) {
+        let words = std::mem::take(&mut record.metadata);
+        redact::redact(&core.privacy, record);
+        record.metadata = words;
+    } else if !own::is_of_streams(record) {
         redact::redact(&core.privacy, record);
     }
     bound_texts(record);

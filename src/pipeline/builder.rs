@@ -6,7 +6,7 @@ use super::{
     batcher::Limits,
     classes::Classes,
     core::{Core, Origins, Privacy, Waiting},
-    desk,
+    custody, desk,
     ends::{self, Ends},
     erasure::Arrivals,
     feed::Feed,
@@ -236,7 +236,7 @@ impl<S: Append> PipelineBuilder<S> {
     }
 
     /// Sets how long records are kept. Defaults to `[retention]` in the rules file, else to the preset
-    /// `default`.
+    /// `default`. What is [set](super::Custodian::set_policy) while services run stands above it.
     ///
     /// Nothing is taken out by that alone: see [`retention_schedule`](Self::retention_schedule) and
     /// [`Pipeline::run_retention`].
@@ -374,7 +374,9 @@ impl<S: Append> PipelineBuilder<S> {
         let classes = self.retention.unwrap_or_else(|| {
             // Not the core itself, which has a hand on the task that has this.
             let policies = Arc::clone(&core.policies);
-            Arc::new(move |record: &Record| policies.policy.class_of(record))
+            Arc::new(move |record: &Record| {
+                Cow::Owned(policies.now().0.class_of(record).into_owned())
+            })
         });
         let setup = Setup {
             batch: self.batch,
@@ -407,6 +409,9 @@ impl<S: Append> PipelineBuilder<S> {
         };
         if let (Some(store), Some(process)) = (&reader, process) {
             ends::look_later(&core, store.clone(), process, handle.ended.clone());
+        }
+        if let Some(store) = &reader {
+            custody::follow(&core, store.clone(), handle.ended.clone());
         }
         if let (Some(store), Some(schedule)) = (&reader, self.retention_schedule) {
             retention::keep(&core, store.clone(), schedule, handle.ended.clone());

@@ -40,6 +40,7 @@ impl Clerk {
         loop {
             let now = self.begun.elapsed();
             self.send_held(spooling);
+            spooling.unended.send(&core, spooling);
             while let Ok(reply) = self.flushes.try_recv() {
                 self.flush(spooling, reply);
             }
@@ -61,13 +62,15 @@ impl Clerk {
         let fold_due = fold_due(&core);
         // Windows are measured by the clock, since requests count into them.
         let folded = fold_due.map(|due| now + due.saturating_sub(core.clock.monotonic()));
-        let again = (!self.held.is_empty()).then_some(now + AGAIN);
+        let has_ends = || core.spooling.as_ref().is_some_and(|it| !it.unended.is_empty());
+        let again = (!self.held.is_empty() || has_ends()).then_some(now + AGAIN);
         let until = [self.gaps.due_at(), folded, again].into_iter().flatten().min();
         core.queue.disarm();
         if core.queue.is_closed()
             || self.gaps.has_unseen(&core.counters)
             || self::fold_due(&core) != fold_due
             || !core.ends.is_empty()
+            || (again.is_none() && has_ends())
         {
             core.queue.rearm();
             return;
@@ -98,6 +101,7 @@ impl Clerk {
     /// Passes on that somebody waits for all that was recorded so far.
     fn flush(&mut self, spooling: &Spooling, reply: oneshot::Sender<()>) {
         let now = self.begun.elapsed();
+        spooling.unended.send(&self.core, spooling);
         if self.gaps.look(&self.core.counters, now) {
             self.add_gaps(spooling, false);
         }
@@ -117,6 +121,7 @@ impl Clerk {
             sleep(MOMENT).await;
         }
         self.send_held(spooling);
+        spooling.unended.send(&core, spooling);
         self.add_gaps(spooling, true);
         self.add_folded(spooling, true);
         let mut stopped = own::stopped(spooling.last() + 1);

@@ -30,6 +30,9 @@ const MOST_DOUBLINGS: u32 = 6;
 /// What the disk may take for a last sync, once everything else has ended.
 const LAST_SYNC: Duration = Duration::from_millis(200);
 
+/// How long the last word of a stream may take.
+const LAST_WORD: Duration = Duration::from_millis(20);
+
 /// A flush that is answered once this number is settled.
 pub(super) struct Flush {
     pub(super) upto: i64,
@@ -99,6 +102,11 @@ impl<S: Append> Drain<S> {
     /// spool for the next process.
     pub(super) async fn run(mut self) {
         let _stopped = self.work().await;
+        self.core.queue.close();
+        // The clerk waits for nobody, but may come to it later than this; after the spool is closed it would find no room
+        // for the last word. One that is gone says so.
+        let said = self.last.wait_for(Option::is_some);
+        drop(tokio::time::timeout(LAST_WORD, said).await);
         if let Some(spooling) = &self.core.spooling {
             let spool = spooling.spool.clone();
             let closed = tokio::task::spawn_blocking(move || spool.close(LAST_SYNC)).await;

@@ -64,6 +64,7 @@ mod classes;
 mod clerk;
 mod commit;
 mod core;
+mod custody;
 mod desk;
 mod drain;
 mod ends;
@@ -114,6 +115,7 @@ mod subject;
 mod tally;
 mod threads;
 mod told;
+mod unended;
 mod unfinished;
 mod unrecorded;
 mod watch;
@@ -125,6 +127,7 @@ pub use builder::{
 };
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
+pub use custody::{Custodian, CustodyError, HoldRequest, Placed};
 pub use erasure::{
     Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest, SignedHead,
 };
@@ -142,7 +145,7 @@ pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use receipts::Fate;
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
-pub use retention::{EndedUnit, PolicySource, RetentionRun, Schedule, ScheduleError};
+pub use retention::{EndedUnit, HeldUnit, PolicySource, RetentionRun, Schedule, ScheduleError};
 pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};

@@ -75,15 +75,27 @@ pub(crate) enum StrictRefused {
     Failed,
     /// The pipeline was shut down.
     Closed,
+    /// The record does not hold all of it.
+    TooLarge(admit::Cut),
 }
 
 impl StrictRefused {
+    /// Returns what was too large, if that is why.
+    pub(crate) const fn cut(self) -> Option<admit::Cut> {
+        match self {
+            Self::TooLarge(cut) => Some(cut),
+            _ => None,
+        }
+    }
+
     /// Returns what a record that was refused so is counted as.
     pub(super) const fn reason(self) -> DropReason {
         match self {
             Self::Full => DropReason::SpoolFull,
             Self::Closed => DropReason::Closed,
-            Self::NoSpool | Self::Slow | Self::Failed => DropReason::SpoolFailed,
+            Self::NoSpool | Self::Slow | Self::Failed | Self::TooLarge(_) => {
+                DropReason::SpoolFailed
+            }
         }
     }
 }
@@ -91,6 +103,7 @@ impl StrictRefused {
 impl fmt::Display for StrictRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::TooLarge(cut) => return cut.fmt(f),
             Self::NoSpool => "there is no spool",
             Self::Full => "the spool is full",
             Self::Slow => "the disk of the spool did not answer in time",
@@ -114,8 +127,17 @@ impl From<Refused> for StrictRefused {
 /// What [`Recorder::poll_begin`] remembers between two calls.
 #[derive(Debug, Default)]
 pub(crate) struct BeginWait {
+    /// What does not fit is refused.
+    must_be_whole: bool,
     begun: Option<Begun>,
     disk: DiskWait,
+}
+
+impl BeginWait {
+    /// For an intent: what is to be attempted has to fit a record.
+    pub(crate) fn whole() -> Self {
+        Self { must_be_whole: true, ..Self::default() }
+    }
 }
 
 /// What [`Recorder::renew`] has written.
@@ -137,6 +159,8 @@ struct DiskWait {
 #[derive(Default)]
 pub(super) struct SpoolWait {
     is_prepared: bool,
+    /// What somebody has to vouch for was cut.
+    cut: Option<admit::Cut>,
     taken: Option<(Mark, Admission)>,
     disk: DiskWait,
     room: Option<Pin<Box<OwnedNotified>>>,
@@ -220,7 +244,7 @@ impl Recorder {
     /// nothing is counted then, since the finished record is still to come.
     pub(crate) fn begin(&self, snapshot: &mut Record) -> Option<OpenTicket> {
         let spooling = self.core.spooling.as_ref()?;
-        let begun = self.write_open(spooling, snapshot).ok()?;
+        let begun = self.write_open(spooling, snapshot, false).ok()?;
         Some(OpenTicket { number: begun.open, is_intent: false })
     }
 
@@ -245,7 +269,10 @@ impl Recorder {
         };
         let begun = match wait.begun {
             Some(begun) => begun,
-            None => *wait.begun.insert(self.write_open(spooling, snapshot)?),
+            None => {
+                let begun = self.write_open(spooling, snapshot, wait.must_be_whole)?;
+                *wait.begun.insert(begun)
+            }
         };
         let synced = ready!(wait.disk.poll(&self.core, spooling, begun.mark, cx));
         wait.begun = None;
@@ -323,8 +350,9 @@ impl Recorder {
     /// # Errors
     ///
     /// Only under [`Hold::Synced`], when the disk does not have the record by the
-    /// [deadline](Self::strict_deadline): the operation was carried out, and nobody vouches for its record.
-    /// It has been counted, and may still be stored; where the spool refused it, its intent is there.
+    /// [deadline](Self::strict_deadline), or has it without what was too large: the operation was carried out, and
+    /// nobody vouches for its record. It has been counted, and may still be stored; where the spool refused it, its
+    /// intent is there.
     pub(crate) fn poll_admit_ended(
         &self,
         draft: &mut Option<Box<Record>>,
@@ -372,12 +400,16 @@ impl Recorder {
         &self,
         spooling: &Spooling,
         snapshot: &mut Record,
+        must_be_whole: bool,
     ) -> Result<Begun, StrictRefused> {
         let core = &*self.core;
+        admit::prepare(core, snapshot);
+        if must_be_whole && let Some(cut) = admit::cut(snapshot) {
+            return Err(StrictRefused::TooLarge(cut));
+        }
         if !core.queue.enter() {
             return Err(StrictRefused::Closed);
         }
-        admit::prepare(core, snapshot);
         let share = share(snapshot, Lane::of(snapshot));
         let begun = spooling.begin(share, core.clock.now(), snapshot);
         core.queue.leave();
@@ -400,6 +432,9 @@ impl Recorder {
                 let synced = ready!(wait.disk.poll(core, spooling, mark, cx));
                 return Poll::Ready(match (synced, hold) {
                     (Err(refused), Hold::Synced) => Err(refused),
+                    (Ok(()), Hold::Synced) if let Some(cut) = wait.cut => {
+                        Err(StrictRefused::TooLarge(cut))
+                    }
                     // It is in the file: durable, if later than its interval says.
                     _ => Ok(admission),
                 });
@@ -411,6 +446,7 @@ impl Recorder {
             if !wait.is_prepared {
                 admit::prepare(core, &mut record);
                 wait.is_prepared = true;
+                wait.cut = admit::cut(&record).filter(|_| hold == Hold::Synced);
             }
             // Before the attempt: room that appears after it notifies this one.
             let room = wait.room.take();
@@ -463,9 +499,9 @@ impl Core {
     /// Settles what becomes of a record that was received and that the spool refuses, so that it is told of once.
     ///
     /// What was begun of it is cancelled, which takes next to no room, and the record is lost. An intent stays, and so
-    /// does what cannot be cancelled, and what was begun before a shutdown and ends behind it: the next process makes
-    /// the record of it, as far as it was known, as if this one had been killed. Then nothing is lost, and it
-    /// counts as what waits in the spool.
+    /// does what cannot be cancelled: its end is [kept](super::unended) until there is room. Where that is not to be, as
+    /// for what was begun before a shutdown and ends behind it, the next process makes the record of it, as far as it
+    /// was known, as if this one had been killed. Then nothing is lost, and it counts as what waits in the spool.
     fn forgo(
         &self,
         spooling: &Spooling,
@@ -473,17 +509,20 @@ impl Core {
         open: Option<OpenTicket>,
         refused: Refused,
     ) -> Admission {
-        let stays = open.is_some_and(|open| {
-            open.is_intent
-                || refused == Refused::Closed
-                || spooling.spool.cancel(open.number).is_err()
+        let is_closed = refused == Refused::Closed;
+        let stays = open.filter(|open| {
+            open.is_intent || is_closed || spooling.spool.cancel(open.number).is_err()
         });
-        if !stays {
+        let Some(open) = stays else {
             return self.lose(record, spooling::reason(refused));
-        }
+        };
         self.counters.spool();
         let id = record.id;
-        self.pool.put(record);
+        let kept = if is_closed { Err(record) } else { spooling.unended.keep(record, open.number) };
+        match kept {
+            Ok(()) => self.queue.nudge(),
+            Err(record) => self.pool.put(record),
+        }
         Admission::Accepted(id)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     ledger::Removal,
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
     rules::Keep,
-    store::{ERASED, PROCESS_ENDED, StreamReport, UNCLEAN_END},
+    store::{ERASED, PROCESS_ENDED, RETENTION_CHANGED, StreamReport, UNCLEAN_END, is_of_holds},
     time::Timestamp,
 };
 
@@ -43,6 +43,14 @@ pub(super) fn tells_of_erasures(record: &Record) -> bool {
     record.origin == Origin::System
         && record.category == Category::System
         && record.action == ERASED
+}
+
+/// Tells whether what a record says in its metadata is gone by later, word for word: holds, and policies.
+pub(super) fn is_gone_by(record: &Record) -> bool {
+    is_of_holds(record)
+        || (record.origin == Origin::System
+            && record.category == Category::System
+            && record.action == RETENTION_CHANGED)
 }
 
 /// Tells whether a record is the one of those made here with this action.

@@ -14,6 +14,7 @@ use super::commit::CommitSource;
 use super::{
     builder::PipelineBuilder,
     core::{Core, deadline_in},
+    custody::{Custodian, CustodyError},
     erasure::{EraseError, Eraser},
     feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Subscription},
     outbox::{self, OutboxTally},
@@ -94,6 +95,16 @@ impl Pipeline {
     pub fn eraser(&self) -> Result<Eraser, EraseError> {
         let store = self.store.clone().ok_or_else(EraseError::no_store)?;
         Eraser::new(self.recorder(), store, self.flushes())
+    }
+
+    /// Returns what places and lifts legal holds, and sets how long records are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn custodian(&self) -> Result<Custodian, CustodyError> {
+        let store = self.store.clone().ok_or_else(CustodyError::no_store)?;
+        Ok(Custodian::new(self.recorder(), store, self.flushes()))
     }
 
     /// Returns a recorder.

@@ -26,14 +26,20 @@ use super::{
     tally::Tally,
     watch::{Seen, Use},
 };
+#[cfg(feature = "api")]
+use crate::{
+    pipeline::PolicySource,
+    record::WriterId,
+    rules::{Delivery, RetentionPolicy},
+    store::{PolicySet, StoreError},
+    time::Timestamp,
+};
 use crate::{
     privacy::{AddressPolicy, Keys, Redactor},
     record::{ActorType, Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
     time::Clock,
 };
-#[cfg(feature = "api")]
-use crate::{record::WriterId, rules::Delivery, time::Timestamp};
 
 /// What became of a record that was offered to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,6 +302,15 @@ impl Recorder {
             },
             outbox: core.outboxes.tally(core.clock.now()),
         }
+    }
+
+    /// Returns the retention policy that holds under what was set, and where it was said.
+    #[cfg(feature = "api")]
+    pub(crate) fn retention_under(
+        &self,
+        set: &PolicySet,
+    ) -> Result<(RetentionPolicy, PolicySource), StoreError> {
+        self.core.policies.under(set)
     }
 
     pub(super) fn core(&self) -> &Core {

@@ -67,6 +67,8 @@ pub(super) struct Spooled {
     pub(super) known_at: u64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
+    /// Up to this number, what cannot be read was kept aside and counted; it may be read once more.
+    stubbed: i64,
     /// The numbers that the records of an append had before it was arranged.
     order: Vec<i64>,
 }
@@ -109,6 +111,7 @@ impl Spooled {
             known: 0,
             known_at: 0,
             counted: 0,
+            stubbed: 0,
             order: Vec::new(),
         }
     }
@@ -186,6 +189,7 @@ impl Spooled {
             core: Arc::clone(core),
             classes: Arc::clone(classes),
             quarantine: self.quarantine.clone(),
+            stubbed: self.stubbed,
             records: std::mem::take(batch),
             parts,
             size,
@@ -193,9 +197,10 @@ impl Spooled {
         // Files are read, records decoded and sealed: not what requests should wait for.
         let done = tokio::task::spawn_blocking(|| job.run()).await;
         // An error means that the runtime is ending.
-        let (Job { parts, records, .. }, outcome) = done.map_err(|_| Stopped)?;
+        let (Job { parts, records, stubbed, .. }, outcome) = done.map_err(|_| Stopped)?;
         let bytes = parts.buffer.bytes();
         self.parts = Some(parts);
+        self.stubbed = stubbed;
         *batch = records;
         Ok(match outcome {
             Ok(ReadOutcome::Read) => {
@@ -213,11 +218,10 @@ impl Spooled {
                 self.leg = Some(leg);
                 self.is_placed = false;
                 // Of its own stream a process always knows the numbers.
-                if self.is_own
-                    && leg.cause == Cause::Damaged
-                    && leg.next - 1 > self.counted
-                    && let Some(count) = leg.count()
-                {
+                if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
+                    let lost = leg.first_missing.max(self.counted + 1)..leg.next;
+                    let own = core.spooling.as_ref().map_or(0, |it| it.own_among(lost.clone()));
+                    let count = lost.end.abs_diff(lost.start).saturating_sub(own);
                     core.counters.drop_unseen(count, core.clock.now());
                     self.counted = leg.next - 1;
                 }
@@ -307,6 +311,11 @@ impl Source for Spooled {
         }
         self.settled = self.number(last);
         self.counted = self.counted.max(self.settled);
+        if self.is_own
+            && let Some(spooling) = &core.spooling
+        {
+            spooling.note_settled(self.counted);
+        }
         if let Some(Parts { reader, .. }) = &mut self.parts {
             reader.acknowledge(last);
         }
@@ -361,6 +370,7 @@ struct Job {
     core: Arc<Core>,
     classes: Arc<Classes>,
     quarantine: Option<PathBuf>,
+    stubbed: i64,
     parts: Parts,
     records: Vec<Box<Record>>,
     size: Size,
@@ -372,19 +382,25 @@ impl Job {
         let outcome = reader.next_batch(self.size.rows, self.size.bytes, buffer);
         if matches!(outcome, Ok(ReadOutcome::Read)) {
             let mut records = std::mem::take(&mut self.records);
+            let mut stubbed = self.stubbed;
             let buffer = &self.parts.buffer;
-            records.extend(buffer.frames().map(|frame| self.record(buffer.stream(), &frame)));
-            self.records = records;
+            let stream = buffer.stream();
+            records.extend(buffer.frames().map(|frame| self.record(stream, &frame, &mut stubbed)));
+            (self.records, self.stubbed) = (records, stubbed);
         }
         (self, outcome)
     }
 }
 
 impl Job {
-    fn record(&self, stream: WriterId, frame: &Frame<'_>) -> Box<Record> {
+    fn record(&self, stream: WriterId, frame: &Frame<'_>, stubbed: &mut i64) -> Box<Record> {
         let mut record = self.core.pool.take();
         if let Err(error) = Record::from_portable(frame.record, &mut record) {
-            *record = self.stub(stream, frame, &error.to_string());
+            *record = stub(frame);
+            if frame.number() > *stubbed {
+                *stubbed = frame.number();
+                self.keep_aside(stream, frame, &error.to_string());
+            }
         }
         record.recorded_at = frame.recorded_at;
         record.writer_id = stream;
@@ -397,31 +413,37 @@ impl Job {
         record
     }
 
-    /// Stands in for a frame that is whole and cannot be read: a later version wrote it.
-    fn stub(&self, stream: WriterId, frame: &Frame<'_>, error: &str) -> Record {
+    /// Keeps the bytes of a frame that is whole and cannot be read.
+    fn keep_aside(&self, stream: WriterId, frame: &Frame<'_>, error: &str) {
         self.core.counters.quarantine();
         tracing::error!(
             %stream, seq = frame.seq, error,
             "a record in the spool cannot be read; only a stub of it is stored"
         );
-        if let Some(path) = &self.quarantine {
-            let now = self.core.clock.now();
-            if let Err(error) =
-                quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
-            {
-                tracing::error!(
-                    path = %path.display(), error = &error as &dyn std::error::Error,
-                    "could not write the quarantine file; only the stub is kept"
-                );
-            }
+        let Some(path) = &self.quarantine else { return };
+        let now = self.core.clock.now();
+        if let Err(error) =
+            quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
+        {
+            tracing::error!(
+                path = %path.display(), error = &error as &dyn std::error::Error,
+                "could not write the quarantine file; only the stub is kept"
+            );
         }
-        let mut random = [0; 10];
-        random.copy_from_slice(&frame.salts()[0][..10]);
-        let unread = Record {
-            occurred_at: frame.recorded_at,
-            id: RecordId::new(frame.recorded_at, random),
-            ..Record::default()
-        };
-        quarantine::stub(&unread)
     }
 }
+
+/// Stands in for a frame that is whole and cannot be read: a later version wrote it.
+fn stub(frame: &Frame<'_>) -> Record {
+    let mut random = [0; 10];
+    random.copy_from_slice(&frame.salts()[0][..10]);
+    let unread = Record {
+        occurred_at: frame.recorded_at,
+        id: RecordId::new(frame.recorded_at, random),
+        ..Record::default()
+    };
+    quarantine::stub(&unread)
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -6,8 +6,13 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +25,7 @@ use super::{
     queue::Lane,
     spool::{Appended, Begun, Mark, OpenNumber, Refused, Share, Spool},
     tally::DropReason,
+    unended::Unended,
 };
 #[cfg(feature = "api")]
 use crate::record::WriterId;
@@ -30,6 +36,9 @@ use crate::{
 
 /// Buffers above this many bytes are given back: ordinary records are far smaller.
 const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// A gap a minute, and what is folded: weeks of a store that is away. What is forgotten counts as everybody's.
+const MOST_OWN: usize = 1 << 16;
 
 /// Ordinary records may fill seven eighths.
 #[cfg(feature = "api")]
@@ -46,13 +55,57 @@ pub(super) struct Spooling {
     pub(super) syncs_each: bool,
     /// What was lost and is not told of yet.
     pub(super) burst: Burst,
+    /// Ends that found no room.
+    pub(super) unended: Unended,
+    /// The numbers of records of the pipeline about itself that are not known to be stored.
+    own: Mutex<BTreeSet<i64>>,
+    /// Up to here, numbers are settled.
+    settled: AtomicI64,
     /// The number of the last record.
     last: AtomicI64,
 }
 
 impl Spooling {
     pub(super) fn new(spool: Spool, syncs_each: bool) -> Self {
-        Self { spool, syncs_each, burst: Burst::default(), last: AtomicI64::new(0) }
+        Self {
+            spool,
+            syncs_each,
+            burst: Burst::default(),
+            unended: Unended::default(),
+            own: Mutex::default(),
+            settled: AtomicI64::new(0),
+            last: AtomicI64::new(0),
+        }
+    }
+
+    /// Takes note that every number up to this one is settled.
+    pub(super) fn note_settled(&self, number: i64) {
+        self.settled.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Returns how many records of the pipeline about itself have these numbers, of those that are not settled.
+    pub(super) fn own_among(&self, numbers: Range<i64>) -> u64 {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.is_empty() { 0 } else { own.range(numbers).count() as u64 }
+    }
+
+    /// Writes a record of the pipeline about itself. It is in no tally, also when it is lost with the disk.
+    fn append_own(
+        &self,
+        ends: Option<OpenNumber>,
+        at: Timestamp,
+        record: &Record,
+    ) -> Result<Appended, Refused> {
+        // Until its number is noted, nobody who finds it missing asks whose it was.
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = self.append(Share::Own, ends, at, record)?;
+        let settled = self.settled.load(Ordering::Relaxed);
+        own.retain(|number| *number > settled);
+        if own.len() >= MOST_OWN {
+            own.pop_first();
+        }
+        own.insert(appended.number);
+        Ok(appended)
     }
 
     /// Returns the number of the last record that was taken.
@@ -90,7 +143,7 @@ impl Spooling {
     /// Returns the stream of this process, and how long the oldest record has waited that is not stored.
     #[cfg(feature = "api")]
     pub(super) fn lag(&self, now: Timestamp) -> (WriterId, Duration) {
-        let oldest = self.spool.status().oldest;
+        let oldest = self.spool.status().own_oldest;
         (self.spool.writer_id(), oldest.map_or(Duration::ZERO, |at| age(at, now)))
     }
 
@@ -118,6 +171,19 @@ impl Spooling {
             self.last.fetch_max(appended.number, Ordering::SeqCst);
             Ok(appended)
         })
+    }
+
+    /// Writes bytes that are no record.
+    #[cfg(all(test, unix))]
+    pub(super) fn append_bytes(
+        &self,
+        share: Share,
+        at: Timestamp,
+        bytes: &[u8],
+    ) -> Result<Appended, Refused> {
+        let appended = self.spool.append(share, None, at, bytes)?;
+        self.last.fetch_max(appended.number, Ordering::SeqCst);
+        Ok(appended)
     }
 
     /// Writes what is known of a record that has only begun.
@@ -245,7 +311,13 @@ impl Core {
         if !is_own {
             self.counters.spool();
         }
-        match spooling.append(Share::Own, ends, self.clock.now(), &record) {
+        let now = self.clock.now();
+        let appended = if is_own {
+            spooling.append_own(ends, now, &record)
+        } else {
+            spooling.append(Share::Own, ends, now, &record)
+        };
+        match appended {
             Ok(Appended { number, .. }) => {
                 self.pool.put(record);
                 Ok(number)

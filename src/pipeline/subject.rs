@@ -67,7 +67,9 @@ impl Subject {
             );
         }
         if self.types.iter().any(bad) || self.types.len() > MOST_NAMES {
-            return Err("a type of persons is empty or too long");
+            return Err(
+                "a type of persons is empty or longer than 512 bytes, or there are more than 64",
+            );
         }
         Ok(())
     }

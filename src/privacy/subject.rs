@@ -1,9 +1,9 @@
 //! Which groups of a record are about somebody.
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::asked;
-use crate::record::{Category, Group, Groups, Origin, Record};
+use crate::record::{Category, Group, Groups, Json, Origin, Record};
 
 /// The action of the records that tell of erasures.
 const ERASED: &str = "erased";
@@ -90,31 +90,40 @@ pub(crate) fn ids(record: &Record) -> Vec<String> {
 }
 
 fn subjects(record: &Record) -> Vec<String> {
-    if record.subject_ids.is_absent() {
-        return Vec::new();
-    }
-    serde_json::from_str(record.subject_ids.as_str()).unwrap_or_default()
+    elements(&record.subject_ids).iter().filter_map(text).collect()
 }
 
-#[derive(Deserialize)]
 struct Target {
-    #[serde(rename = "type", default)]
     kind: String,
-    #[serde(default)]
     id: String,
 }
 
 fn targets(record: &Record) -> Vec<Target> {
-    if record.targets.is_absent() {
-        return Vec::new();
+    let target = |target: &Value| {
+        Some(Target { kind: text(&target["type"]).unwrap_or_default(), id: text(&target["id"])? })
+    };
+    elements(&record.targets).iter().filter_map(target).collect()
+}
+
+/// Reads one by one what an application may have put there: what is of no use beside a name does not hide it.
+fn elements(json: &Json) -> Vec<Value> {
+    match json.is_absent() {
+        true => Vec::new(),
+        false => serde_json::from_str(json.as_str()).unwrap_or_default(),
     }
-    serde_json::from_str(record.targets.as_str()).unwrap_or_default()
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Json;
 
     fn of_ana(record: &Record) -> String {
         concerned(record, &["user".to_owned()], Groups::NONE, |id| id == "ana").to_string()
@@ -143,6 +152,14 @@ mod tests {
         let targets = Json::from_stored("[{\"type\":\"user\",\"id\":\"ana\",\"relation\":\"x\"}]");
         let record = Record { targets, ..Record::default() };
         assert_eq!(of_ana(&record), "tc");
+        // Beside what names nobody.
+        let subject_ids = Json::from_stored("[7,null,\"ana\"]");
+        let targets = Json::from_stored(
+            "[{\"type\":\"user\",\"id\":null},1,{\"type\":\"user\",\"id\":\"ana\"}]",
+        );
+        let record = Record { subject_ids, targets, ..Record::default() };
+        assert_eq!(of_ana(&record), "itc");
+        assert_eq!(ids(&record), ["7", "ana"]);
     }
 
     #[test]

@@ -293,9 +293,34 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     out.into_iter().map(char::from).collect()
 }
 
+/// Reads so many bytes in hex, of either case; `None` when it is anything else.
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hex_is_read_as_it_is_written() {
+        let all: [u8; 32] = std::array::from_fn(|byte| byte as u8 * 7);
+        assert_eq!(unhex(&hex(&all)), Some(all));
+        assert_eq!(unhex(&hex(&all).to_uppercase()), Some(all));
+        for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66), &"é".repeat(32)]
+        {
+            assert_eq!(unhex::<32>(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn strings_are_escaped_as_serde_json_does_which_is_rfc_8785() {

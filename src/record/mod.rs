@@ -31,7 +31,7 @@ mod words;
 
 pub use actor::Actor;
 pub use canonical::Canonical;
-pub(crate) use canonical::{hex, push_hex, push_integer, push_string};
+pub(crate) use canonical::{hex, push_hex, push_integer, push_string, unhex};
 pub use consent::Consent;
 pub(crate) use diff::diff;
 pub(crate) use field::Slot;

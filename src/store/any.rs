@@ -117,6 +117,7 @@ erased! {
         fn erased_subjects(; after: i64, limit: usize) -> Vec<(i64, ErasedSubject)>;
     }
     Evidence {
+        fn expect_all(;) -> ();
         fn ledger_rows(; after: i64, limit: usize) -> Vec<LedgerRow>;
         fn record_rows(; stream: WriterId, from: i64, to: i64, limit: usize) -> Vec<RecordRow>;
         fn stream_rows(; after: i64, limit: usize) -> Vec<StreamRows>;
@@ -134,6 +135,6 @@ erased! {
     Retain {
         fn units(;) -> Vec<UnitFacts>;
         fn unit_entries(unit: Unit; after: i64, limit: usize) -> Vec<Entry>;
-        fn end_unit(removal: Removal; told_by: RecordId) -> Ending;
+        fn end_unit(removal: Removal; told_by: RecordId, holds: u64) -> Ending;
     }
 }

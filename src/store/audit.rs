@@ -1,5 +1,7 @@
 //! Shows a store's rows to the verifier, page by page.
 
+use std::collections::BTreeSet;
+
 use super::{Evidence, Read, StoreError, retain};
 use crate::{
     ledger::{
@@ -9,7 +11,6 @@ use crate::{
     record::{Canonical, WriterId},
     time::Timestamp,
 };
-use std::collections::BTreeSet;
 
 /// So many entries of the ledger are read at once.
 const ENTRIES: usize = 1_000;
@@ -115,6 +116,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         now: Timestamp,
         mut progress: impl FnMut(AuditProgress),
     ) -> Result<(Report, Option<State>), StoreError> {
+        self.store.expect_all().await?;
         let mut heads = std::mem::take(&mut self.anchored);
         let mut checkpoints = 0;
         if let Some(state) = self.earlier.take() {

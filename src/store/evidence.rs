@@ -17,6 +17,16 @@ use crate::{
 /// A row that is nothing which an append writes is an answer here and not an error: it is what is looked for.
 /// Each call is one short transaction.
 pub trait Evidence: Send + Sync + 'static {
+    /// Refuses where this store shows a part of the log alone, as to a role that sees one tenant: what is hidden would
+    /// read as what is missing. By default it shows all.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](super::StoreErrorKind::Configuration) when it shows a part, and when it cannot be asked.
+    fn expect_all(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Returns the ledger's rows after position `after`, in the order of their positions, at most `limit`; from
     /// [`i64::MIN`] on, rows without a position too, as far as there is one.
     ///

@@ -16,6 +16,8 @@ use super::{
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     erase,
+    holds::is_of_holds,
+    retain,
     scan::{self, Candidates},
 };
 use crate::{
@@ -596,14 +598,20 @@ impl Retain for MemoryStore {
         Ok(of_it.take(limit).cloned().collect())
     }
 
-    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+    async fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+        holds: u64,
+    ) -> Result<Ending, StoreError> {
         let told = self.record(told_by).await?;
         if told.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
-            let why = format!("no record {told_by} in the log tells of this");
-            let error = StoreError::new(StoreErrorKind::Data, "take expired records out");
-            return Err(error.with_source(why));
+            return Err(retain::untold(told_by));
         }
         let mut state = self.lock();
+        if state.records.values().filter(|record| is_of_holds(record)).count() as u64 != holds {
+            return Ok(Ending::Held);
+        }
         let State { records, places, entries, ended, .. } = &mut *state;
         for Entry { new, .. } in entries.iter().filter(|entry| removal.covers(entry)) {
             for seq in new.first_seq..=new.last_seq {

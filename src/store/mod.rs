@@ -18,6 +18,7 @@ mod completeness;
 mod erase;
 mod error;
 mod evidence;
+mod holds;
 mod maintain;
 mod memory;
 mod outbox;
@@ -41,6 +42,8 @@ pub(crate) use erase::by_group;
 pub use erase::{Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
+pub(crate) use holds::{HELD, RELEASED, filter as hold_filter, is_of_holds};
+pub use holds::{Hold, Holds, Lifted, holds};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
 pub(crate) use outbox::AnyOutbox;
@@ -51,10 +54,11 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
-pub(crate) use retain::removals;
 pub use retain::{
-    Ending, Fate, PlannedUnit, Retain, RetentionPlan, Unit, UnitFacts, removal_of, retention_plan,
+    Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain, RetentionPlan, Unit,
+    UnitFacts, policy_set, removal_of, retention_plan,
 };
+pub(crate) use retain::{RETENTION_CHANGED, removals};
 #[cfg(feature = "api")]
 pub(crate) use seal::entry_nodes;
 pub use seal::{RecordProof, make_checkpoint, prove};

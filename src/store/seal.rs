@@ -126,6 +126,7 @@ pub async fn prove<S: Evidence>(
     if entry.position > checkpoint.size {
         return Ok(None);
     }
+    store.expect_all().await?;
     let altered = |what: &str| damaged(DOING, what);
     let leaves = leaves_of(store, &entry).await?;
     let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);

@@ -52,6 +52,8 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "subjects/ana/erasure",
         "subjects/ana/export",
         "consents?subject_id=ana",
+        "holds",
+        "retention",
         "facets?fields=action&prefix=c",
         "export",
         "bundle",
@@ -72,12 +74,15 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "GET /me",
         "GET /openapi.json",
     ];
-    let others = others.into_iter().chain([
+    let changes = [
         "POST /consents",
+        "POST /holds",
         "POST /records",
         "POST /subjects/{id}/erasure",
         "POST /tickets",
-    ]);
+        "PUT /retention",
+    ];
+    let others = ["DELETE /holds/{id}"].into_iter().chain(others).chain(changes);
     assert!(rest.iter().eq(others), "{rest:?}");
     let admin = [("x-test-caller", "admin")];
     let refused = Socket::try_open(service.address, "/activity/live", &admin).await.err();

@@ -336,7 +336,12 @@ impl Retain for Endless {
         self.up()?.unit_entries(unit, after, limit).await
     }
 
-    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
-        self.up()?.end_unit(removal, told_by).await
+    async fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+        holds: u64,
+    ) -> Result<Ending, StoreError> {
+        self.up()?.end_unit(removal, told_by, holds).await
     }
 }

@@ -10,6 +10,7 @@ mod away;
 mod bundle;
 mod completeness;
 mod consents;
+mod custody;
 mod described;
 mod endless;
 mod erasure;

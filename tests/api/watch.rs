@@ -127,7 +127,7 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
 }
 
 /// How each endpoint is called, by somebody of his own for each, and what the log says of it.
-const CALLS: [(&str, &str, &str, &str); 21] = [
+const CALLS: [(&str, &str, &str, &str); 26] = [
     ("GET /records", "records", "log_viewed", "records"),
     ("GET /records/{id}", "records/ID", "log_viewed", "record"),
     ("GET /records/{id}/proof", "records/ID/proof", "log_viewed", "proof"),
@@ -149,12 +149,21 @@ const CALLS: [(&str, &str, &str, &str); 21] = [
     ("GET /subjects/{id}/export", "subjects/ana/export", "log_exported", "subject_export"),
     ("GET /subjects/{id}/erasure", "subjects/ana/erasure", "log_viewed", "erasure_plan"),
     ("POST /subjects/{id}/erasure", "subjects/ana/erasure", "log_changed", "erasure"),
+    ("GET /holds", "holds", "log_viewed", "holds"),
+    ("POST /holds", "holds", "log_changed", "hold"),
+    ("DELETE /holds/{id}", "holds/HELD", "log_changed", "hold_lift"),
+    ("GET /retention", "retention", "log_viewed", "retention"),
+    ("PUT /retention", "retention", "log_changed", "retention_change"),
 ];
 
 /// Asks for an endpoint as `caller`, and returns the status. What goes on for ever is left at once.
 async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &str) -> u16 {
     let (endpoint, path, ..) = CALLS[call];
-    let path = format!("/activity/{}", path.replace("ID", id));
+    let mut path = format!("/activity/{}", path.replace("ID", id));
+    if path.ends_with("HELD") {
+        let holds = service.get("/activity/holds").await.json();
+        path = path.replace("HELD", holds["holds"][0]["id"].as_str().unwrap());
+    }
     let headers = [("x-test-caller", caller), ("content-type", "application/json")];
     match endpoint {
         "GET /live" => match Socket::try_open(service.address, &path, &headers[..1]).await {
@@ -170,6 +179,8 @@ async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &
                     "{\"subject_id\":\"zoe\",\"purpose\":\"x\",\"state\":\"given\"}"
                 }
                 "POST /subjects/{id}/erasure" => "{\"basis\":\"GDPR Art. 17\"}",
+                "POST /holds" => "{\"query\":\"*\",\"reason\":\"a lawsuit\"}",
+                "PUT /retention" => "{}",
                 _ => "",
             };
             let method = method.parse().unwrap();

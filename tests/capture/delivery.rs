@@ -123,7 +123,7 @@ async fn panics_are_recorded_in_every_class_with_catch_panic_inside_and_outside(
 
 #[tokio::test]
 async fn what_is_too_large_is_cut_and_kept() {
-    let log = Log::in_mode(Delivery::Strict, Rules::rest()).await;
+    let log = Log::in_mode(Delivery::Durable, Rules::rest()).await;
     let tell = async |activity: Activity| {
         activity.metadata("all", "x".repeat(300_000)).description(&"d".repeat(9_000));
         for id in 0..5_000 {
@@ -208,6 +208,7 @@ async fn a_spool_without_room_refuses_before_and_after_the_handler() {
         .spool(folder.path())
         .spool_cap(8 << 20)
         .mode(Delivery::Strict)
+        .strict_deadline(Duration::from_secs(3_600))
         .start()
         .await
         .unwrap();
@@ -242,7 +243,7 @@ async fn a_spool_without_room_refuses_before_and_after_the_handler() {
 #[tokio::test]
 async fn after_the_shutdown_no_strict_request_is_attempted() {
     let log = Log::in_mode(Delivery::Strict, Rules::rest()).await;
-    log.pipeline.shutdown(Duration::from_secs(20)).await;
+    log.pipeline.shutdown(Duration::from_secs(60)).await;
     async fn never() -> StatusCode {
         panic!("not to be called")
     }

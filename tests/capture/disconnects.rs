@@ -165,7 +165,7 @@ async fn until(so: impl AsyncFn() -> bool) {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in good time")
+    tokio::time::timeout(Duration::from_secs(120), future).await.expect("in good time")
 }
 
 /// Reads until `what` has come.

@@ -11,6 +11,7 @@ mod grpc;
 mod meaning;
 mod mechanics;
 mod routing;
+mod strict_size;
 mod support;
 #[path = "../faults/table.rs"]
 mod table;

@@ -60,7 +60,7 @@ impl Log {
             .batch_age(Duration::from_millis(1))
             .spool(spool.path())
             .mode(mode)
-            .strict_deadline(Duration::from_secs(20))
+            .strict_deadline(Duration::from_secs(3_600))
             .start()
             .await
             .unwrap();

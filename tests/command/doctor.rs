@@ -66,13 +66,17 @@ async fn a_trigger_that_is_gone_is_found(log: Log) {
     match &log.database {
         Some(database) => {
             database.execute("alter table activity.ledger_entries disable trigger guard").await;
+            database.execute("drop trigger guard on activity.erased_subjects").await;
         }
         None => {
             let file = rusqlite::Connection::open(log.path("activity.db")).unwrap();
             file.execute("DROP TRIGGER activity_ledger_update", ()).unwrap();
+            file.execute("DROP TRIGGER activity_erased_subjects_delete", ()).unwrap();
         }
     }
-    is_wrong(&log.run(&["doctor"]).await.with(1), "triggers", "ledger");
+    let looked = log.run(&["doctor"]).await.with(1);
+    is_wrong(&looked, "triggers", "ledger");
+    is_wrong(&looked, "triggers", "erased_subjects");
 }
 
 async fn a_row_that_somebody_edited_is_found(log: Log) {

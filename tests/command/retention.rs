@@ -10,6 +10,7 @@ on_both!(
     nothing_goes_without_a_policy_that_somebody_chose,
     a_preset_ends_what_it_no_longer_keeps,
     a_rules_file_says_how_long_for_each_tenant_group,
+    what_is_held_stays_until_the_hold_is_lifted,
 );
 
 impl Log {
@@ -113,4 +114,48 @@ async fn a_rules_file_says_how_long_for_each_tenant_group(log: Log) {
         refused.stderr.contains("activity.toml:3: `authentication` is a number"),
         "{refused:?}"
     );
+}
+
+async fn what_is_held_stays_until_the_hold_is_lifted(log: Log) {
+    log.run(&["hold", "list"]).await.with(3);
+    let log = log.with_old_ones().await;
+    for wrong in [
+        &["hold", "place", "retention_class:activity"][..],
+        &["hold", "place", "retention_class:activity", "--reason", " "],
+        &["hold", "place", "actoin:x", "--reason", "a lawsuit"],
+        &["hold", "lift", "1"],
+    ] {
+        log.run(wrong).await.with(2);
+    }
+    let unknown = "01977c51-4c00-7000-8000-000000000001";
+    log.run(&["hold", "lift", unknown]).await.with(3);
+    let place = ["hold", "place", "retention_class:activity", "--reason", "a lawsuit"];
+    let placed = log.run(&[&place[..], &["--name", "case 7", "--by", "dpo"]].concat()).await;
+    let placed = placed.with(0).json().remove(0);
+    assert_eq!((&placed["records"]["value"], &placed["by"]), (&1.into(), &"user:dpo".into()));
+    let listed = log.run(&["hold", "list"]).await.with(0).json();
+    assert_eq!((listed.len(), &listed[0]["id"]), (1, &placed["id"]));
+    let people = log.run(&["hold", "list", "--output", "table"]).await.with(0).stdout;
+    assert!(people.contains("case 7") && people.contains("a lawsuit"), "{people}");
+
+    let plan = ["retention", "plan", "--preset", "default"];
+    let planned = log.run(&plan).await.with(0).json();
+    assert_eq!(fates(&planned)[0], ("activity", "held"));
+    assert_eq!(planned[0]["hold"]["name"], "case 7");
+    let end = ["retention", "run", "--preset", "default"];
+    let run = log.run(&end).await.with(0);
+    assert!(run.stderr.contains("is held: case 7"), "{run:?}");
+    let classes: Vec<_> = run.json().iter().map(|line| line["class"].clone()).collect();
+    assert_eq!(classes, ["authentication"]);
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!((&verified["result"], &verified["expired"]), (&"unaltered".into(), &1.into()));
+
+    let id = placed["id"].as_str().unwrap();
+    let lifted = log.run(&["hold", "lift", id, "--reason", "settled"]).await.with(0).json();
+    assert_eq!(lifted[0]["lifted"]["reason"], "settled");
+    assert!(log.run(&["hold", "list"]).await.with(0).json().is_empty());
+    assert_eq!(log.run(&["hold", "list", "--all"]).await.with(0).json().len(), 1);
+    assert_eq!(log.run(&end).await.with(0).json()[0]["class"], "activity");
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!((&verified["result"], &verified["expired"]), (&"unaltered".into(), &2.into()));
 }

@@ -72,7 +72,9 @@ impl Log {
     /// Appends records, as a service does.
     pub(crate) async fn append(&self, records: &[Box<Record>]) {
         if self.database.is_some() {
-            append(&PostgresStore::open(&self.url).await.unwrap(), records).await;
+            let store = PostgresStore::open(&self.url).await.unwrap();
+            // Longer than any stall of a busy machine.
+            append(&store.with_deadline(PATIENCE), records).await;
         } else {
             append(&SqliteStore::open(&self.url).await.unwrap(), records).await;
         }

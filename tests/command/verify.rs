@@ -21,6 +21,19 @@ on_both!(
 );
 
 impl Log {
+    /// Removes everything behind the second entry, and the checkpoints that cover it.
+    async fn cut_off_the_end(&self) {
+        let checkpoints = match self.database {
+            Some(_) => "activity.checkpoints",
+            None => "activity_checkpoints",
+        };
+        self.by_force(&format!(
+            "DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2; \
+             DELETE FROM {checkpoints}"
+        ))
+        .await;
+    }
+
     /// Changes the database as its owner can: triggers and checks do not hold him up.
     pub(crate) async fn by_force(&self, sql: &str) {
         let Some(database) = &self.database else {
@@ -318,15 +331,7 @@ async fn checkpoints_vouch_for_the_history_and_anchors_for_its_end(log: Log) {
     verify(&[], 0).await;
 
     // The end is cut off, with the checkpoint that covers it.
-    let checkpoints = match log.database {
-        Some(_) => "activity.checkpoints",
-        None => "activity_checkpoints",
-    };
-    log.by_force(&format!(
-        "DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2; \
-         DELETE FROM {checkpoints}"
-    ))
-    .await;
+    log.cut_off_the_end().await;
     assert_eq!(verify(&[], 0).await["trust"], "none");
     let found = verify(&["--anchor", &anchor], 1).await;
     assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
@@ -424,15 +429,7 @@ async fn another_database_anchors_the_end(log: Log) {
     let all = ["verify", "--trust", "trust", "--anchor", anchor];
     let found = log.run(&all).await.with(0).json().remove(0);
     assert_eq!((&found["trust"], &found["anchored"]["position"]), (&"anchored".into(), &4.into()));
-    let checkpoints = match log.database {
-        Some(_) => "activity.checkpoints",
-        None => "activity_checkpoints",
-    };
-    log.by_force(&format!(
-        "DELETE FROM activity_records WHERE seq > 4; DELETE FROM activity_ledger WHERE position > 2; \
-         DELETE FROM {checkpoints}"
-    ))
-    .await;
+    log.cut_off_the_end().await;
     let found = log.run(&all).await.with(1).json().remove(0);
     assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
 }

@@ -11,10 +11,10 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tempfile::TempDir;
-use tokio::{process::Command, sync::watch};
+use tokio::{process::Command, sync::watch, time::timeout};
 
 use crate::{
-    live::Live,
+    live::{Live, PATIENCE},
     running::{Running, example},
 };
 
@@ -95,7 +95,8 @@ async fn whose_response_was_seen_is_stored_once_whenever_the_process_was_killed(
             })
             .collect();
         // In the middle of things: the first rounds before anything is stored.
-        counted.wait_for(|count| *count >= 5 + 60 * round).await.unwrap();
+        let enough = counted.wait_for(|count| *count >= 5 + 60 * round);
+        timeout(PATIENCE, enough).await.expect("answers come").unwrap();
         let (_, status) = shop.stop("KILL").await;
         assert!(!status.success());
         for client in clients {

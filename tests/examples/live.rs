@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 use crate::running::Running;
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Live(WebSocketStream<MaybeTlsStream<TcpStream>>);
 

@@ -217,16 +217,21 @@ async fn a_download_is_recorded_at_its_end_and_a_cut_one_as_aborted() {
     let mut shop = Running::start(example("quickstart", folder.path())).await;
     let token = shop.log_in("ana").await;
 
-    let mut connection = TcpStream::connect(&shop.address).await.unwrap();
     let request =
         format!("GET /api/slow HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer {token}\r\n\r\n");
-    connection.write_all(request.as_bytes()).await.unwrap();
-    let mut head = [0; 16];
-    connection.read_exact(&mut head).await.unwrap();
-    assert_eq!(&head[..12], b"HTTP/1.1 200");
-    drop(connection);
-    let line = shop.line("report").await;
-    assert!(line.contains("ana tried to download a report: aborted"), "{line}");
+    // The report takes two seconds. On a machine that stalls, somebody may be too late to leave it: then once more.
+    let (mut asked, mut line) = (0, String::new());
+    while !line.contains("ana tried to download a report: aborted") {
+        assert!(asked < 10, "whoever leaves is never recorded as that: {line}");
+        let mut connection = TcpStream::connect(&shop.address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 16];
+        connection.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head[..12], b"HTTP/1.1 200");
+        drop(connection);
+        line = shop.line("report").await;
+        asked += 1;
+    }
 
     let (status, report) = shop.send("GET", "/api/slow", Some(&token), None).await;
     assert_eq!(status, 200);
@@ -234,7 +239,7 @@ async fn a_download_is_recorded_at_its_end_and_a_cut_one_as_aborted() {
     assert!(line.ends_with("· 127.0.0.1 · rule report"), "{line}");
 
     let records = shop.records("entity_type=report&action=download").await;
-    assert_eq!(records.len(), 2);
+    assert_eq!(records.len(), asked + 1);
     assert_eq!(records[0]["outcome"], "success");
     assert!(records[0]["duration_us"].as_u64().unwrap() >= 2_000_000);
     assert_eq!(records[0]["response_bytes"], report.as_str().unwrap().len());

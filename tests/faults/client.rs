@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
 
-use crate::process::{PATIENCE, Server, within};
+use crate::process::{PATIENCE, Server};
 
 /// What clients wrote down, by the ids of their requests.
 #[derive(Debug, Default)]
@@ -46,8 +45,7 @@ pub(crate) enum Ask {
     Orders,
     /// Orders with 30 KiB to record.
     Letters,
-    /// Logins, each so long after the last: how much there is to do, and nothing that is waited for.
-    Logins(Duration),
+    Logins,
     /// Records of another service.
     Ingest,
     /// Things that are not there, and things that nobody may have.
@@ -58,7 +56,7 @@ impl Ask {
     fn path(self, n: usize) -> String {
         let path = match (self, n % 5) {
             (Self::Mixed, 1 | 3) => "/api/reports",
-            (Self::Mixed, 4) | (Self::Logins(_), _) => "/login",
+            (Self::Mixed, 4) | (Self::Logins, _) => "/login",
             (Self::Mixed | Self::Orders, _) => "/api/orders",
             (Self::Letters, _) => "/api/letters",
             (Self::Ingest, _) => "/activity/records",
@@ -69,11 +67,15 @@ impl Ask {
     }
 }
 
+/// How many answers of each status were seen.
+type Answers = HashMap<u16, usize>;
+
 /// Clients at work.
 pub(crate) struct Load {
     clients: Vec<JoinHandle<Notes>>,
     stop: Arc<AtomicBool>,
-    answered: watch::Sender<usize>,
+    /// Each client has a sender: when all have ended, this is closed.
+    answers: watch::Receiver<Answers>,
 }
 
 impl Load {
@@ -86,31 +88,68 @@ impl Load {
     pub(crate) fn of(server: &Server, name: &str, count: usize, ask: Ask, most: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let left = Arc::new(AtomicUsize::new(most));
-        let answered = watch::Sender::new(0);
+        let (counting, answers) = watch::channel(Answers::new());
         let clients = (0..count)
             .map(|client| {
                 let (address, name) = (server.address.clone(), format!("{name}-{client}"));
                 let (stop, left) = (Arc::clone(&stop), Arc::clone(&left));
-                tokio::spawn(client_of(address, name, ask, (stop, left), answered.clone()))
+                tokio::spawn(client_of(address, name, ask, (stop, left), counting.clone()))
             })
             .collect();
-        Self { clients, stop, answered }
+        Self { clients, stop, answers }
     }
 
     /// Waits until so many requests were answered.
+    ///
+    /// # Panics
+    ///
+    /// Panics when all clients have ended before, or nobody gets an answer any more.
     pub(crate) async fn answered(&self, count: usize) {
-        let mut answered = self.answered.subscribe();
-        let so_many = answered.wait_for(|answered| *answered >= count);
-        within("that many answers", so_many).await.unwrap();
+        self.until(|answers| total(answers) >= count).await;
+    }
+
+    /// Likewise for so many more answers with this status.
+    pub(crate) async fn answered_with(&self, status: u16, more: usize) {
+        let goal = self.count_with(status) + more;
+        self.until(|answers| with(answers, status) >= goal).await;
+    }
+
+    /// As long as there are answers at all, a busy machine takes its time.
+    async fn until(&self, is_so: impl Fn(&Answers) -> bool) {
+        let mut answers = self.answers.clone();
+        while !is_so(&answers.borrow_and_update()) {
+            let changed = tokio::time::timeout(PATIENCE, answers.changed()).await;
+            let is_open = changed.is_ok_and(|changed| changed.is_ok());
+            assert!(is_open || is_so(&answers.borrow()), "no more answers: {:?}", answers.borrow());
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
-        *self.answered.borrow()
+        total(&self.answers.borrow())
+    }
+
+    pub(crate) fn count_with(&self, status: u16) -> usize {
+        with(&self.answers.borrow(), status)
     }
 
     /// Tells whether every client has ended: their server is gone.
     pub(crate) fn is_over(&self) -> bool {
-        self.clients.iter().all(JoinHandle::is_finished)
+        self.answers.has_changed().is_err()
+    }
+
+    /// Waits until every client has ended, because their server has. `false` when so many were answered instead.
+    pub(crate) async fn is_over_before(&self, count: usize) -> bool {
+        let mut answers = self.answers.clone();
+        loop {
+            if total(&answers.borrow_and_update()) >= count {
+                return false;
+            }
+            match tokio::time::timeout(PATIENCE, answers.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return true,
+                Err(_) => panic!("neither an end nor an answer: {:?}", answers.borrow()),
+            }
+        }
     }
 
     /// Ends the clients behind their present requests.
@@ -121,22 +160,21 @@ impl Load {
 
     /// Waits until the clients have ended: because their server has, or because they have sent what they should.
     pub(crate) async fn ended(self) -> Notes {
+        assert!(self.is_over_before(usize::MAX).await);
         let mut notes = Notes::default();
-        for mut client in self.clients {
-            // As long as there are answers at all, a busy machine takes its time.
-            let mut before = usize::MAX;
-            let ended = loop {
-                if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut client).await {
-                    break ended;
-                }
-                let now = *self.answered.borrow();
-                assert!(now != before, "a client got stuck after {now} answers");
-                before = now;
-            };
-            notes.add(ended.unwrap());
+        for client in self.clients {
+            notes.add(client.await.unwrap());
         }
         notes
     }
+}
+
+fn total(answers: &Answers) -> usize {
+    answers.values().sum()
+}
+
+fn with(answers: &Answers, status: u16) -> usize {
+    answers.get(&status).copied().unwrap_or(0)
 }
 
 async fn client_of(
@@ -144,7 +182,7 @@ async fn client_of(
     name: String,
     ask: Ask,
     (stop, left): (Arc<AtomicBool>, Arc<AtomicUsize>),
-    answered: watch::Sender<usize>,
+    answers: watch::Sender<Answers>,
 ) -> Notes {
     let mut notes = Notes::default();
     let Ok(stream) = TcpStream::connect(address).await else { return notes };
@@ -159,9 +197,6 @@ async fn client_of(
             || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err()
         {
             break;
-        }
-        if let Ask::Logins(pause) = ask {
-            tokio::time::sleep(pause).await;
         }
         let id = format!("{name}-{n}");
         let body = match ask {
@@ -185,7 +220,7 @@ async fn client_of(
             break;
         }
         notes.seen.insert(id, status);
-        answered.send_modify(|answered| *answered += 1);
+        answers.send_modify(|answers| *answers.entry(status).or_default() += 1);
         if sender.ready().await.is_err() {
             break;
         }

@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use axum::{Router, body::Body, routing::post};
 use http::{Request, StatusCode};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower_activity::{
     ActivityLayer, Filter, Pipeline, Record, SqliteStore,
@@ -44,6 +45,26 @@ impl Clock for Jumping {
 const HOUR: i64 = 3_600;
 const YEAR: i64 = 366 * 24 * HOUR;
 
+/// Says that no more is to be sent, besides how much.
+const END: u64 = 1 << 32;
+
+/// Sends as much as `goal` says, and no more: nothing here depends on how fast it is sent, or stored.
+async fn load(goal: &watch::Sender<u64>, sent: &watch::Sender<u64>, send: impl AsyncFn()) {
+    let mut goal = goal.subscribe();
+    loop {
+        let now = *goal.borrow_and_update();
+        while *sent.borrow() < now % END {
+            send().await;
+            sent.send_modify(|sent| *sent += 1);
+            tokio::task::yield_now().await;
+        }
+        if now >= END {
+            return;
+        }
+        goal.changed().await.unwrap();
+    }
+}
+
 async fn jumps<S: Append + Read + Clone>(fault: &'static str, store: S, spool: bool) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(Jumping { clock: SystemClock::default(), seconds: AtomicI64::new(0) });
@@ -53,58 +74,45 @@ async fn jumps<S: Append + Read + Clone>(fault: &'static str, store: S, spool: b
         builder = builder.spool(folder.path().join("spool"));
     }
     let pipeline = builder.start().await.unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let [by_hand, asked] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+    let (goal, sent) = (watch::Sender::new(0), [(); 2].map(|()| watch::Sender::new(0)));
     // What happened on a machine whose clock is right.
-    let hand = tokio::spawn({
-        let (recorder, stop, sent) = (pipeline.recorder(), Arc::clone(&stop), Arc::clone(&by_hand));
-        async move {
-            while !stop.load(Ordering::SeqCst) {
-                let record = Record::by("ana").created("order", "7");
-                let record = record.occurred_at(SystemClock::default().now());
-                assert!(recorder.record(record).is_accepted());
-                sent.fetch_add(1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-            }
+    let by_hand = load(&goal, &sent[0], {
+        let recorder = pipeline.recorder();
+        async move || {
+            let record = Record::by("ana").created("order", "7");
+            let record = record.occurred_at(SystemClock::default().now());
+            assert!(recorder.record(record).is_accepted());
         }
     });
     let app = Router::new()
         .route("/api/orders", post(async || tokio::task::yield_now().await))
         .layer(ActivityLayer::new(pipeline.recorder()));
-    let requests = tokio::spawn({
-        let (stop, sent) = (Arc::clone(&stop), Arc::clone(&asked));
-        async move {
-            while !stop.load(Ordering::SeqCst) {
-                let request = Request::post("/api/orders").body(Body::empty()).unwrap();
-                let answer = app.clone().oneshot(request).await.unwrap();
-                assert_eq!(answer.status(), StatusCode::OK);
-                sent.fetch_add(1, Ordering::SeqCst);
-            }
-        }
+    let asked = load(&goal, &sent[1], async move || {
+        let request = Request::post("/api/orders").body(Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
     });
     let rounds = times(1, 20);
-    for _ in 0..rounds {
-        // Back an hour, on by ten years and a bit, and to where it was.
-        for seconds in [-HOUR, 0, 11 * YEAR, -HOUR, 0] {
-            clock.seconds.store(seconds, Ordering::SeqCst);
-            for sent in [&by_hand, &asked] {
-                let before = sent.load(Ordering::SeqCst);
-                within("more records", async {
-                    while sent.load(Ordering::SeqCst) < before + 20 {
-                        tokio::task::yield_now().await;
-                    }
-                })
-                .await;
+    let jumps = async {
+        for _ in 0..rounds {
+            // Back an hour, on by ten years and a bit, and to where it was.
+            for seconds in [-HOUR, 0, 11 * YEAR, -HOUR, 0] {
+                clock.seconds.store(seconds, Ordering::SeqCst);
+                // The next jump comes while there is still some to send.
+                goal.send_modify(|goal| *goal += 20);
+                for sent in &sent {
+                    let half = *goal.borrow() - 10;
+                    sent.subscribe().wait_for(|sent| *sent >= half).await.unwrap();
+                }
             }
         }
-    }
-    stop.store(true, Ordering::SeqCst);
-    within("the end of the load", hand).await.unwrap();
-    within("the end of the load", requests).await.unwrap();
+        goal.send_modify(|goal| *goal += END);
+    };
+    within("the end of the load", async { tokio::join!(by_hand, asked, jumps) }).await;
     within("a flush", pipeline.flush()).await;
     let report = pipeline.shutdown(Duration::from_secs(60)).await;
 
-    let sent = by_hand.load(Ordering::SeqCst) + asked.load(Ordering::SeqCst);
+    let sent = *sent[0].borrow() + *sent[1].borrow();
     let mut records = Vec::new();
     let mut ask = PageRequest::newest(1_000);
     loop {

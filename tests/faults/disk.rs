@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -108,9 +108,13 @@ fn limit(server: &Server, bytes: &str) {
 /// Has clients work before, while, and after the disk is full.
 async fn full(fault: &'static str, mode: &str) -> (Found, Notes, serde_json::Value) {
     let disk = Disk::find();
-    let place = disk.place().with("FAULTS_MODE", mode);
+    // Only a disk that is full refuses here, not one that is slow.
+    let place = disk.place().with("FAULTS_MODE", mode).with("FAULTS_STRICT_DEADLINE", 600_000);
     let server = place.start().await;
-    let load = Load::start(&server, "d", 4, Ask::Mixed);
+    // A streamed answer whose outcome has no room is cut before its last frame, which ends its client; none of the
+    // others is.
+    let mixed = Load::start(&server, "d", 4, Ask::Mixed);
+    let load = Load::start(&server, "o", 3, Ask::Orders);
     let rounds = times(2, 20);
     for _ in 0..rounds {
         load.answered(load.count() + 100).await;
@@ -118,7 +122,7 @@ async fn full(fault: &'static str, mode: &str) -> (Found, Notes, serde_json::Val
         let is_refused = async || {
             let tally = server.tally().await;
             let ran = tally["ran"].as_u64().unwrap();
-            tally["dropped"].as_u64() > Some(0) || load.count() as u64 > ran + 50
+            tally["dropped"].as_u64() > Some(0) || (load.count() + mixed.count()) as u64 > ran + 50
         };
         until("refused anything", is_refused).await;
         load.answered(load.count() + 100).await;
@@ -129,6 +133,7 @@ async fn full(fault: &'static str, mode: &str) -> (Found, Notes, serde_json::Val
         until("recovered", async || stored().await >= before + 50).await;
     }
     let mut notes = load.stop().await;
+    notes.add(mixed.stop().await);
     let last = Load::of(&server, "last", 2, Ask::Mixed, 100).ended().await;
     let recovered = last.answered(200);
     assert_eq!(recovered, last.sent.len(), "it works as before");
@@ -162,38 +167,53 @@ async fn a_strict_spool_on_a_full_disk_refuses_and_recovers_by_itself() {
     assert!(found.lost.is_empty(), "answered with success and lost: {:?}", found.lost);
     let (refused, after) = (notes.answered(503), notes.answered(500));
     assert!(refused > 0);
-    assert_eq!(notes.answered(200) + refused + after, notes.sent.len());
+    let cut = notes.sent.len() - notes.seen.len();
+    assert!(cut <= 4, "the client ends there: {cut}");
+    assert_eq!(notes.answered(200) + refused + after, notes.seen.len());
+    // Their intents are left; here they are gone with the disk.
+    let left = found.unvouched.len() + found.unanswered.len();
+    assert_eq!(report["spooled"].as_u64(), Some(left as u64));
     let ran = report["ran"].as_u64().unwrap();
-    assert_eq!(ran, (notes.answered(200) + after) as u64, "what was refused was not attempted");
+    assert_eq!(
+        ran,
+        (notes.answered(200) + after + cut) as u64,
+        "what was refused was not attempted"
+    );
 }
 
 /// Fault 6, for the disk: it stops answering under load.
 ///
-/// What traces the server holds one sync back for three seconds.
+/// What traces the server holds one sync back, and whoever waits behind it, until it ends itself: so the disk is stuck
+/// for as long as anybody is still to be refused, however fast or slow all of this is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strict_service_on_a_disk_that_is_stuck_refuses_in_time_and_recovers_by_itself() {
+    const FOR_EVER: &str = "delay_enter=3600000000:when=20";
     let place = Place::durable()
         .with("FAULTS_MODE", "strict")
         .with("FAULTS_STRICT_DEADLINE", 500)
-        .under(crate::points::traced("fdatasync", "delay_enter=3000000:when=30"));
-    let server = place.start().await;
-    let load = Load::start(&server, "s", 4, Ask::Mixed);
-    until("refused anything", async || {
-        let ran = server.tally().await["ran"].as_u64().unwrap();
-        load.count() as u64 > ran + 8
-    })
-    .await;
-    let before = server.tally().await["stored"].as_u64().unwrap();
-    until("recovered", async || server.tally().await["stored"].as_u64().unwrap() > before + 100)
-        .await;
-    let notes = load.stop().await;
+        .under(crate::points::traced("fdatasync", FOR_EVER));
+    let mut server = place.start().await;
+    let reports = Load::start(&server, "r", 4, Ask::Mixed);
+    // None of these is cut off, so they last; the others are here to be refused too.
+    let orders = Load::start(&server, "o", 3, Ask::Orders);
+    loop {
+        let fine = orders.count_with(200);
+        orders.answered_with(503, 6).await;
+        // On a slow machine one or the other is refused before; from here on it is everybody.
+        if orders.count_with(200) == fine {
+            break;
+        }
+    }
+    server.untraced().await;
+    orders.answered_with(200, 30).await;
+    let mut notes = orders.stop().await;
+    notes.add(reports.stop().await);
     let report = server.stop().await;
     assert_adds_up(&report);
     let found = compare(&notes, &in_file(&place.file()));
     found.row("6 disk stuck, strict", 1, &notes).report();
     found.assert_whole();
     let (fine, after) = (notes.answered(200), notes.answered(500));
-    assert!(fine > 100 && notes.answered(503) > 0);
     // A streamed answer whose outcome the disk does not take in time is cut before its last frame.
     let cut = notes.sent.len() - notes.seen.len();
     assert!(cut <= 4, "the client ends there: {cut}");
@@ -254,18 +274,19 @@ async fn an_old_spool_of_any_size_costs_little_memory_and_no_time_at_the_start()
     // What a server needs at work, without an old spool.
     let mut notes = Load::of(&first, "a", 4, Ask::Mixed, 200).ended().await;
     let usual = first.memory("VmHWM");
-    first.rate(0).await;
+    first.take(0).await;
     let path = format!("/control/fill/{bricks}/{BYTES}");
     let (_, taken) = first.send(http::Method::POST, &path, "").await;
     assert_eq!(String::from_utf8_lossy(&taken), bricks.to_string());
     first.kill().await;
 
-    let begun = Instant::now();
+    // Nothing of it is stored before the first answer: it is not waited for.
+    let place = place.with("FAULTS_TAKE", 0);
     let server = place.start().await;
-    let ready = begun.elapsed();
     notes.add(Load::of(&server, "b", 1, Ask::Orders, 1).ended().await);
-    let answered = begun.elapsed();
+    let read = server.read();
     assert_eq!(notes.answered(200), notes.sent.len());
+    server.take(1).await;
     let drained = async || {
         let file = rusqlite::Connection::open(place.file()).unwrap();
         file.busy_timeout(Duration::from_secs(60)).unwrap();
@@ -281,12 +302,13 @@ async fn an_old_spool_of_any_size_costs_little_memory_and_no_time_at_the_start()
     row.stored += drained().await as u64;
     row.report();
     eprintln!(
-        "23: {mib} MiB of old spool: ready after {ready:?}, first answer after {answered:?}, {} MiB more at most",
+        "23: {mib} MiB of old spool: {} MiB read by the first answer, {} MiB more at most",
+        read >> 20,
         most >> 20
     );
     found.assert_whole();
     assert_eq!(drained().await, bricks);
     assert!(most <= times(60, 64) as u64 * MIB, "{} MiB more", most >> 20);
-    // In a time that does not grow with the spool; a machine that is busy takes its own.
-    assert!(answered < Duration::from_secs(20), "{answered:?}");
+    // Nor is it read before: what the first batches hold, at most.
+    assert!(read <= mib as u64 * MIB / 2, "{} MiB read of {mib}", read >> 20);
 }

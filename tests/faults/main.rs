@@ -12,6 +12,7 @@
     reason = "counts of a test"
 )]
 
+mod chance;
 mod client;
 mod clock;
 mod crash;

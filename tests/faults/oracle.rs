@@ -82,7 +82,12 @@ pub(crate) struct Found {
     pub(crate) duplicated: Vec<String>,
     /// Records of requests that were never sent.
     pub(crate) made_up: Vec<String>,
-    /// Requests that were answered with success, and whose record does not say so.
+    /// Requests that were carried out and answered with 500, because nobody vouched for their record, and have none: an
+    /// intent of theirs is left for the next process.
+    pub(crate) unvouched: Vec<String>,
+    /// Requests whose whole answer nobody has seen, and that have no record.
+    pub(crate) unanswered: Vec<String>,
+    /// Requests whose record says something else than their answer.
     pub(crate) unfinished: Vec<String>,
     /// Records that gap records count.
     pub(crate) gaps: u64,
@@ -116,15 +121,25 @@ pub(crate) fn compare(notes: &Notes, rows: &[Stored]) -> Found {
     found.stored = of.len() as u64;
     for (id, status) in &notes.seen {
         match of.get(id.as_str()) {
-            // What was refused for want of a record has none, or one without an outcome.
-            _ if matches!(status, 500 | 503) => {}
+            // Refused for want of a record, and not attempted: where there is one after all, it says that.
+            None if *status == 503 => {}
+            None if *status == 500 => found.unvouched.push(id.clone()),
             None => found.lost.push(id.clone()),
-            Some(row) if *status < 300 && (row.outcome != "success" || !row.reason.is_empty()) => {
-                found.unfinished.push(format!("{id}: {} {}", row.outcome, row.reason));
+            Some(row) => {
+                let said = (row.outcome.as_str(), row.reason.as_str());
+                let is_true = match status {
+                    200..300 => said == ("success", ""),
+                    503 => said == ("failure", "not_attempted"),
+                    _ => true,
+                };
+                if !is_true {
+                    found.unfinished.push(format!("{id}: {status}, {said:?}"));
+                }
             }
-            Some(_) => {}
         }
     }
+    let unanswered = notes.sent.iter().filter(|id| !notes.seen.contains_key(*id));
+    found.unanswered = unanswered.filter(|id| !of.contains_key(id.as_str())).cloned().collect();
     for (writer, mut numbers) in streams {
         numbers.sort_unstable();
         if !numbers.iter().copied().eq(1..=numbers.len() as i64) {
@@ -163,6 +178,7 @@ impl Found {
     pub(crate) fn assert_whole(&self) {
         self.assert_sound();
         assert!(self.lost.is_empty(), "lost {}: {:?}", self.lost.len(), self.lost);
+        assert!(self.unvouched.is_empty(), "carried out, and nowhere: {:?}", self.unvouched);
     }
 
     /// Returns the line of the table.
@@ -185,4 +201,52 @@ pub(crate) fn assert_adds_up(report: &serde_json::Value) {
     let of = |name: &str| report[name].as_u64().unwrap();
     let gone = of("stored") + of("spooled") + of("queued") + of("dropped");
     assert_eq!(of("received"), gone, "{report}");
+}
+
+/// What the other tests rely on: each kind of lie is seen.
+#[test]
+fn the_oracle_sees_what_is_lost_doubled_made_up_and_told_wrong() {
+    let row = |id: &str, seq, outcome: &str, reason: &str| Stored {
+        request_id: id.to_owned(),
+        writer_id: 1,
+        seq,
+        action: "create".to_owned(),
+        category: "activity".to_owned(),
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        metadata: String::new(),
+    };
+    let said =
+        [("fine", 200), ("wrong", 200), ("lost", 404), ("gone", 500), ("no", 503), ("no!", 503)];
+    let notes = Notes {
+        sent: said.iter().map(|(id, _)| (*id).to_owned()).collect(),
+        seen: said.iter().map(|(id, status)| ((*id).to_owned(), *status)).collect(),
+    };
+    let found = compare(
+        &notes,
+        &[
+            row("fine", 1, "success", ""),
+            row("fine", 2, "success", ""),
+            row("wrong", 3, "aborted", "process_ended"),
+            row("other", 4, "success", ""),
+            // Answered with 503, which says that it was not attempted.
+            row("no!", 6, "success", ""),
+        ],
+    );
+    assert_eq!((found.stored, &found.lost[..]), (4, &["lost".to_owned()][..]));
+    assert_eq!(
+        (&found.duplicated[..], &found.made_up[..]),
+        (&["fine".to_owned()][..], &["other".to_owned()][..],)
+    );
+    assert_eq!(found.unvouched, ["gone"]);
+    let mut unfinished = found.unfinished;
+    unfinished.sort_unstable();
+    assert!(
+        unfinished.len() == 2
+            && unfinished[0].starts_with("no!")
+            && unfinished[1].starts_with("wrong")
+    );
+    assert_eq!(found.broken.len(), 1, "number 5 is missing");
+    let refused = [row("no", 1, "failure", "not_attempted"), row("fine", 2, "success", "")];
+    assert!(compare(&notes, &refused).unfinished.is_empty(), "that is what it says then");
 }

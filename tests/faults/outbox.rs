@@ -10,7 +10,7 @@ use tower_activity::{
 };
 
 use crate::{
-    crash::random,
+    chance::Chance,
     process::{Place, for_a_while, signal},
     role::{STORE, end_with_the_test, variable},
     server::Database,
@@ -95,15 +95,16 @@ async fn worker() {
 
 /// Kills one worker after another; `pass` lets the lease of a dead one pass, which takes ten seconds otherwise.
 async fn killed(place: Place, rounds: usize, pass: impl AsyncFn()) -> Place {
+    let mut chance = Chance::new("outbox");
     let place = place.with(COMMITS, 1);
     for _ in 0..rounds {
         let mut worker = place.run("outbox::worker");
-        let mut left = 5 + random(60);
+        let mut left = 5 + chance.below(60);
         while left > 0 {
             let line = worker.line().await.expect("it commits");
             left -= usize::from(line.contains("committed"));
         }
-        for_a_while(random(5_000)).await;
+        for_a_while(chance.below(5_000)).await;
         assert!(signal(worker.id(), "KILL").await);
         assert!(!worker.ended().await.success());
         pass().await;

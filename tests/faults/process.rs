@@ -25,16 +25,14 @@ use tokio::{
 use crate::role::STORE;
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// How often another process is asked, which can tell nobody by itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// How often another process, or a file that it writes, is asked: neither can tell anybody by itself. Nothing is decided
+/// by it but how soon a test goes on.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Waits for a future that only a defect keeps from ending.
 #[track_caller]
-pub(crate) fn within<T>(
-    what: &'static str,
-    future: impl Future<Output = T>,
-) -> impl Future<Output = T> {
+pub(crate) fn within<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
     async move {
         let Ok(done) = timeout(PATIENCE, future).await else { panic!("{place}: never {what}") };
@@ -44,10 +42,7 @@ pub(crate) fn within<T>(
 
 /// Asks until it is so.
 #[track_caller]
-pub(crate) fn until(
-    what: &'static str,
-    mut so: impl AsyncFnMut() -> bool,
-) -> impl Future<Output = ()> {
+pub(crate) fn until(what: &str, mut so: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     let place = std::panic::Location::caller();
     async move {
         let begun = Instant::now();
@@ -280,9 +275,10 @@ impl Server {
         .await
     }
 
-    /// Sets how many records its store takes a second.
-    pub(crate) async fn rate(&self, rate: u64) {
-        let (status, _) = self.send(Method::POST, &format!("/control/rate/{rate}"), "").await;
+    /// Has its store take one record of so many that requests make from now on: all of them where that is 1, and none
+    /// where it is nothing.
+    pub(crate) async fn take(&self, one_in: u64) {
+        let (status, _) = self.send(Method::POST, &format!("/control/take/{one_in}"), "").await;
         assert_eq!(status, StatusCode::OK);
     }
 
@@ -290,6 +286,20 @@ impl Server {
         let (status, body) = self.send(Method::GET, "/control/tally", "").await;
         assert_eq!(status, StatusCode::OK);
         serde_json::from_slice(&body).unwrap()
+    }
+
+    /// Ends what traces it, and with that whatever it holds back.
+    pub(crate) async fn untraced(&mut self) {
+        assert_ne!(self.running.id(), self.pid, "it is traced");
+        assert!(signal(self.running.id(), "KILL").await);
+        assert!(!self.running.ended().await.success());
+    }
+
+    /// Returns how many bytes it has read from files.
+    pub(crate) fn read(&self) -> u64 {
+        let counts = fs::read_to_string(format!("/proc/{}/io", self.pid)).unwrap();
+        let line = counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+        line.parse().unwrap()
     }
 
     /// Returns a figure of its memory in bytes: `VmRSS`, or `VmHWM` for the most so far.

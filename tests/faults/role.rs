@@ -8,10 +8,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -23,7 +20,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch};
 use tower_activity::{
     Activity, ActivityLayer, Pipeline, Record, SqliteStore, access,
     pipeline::PipelineBuilder,
@@ -50,16 +47,70 @@ pub(crate) fn end_with_the_test() {
     });
 }
 
-/// A store that takes so many records a second, and none while that is nothing.
+/// How much a store takes: one record of so many that requests make, however fast they come. No clock is in it.
+#[derive(Debug)]
+struct Pace {
+    /// All of them when 1, none when nothing.
+    one_in: watch::Sender<u64>,
+    /// Requests that reached a handler.
+    ran: watch::Sender<u64>,
+    /// How many had when this was set, and how many records were taken since.
+    since: Mutex<(u64, u64)>,
+}
+
+impl Pace {
+    fn new(one_in: u64) -> Self {
+        Self {
+            one_in: watch::Sender::new(one_in),
+            ran: watch::Sender::new(0),
+            since: Mutex::default(),
+        }
+    }
+
+    fn set(&self, one_in: u64) {
+        *self.since.lock().unwrap() = (*self.ran.borrow(), 0);
+        self.one_in.send_replace(one_in);
+    }
+
+    fn take(&self, count: u64) -> bool {
+        match *self.one_in.borrow() {
+            0 => false,
+            1 => true,
+            one_in => {
+                let mut since = self.since.lock().unwrap();
+                let (begun, taken) = *since;
+                let is_due = taken + count <= (*self.ran.borrow() - begun) / one_in;
+                if is_due {
+                    since.1 += count;
+                }
+                is_due
+            }
+        }
+    }
+
+    /// Waits until so many records may be taken.
+    async fn due(&self, count: u64) {
+        let (mut one_in, mut ran) = (self.one_in.subscribe(), self.ran.subscribe());
+        while !self.take(count) {
+            // Both senders live as long as this.
+            tokio::select! {
+                changed = one_in.changed() => changed.unwrap(),
+                changed = ran.changed() => changed.unwrap(),
+            }
+        }
+    }
+}
+
+/// A store that takes as much as its pace says.
 #[derive(Clone)]
 struct Throttled<S> {
     inner: S,
-    rate: Arc<AtomicU64>,
+    pace: Arc<Pace>,
 }
 
 struct Throttle<A> {
     inner: A,
-    rate: Arc<AtomicU64>,
+    pace: Arc<Pace>,
 }
 
 impl<S: Append> Append for Throttled<S> {
@@ -67,7 +118,7 @@ impl<S: Append> Append for Throttled<S> {
 
     async fn connect(&self) -> Result<Self::Appender, StoreError> {
         let inner = self.inner.connect().await?;
-        Ok(Throttle { inner, rate: Arc::clone(&self.rate) })
+        Ok(Throttle { inner, pace: Arc::clone(&self.pace) })
     }
 
     fn keep_commits(&self) {
@@ -85,16 +136,7 @@ impl<A: Appender> Appender for Throttle<A> {
     }
 
     async fn append(&mut self, batch: Batch<'_>) -> Result<Appended, StoreError> {
-        let mut owed = batch.records().len() as f64;
-        while owed > 0.0 {
-            let rate = self.rate.load(Ordering::Relaxed);
-            if rate == u64::MAX {
-                break;
-            }
-            // In small steps, so that another rate holds soon.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            owed -= rate as f64 * 0.005;
-        }
+        self.pace.due(batch.records().len() as u64).await;
         self.inner.append(batch).await
     }
 }
@@ -102,9 +144,7 @@ impl<A: Appender> Appender for Throttle<A> {
 /// What the server shares with whoever asks for its state.
 struct Shared {
     pipeline: Pipeline,
-    rate: Arc<AtomicU64>,
-    /// Requests that reached a handler.
-    ran: AtomicU64,
+    pace: Arc<Pace>,
 }
 
 type Handle = State<Arc<Shared>>;
@@ -114,17 +154,15 @@ fn tally(shared: &Shared) -> Value {
     json!({
         "received": tally.received, "stored": tally.stored, "spooled": tally.spooled, "queued": tally.queued,
         "dropped": tally.dropped.total(), "gaps": tally.gaps, "own": tally.own, "folded": tally.folded,
-        "drained": tally.drained, "ran": shared.ran.load(Ordering::Relaxed),
+        "drained": tally.drained, "ran": *shared.pace.ran.borrow(),
     })
 }
 
 fn control() -> Router<Arc<Shared>> {
     Router::new()
         .route(
-            "/rate/{rate}",
-            post(async |State(shared): Handle, Path(rate): Path<u64>| {
-                shared.rate.store(rate, Ordering::Relaxed);
-            }),
+            "/take/{one_in}",
+            post(async |State(shared): Handle, Path(one_in): Path<u64>| shared.pace.set(one_in)),
         )
         .route("/tally", get(async |State(shared): Handle| Json(tally(&shared))))
         // Large records by hand, for spools that are to be filled without a million requests.
@@ -145,7 +183,7 @@ fn control() -> Router<Arc<Shared>> {
 }
 
 fn shop() -> Router<Arc<Shared>> {
-    let ran = |shared: &Shared| shared.ran.fetch_add(1, Ordering::Relaxed);
+    let ran = |shared: &Shared| shared.pace.ran.send_modify(|ran| *ran += 1);
     Router::new()
         .route(
             "/api/orders",
@@ -197,6 +235,9 @@ fn settings<S: Append>(mut builder: PipelineBuilder<S>) -> PipelineBuilder<S> {
     if let Some(bytes) = variable("FAULTS_CAP") {
         builder = builder.spool_cap(bytes);
     }
+    if let Some(millis) = variable("FAULTS_KEEP") {
+        builder = builder.spool_keep(Duration::from_millis(millis));
+    }
     if let Some(count) = variable("FAULTS_QUEUE") {
         builder = builder.queue(count);
     }
@@ -213,8 +254,8 @@ fn settings<S: Append>(mut builder: PipelineBuilder<S>) -> PipelineBuilder<S> {
 }
 
 async fn serve<S: Append>(store: S) {
-    let rate = Arc::new(AtomicU64::new(variable("FAULTS_RATE").unwrap_or(u64::MAX)));
-    let throttled = Throttled { inner: store, rate: Arc::clone(&rate) };
+    let pace = Arc::new(Pace::new(variable("FAULTS_TAKE").unwrap_or(1)));
+    let throttled = Throttled { inner: store, pace: Arc::clone(&pace) };
     let pipeline = match settings(Pipeline::builder(throttled)).start().await {
         Ok(pipeline) => pipeline,
         Err(error) => {
@@ -222,7 +263,7 @@ async fn serve<S: Append>(store: S) {
             return;
         }
     };
-    let shared = Arc::new(Shared { pipeline, rate, ran: AtomicU64::new(0) });
+    let shared = Arc::new(Shared { pipeline, pace });
     let layer = ActivityLayer::new(shared.pipeline.recorder());
     let by_service = access::from_fn(|_| {
         let all = access::Permissions::admin().with(access::Permission::Ingest);
@@ -248,7 +289,8 @@ async fn serve<S: Append>(store: S) {
         });
     let server = tokio::spawn(std::future::IntoFuture::into_future(server));
     let _asked = stopped.await;
-    let hanging = tokio::time::timeout(deadline, server).await.is_err();
+    // However short the deadline of the log is: requests do not wait for the store.
+    let hanging = tokio::time::timeout(crate::process::PATIENCE, server).await.is_err();
     let report = shared.pipeline.shutdown(deadline).await;
     let mut said = tally(&shared);
     // Of the same moment, unlike a tally that late requests go on changing.

@@ -1,4 +1,4 @@
-//! Queue, spool and receipts under a scheduler that tries one order of steps after the other (shuttle).
+//! Queue, spool, receipts and drafts under a scheduler that tries one order of steps after the other (shuttle).
 //!
 //! The files are those of the library, compiled once more with `threads.rs` of this folder in the place of
 //! `src/pipeline/threads.rs`: locks, atomics and parking are then steps of the scheduler. What lies below them
@@ -18,7 +18,25 @@
     reason = "a test"
 )]
 
+/// Drafts, their announcements, and stand-ins for what lies around them.
+mod capture {
+    #[path = "../../../src/capture/announce.rs"]
+    #[allow(dead_code, reason = "taken as it is")]
+    pub(crate) mod announce;
+    #[path = "../../../src/capture/draft.rs"]
+    #[allow(dead_code, reason = "taken as it is")]
+    pub(crate) mod draft;
+
+    mod around;
+    mod guarded;
+    pub(crate) use around::{client, config, finish, outcome, tee, threads};
+}
+
 mod pipeline {
+    mod doors;
+    pub(crate) use doors::{
+        Admission, AdmitWait, BeginWait, Hold, OpenTicket, Recorder, Renewed, StrictRefused,
+    };
     /// What is measured is for nobody here.
     pub(crate) mod meters {
         pub(crate) fn fsync(_: std::time::Duration) {}
@@ -36,6 +54,7 @@ mod pipeline {
     pub(crate) mod threads;
 
     mod queued;
+    mod shut;
     mod spooled;
     mod told;
 }
@@ -43,7 +62,7 @@ mod pipeline {
 mod table;
 
 // By these names the files of the library find the rooms above them.
-use tower_activity::{record, time};
+use tower_activity::{privacy, record, rules, time};
 
 /// Tries so many orders: most by chance, the others with few switches in awkward places.
 fn tried(small: usize, full: usize, body: impl Fn() + Send + Sync + 'static) {

@@ -33,7 +33,7 @@ impl<T> Mutex<T> {
 
     /// Mostly it gets the lock; now and then a short time is up.
     pub(crate) fn try_lock_for(&self, most: Duration) -> Option<MutexGuard<'_, T>> {
-        if most < Duration::from_secs(1) && thread_rng().gen_range(0..8) == 0 {
+        if most < Duration::from_secs(1) && thread_rng().gen_range(0..3) == 0 {
             shuttle::thread::yield_now();
             return self.try_lock();
         }

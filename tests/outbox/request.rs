@@ -17,7 +17,10 @@ use tower_activity::{
     store::Read as _,
 };
 
-use super::App;
+use super::{
+    App,
+    cases::{LONG, within},
+};
 use crate::Log;
 
 async fn cancel(
@@ -42,7 +45,8 @@ async fn cancel(
 
 async fn of(app: &App, request: &str) -> Vec<Record> {
     let filter = Filter::new().any_of("request_id", [request]).unwrap();
-    app.log.records(&filter, &PageRequest::newest(10)).await.unwrap().records
+    let few = PageRequest { patience: LONG, ..PageRequest::newest(10) };
+    app.log.records(&filter, &few).await.unwrap().records
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +66,7 @@ async fn what_a_request_did_and_what_was_committed_carry_the_same_request_id() {
             .unwrap();
         router.clone().oneshot(request).await.unwrap();
     }
-    pipeline.flush().await;
+    within(pipeline.flush()).await;
 
     for (request, outcome) in [("commit", "success"), ("commit-and-fail", "failure")] {
         let both = of(&app, request).await;
@@ -87,7 +91,7 @@ async fn what_a_request_did_and_what_was_committed_carry_the_same_request_id() {
         "recorded": 3, "stored": 2, "quarantined": 0, "pending": 0, "oldest_ms": null
     });
     assert_eq!(health["outbox"], expected, "{health}");
-    pipeline.shutdown(std::time::Duration::from_secs(5)).await;
+    pipeline.shutdown(std::time::Duration::from_secs(60)).await;
 }
 
 #[tokio::test]

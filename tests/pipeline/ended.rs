@@ -14,7 +14,7 @@ use tower_activity::{
 
 use crate::{SOON, numbered, numbers, quick};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(300);
 
 fn folder() -> tempfile::TempDir {
     tempfile::Builder::new()

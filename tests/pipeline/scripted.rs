@@ -17,6 +17,9 @@ use tower_activity::{
     },
 };
 
+/// Far longer than anything here takes on a busy machine: only a defect meets it.
+const LONG: Duration = Duration::from_secs(120);
+
 /// What the next call does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
@@ -130,15 +133,16 @@ impl Scripted {
 
     /// Returns when so many appends have come to the gate.
     pub(crate) async fn reached_times(&self, times: usize) {
-        self.shared.at_gate.subscribe().wait_for(|count| *count >= times).await.unwrap();
+        let mut at_gate = self.shared.at_gate.subscribe();
+        let reached = at_gate.wait_for(|count| *count >= times);
+        tokio::time::timeout(LONG, reached).await.expect("nothing came to the gate").unwrap();
     }
 
     /// Waits for the commit after which it is so.
     pub(crate) async fn holds(&self, so: impl Fn(&MemoryStore) -> bool) {
         let mut committed = self.shared.committed.subscribe();
         let holds = committed.wait_for(|()| so(&self.memory));
-        let minute = Duration::from_secs(60);
-        tokio::time::timeout(minute, holds).await.expect("it never came about").unwrap();
+        tokio::time::timeout(LONG, holds).await.expect("it never came about").unwrap();
     }
 
     pub(crate) fn connects(&self) -> usize {

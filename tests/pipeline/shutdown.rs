@@ -113,8 +113,9 @@ async fn a_store_that_is_away_cannot_hold_up_the_shutdown() {
             assert!(pipeline.recorder().record(numbered(n)).is_accepted());
         }
         let begun = tokio::time::Instant::now();
-        let report = pipeline.shutdown(SOON).await;
-        assert!(begun.elapsed() < SOON + Duration::from_millis(300), "{:?}", begun.elapsed());
+        let few = Duration::from_secs(5);
+        let report = pipeline.shutdown(few).await;
+        assert!(begun.elapsed() < few + Duration::from_millis(300), "{:?}", begun.elapsed());
         assert!(adds_up(&report), "{report:?}");
         assert_eq!(report.stored, 0);
         // A batch may be on its way, for all that is known.

@@ -12,6 +12,7 @@ mod completeness;
 mod counts;
 mod edges;
 mod erasing;
+mod holds;
 mod memory;
 mod pages;
 mod questions;

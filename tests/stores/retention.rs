@@ -54,7 +54,7 @@ pub(crate) fn old(stream: i64, seq: i64, day: &str, class: &str) -> Box<Record> 
 }
 
 /// The record that tells of a removal, as the pipeline writes it.
-fn telling(stream: i64, seq: i64, removal: &Removal) -> Box<Record> {
+pub(crate) fn telling(stream: i64, seq: i64, removal: &Removal) -> Box<Record> {
     let mut record = old(stream, seq, "2026-11-22", "system");
     record.origin = Origin::System;
     record.action.set("retention_run");
@@ -180,7 +180,7 @@ pub(crate) async fn a_run_that_was_stopped_is_gone_on_with<F: Fixture>() {
     let fold = async { while store.fold(100).await.unwrap().behind() > 0 {} };
     tokio::time::timeout(PATIENCE, fold).await.unwrap();
     // One step, whatever it comes to: what is gone is gone whole entry by whole entry.
-    let step = store.end_unit(&removal, told.id).await.unwrap();
+    let step = store.end_unit(&removal, told.id, 0).await.unwrap();
     assert!(matches!(step, Ending::Done | Ending::Partly), "{step:?}");
     let report = verify::<F>(&store).await;
     assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
@@ -192,7 +192,7 @@ pub(crate) async fn a_run_that_was_stopped_is_gone_on_with<F: Fixture>() {
     }
     assert_eq!(of_class::<F>(&store, "authentication").await, 0);
     assert_eq!(verify::<F>(&store).await.expired, 1_200);
-    assert_eq!(store.end_unit(&removal, told.id).await.unwrap(), Ending::Done, "safe to repeat");
+    assert_eq!(store.end_unit(&removal, told.id, 0).await.unwrap(), Ending::Done, "safe to repeat");
 }
 
 pub(crate) async fn nothing_goes_that_no_record_tells_of<F: Fixture>() {
@@ -211,7 +211,7 @@ pub(crate) async fn nothing_goes_that_no_record_tells_of<F: Fixture>() {
     append(&store, &[other.clone(), by_hand.clone()]).await.unwrap();
     let nobody = RecordId::new(now(), [3; 10]);
     for told_by in [nobody, other.id, by_hand.id, all(&store).await[0].id] {
-        let refused = store.end_unit(&removal, told_by).await.unwrap_err();
+        let refused = store.end_unit(&removal, told_by, 0).await.unwrap_err();
         assert_eq!(refused.kind(), StoreErrorKind::Data);
     }
     assert_eq!(of_class::<F>(&store, "activity").await, 2);
@@ -227,7 +227,7 @@ pub(crate) async fn a_unit_that_grew_after_it_was_told_of_keeps_what_came_later<
     append(&store, std::slice::from_ref(&told)).await.unwrap();
     append(&store, &[old(8, 1, "2026-01-11", "activity")]).await.unwrap();
     while store.fold(100).await.unwrap().behind() > 0 {}
-    let ending = store.end_unit(&removal, told.id).await.unwrap();
+    let ending = store.end_unit(&removal, told.id, 0).await.unwrap();
     let left = of_class::<F>(&store, "activity").await;
     assert!(matches!((ending, left), (Ending::Done, 1) | (Ending::Grown, 2)), "{ending:?} {left}");
     assert_eq!(verify::<F>(&store).await.verdict(), Verdict::Unaltered);

@@ -116,7 +116,19 @@ macro_rules! suite {
             a_schedule_runs_once_for_all_processes,
             a_store_without_its_type_retains_as_well,
         );
+        suite!(@holds $fixture:
+            what_is_held_stays_until_the_hold_is_lifted,
+            a_hold_that_came_after_the_look_wins,
+            of_a_hold_and_a_run_at_once_both_tell_the_truth,
+            what_is_set_in_one_process_holds_in_the_others,
+        );
     };
+    (@holds $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::holds::$fact::<$fixture>().await;
+        }
+    )*};
     (@retention $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {

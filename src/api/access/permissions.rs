@@ -51,8 +51,10 @@ impl Permission {
             Self::ViewAuthentication => "to read records of category `authentication`",
             Self::ViewActions => "to read records of every other category but `system`",
             Self::Export => "to export what may be read",
-            Self::Delete => "to erase; nothing asks for it yet",
-            Self::Configure => "to read `system` records, and the whole of `/health`",
+            Self::Delete => "to erase people",
+            Self::Configure => {
+                "to read `system` records and all of `/health`, to place holds and to set policies"
+            }
             Self::Ingest => "to hand in records",
         }
     }

@@ -36,10 +36,10 @@ use super::{
     access::Permission, answer::Unsent, parameters::Parameters, problem::Problem, state::Api,
     watch::Caller,
 };
-use crate::store::Read as _;
+use crate::{store::Read as _, time::Timestamp};
 
 /// The position of the ledger's last entry that the export covers.
-pub(super) const POSITION: HeaderName = HeaderName::from_static("activity-position");
+const POSITION: HeaderName = HeaderName::from_static("activity-position");
 /// How many records it holds: a trailer.
 pub(super) const RECORDS: HeaderName = HeaderName::from_static("activity-records");
 /// How many rows it left out: a trailer.
@@ -68,13 +68,24 @@ async fn export(
     } else {
         Body::new(Producer::new(store, filter, snapshot, &ask, caller.begin()).start())
     };
+    let name = ("activity", ask.format.extension());
+    Ok(file(body, ask.format.media_type(), name, api.now(), position))
+}
+
+/// Answers with a file that covers the ledger up to a position; its name is what it is, the time, and its ending.
+pub(super) fn file(
+    body: Body,
+    media_type: &'static str,
+    (what, ending): (&str, &str),
+    now: Timestamp,
+    position: i64,
+) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ask.format.media_type()));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if let Ok(name) = HeaderValue::try_from(format!(
-        "attachment; filename=\"activity-{}.{}\"",
-        api.now().calendar().strftime("%Y%m%dT%H%M%SZ"),
-        ask.format.extension()
+        "attachment; filename=\"{what}-{}.{ending}\"",
+        now.calendar().strftime("%Y%m%dT%H%M%SZ"),
     )) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
@@ -83,5 +94,5 @@ async fn export(
         .insert(header::TRAILER, HeaderValue::from_static("activity-records, activity-unreadable"));
     // The file is data; no browser should look for a page in it.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    response
 }

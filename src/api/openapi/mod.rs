@@ -51,7 +51,12 @@ fn document() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"));
     let mut paths = PathsBuilder::new();
     for endpoint in ENDPOINTS {
-        let method = if endpoint.method == "POST" { HttpMethod::Post } else { HttpMethod::Get };
+        let method = match endpoint.method {
+            "POST" => HttpMethod::Post,
+            "PUT" => HttpMethod::Put,
+            "DELETE" => HttpMethod::Delete,
+            _ => HttpMethod::Get,
+        };
         let mut operation = operations::describe(endpoint)
             .summary(Some(endpoint.about))
             .operation_id(Some(operation_id(endpoint)));

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 use super::{
     answers::{REFUSALS, header, json_of, of, retry_after},
     parameters::{self, header as header_parameter, optional, path, required, several},
-    schemas::{count, list, moment, named, text, uuid},
+    schemas::{count, either_or_null, list, moment, named, text, uuid},
 };
 use crate::{
     api::{
@@ -72,6 +72,35 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
                 .request_body(Some(body.build()))
                 .parameter(path("id", "The id that records have of the person", text()))
         }
+        ("POST", "/holds") => {
+            let body = RequestBodyBuilder::new()
+                .required(Some(Required::True))
+                .description(Some("What is held, and why"))
+                .content("application/json", of(named("NewHold")));
+            OperationBuilder::new()
+                .response("201", json_of("The hold, which stands from now on", "Hold"))
+                .request_body(Some(body.build()))
+        }
+        (_, "/holds") => answers(json_of("The holds, those that stand first", "Holds")),
+        (_, "/holds/{id}") => answers(json_of("The hold, which was lifted", "Hold"))
+            .parameter(path("id", "The id of the hold", uuid()))
+            .parameter(parameters::own(
+                "reason",
+                "Why, for the record of it",
+                text().max_length(Some(2_048)),
+            )),
+        ("PUT", "/retention") => {
+            let body = RequestBodyBuilder::new()
+                .required(Some(Required::True))
+                .description(Some(
+                    "As `[retention]` of the rules file; from a caller of one tenant the categories alone. `null` takes \
+                     back what was set",
+                ))
+                .content("application/json", of(either_or_null(named("RetentionPolicy"))));
+            answers(json_of("How long records are kept from now on", "Retention"))
+                .request_body(Some(body.build()))
+        }
+        (_, "/retention") => answers(json_of("How long records are kept", "Retention")),
         (_, "/checkpoint") => answers(
             ResponseBuilder::new()
                 .description("A signed note, as c2sp.org/tlog-checkpoint has it")
@@ -133,14 +162,15 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
 /// Tells whether an endpoint may answer this status with a problem.
 fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
     let is_open = endpoint.guard == Guard::Open;
-    let takes_body = matches!(endpoint.guard, Guard::HandedIn | Guard::Changed);
+    let takes_body =
+        matches!(endpoint.guard, Guard::HandedIn | Guard::Changed) && endpoint.method != "DELETE";
     let is_live = endpoint.name == "live";
     match status {
         // Whatever asks for a WebSocket is asked where it comes from; and anything may hold a defect.
         "403" | "500" => true,
         "404" => matches!(
             endpoint.name,
-            "record" | "proof" | "checkpoint" | "bundle" | "subject_export" | "asset"
+            "record" | "proof" | "checkpoint" | "bundle" | "subject_export" | "asset" | "hold_lift"
         ),
         "408" => endpoint.guard == Guard::HandedIn,
         "413" | "415" => takes_body,

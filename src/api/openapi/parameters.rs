@@ -71,6 +71,11 @@ fn schema(name: &str, example: &str) -> RefOr<Schema> {
     }
 }
 
+/// One that an endpoint alone takes.
+pub(super) fn own(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    query(name, about.to_owned(), schema)
+}
+
 fn query(name: &str, about: String, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let parameter = parameter(name, ParameterIn::Query, about, schema);
     if name == "fields" {

@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Bundle(Bundle),
     /// Takes out records whose time is over, or says which would go
     Retention(Retention),
+    /// Keeps what a query finds, whatever the retention says, until the hold is lifted
+    Hold(Hold),
     /// Says in words what is wrong with a set-up
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
@@ -269,7 +271,60 @@ pub(crate) enum RetentionCommand {
     Run(Policy),
 }
 
-/// How long records are kept: the preset, else what the rules file says.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    #[command(subcommand)]
+    pub(crate) command: HoldCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldCommand {
+    /// Places a hold: what the query finds now and later stays until it is lifted
+    Place(HoldPlace),
+    /// Lifts a hold: the next run of the retention takes out what has expired
+    Lift(HoldLift),
+    /// Lists the holds that stand
+    List {
+        /// Also those that were lifted
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldPlace {
+    /// What to hold, in the query language; `*` is everything
+    pub(crate) query: String,
+    /// Why, for the record of it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// What to call it, as in `case 4711`
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The tenant whose records are held; all by default
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Who places it, for the record
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldLift {
+    /// The hold's id, as `hold list` shows it
+    pub(crate) id: String,
+    /// Why, for the record of it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Lift it only if it is of this tenant
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Who lifts it, for the record
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+/// How long records are kept: what was set with `PUT /retention`, else the preset, else what the rules file says.
 #[derive(Debug, Args)]
 pub(crate) struct Policy {
     /// The rules file with `[retention]`

@@ -30,6 +30,7 @@ pub(crate) async fn run(common: &Common, arguments: &Bundle) -> Result<ExitCode,
         now: SystemClock::default().now(),
     };
     let log = Store::existing(common).await?.reader();
+    let tenant = arguments.question.tenant.name();
     // Without a key the last checkpoint has to do; none is made for this alone.
     let keys = match store::keys_path(common).is_some_and(|path| path.exists()) {
         true => store::keys(common)?,
@@ -42,22 +43,24 @@ pub(crate) async fn run(common: &Common, arguments: &Bundle) -> Result<ExitCode,
             return Err(Trouble::usage(why));
         }
         let mut out = io::stdout().lock();
-        said(write(log, ask, seeds, &mut out, &ProgressBar::hidden()).await?);
+        said(write(log, ask, seeds, tenant, &mut out, &ProgressBar::hidden()).await?);
         return Ok(ExitCode::SUCCESS);
     };
-    unless_interrupted("bundle", async { to_file(log, ask, seeds, path).await.map(said) }).await
+    unless_interrupted("bundle", async { to_file(log, ask, seeds, tenant, path).await.map(said) })
+        .await
 }
 
 async fn to_file(
     log: AnyStore,
     ask: Ask,
     seeds: &[[u8; 32]],
+    tenant: Option<&str>,
     path: &Path,
 ) -> Result<Counts, Trouble> {
     let (partial, file) = Partial::create(path)?;
     let bar = bar(&log, &ask).await?;
     let mut out = Named(file, path);
-    let written = write(log, ask, seeds, &mut out, &bar).await;
+    let written = write(log, ask, seeds, tenant, &mut out, &bar).await;
     bar.finish_and_clear();
     let written = written?;
     partial.finish(&out.0).map_err(|error| could_not_write(path, &error))?;
@@ -79,16 +82,18 @@ async fn write(
     log: AnyStore,
     ask: Ask,
     seeds: &[[u8; 32]],
+    tenant: Option<&str>,
     out: &mut impl Write,
     bar: &ProgressBar,
 ) -> Result<Counts, Trouble> {
     let bundle = tower_activity::bundle::Bundle::begin(log, ask, seeds).await?;
-    let mut bundle = bundle.ok_or_else(|| {
+    let bundle = bundle.ok_or_else(|| {
         Trouble::new(
             "there is no checkpoint that would prove anything: the log is empty, or nothing says where the keys are \
              (--keys or ACTIVITY_KEYS)",
         )
     })?;
+    let mut bundle = bundle.of_tenant(tenant);
     while let Some(piece) = bundle.next().await? {
         out.write_all(&piece)?;
         let records = bundle.counts().records;

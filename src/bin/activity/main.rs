@@ -14,6 +14,7 @@ mod doctor;
 mod documented;
 mod escaped;
 mod export;
+mod hold;
 mod key;
 mod line;
 mod listen;
@@ -81,6 +82,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Verify(arguments) => verify::run(&common, &arguments).await,
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
         Command::Retention(arguments) => retention::run(&common, &arguments).await,
+        Command::Hold(arguments) => hold::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,
         Command::Consent(arguments) => consent::run(&common, &arguments).await,

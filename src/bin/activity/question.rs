@@ -39,7 +39,7 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.tenant.as_deref().filter(|name| !name.is_empty())
     }
 

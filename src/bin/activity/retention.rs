@@ -8,7 +8,8 @@ use tower_activity::{
     pipeline::{EndedUnit, RetentionRun},
     rules::RetentionPolicy,
     store::{
-        Append, Evidence, Fate, Maintain, PlannedUnit, Read, Register, Retain, retention_plan,
+        AnyStore, Append, Evidence, Fate, HeldBy, Maintain, PlannedUnit, Read, Register, Retain,
+        policy_set, retention_plan,
     },
     time::{Clock as _, SystemClock},
 };
@@ -26,15 +27,17 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(30);
 pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCode, Trouble> {
     match &arguments.command {
         RetentionCommand::Plan(asked) => {
-            let (policy, source) = policy(asked)?;
             let log = Store::existing(common).await?.reader();
+            let (policy, source) = policy(asked, &log).await?;
             let plan = retention_plan(&log, &policy, SystemClock::default().now()).await?;
+            let source = |class: &str| if policy.is_of_one_tenant(class) { "api" } else { source };
             print_plan(common, &plan.units, source)?;
         }
         RetentionCommand::Run(asked) => {
-            let (policy, _) = policy(asked)?;
             // The log has to be there: what is merely misspelt is not made.
-            drop(Store::existing(common).await?);
+            let log = Store::existing(common).await?.reader();
+            let (policy, _) = policy(asked, &log).await?;
+            drop(log);
             let run = match Store::open(common).await? {
                 Store::Sqlite(store) => end(common, store, &policy).await?,
                 Store::Postgres(store) => end(common, store, &policy).await?,
@@ -53,7 +56,20 @@ pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCo
 
 /// Returns the policy that holds, and where it was said. Without one that somebody chose nothing is done: an app
 /// may have its own in its code, which nobody sees from here.
-fn policy(asked: &crate::arguments::Policy) -> Result<(RetentionPolicy, &'static str), Trouble> {
+async fn policy(
+    asked: &crate::arguments::Policy,
+    log: &AnyStore,
+) -> Result<(RetentionPolicy, &'static str), Trouble> {
+    let set = policy_set(log).await?;
+    if set.is_set() {
+        return Ok((set.over(&RetentionPolicy::default())?, "api"));
+    }
+    let (below, source) = chosen(asked)?;
+    Ok((set.over(&below)?, source))
+}
+
+/// Returns what the command line names.
+fn chosen(asked: &crate::arguments::Policy) -> Result<(RetentionPolicy, &'static str), Trouble> {
     if let Some(preset) = asked.preset {
         return Ok((RetentionPolicy::preset(preset), "preset"));
     }
@@ -69,14 +85,22 @@ fn policy(asked: &crate::arguments::Policy) -> Result<(RetentionPolicy, &'static
     })
 }
 
-fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<(), Trouble> {
+fn print_plan(
+    common: &Common,
+    units: &[PlannedUnit],
+    source: impl Fn(&str) -> &'static str,
+) -> Result<(), Trouble> {
     if !out::is_table(common) {
-        for PlannedUnit { facts, fate } in units {
+        for PlannedUnit { facts, fate, held } in units {
             let (word, at) = words(*fate);
+            let word = if held.is_some() { "held" } else { word };
+            let hold =
+                held.as_ref().map(|hold| json!({ "id": hold.id.to_string(), "name": hold.name }));
             out::json(&json!({
                 "month": facts.unit.month.to_string(), "class": facts.unit.class, "records": facts.records,
                 "entries": facts.entries, "first": facts.first, "last": facts.last, "bytes": facts.bytes,
-                "fate": word, "at": at, "policy": source,
+                "fate": word, "at": at, "hold": hold,
+                "policy": source(&facts.unit.class),
             }))?;
         }
         return Ok(());
@@ -85,10 +109,14 @@ fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<()
         out::note("there is nothing in the log");
         return Ok(());
     }
-    let mut rows = out::Rows::titled(&["month", "class", "records", "bytes", "what becomes of it"]);
-    for PlannedUnit { facts, fate } in units {
+    let mut rows =
+        out::Rows::titled(&["month", "class", "records", "bytes", "policy", "what becomes of it"]);
+    for PlannedUnit { facts, fate, held } in units {
         let fate = match fate {
-            Fate::Expired(at) => format!("expired since {at}"),
+            Fate::Expired(at) => match held {
+                Some(hold) => format!("expired since {at}, and held: {}", escaped(hold)),
+                None => format!("expired since {at}"),
+            },
             Fate::Until(at) => format!("kept until {at}"),
             Fate::Forever => "kept for ever".to_owned(),
             _ => "kept: the policy does not know its class".to_owned(),
@@ -98,10 +126,16 @@ fn print_plan(common: &Common, units: &[PlannedUnit], source: &str) -> Result<()
             out::cell(&facts.unit.class),
             out::cell(&facts.records.to_string()),
             out::cell(&facts.bytes.map(|bytes| bytes.to_string()).unwrap_or_default()),
+            out::cell(source(&facts.unit.class)),
             out::cell(&fate),
         ]);
     }
     rows.print()
+}
+
+/// A hold's name for the terminal, and its id for `hold lift`.
+fn escaped(hold: &HeldBy) -> String {
+    format!("{} ({})", tower_activity::record::visible(&hold.name), hold.id)
 }
 
 fn words(fate: Fate) -> (&'static str, Option<tower_activity::time::Timestamp>) {
@@ -134,7 +168,12 @@ where
     pipeline.shutdown(DRAIN).await;
     printed?;
     let run = run?;
-    if run.ended.is_empty() && run.busy.is_empty() && out::is_table(common) {
+    for held in &run.held {
+        // Beside what went: programs read `retention plan`.
+        out::note(format!("{} has expired, and is held: {}", held.unit, escaped(&held.by)));
+    }
+    let nothing = run.ended.is_empty() && run.busy.is_empty() && run.held.is_empty();
+    if nothing && out::is_table(common) {
         out::line("nothing has expired")?;
     }
     Ok(run)

@@ -198,7 +198,7 @@ async fn gaps_after_a_kill(log: &Log) -> Vec<serde_json::Value> {
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", next.tally());
         tokio::task::yield_now().await;
     }
-    next.shutdown(Duration::from_secs(20)).await;
+    next.shutdown(Duration::from_secs(60)).await;
     let mut all = store.all();
     all.retain(|record| record.action == "gap");
     all.iter().map(|gap| serde_json::from_str(gap.metadata.as_str()).unwrap()).collect()
@@ -332,7 +332,7 @@ async fn an_answer_that_ends_behind_a_shutdown_is_told_of_by_the_next_process() 
 async fn an_end_that_finds_no_room_takes_back_what_was_begun_and_is_told_of_once() {
     for (refused, frames, lost) in [
         (Refused::Records, &["open 1", "cancel 1"][..], 1),
-        // Not even that: the next process makes the record of it.
+        // Not even that: it is written when there is room.
         (Refused::Everything, &["open 1"], 0),
     ] {
         let log = durable().await;
@@ -354,7 +354,53 @@ async fn an_end_that_finds_no_room_takes_back_what_was_begun_and_is_told_of_once
             serde_json::from_str(told[0].metadata.as_str()).unwrap_or_default();
         assert_eq!(gap["count"].as_u64().unwrap_or(0), lost);
         if lost == 0 {
-            assert_eq!(how(&told[0]), (Some(200), Outcome::Aborted, "process_ended"));
+            assert_eq!(how(&told[0]), (Some(200), Outcome::Success, ""));
         }
     }
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_even_be_taken_back_is_written_once_there_is_room() {
+    let log = durable().await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let (steps, answer) = streaming(&log, "POST");
+        streams.push((steps, answer.await.unwrap()));
+    }
+    log.pipeline.flush().await;
+    log.disk.refuse(Refused::Everything);
+    for (steps, response) in streams {
+        steps.send(data("abc")).unwrap();
+        drop(steps);
+        response.into_body().collect().await.unwrap();
+    }
+    let tally = log.pipeline.tally();
+    assert_eq!((tally.received, tally.spooled, tally.dropped.total()), (3, 3, 0), "{tally:?}");
+    log.disk.accept();
+    // By itself: nobody records anything, or asks.
+    let begun = std::time::Instant::now();
+    while log.pipeline.tally().stored < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", log.pipeline.tally());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.frames()[3..], ["end 1", "end 2", "end 3"], "in their order");
+    let records = log.records().await;
+    assert!(records.iter().all(|record| how(record) == (Some(200), Outcome::Success, "")));
+    let tally = log.pipeline.tally();
+    assert_eq!((tally.received, tally.stored, tally.spooled), (3, 3, 0), "{tally:?}");
+    assert_eq!(log.told_by_the_next().await.len(), 3, "once");
+}
+
+#[tokio::test]
+async fn an_end_for_which_there_is_never_room_is_told_of_by_the_next_process() {
+    let log = durable().await;
+    let (steps, answer) = streaming(&log, "POST");
+    let response = answer.await.unwrap();
+    log.pipeline.flush().await;
+    log.disk.refuse(Refused::Everything);
+    drop(steps);
+    response.into_body().collect().await.unwrap();
+    let told = log.told_by_the_next().await;
+    assert_eq!(told.len(), 1, "once: {told:#?}");
+    assert_eq!(how(&told[0]), (Some(200), Outcome::Aborted, "process_ended"));
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::erased::ErasedList;
 use crate::{
-    ledger::Removal,
+    ledger::{RETENTION_RUN, Removal},
     record::{Category, Origin, Record, WriterId},
 };
 
@@ -66,7 +66,7 @@ pub(super) fn told(record: &Record) -> Option<Telling> {
             let reason = record.outcome_reason.as_str().to_owned();
             Some(Telling::Gap { count: facts["count"].as_u64(), reason })
         }
-        "retention_run" => Removal::told(record).map(Telling::Removed),
+        RETENTION_RUN => Removal::told(record).map(Telling::Removed),
         "restored" => Some(Telling::Restored { lost: facts()["count"].as_u64().unwrap_or(0) }),
         ERASED => ErasedList::from_json(&facts()["records"]).map(Telling::Erased),
         _ => None,

@@ -109,7 +109,7 @@ async fn told(store: &MemoryStore, expected: usize) -> Vec<i64> {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), all).await.expect("all are told of");
-    pipeline.shutdown(Duration::from_secs(20)).await;
+    pipeline.shutdown(Duration::from_secs(60)).await;
     assert_eq!(gaps(store).await, expected, "each once");
     let found = store.completeness(&CompletenessRequest::newest(100)).await.unwrap();
     let unclean = found.streams.iter().filter(|s| matches!(s.end, StreamEnd::Unclean { .. }));
@@ -146,7 +146,7 @@ async fn what_a_claimant_told_before_it_died_is_not_told_again() {
     let (pipeline, mut search) = search(&store).await;
     let starts = search.starts().await.unwrap();
     assert_eq!(search.tell_of(&before, &starts).await.unwrap(), Told::All);
-    pipeline.shutdown(Duration::from_secs(20)).await;
+    pipeline.shutdown(Duration::from_secs(60)).await;
     let of_lost = |record: &&Record| record.metadata.as_str().contains("\"writer_id\":\"11\"");
     assert_eq!(store.all().iter().filter(of_lost).count(), 1);
 }
@@ -172,7 +172,7 @@ async fn a_claim_is_left_to_whoever_may_still_tell() {
                 search.is_over(claimant.digest(), &search.starts().await.unwrap()).await.unwrap()
             );
         }
-        pipeline.shutdown(Duration::from_secs(20)).await;
+        pipeline.shutdown(Duration::from_secs(60)).await;
         assert_eq!(gaps(&store).await, 0, "{mode}");
     }
 }

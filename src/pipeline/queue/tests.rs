@@ -123,6 +123,10 @@ fn no_wake_up_is_lost() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
+                // It has to park at least once, however the threads take their turns.
+                while parked.load(Ordering::Relaxed) == 0 && !queue.is_closed() {
+                    std::thread::yield_now();
+                }
                 for n in 0..EACH {
                     while queue.push(Lane::General, Box::default(), 1).is_err() {
                         if queue.is_closed() {
@@ -153,7 +157,7 @@ fn no_wake_up_is_lost() {
                 }
             }
         };
-        let patience = std::time::Duration::from_secs(30);
+        let patience = std::time::Duration::from_secs(120);
         let done = runtime.block_on(async { tokio::time::timeout(patience, writer).await });
         // Lets the producers go if the writer sleeps for ever.
         queue.close();

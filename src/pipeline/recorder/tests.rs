@@ -253,6 +253,6 @@ fn waiting_for_room_needs_no_runtime_around_it() {
         })
         .collect();
     assert_eq!(answers, [true, true, true, true, true, true, true, false]);
-    let report = runtime.block_on(pipeline.shutdown(Duration::from_secs(5)));
+    let report = runtime.block_on(pipeline.shutdown(Duration::from_secs(60)));
     assert_eq!((report.received, report.stored), (7, 7));
 }

@@ -1,20 +1,25 @@
 //! Retention: which policy holds, what it would take out, and taking it out, by hand or on a schedule.
 //!
-//! The policy is the builder's, else that of the rules file, else the preset `default`. Nothing is taken out unless
+//! The policy is what was set while services run, else the builder's, else that of the rules file, else the preset
+//! `default`. Nothing is taken out unless
 //! somebody asks for it, or a schedule was set.
 
 mod run;
 mod schedule;
 mod timer;
 
-pub use run::{EndedUnit, RetentionRun};
+pub use run::{EndedUnit, HeldUnit, RetentionRun};
 pub use schedule::{Schedule, ScheduleError};
 pub(super) use timer::keep;
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::pipeline::Pipeline;
 use crate::{
     rules::RetentionPolicy,
-    store::{AnyStore, RetentionPlan, StoreError, StoreErrorKind, retention_plan},
+    store::{
+        AnyStore, PolicySet, RetentionPlan, StoreError, StoreErrorKind, policy_set, retention_plan,
+    },
 };
 
 /// Where the policy that holds was said.
@@ -27,45 +32,68 @@ pub enum PolicySource {
     Rules,
     /// Nobody said anything: the preset `default`.
     Default,
+    /// It was [set](super::Custodian::set_policy) while services run, as by `PUT /retention`.
+    Api,
 }
 
 impl PolicySource {
-    /// Returns its name: `code`, `rules`, `default`.
+    /// Returns its name: `code`, `rules`, `default`, `api`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Code => "code",
             Self::Rules => "rules",
             Self::Default => "default",
+            Self::Api => "api",
         }
     }
 }
 
-/// The policy that holds, and where it was said.
+/// The policies: what code or file say, and what holds.
 #[derive(Debug)]
 pub(super) struct Policies {
-    pub(super) policy: RetentionPolicy,
-    source: PolicySource,
+    below: (RetentionPolicy, PolicySource),
+    holds: RwLock<Arc<(RetentionPolicy, PolicySource)>>,
 }
 
 impl Policies {
     pub(super) fn new(code: Option<RetentionPolicy>, rules: Option<RetentionPolicy>) -> Self {
-        let code = code.map(|policy| Self { policy, source: PolicySource::Code });
-        let rules = rules.map(|policy| Self { policy, source: PolicySource::Rules });
-        let said = code.or(rules);
-        said.unwrap_or_else(|| Self {
-            policy: RetentionPolicy::default(),
-            source: PolicySource::Default,
-        })
+        let code = code.map(|policy| (policy, PolicySource::Code));
+        let rules = rules.map(|policy| (policy, PolicySource::Rules));
+        let below = code.or(rules);
+        let below = below.unwrap_or_else(|| (RetentionPolicy::default(), PolicySource::Default));
+        Self { holds: RwLock::new(Arc::new(below.clone())), below }
+    }
+
+    /// Returns the policy that holds, as far as is known here.
+    pub(super) fn now(&self) -> Arc<(RetentionPolicy, PolicySource)> {
+        Arc::clone(&self.holds.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns what holds under what was set.
+    pub(super) fn under(
+        &self,
+        set: &PolicySet,
+    ) -> Result<(RetentionPolicy, PolicySource), StoreError> {
+        let (below, source) = &self.below;
+        let source = if set.is_set() { PolicySource::Api } else { *source };
+        Ok((set.over(below)?, source))
+    }
+
+    /// Has hold what was set.
+    pub(super) fn take(&self, set: &PolicySet) -> Result<(), StoreError> {
+        let holds = Arc::new(self.under(set)?);
+        *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
+        Ok(())
     }
 }
 
 impl Pipeline {
-    /// Returns the retention policy that holds, and where it was said.
+    /// Returns the retention policy that holds, and where it was said. What another process [set](super::Custodian::set_policy)
+    /// a few seconds ago may not be known here.
     #[must_use]
-    pub fn retention_policy(&self) -> (&RetentionPolicy, PolicySource) {
-        let Policies { policy, source } = &*self.core.policies;
-        (policy, *source)
+    pub fn retention_policy(&self) -> (RetentionPolicy, PolicySource) {
+        (*self.core.policies.now()).clone()
     }
 
     /// Returns what would be taken out now because its time is over, and what would be kept.
@@ -74,8 +102,9 @@ impl Pipeline {
     ///
     /// When the store cannot be asked, or only takes records.
     pub async fn plan_retention(&self) -> Result<RetentionPlan, StoreError> {
-        let (policy, _) = self.retention_policy();
-        retention_plan(self.readable()?, policy, self.core.clock.now()).await
+        let store = self.readable()?;
+        let (policy, _) = self.core.policies.under(&policy_set(store).await?)?;
+        retention_plan(store, &policy, self.core.clock.now()).await
     }
 
     /// Takes out what the policy says, whole months of a retention class at a time: first a record is stored that
@@ -94,10 +123,10 @@ impl Pipeline {
         &self,
         ended: impl FnMut(&EndedUnit),
     ) -> Result<RetentionRun, StoreError> {
-        let (policy, _) = self.retention_policy();
-        let core = &self.core;
-        let sweep = run::Sweep::new(core, self.readable()?.clone());
-        sweep.run(policy, core.clock.now(), ended).await
+        let (core, store) = (&self.core, self.readable()?);
+        // What was set a moment ago elsewhere holds too.
+        let (policy, _) = core.policies.under(&policy_set(store).await?)?;
+        run::Sweep::new(core, store.clone()).run(&policy, core.clock.now(), ended).await
     }
 
     fn readable(&self) -> Result<&AnyStore, StoreError> {

@@ -13,8 +13,8 @@ use crate::{
     record::RecordId,
     rules::RetentionPolicy,
     store::{
-        AnyStore, Ending, Read as _, Retain as _, StoreError, StoreErrorKind, Unit, UnitFacts,
-        removal_of, removals, retention_plan,
+        AnyStore, Ending, HeldBy, Read as _, Retain as _, RetentionPlan, StoreError,
+        StoreErrorKind, Unit, UnitFacts, holds, removal_of, removals,
     },
     time::Timestamp,
 };
@@ -33,6 +33,25 @@ pub struct RetentionRun {
     pub ended: Vec<EndedUnit>,
     /// What somebody read or wrote all the while, and was left to the next run.
     pub busy: Vec<Unit>,
+    /// What stays because a hold is on records of it.
+    pub held: Vec<HeldUnit>,
+}
+
+/// A unit whose time is over, and that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldUnit {
+    /// Which.
+    pub unit: Unit,
+    /// The hold, or the first of them.
+    pub by: HeldBy,
+}
+
+/// What became of a unit.
+enum End {
+    Ended(EndedUnit),
+    Busy,
+    Held(HeldBy),
 }
 
 /// A unit that was taken out.
@@ -63,7 +82,8 @@ impl Sweep {
         now: Timestamp,
         mut tell: impl FnMut(&EndedUnit),
     ) -> Result<RetentionRun, StoreError> {
-        let plan = retention_plan(&self.store, policy, now).await?;
+        // Which are held is asked one by one, when it is their turn.
+        let plan = RetentionPlan::new(self.store.units().await?, policy, now);
         let mut run = RetentionRun::default();
         if plan.expired().next().is_none() {
             return Ok(run);
@@ -71,23 +91,24 @@ impl Sweep {
         let told = removals(&self.store).await?;
         for facts in plan.expired() {
             match self.end(facts, policy, &told).await? {
-                Some(ended) => {
+                End::Ended(ended) => {
                     tell(&ended);
                     run.ended.push(ended);
                 }
-                None => run.busy.push(facts.unit.clone()),
+                End::Busy => run.busy.push(facts.unit.clone()),
+                End::Held(by) => run.held.push(HeldUnit { unit: facts.unit.clone(), by }),
             }
         }
         Ok(run)
     }
 
-    /// Tells of a unit, unless a run that did not come to its end has, and takes it out; `None` when it is in use.
+    /// Tells of a unit, unless a run that did not come to its end has, and takes it out, unless it is held.
     async fn end(
         &mut self,
         facts: &UnitFacts,
         policy: &RetentionPolicy,
         told: &[(RecordId, Removal)],
-    ) -> Result<Option<EndedUnit>, StoreError> {
+    ) -> Result<End, StoreError> {
         let goes_on = |removal: &&(RecordId, Removal)| {
             let Removal { month, class, first, last, .. } = &removal.1;
             (*month, class) == (facts.unit.month, &facts.unit.class)
@@ -96,22 +117,31 @@ impl Sweep {
         };
         let mut told = told.iter().rev().find(goes_on).cloned();
         for _ in 0..TELLINGS {
-            let (told_by, removal) = match told.take() {
-                Some(told) => told,
-                None => {
-                    let Some(removal) = removal_of(&self.store, facts).await? else {
-                        return Ok(None);
-                    };
-                    (self.tell_of(&removal, policy).await?, removal)
-                }
+            // What is to go before what is held: a record that comes later is not told of, and ends nothing.
+            let removal = match &told {
+                Some((_, removal)) => Some(removal.clone()),
+                None => removal_of(&self.store, facts).await?,
+            };
+            let Some(removal) = removal else { return Ok(End::Busy) };
+            let holds = holds(&self.store).await?;
+            if let Some(hold) = holds.held_in(&self.store, &facts.unit.filter()).await? {
+                return Ok(End::Held(hold.into()));
+            }
+            let told_by = match told.take() {
+                Some((told_by, _)) => told_by,
+                None => self.tell_of(&removal, policy).await?,
             };
             let mut attempts = 0;
             loop {
-                match self.store.end_unit(&removal, told_by).await? {
-                    Ending::Done => return Ok(Some(EndedUnit { removal, told_by })),
+                match self.store.end_unit(&removal, told_by, holds.told()).await? {
+                    Ending::Done => return Ok(End::Ended(EndedUnit { removal, told_by })),
                     Ending::Partly => {}
                     Ending::Grown => break,
-                    Ending::Busy if attempts == ATTEMPTS => return Ok(None),
+                    Ending::Held => {
+                        told = Some((told_by, removal));
+                        break;
+                    }
+                    Ending::Busy if attempts == ATTEMPTS => return Ok(End::Busy),
                     Ending::Busy => {
                         attempts += 1;
                         sleep(PAUSE).await;
@@ -119,7 +149,7 @@ impl Sweep {
                 }
             }
         }
-        Ok(None)
+        Ok(End::Busy)
     }
 
     /// Has the writer store what is to go, and waits until it has.

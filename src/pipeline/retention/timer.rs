@@ -9,7 +9,7 @@ use super::{Schedule, run::Sweep};
 use crate::{
     pipeline::core::Core,
     record::RecordId,
-    store::{AnyStore, Claim, Claimed, IngestKey, Register as _, StoreError},
+    store::{AnyStore, Claim, Claimed, IngestKey, Register as _, StoreError, policy_set},
     time::Timestamp,
 };
 
@@ -63,7 +63,8 @@ async fn run(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<(), St
     let Some(Claimed::Yours { .. }) = store.claim(&[claim]).await?.first().copied() else {
         return Ok(());
     };
-    let run = Sweep::new(core, store.clone()).run(&core.policies.policy, now, |ended| {
+    let (policy, _) = core.policies.under(&policy_set(store).await?)?;
+    let run = Sweep::new(core, store.clone()).run(&policy, now, |ended| {
         let (month, class) = (ended.removal.month, &*ended.removal.class);
         tracing::info!(%month, class, records = ended.removal.records, "expired records were taken out");
     });
@@ -73,6 +74,10 @@ async fn run(core: &Arc<Core>, store: &AnyStore, at: Timestamp) -> Result<(), St
             units = run.busy.len(),
             "expired records are in use, and were left to the next run"
         );
+    }
+    for held in &run.held {
+        let (unit, hold) = (held.unit.to_string(), held.by.id);
+        tracing::info!(unit, %hold, name = held.by.name, "expired records are held, and stay");
     }
     store.settle(&[key]).await
 }

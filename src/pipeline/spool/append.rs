@@ -136,7 +136,11 @@ impl Core {
             return Ok(active);
         }
         if !self.is_stuck() {
-            if let Some(active) = self.active.try_lock_for(self.settings.stuck_after) {
+            // Twice half of it: a process that was stopped for a while finds one of the two over, and its disk was not
+            // stuck.
+            let half = self.settings.stuck_after / 2;
+            let waited = || self.active.try_lock_for(half);
+            if let Some(active) = waited().or_else(waited) {
                 return Ok(active);
             }
             self.set_stuck();

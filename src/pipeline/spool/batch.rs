@@ -32,6 +32,11 @@ pub(in crate::pipeline) struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// Returns its number in the stream that it was written to.
+    pub(in crate::pipeline) const fn number(&self) -> Number {
+        self.number
+    }
+
     /// Tells whether the stream goes on here under another name, and hence with other numbers.
     pub(in crate::pipeline) const fn is_renumbered(&self) -> bool {
         self.seq != self.number

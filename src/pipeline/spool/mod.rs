@@ -142,8 +142,11 @@ pub(super) struct Status {
     pub(super) kept: u64,
     pub(super) cap: u64,
     pub(super) segments: usize,
-    /// When the oldest record was made that the store does not have, to about a second.
+    /// When the oldest record was made that the store does not have, to about a second; of earlier streams that are not
+    /// read yet, when the segment was begun that it is in, once its header was read.
     pub(super) oldest: Option<Timestamp>,
+    /// The same of this stream alone.
+    pub(super) own_oldest: Option<Timestamp>,
     /// Damaged segments that were copied aside.
     pub(super) quarantined: u64,
     /// Segments that a failed sync put an end to.
@@ -254,16 +257,20 @@ impl Spool {
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) fn status(&self) -> Status {
         let core = &self.core;
-        let (segments, oldest) = {
+        let (segments, own_oldest) = {
             let segments = core.stream.segments();
             (segments.list.len(), segments.oldest)
         };
+        let old = core.old.lock().clone();
+        let waits = old.iter().filter_map(|stream| stream.segments().waits_since());
+        let oldest = waits.chain(own_oldest).min();
         Status {
             bytes: core.room.owed.load(Ordering::Relaxed),
             kept: core.room.kept.load(Ordering::Relaxed),
             cap: core.settings.cap,
             segments,
             oldest,
+            own_oldest,
             quarantined: core.quarantined.load(Ordering::Relaxed),
             poisoned: core.poisoned.load(Ordering::Relaxed),
             is_stuck: core.is_stuck(),

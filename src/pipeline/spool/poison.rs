@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Core,
+    Core, Number,
     active::{Active, Current, Place, Unsynced},
     append::each_frame,
     format::{FRAMES_AT, Kind},
@@ -17,6 +17,8 @@ use super::{
 
 /// So many segments may wait to be removed; while there are more, nothing is copied again.
 const MAX_SPENT: usize = 8;
+/// What is read back is written and synced in parts of this size.
+const PART: usize = 1 << 20;
 
 /// Segments that a failed sync put an end to.
 #[derive(Debug, Default)]
@@ -73,12 +75,44 @@ impl Core {
             let list = if is_again { &mut left.copies } else { &mut left.first };
             list.extend(files);
         }
-        let begun = self.begin_again(&mut active, unsynced);
+        let begun = if unsynced.is_over {
+            // That takes its time, and has to be outside of the lock: it is left to the next attempt.
+            active.unsynced = unsynced;
+            active.held = 0;
+            Ok(())
+        } else {
+            self.begin_again(&mut active, unsynced)
+        };
         drop(active);
         if let Err(error) = begun {
             self.report("begin", &error);
         }
         self.clear_spent();
+    }
+
+    /// Begins a new segment with everything that is not known to be on the disk, where that is more than memory keeps:
+    /// it is read back from the files. Each part is synced before the next one is written, so that a disk which goes on
+    /// failing is given a small part of it each time.
+    ///
+    /// Outside of the append lock: nothing is taken while there is more than memory keeps.
+    pub(super) fn copy_again(&self) -> io::Result<()> {
+        // A copy that was read back has nothing but that in it: no append was let through since.
+        self.left.lock().spend_copies();
+        let size =
+            self.left.lock().first.iter().map(|old| old.end - self.synced_end(old.number)).sum();
+        self.make_room_again(size)?;
+        let (mut current, synced_to) = {
+            let mut active = self.active.lock();
+            self.forget_spare(&mut active);
+            let (first, first_open) = (active.unsynced.first, active.unsynced.first_open);
+            (self.make_segment(&mut active, first, first_open)?, first - 1)
+        };
+        if let Err(error) = self.copy_back(&mut current) {
+            self.give_up(current, synced_to);
+            return Err(error);
+        }
+        self.active.lock().current = Some(current);
+        Ok(())
     }
 
     /// Begins a new segment with everything that is not known to be on the disk. Where that fails, it stays in
@@ -93,72 +127,69 @@ impl Core {
     }
 
     fn write_again(&self, active: &mut Active, unsynced: &Unsynced) -> io::Result<Current> {
-        // A file that was made ahead came from the time before.
+        self.forget_spare(active);
+        self.make_room_again(unsynced.bytes.len() as u64)?;
+        let mut current = self.make_segment(active, unsynced.first, unsynced.first_open)?;
+        let begin = current.end;
+        match self.put_back(&mut current, &unsynced.bytes) {
+            Ok(()) => {
+                self.place_opens(active, current.number, begin, &unsynced.bytes);
+                Ok(current)
+            }
+            Err(error) => {
+                self.give_up(current, unsynced.first - 1);
+                Err(error)
+            }
+        }
+    }
+
+    /// A file that was made ahead came from the time before.
+    fn forget_spare(&self, active: &mut Active) {
         if let Some((number, _)) = active.spare.take() {
             drop(self.fs.remove_file(&self.stream.path(number)));
         }
-        self.make_room_again(unsynced)?;
-        let mut current = self.make_segment(active, unsynced.first, unsynced.first_open)?;
-        let written = if unsynced.is_over {
-            self.copy_back(active, &mut current)
-        } else {
-            self.put_back(active, &mut current, &unsynced.bytes)
-        };
-        if let Err(error) = written {
-            // Half a copy: the next attempt begins with a file of its own.
-            self.close_segment(&current, unsynced.first - 1);
-            self.left.lock().spent.push(current);
-            self.clear_spent();
-            return Err(error);
-        }
-        Ok(current)
+    }
+
+    /// Leaves half a copy: the next attempt begins with a file of its own.
+    fn give_up(&self, current: Current, last: Number) {
+        self.close_segment(&current, last);
+        self.left.lock().spent.push(current);
+        self.clear_spent();
     }
 
     /// Sees to it that one more copy stays within bounds, however often syncs fail.
-    fn make_room_again(&self, unsynced: &Unsynced) -> io::Result<()> {
-        if unsynced.is_over {
-            // A copy that was read back has nothing but that in it: no append was let through since.
-            self.left.lock().spend_copies();
-        }
+    fn make_room_again(&self, size: u64) -> io::Result<()> {
         self.clear_spent();
-        let left = self.left.lock();
-        if left.spent.len() > MAX_SPENT {
+        if self.left.lock().spent.len() > MAX_SPENT {
             return Err(io::Error::other("segments that are not needed cannot be removed"));
         }
-        let size = if unsynced.is_over {
-            left.first.iter().map(|old| old.end - self.synced_end(old.number)).sum()
-        } else {
-            unsynced.bytes.len() as u64
-        };
         if self.room.free() < self.settings.floor(Share::Own).saturating_add(size) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
     }
 
-    fn put_back(
-        &self,
-        active: &mut Active,
-        current: &mut Current,
-        frames: &[u8],
-    ) -> io::Result<()> {
+    fn put_back(&self, current: &mut Current, frames: &[u8]) -> io::Result<()> {
         current.file.write_at(frames, current.end)?;
-        let number = current.number;
-        each_frame(self.seed, frames, current.end, |head, at| {
-            if matches!(head.kind, Kind::Open | Kind::Carried)
-                && let Some(place) = active.opens.get_mut(&head.number)
-            {
-                *place = Place { segment: number, at };
-            }
-        });
         current.end += frames.len() as u64;
         self.room.took(frames.len() as u64);
         Ok(())
     }
 
+    /// Takes note of where live opens stand now.
+    fn place_opens(&self, active: &mut Active, segment: u64, at: u64, frames: &[u8]) {
+        each_frame(self.seed, frames, at, |head, at| {
+            if matches!(head.kind, Kind::Open | Kind::Carried)
+                && let Some(place) = active.opens.get_mut(&head.number)
+            {
+                *place = Place { segment, at };
+            }
+        });
+    }
+
     /// Reads back from the files what there was too much of to keep. What cannot be read is missing then, and the
     /// reader says so.
-    fn copy_back(&self, active: &mut Active, current: &mut Current) -> io::Result<()> {
+    fn copy_back(&self, current: &mut Current) -> io::Result<()> {
         let files: Vec<Current> = self.left.lock().first.clone();
         let mut frames = Vec::new();
         for old in files {
@@ -171,13 +202,23 @@ impl Core {
                     Step::Damage { .. } => {}
                     Step::End => break,
                 }
-                if frames.len() > 1 << 20 {
-                    self.put_back(active, current, &frames)?;
+                if frames.len() > PART {
+                    self.copy_part(current, &frames)?;
                     frames.clear();
                 }
             }
         }
-        self.put_back(active, current, &frames)
+        self.copy_part(current, &frames)
+    }
+
+    fn copy_part(&self, current: &mut Current, frames: &[u8]) -> io::Result<()> {
+        let begin = current.end;
+        self.put_back(current, frames)?;
+        current.file.sync_data().inspect_err(|_| {
+            self.poisoned.fetch_add(1, Ordering::Relaxed);
+        })?;
+        self.place_opens(&mut self.active.lock(), current.number, begin, frames);
+        Ok(())
     }
 
     fn synced_end(&self, number: u64) -> u64 {

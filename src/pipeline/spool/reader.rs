@@ -113,8 +113,8 @@ impl Reader {
     pub(in crate::pipeline) fn acknowledge(&mut self, position: Number) {
         let number = self.number(position);
         let is_news = self.stream.acknowledge(number, self.core.clock.monotonic());
-        while self.unacknowledged.front().is_some_and(|(last, _)| *last <= number) {
-            self.unacknowledged.pop_front();
+        while let Some((_, at)) = self.unacknowledged.pop_front_if(|(last, _)| *last <= number) {
+            self.stream.segments().stored_at = Some(at);
         }
         self.note_oldest();
         if is_news {

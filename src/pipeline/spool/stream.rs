@@ -56,9 +56,27 @@ pub(super) struct Segments {
     pub(super) is_read: bool,
     /// When the first record was made that was read and is not acknowledged.
     pub(super) oldest: Option<Timestamp>,
+    /// When the last batch was begun that was acknowledged.
+    pub(super) stored_at: Option<Timestamp>,
 }
 
 impl Segments {
+    /// Returns since when something of an old stream waits for the store: its first record that was read and is not there,
+    /// else the segment that the next one is in.
+    pub(super) fn waits_since(&self) -> Option<Timestamp> {
+        if self.oldest.is_some() || self.is_read {
+            return self.oldest;
+        }
+        let stored = if self.is_asked { self.acked } else { self.said };
+        let firsts = self.list.iter().skip(1).map(Segment::first).chain([None]);
+        let mut waiting = self.list.iter().zip(firsts).filter(|(segment, next)| {
+            let last = segment.last.or(next.map(|next| next - 1));
+            segment.bytes > 0 && last.is_none_or(|last| last > stored)
+        });
+        // What was stored was older than what waits.
+        waiting.find_map(|(segment, _)| segment.created_at).max(self.stored_at)
+    }
+
     /// Tells whether an old stream has nothing left.
     pub(super) fn is_done(&self) -> bool {
         self.is_read && self.is_settled && !self.hold && self.list.is_empty()
@@ -85,6 +103,8 @@ pub(super) struct Segment {
     pub(super) carried: Option<u64>,
     /// It has been copied to the quarantine, or that was tried.
     pub(super) quarantined: bool,
+    /// When it was begun, if its header was read.
+    pub(super) created_at: Option<Timestamp>,
 }
 
 impl Segment {
@@ -100,6 +120,7 @@ impl Segment {
             acked_at: None,
             carried: None,
             quarantined: false,
+            created_at: None,
         }
     }
 
@@ -195,6 +216,7 @@ impl Stream {
             segments.secret.get_or_insert(header.secret);
         }
         if let Some(segment) = segments.list.iter_mut().find(|s| s.number == number) {
+            segment.created_at = header.as_ref().ok().map(|header| header.created_at);
             segment.is_guessed = header.is_ok_and(|header| header.is_guessed);
             segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
         }

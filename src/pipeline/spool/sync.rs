@@ -59,6 +59,7 @@ impl Core {
     /// The thread. It ends after a last attempt when it is told to stop.
     pub(super) fn run_sync(&self) {
         drop(self.sync.thread.set(threads::current()));
+        self.learn_headers();
         let sync = &self.sync;
         let mut pause = RETRY;
         loop {
@@ -105,6 +106,19 @@ impl Core {
         sync.give_up();
     }
 
+    /// Reads the headers of what earlier processes left, which say since when it waits: not at the start, which takes no
+    /// longer the more there is.
+    pub(super) fn learn_headers(&self) {
+        let old = self.old.lock().clone();
+        for stream in old {
+            let numbers: Vec<u64> = stream.segments().list.iter().map(|s| s.number).collect();
+            for number in numbers {
+                // Where it cannot be read now, a reader comes upon it, and says so.
+                drop(stream.learn_content(number));
+            }
+        }
+    }
+
     /// Lets what is to be synced gather for the interval, unless somebody waits for it.
     fn let_gather(&self) {
         let sync = &self.sync;
@@ -144,8 +158,16 @@ impl Core {
             active.told = false;
             let owes = active.written > self.sync.synced();
             if active.current.is_none() && (owes || !active.is_shut) {
-                // Nothing could be written since a failure; what it left is still in memory.
-                self.begin_after(&mut active).inspect_err(|error| self.report("begin", error))?;
+                // Nothing could be written since a failure; what it left is still in memory, or in files.
+                let begun = if active.is_poisoned && active.unsynced.is_over {
+                    drop(active);
+                    let copied = self.copy_again();
+                    active = self.active.lock();
+                    copied
+                } else {
+                    self.begin_after(&mut active)
+                };
+                begun.inspect_err(|error| self.report("begin", error))?;
             }
             if !owes {
                 return Ok(());

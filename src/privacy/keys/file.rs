@@ -20,7 +20,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{Epoch, Inner, Keys, KeysError, KeysErrorKind, Secret, hex, key_id};
+use super::{Epoch, Inner, Keys, KeysError, KeysErrorKind, Secret, key_id};
+use crate::record::{hex, unhex};
 
 const HEADER: &str = "tower-activity keys";
 const VERSION: u32 = 1;
@@ -133,19 +134,6 @@ fn parse(text: &str) -> Result<Keys, (KeysErrorKind, String)> {
         }
         _ => Err(malformed(format!("lacks a key; {restore}"))),
     }
-}
-
-fn unhex(text: &str) -> Option<Secret> {
-    let text = text.as_bytes();
-    let mut secret = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in secret.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
-    Some(secret)
 }
 
 pub(super) fn write(keys: &Keys) -> String {

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 pub use error::{KeysError, KeysErrorKind};
 
+use crate::record::hex;
+
 type Secret = [u8; 32];
 
 /// The keys of an installation: for pseudonyms, cursors and checkpoints.
@@ -193,15 +195,6 @@ fn mac(key: &Secret) -> Hmac<Sha256> {
 fn with_length(mac: &mut Hmac<Sha256>, text: &str) {
     mac.update(&(text.len() as u64).to_be_bytes());
     mac.update(text.as_bytes());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
 }
 
 /// RFC 4648 section 5, without padding.

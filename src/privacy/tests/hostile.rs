@@ -113,8 +113,8 @@ fn time_is_linear_for_text_made_against_each_scanner() {
         text_of(&text, Extent::Whole);
         text_of(&text, Extent::Cut);
         std::hint::black_box(Redactor::default().is_sensitive_header(&text));
-        // Of the processor and not of the wall: others may be working on this machine.
-        assert!(worked() - before < Duration::from_secs(5), "{piece:?} takes too long");
+        // Of the processor and not of the wall: others may be working on this machine. What is not linear takes minutes.
+        assert!(worked() - before < Duration::from_secs(30), "{piece:?} takes too long");
     }
 }
 

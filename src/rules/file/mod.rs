@@ -42,6 +42,17 @@ pub(super) struct Parsed {
     pub(super) problems: Vec<Problem>,
 }
 
+/// Reads what stands under `retention` of a rules file in JSON; says what does not fit.
+pub(super) fn retention_of(policy: &serde_json::Value) -> Result<RetentionPolicy, String> {
+    let whole = serde_json::json!({ "retention": policy }).to_string();
+    let parsed = parse(&whole, None, true);
+    let problems: Vec<_> = parsed.problems.iter().map(Problem::what).collect();
+    match parsed.retention {
+        Some(policy) if problems.is_empty() => Ok(policy),
+        _ => Err(problems.join("; ")),
+    }
+}
+
 /// Reads the text of a rules file.
 pub(super) fn parse(text: &str, name: Option<&str>, json: bool) -> Parsed {
     let lines = tree::Lines::new(text);

@@ -4,10 +4,11 @@
 //! category, or `category.group` for a tenant of a group. What is kept for how long is said of classes, so that
 //! whole months of a class end at once. A class that the policy does not know is kept.
 
+mod json;
 mod keep;
 mod preset;
 
-use std::{borrow::Cow, error, fmt};
+use std::{borrow::Cow, collections::BTreeMap, error, fmt};
 
 pub use keep::Keep;
 pub use preset::Preset;
@@ -37,6 +38,8 @@ const MAX_NAME: usize = 32;
 pub struct RetentionPolicy {
     keeps: Keeps,
     groups: Vec<TenantGroup>,
+    /// What was set for one tenant alone, each with a class of its own.
+    own: BTreeMap<String, TenantGroup>,
 }
 
 /// Tenants whose records are kept for another time.
@@ -104,13 +107,17 @@ impl TenantGroup {
     pub fn tenants(&self) -> &[String] {
         &self.tenants
     }
+
+    fn keeps(&self, category: Category) -> Option<Keep> {
+        self.keeps.iter().find(|(known, _)| *known == category).map(|(_, keep)| *keep)
+    }
 }
 
 impl RetentionPolicy {
     /// Makes a policy that many others begin with.
     #[must_use]
     pub const fn preset(preset: Preset) -> Self {
-        Self { keeps: preset.keeps(), groups: Vec::new() }
+        Self { keeps: preset.keeps(), groups: Vec::new(), own: BTreeMap::new() }
     }
 
     /// Sets how long records of a category are kept.
@@ -175,7 +182,7 @@ impl RetentionPolicy {
             return Cow::Borrowed(category);
         }
         let tenant = record.tenant_id.as_str();
-        match self.groups.iter().find(|group| group.tenants.iter().any(|one| one == tenant)) {
+        match self.own.get(tenant).or_else(|| self.group_of(tenant)) {
             Some(group) => Cow::Owned(format!("{category}.{}", group.name)),
             None => Cow::Borrowed(category),
         }
@@ -190,15 +197,34 @@ impl RetentionPolicy {
         };
         let category: Category =
             category.parse().ok().filter(|word: &Category| word.as_str() == category)?;
-        let general = self.keeps[index(category)];
-        match group {
-            None => Some(general),
-            Some(name) => {
-                let group = self.groups.iter().find(|group| group.name == name)?;
-                let own = group.keeps.iter().find(|(known, _)| *known == category);
-                Some(own.map_or(general, |(_, keep)| *keep))
-            }
+        let Some(name) = group else { return Some(self.general(category)) };
+        if let Some((tenant, _)) = self.own.iter().find(|(_, own)| own.name == name) {
+            return Some(self.keep_of(tenant, category));
         }
+        let group = self.groups.iter().find(|group| group.name == name)?;
+        Some(group.keeps(category).unwrap_or_else(|| self.general(category)))
+    }
+
+    /// Tells whether a class is that of one tenant for which something was set.
+    #[must_use]
+    pub fn is_of_one_tenant(&self, class: &str) -> bool {
+        let name = class.split_once('.').map(|(_, name)| name);
+        self.own.values().any(|own| Some(&*own.name) == name)
+    }
+
+    /// Returns how long records of one tenant are kept that are stored from now on.
+    fn keep_of(&self, tenant: &str, category: Category) -> Keep {
+        let own = self.own.get(tenant).and_then(|own| own.keeps(category));
+        let group = || self.group_of(tenant).and_then(|group| group.keeps(category));
+        own.or_else(group).unwrap_or_else(|| self.general(category))
+    }
+
+    fn general(&self, category: Category) -> Keep {
+        self.keeps[index(category)]
+    }
+
+    fn group_of(&self, tenant: &str) -> Option<&TenantGroup> {
+        self.groups.iter().find(|group| group.tenants.iter().any(|one| one == tenant))
     }
 }
 

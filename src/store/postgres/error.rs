@@ -46,6 +46,11 @@ pub(super) fn is_grown(source: &Error) -> bool {
     code(source) == Some("AC004")
 }
 
+/// Tells whether other holds stand than those that were looked at.
+pub(super) fn is_held(source: &Error) -> bool {
+    code(source) == Some("AC006")
+}
+
 fn database(source: &Error) -> Option<&PgDatabaseError> {
     source.as_database_error()?.try_downcast_ref()
 }

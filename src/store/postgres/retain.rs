@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow, query, raw_sql};
 
 use super::{
     decode::{self, ENTRY_COLUMNS, integer, moment},
-    error::{is_grown, is_locked},
+    error::{is_grown, is_held, is_locked},
     literal::{text_literal, time_literal},
     page::bounded,
     store::{Access, Limits, PostgresStore, done},
@@ -16,11 +16,11 @@ use crate::{
     ledger::{Entry, Removal},
     record::RecordId,
     store::{
-        Ending, Maintain as _, Read as _, Retain, StoreError, StoreErrorKind, Unit, UnitFacts,
+        Ending, Maintain as _, Read as _, Retain, StoreError, Unit, UnitFacts,
+        retain::{TAKING_OUT, untold},
     },
 };
 
-const DOING: &str = "take expired records out";
 /// Readers and writers of that month wait behind us as long.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = 100";
 /// So many entries are folded in before another attempt, where the rollups are behind.
@@ -75,15 +75,19 @@ impl Retain for PostgresStore {
         .await
     }
 
-    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
+    async fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+        holds: u64,
+    ) -> Result<Ending, StoreError> {
         let record = self.record(told_by).await?;
         if record.as_ref().and_then(Removal::told).as_ref() != Some(removal) {
-            let why = format!("no record {told_by} in the log tells of this");
-            return Err(StoreError::new(StoreErrorKind::Data, DOING).with_source(why));
+            return Err(untold(told_by));
         }
         let Removal { month, class, first, last, .. } = removal;
         let sql = format!(
-            "select activity.end_unit('{month}', {}, {first}, {last}, '{told_by}', {})",
+            "select activity.end_unit('{month}', {}, {first}, {last}, '{told_by}', {}, {holds})",
             text_literal(class),
             time_literal(told_by.at()),
         );
@@ -100,6 +104,7 @@ impl Retain for PostgresStore {
             }
             Attempt::Busy => Ok(Ending::Busy),
             Attempt::Grown => Ok(Ending::Grown),
+            Attempt::Held => Ok(Ending::Held),
         }
     }
 }
@@ -108,6 +113,7 @@ enum Attempt {
     Row(String),
     Busy,
     Grown,
+    Held,
 }
 
 impl PostgresStore {
@@ -115,7 +121,7 @@ impl PostgresStore {
     async fn in_short(&self, sql: String) -> Result<Attempt, StoreError> {
         // A leaf of several classes is counted first, which may take its time; nobody waits for that.
         let limits = Limits::INDEX;
-        let attempt = limits.bounded(DOING, async {
+        let attempt = limits.bounded(TAKING_OUT, async {
             let mut connection = self.dial().await?;
             let begin = format!("{}; {LOCK_TIMEOUT}", limits.begin(Access::AsAllowed));
             raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
@@ -124,6 +130,7 @@ impl PostgresStore {
                 Ok(row) => row.try_get_unchecked::<String, _>(0)?,
                 Err(error) if is_locked(&error) => return Ok(Attempt::Busy),
                 Err(error) if is_grown(&error) => return Ok(Attempt::Grown),
+                Err(error) if is_held(&error) => return Ok(Attempt::Held),
                 Err(error) => return Err(error.into()),
             };
             raw_sql("commit").execute(&mut connection).await?;

@@ -7,16 +7,20 @@
 
 mod plan;
 mod removals;
+mod set;
 
 use std::{fmt, future::Future};
 
-pub use plan::{Fate, PlannedUnit, RetentionPlan, retention_plan};
+pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
 pub(crate) use removals::removals;
+pub(crate) use set::RETENTION_CHANGED;
+pub use set::{PolicyChange, PolicySet, policy_set};
 
-use super::StoreError;
+use super::{StoreError, StoreErrorKind};
 use crate::{
     ledger::{Entry, Removal},
+    query::Filter,
     record::RecordId,
     time::{Month, Timestamp},
 };
@@ -28,6 +32,17 @@ pub struct Unit {
     pub month: Month,
     /// Their retention class.
     pub class: String,
+}
+
+impl Unit {
+    /// Returns the filter that its records pass, and no others.
+    #[must_use]
+    #[allow(clippy::missing_panics_doc, reason = "every record has the field")]
+    pub fn filter(&self) -> Filter {
+        let of_class = Filter::new().any_of("retention_class", [&*self.class]);
+        let of_class = of_class.expect("every record has the field");
+        of_class.from(self.month.start()).to(self.month.next().start())
+    }
 }
 
 impl fmt::Display for Unit {
@@ -68,6 +83,8 @@ pub enum Ending {
     Busy,
     /// Since it was told of, the ledger has accounted for more of the unit. Nothing has changed.
     Grown,
+    /// Holds were placed or lifted since they were looked at. Nothing has changed: look again.
+    Held,
 }
 
 /// A store that can take records out, a unit at a time, and never others.
@@ -93,7 +110,10 @@ pub trait Retain: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 
     /// Takes out the records of a removal, or some of them, in one short transaction. `told_by` is the record in
-    /// the log that tells of it.
+    /// the log that tells of it; `holds` is how many records [place and lift holds](super::Holds::told), all of
+    /// which the caller has looked at: none of those that stand holds a record of the removal.
+    ///
+    /// Whoever places a hold meanwhile is either seen here, or sees what is gone: there is no moment between.
     ///
     /// Safe to repeat, and to stop at any moment: what is gone is gone whole entry by whole entry. Counts, and the
     /// index of words, follow in the same transaction.
@@ -106,5 +126,15 @@ pub trait Retain: Send + Sync + 'static {
         &self,
         removal: &Removal,
         told_by: RecordId,
+        holds: u64,
     ) -> impl Future<Output = Result<Ending, StoreError>> + Send;
+}
+
+/// What a store says it was about when it could not take records out.
+pub(super) const TAKING_OUT: &str = "take expired records out";
+
+/// The error of a removal that the log does not tell of.
+pub(super) fn untold(told_by: RecordId) -> StoreError {
+    let why = format!("no record {told_by} in the log tells of this");
+    StoreError::new(StoreErrorKind::Data, TAKING_OUT).with_source(why)
 }

@@ -2,8 +2,9 @@
 
 use super::{Unit, UnitFacts};
 use crate::{
+    record::RecordId,
     rules::{Keep, RetentionPolicy},
-    store::{Retain, StoreError},
+    store::{Hold, Read, Retain, StoreError, holds},
     time::Timestamp,
 };
 
@@ -21,6 +22,24 @@ pub struct PlannedUnit {
     pub facts: UnitFacts,
     /// What becomes of it.
     pub fate: Fate,
+    /// The hold that keeps it although its time is over.
+    pub held: Option<HeldBy>,
+}
+
+/// A hold that keeps a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldBy {
+    /// Its id.
+    pub id: RecordId,
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&Hold> for HeldBy {
+    fn from(hold: &Hold) -> Self {
+        Self { id: hold.id, name: hold.name.clone() }
+    }
 }
 
 /// What becomes of a unit.
@@ -46,7 +65,7 @@ impl PlannedUnit {
 }
 
 impl RetentionPlan {
-    /// Returns what a policy makes of these units at a moment.
+    /// Returns what a policy makes of these units at a moment, whatever is held.
     #[must_use]
     pub fn new(
         units: impl IntoIterator<Item = UnitFacts>,
@@ -63,12 +82,12 @@ impl RetentionPlan {
                     None => Fate::Forever,
                 },
             };
-            PlannedUnit { facts, fate }
+            PlannedUnit { facts, fate, held: None }
         };
         Self { units: units.into_iter().map(planned).collect() }
     }
 
-    /// Returns the units whose time is over.
+    /// Returns the units whose time is over, those that are held among them.
     pub fn expired(&self) -> impl Iterator<Item = &UnitFacts> {
         let over = self.units.iter().filter(|unit| matches!(unit.fate, Fate::Expired(_)));
         over.map(|unit| &unit.facts)
@@ -80,10 +99,17 @@ impl RetentionPlan {
 /// # Errors
 ///
 /// When the store cannot be asked.
-pub async fn retention_plan<S: Retain>(
+pub async fn retention_plan<S: Retain + Read>(
     store: &S,
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Result<RetentionPlan, StoreError> {
-    Ok(RetentionPlan::new(store.units().await?, policy, now))
+    let mut plan = RetentionPlan::new(store.units().await?, policy, now);
+    let holds = holds(store).await?;
+    for unit in &mut plan.units {
+        if matches!(unit.fate, Fate::Expired(_)) {
+            unit.held = holds.held_in(store, &unit.unit().filter()).await?.map(HeldBy::from);
+        }
+    }
+    Ok(plan)
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     ledger::{RETENTION_RUN, Removal, RemovalCount},
-    query::{Filter, PageRequest},
-    record::{Category, Origin, RecordId},
-    store::{Read, Retain, StoreError, StoreErrorKind, UnitFacts},
+    query::PageRequest,
+    record::RecordId,
+    store::{Read, Retain, StoreError, UnitFacts, holds::of_the_log_itself},
 };
 
 /// So many records at once.
@@ -14,7 +14,7 @@ const ENTRIES: usize = 5_000;
 
 /// Returns every removal that the log tells of, the oldest first, each with the record that does.
 pub(crate) async fn removals<S: Read>(store: &S) -> Result<Vec<(RecordId, Removal)>, StoreError> {
-    let filter = of_the_log_itself()?;
+    let filter = of_the_log_itself(RETENTION_RUN)?;
     let (mut told, mut request) = (Vec::new(), PageRequest::oldest(PAGE));
     loop {
         let page = store.records(&filter, &request).await?;
@@ -47,14 +47,4 @@ pub async fn removal_of<S: Retain>(
             _ => return Ok(count.of(facts.unit.month, &facts.unit.class)),
         }
     }
-}
-
-fn of_the_log_itself() -> Result<Filter, StoreError> {
-    let filter = Filter::new().any_of("action", [RETENTION_RUN]);
-    let filter = filter.and_then(|filter| filter.any_of("category", [Category::System.as_str()]));
-    let filter = filter.and_then(|filter| filter.any_of("origin", [Origin::System.as_str()]));
-    filter.map_err(|error| {
-        StoreError::new(StoreErrorKind::Data, "look for what the log tells of itself")
-            .with_source(error)
-    })
 }

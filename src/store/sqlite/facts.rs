@@ -8,7 +8,7 @@ use super::{error::store_error, store::SqliteStore};
 use crate::store::StoreError;
 
 /// What makes the log append-only; whoever owns the file can remove them.
-const GUARDS: [&str; 9] = [
+const GUARDS: [&str; 13] = [
     "activity_records_delete",
     "activity_records_sealed",
     "activity_records_groups",
@@ -18,6 +18,10 @@ const GUARDS: [&str; 9] = [
     "activity_checkpoints_insert",
     "activity_checkpoints_update",
     "activity_checkpoints_delete",
+    "activity_anchors_update",
+    "activity_anchors_delete",
+    "activity_erased_subjects_update",
+    "activity_erased_subjects_delete",
 ];
 
 /// What a set-up stands on: [`SqliteStore::facts`].

@@ -13,7 +13,7 @@ use serde::{
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    record::{Address, Field, Group, Kind, Record, RecordId, Seal, Value, WriterId},
+    record::{Address, Field, Group, Kind, Record, RecordId, Seal, Value, WriterId, unhex},
     time::Timestamp,
 };
 
@@ -170,7 +170,9 @@ impl<'de> Visitor<'de> for Cell<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         let value = match self.field.kind() {
-            Kind::Id => Value::Id(RecordId::from_bytes(unhex(text)?)),
+            Kind::Id => Value::Id(RecordId::from_bytes(
+                unhex(text).ok_or_else(|| E::custom("expected 16 bytes"))?,
+            )),
             Kind::Json => Value::Json(text),
             Kind::Address => {
                 let address = text.parse::<Address>().map_err(E::custom)?;
@@ -212,24 +214,8 @@ impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        unhex(text).map(Some)
+        unhex(text).map(Some).ok_or_else(|| E::custom(format_args!("expected {N} bytes")))
     }
-}
-
-fn unhex<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
-    let wrong = || E::custom(format_args!("expected {N} bytes"));
-    let digit =
-        |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return Err(wrong());
-    }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte =
-            digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low).ok_or_else(wrong)?;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     ledger::{Entry, Removal},
     record::RecordId,
-    store::{Ending, Retain, StoreError, StoreErrorKind, Unit, UnitFacts},
+    store::{
+        Ending, Retain, StoreError, Unit, UnitFacts,
+        retain::{TAKING_OUT, untold},
+    },
     time::Timestamp,
 };
 
@@ -51,19 +54,24 @@ impl Retain for SqliteStore {
         rows.iter().map(rows::entry).collect::<Result<_, _>>().map_err(failed)
     }
 
-    async fn end_unit(&self, removal: &Removal, told_by: RecordId) -> Result<Ending, StoreError> {
-        const DOING: &str = "take expired records out";
-        let step = self.write_step(DOING, async |connection| {
+    async fn end_unit(
+        &self,
+        removal: &Removal,
+        told_by: RecordId,
+        holds: u64,
+    ) -> Result<Ending, StoreError> {
+        let step = self.write_step(TAKING_OUT, async |connection| {
             if !is_told(connection, removal, told_by).await? {
                 return Ok(None);
+            }
+            // Under the write lock, as what follows: nobody places a hold between.
+            if holds_told(connection).await? != holds {
+                return Ok(Some(Ending::Held));
             }
             let ending = step(connection, removal).await?;
             Ok(Some(ending))
         });
-        let ending = step.await?.ok_or_else(|| {
-            let why = format!("no record {told_by} in the log tells of this");
-            StoreError::new(StoreErrorKind::Data, DOING).with_source(why)
-        })?;
+        let ending = step.await?.ok_or_else(|| untold(told_by))?;
         if ending == Ending::Done {
             self.give_back().await?;
         }
@@ -101,6 +109,14 @@ async fn is_told(
     let Some(row) = row else { return Ok(false) };
     let record = packed::record(&row)?;
     Ok(Removal::told(&record).as_ref() == Some(removal))
+}
+
+/// Returns how many records of the log itself place and lift holds.
+async fn holds_told(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let sql = "SELECT count(*) FROM activity_records WHERE action IN ('held', 'released') \
+         AND category = 'system' AND origin = 'system'";
+    let told: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    Ok(told.unsigned_abs())
 }
 
 async fn step(connection: &mut SqliteConnection, removal: &Removal) -> Result<Ending, sqlx::Error> {

@@ -1,16 +1,15 @@
 //! What arrives again: segments that are sent a second time (25), and a database that lost its tail and is sent it
 //! anew (69).
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command};
 
-use tokio::sync::watch;
 use tower_activity::{PostgresStore, SqliteStore};
 
 use super::{
     app::{App, signal},
     child::Settings,
     cluster::Cluster,
-    load::{Book, Load, send},
+    load::{Book, send},
     oracle::{Log, Verdict, judge},
     server::Database,
     until,
@@ -92,19 +91,18 @@ fn assert_told(verdict: &Verdict, losses: usize, apps: &[App]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_lost_its_tail_is_sent_it_again() {
     let (cluster, folder) = (Cluster::start().await, tempfile::tempdir().unwrap());
-    let (mut apps, mut loads, book) = (Vec::new(), Vec::new(), Book::default());
+    let (mut apps, book) = (Vec::new(), Book::default());
     for name in ["one", "two"] {
         let settings = Settings::new(cluster.url(), folder.path().join(name));
-        let app = App::start(&settings, folder.path()).await;
-        let address = watch::Sender::new(app.address);
-        loads.push(Load::start(&address, 2, Duration::from_millis(10), &book));
-        apps.push(app);
+        apps.push(App::start(&settings, folder.path()).await);
     }
     // By each of them: whoever committed nothing since the copy has lost nothing.
-    let stored = async |more: u64| {
+    let stored = async |more: usize| {
         for app in &apps {
             let before = app.tally().await["stored"];
-            until("more is stored", async || app.tally().await["stored"] >= before + more).await;
+            send(app.address, more, &book).await;
+            let all = async || app.tally().await["stored"] >= before + more as u64;
+            until("more is stored", all).await;
         }
     };
     let losses = times(1, 30);
@@ -114,15 +112,20 @@ async fn a_database_that_lost_its_tail_is_sent_it_again() {
         cluster.back_up().await;
         cluster.up().await;
         stored(40).await;
-        cluster.stop().await;
-        cluster.restore().await;
-        cluster.up().await;
+        // Requests come in all the while.
+        let meanwhile = async {
+            for app in &apps {
+                send(app.address, 40, &book).await;
+            }
+        };
+        let replaced = async {
+            cluster.stop().await;
+            cluster.restore().await;
+            cluster.up().await;
+        };
+        tokio::join!(meanwhile, replaced);
         cluster.log().arrived(&book).await;
     }
-    for load in loads {
-        load.stop().await;
-    }
-    cluster.log().arrived(&book).await;
     for app in &apps {
         app.settled().await;
     }

@@ -59,7 +59,8 @@ impl Settings {
             store: store.into(),
             spool: Some(spool.into()),
             mode: None,
-            deadline: 10_000,
+            // Only where it is to run out, it is shorter.
+            deadline: 60_000,
             fsync_interval: 5,
             spool_keep: 600_000,
             batch_rows: 500,
@@ -133,7 +134,9 @@ async fn start<S: Append>(builder: PipelineBuilder<S>, settings: &Settings) -> P
         builder = builder
             .spool(folder)
             .spool_keep(Duration::from_millis(settings.spool_keep))
-            .fsync_interval(Duration::from_millis(settings.fsync_interval));
+            .fsync_interval(Duration::from_millis(settings.fsync_interval))
+            // No disk here is stuck.
+            .strict_deadline(Duration::from_secs(600));
     }
     if let Some(mode) = &settings.mode {
         builder = builder.mode(Delivery::from_str(mode).unwrap());

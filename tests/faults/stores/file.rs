@@ -23,7 +23,7 @@ async fn a_file_that_somebody_else_has_locked_is_waited_for() {
     for round in 0..rounds {
         for mode in ["durable", "strict"] {
             let settings = Settings::new(&store, folder.path().join(format!("{mode}-{round}")));
-            let settings = settings.mode(mode).deadline(Duration::from_millis(300));
+            let settings = settings.mode(mode).deadline(Duration::from_secs(1));
             let app = App::start(&settings, folder.path()).await;
             send(app.address, 20, &book).await;
             app.settled().await;

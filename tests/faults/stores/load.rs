@@ -13,9 +13,13 @@ use std::{
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
-use super::{PATIENCE, soon, until};
+use super::{PATIENCE, soon};
 
 /// What clients wrote down: the requests that they sent, and those whose whole answer they have seen.
 #[derive(Debug, Default)]
@@ -26,13 +30,13 @@ pub(crate) struct Notes {
     pub(crate) slowest: Duration,
 }
 
-/// Notes that several write in.
+/// Notes that several write in, and how many answers were seen.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Book(Arc<Mutex<Notes>>);
+pub(crate) struct Book(Arc<(Mutex<Notes>, watch::Sender<usize>)>);
 
 impl Book {
     pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap()
+        self.0.0.lock().unwrap()
     }
 
     pub(crate) fn seen(&self) -> usize {
@@ -51,6 +55,7 @@ impl Book {
         let mut notes = self.notes();
         notes.seen.insert(id);
         notes.slowest = notes.slowest.max(took);
+        self.0.1.send_replace(notes.seen.len());
     }
 }
 
@@ -154,52 +159,69 @@ impl Client {
     }
 }
 
-/// Clients that send until they are told to stop, also while their service is away.
+/// Clients that send as they are told to, also while their service is away.
 pub(crate) struct Load {
     tasks: JoinSet<()>,
+    /// Requests that may be sent.
+    may: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     book: Book,
 }
 
 impl Load {
-    /// Starts so many clients of the service at the address that stands in `address`.
+    /// Starts so many clients of each service, which is at the address that stands in `addresses`.
     pub(crate) fn start(
-        address: &watch::Sender<SocketAddr>,
+        addresses: &[watch::Sender<SocketAddr>],
         clients: usize,
-        pause: Duration,
         book: &Book,
     ) -> Self {
-        let stop = watch::Sender::new(false);
+        let (may, stop) = (Arc::new(Semaphore::new(0)), watch::Sender::new(false));
         let mut tasks = JoinSet::new();
-        for _ in 0..clients {
-            let (address, stop, book) = (address.subscribe(), stop.subscribe(), book.clone());
-            tasks.spawn(async move {
-                while !*stop.borrow() {
-                    let address = *address.borrow();
-                    let Ok(mut client) = Client::connect(address, &book).await else {
-                        // A process that was killed, until the next one listens.
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                        continue;
-                    };
-                    while !*stop.borrow() && client.send().await.is_ok() {
-                        tokio::time::sleep(pause).await;
+        for address in addresses {
+            for _ in 0..clients {
+                let (mut address, may) = (address.subscribe(), Arc::clone(&may));
+                let (mut stop, book) = (stop.subscribe(), book.clone());
+                tasks.spawn(async move {
+                    while !*stop.borrow() {
+                        let at = *address.borrow_and_update();
+                        if let Ok(mut client) = Client::connect(at, &book).await {
+                            loop {
+                                let Ok(one) = may.acquire().await else { return };
+                                one.forget();
+                                if client.send().await.is_err() {
+                                    break;
+                                }
+                            }
+                        }
+                        // It was killed: the next one is elsewhere.
+                        tokio::select! {
+                            _ = address.changed() => {}
+                            _ = stop.changed() => {}
+                        }
                     }
-                }
-            });
+                });
+            }
         }
-        Self { tasks, stop, book: book.clone() }
+        Self { tasks, may, stop, book: book.clone() }
     }
 
-    /// Waits until so many more requests have been answered.
+    /// Waits until so many more requests have been answered, while as many more are on their way.
     pub(crate) async fn answered(&self, more: usize) {
-        let before = self.book.seen();
-        until("requests are answered", async || self.book.seen() >= before + more).await;
+        let mut seen = self.book.0.1.subscribe();
+        let goal = *seen.borrow() + more;
+        let most = 2 * more + self.tasks.len();
+        self.may.add_permits(most.saturating_sub(self.may.available_permits()));
+        while *seen.borrow_and_update() < goal {
+            // As long as there are answers at all, a busy machine takes its time.
+            soon("another answer", seen.changed()).await.unwrap();
+        }
     }
 
     /// Lets each client end the request that it is at.
     pub(crate) async fn stop(mut self) {
         self.stop.send_replace(true);
-        while let Some(ended) = self.tasks.join_next().await {
+        self.may.close();
+        while let Some(ended) = soon("an end of the clients", self.tasks.join_next()).await {
             ended.unwrap();
         }
     }
@@ -224,6 +246,7 @@ pub(crate) async fn send_with(
         let mut client = dress(Client::connect(address, book).await.unwrap());
         tasks.spawn(async move { client.send_all(share).await });
     }
+    // Each request of theirs is bounded.
     while let Some(sent) = tasks.join_next().await {
         sent.unwrap();
     }

@@ -22,30 +22,10 @@ mod replicas;
 mod reply;
 mod secrets;
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
+use crate::{
+    process::{PATIENCE, until, within as soon},
+    server,
 };
-
-use crate::server;
-
-/// Far longer than anything here takes on a busy machine: only a defect meets it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Waits for what another process brings about.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "it never came about: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Bounds what waits for another process.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(PATIENCE, future).await;
-    done.unwrap_or_else(|_| panic!("it never came about: {what}"))
-}
 
 /// Runs what blocks, as starting a server does, where it holds up nobody.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -8,8 +8,8 @@ use std::{
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::{load::Book, until};
-use crate::table::Row;
+use super::load::Book;
+use crate::{process::reached, table::Row};
 
 /// A database that holds a log.
 #[derive(Debug, Clone)]
@@ -135,14 +135,16 @@ impl Log {
 
     /// Waits until the requests are stored that were answered up to now.
     pub(crate) async fn arrived(&self, book: &Book) {
-        let mut missing = book.notes().seen.clone();
-        until("what was answered is stored", async || {
+        let seen = book.notes().seen.clone();
+        let mut missing = seen.clone();
+        let stored = reached(seen.len(), async || {
             for record in self.records().await {
                 missing.remove(&record.request);
             }
-            missing.is_empty()
-        })
-        .await;
+            seen.len() - missing.len()
+        });
+        let stored = stored.await;
+        assert!(stored.is_ok(), "stored of {}: {stored:?}; missing are {missing:?}", seen.len());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several services on one database, one of which is killed again and again (33), and what becomes of the requests
 //! that it was at.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
@@ -27,29 +27,25 @@ async fn a_replica_that_is_killed_again_and_again_loses_nothing() {
     let settings: Vec<_> = (0..REPLICAS)
         .map(|replica| Settings::new(database.url(), folder.path().join(format!("{replica}"))))
         .collect();
-    let (book, mut apps, mut addresses, mut loads) =
-        (Book::default(), Vec::new(), Vec::new(), Vec::new());
+    let (book, mut apps, mut addresses) = (Book::default(), Vec::new(), Vec::new());
     for settings in &settings {
         let app = App::start(settings, folder.path()).await;
-        let address: watch::Sender<SocketAddr> = watch::Sender::new(app.address);
-        loads.push(Load::start(&address, 2, Duration::from_millis(1), &book));
+        addresses.push(watch::Sender::new(app.address));
         apps.push(app);
-        addresses.push(address);
     }
+    let load = Load::start(&addresses, 2, &book);
     let kills = times(4, 120);
     for kill in 0..kills {
         // In the middle of things: sometimes before anything of this life is stored.
-        loads[0].answered(10 + 40 * (kill % 3)).await;
+        load.answered(10 + 40 * (kill % 3)).await;
         let replica = kill % REPLICAS;
         apps.remove(replica).kill().await;
         let next = App::start(&settings[replica], folder.path()).await;
         addresses[replica].send_replace(next.address);
         apps.insert(replica, next);
     }
-    loads[0].answered(20).await;
-    for load in loads {
-        load.stop().await;
-    }
+    load.answered(20).await;
+    load.stop().await;
     log.arrived(&book).await;
     for app in apps {
         let report = app.stop().await;

@@ -43,8 +43,10 @@ async fn start(app: &App) -> Pipeline {
 }
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(120), future).await.expect("in good time")
+    tokio::time::timeout(LONG, future).await.expect("in good time")
 }
 
 pub(super) async fn flush(pipelines: &[Pipeline]) {
@@ -55,7 +57,7 @@ pub(super) async fn flush(pipelines: &[Pipeline]) {
 
 pub(super) async fn stop(pipelines: Vec<Pipeline>) {
     for pipeline in pipelines {
-        let report = pipeline.shutdown(Duration::from_secs(30)).await;
+        let report = pipeline.shutdown(LONG).await;
         assert_eq!((report.queued, report.dropped.total()), (0, 0), "{report}");
     }
 }
@@ -73,7 +75,11 @@ async fn commit(app: &App, pipeline: &Pipeline, order: i64) {
 }
 
 async fn all<S: Read>(log: &S) -> Vec<Record> {
-    log.records(&Filter::new(), &PageRequest::newest(1_000_000)).await.unwrap().records
+    // A page says what it has when the time is up: on a machine that stalls, that would not be all.
+    let every = PageRequest { patience: LONG, ..PageRequest::newest(1_000_000) };
+    let page = log.records(&Filter::new(), &every).await.unwrap();
+    assert!(page.complete);
+    page.records
 }
 
 /// The orders whose creation is in the log, in no order.

@@ -1,12 +1,10 @@
 //! Rows that nobody can read, and databases that were put back or changed by hand.
 
-use std::time::Duration;
-
 use tower_activity::{Pipeline, store::Outbox as _};
 
 use super::{
-    App, OUTBOX, STREAM, all, assert_each_once, commit, killed_at, let_the_lease_pass, start, stop,
-    waiting, within,
+    App, LONG, OUTBOX, STREAM, all, assert_each_once, commit, killed_at, let_the_lease_pass, start,
+    stop, waiting, within,
 };
 use crate::{
     Log,
@@ -17,7 +15,7 @@ use crate::{
 async fn a_row_that_cannot_be_read_becomes_a_stub_and_the_others_go_on() {
     let app = App::new(Log::Elsewhere).await;
     let recording = start(&app).await;
-    recording.shutdown(Duration::from_secs(5)).await;
+    recording.shutdown(LONG).await;
     for order in 0..10 {
         commit(&app, &recording, order).await;
     }
@@ -45,7 +43,7 @@ async fn a_row_that_cannot_be_read_becomes_a_stub_and_the_others_go_on() {
 async fn a_row_of_a_later_version_waits_for_whoever_can_read_it() {
     let app = App::new(Log::Elsewhere).await;
     let recording = start(&app).await;
-    recording.shutdown(Duration::from_secs(5)).await;
+    recording.shutdown(LONG).await;
     commit(&app, &recording, 0).await;
     let literal = if OUTBOX.contains('.') { "'\\xff'" } else { "x'ff'" };
     app.execute(&format!("UPDATE {OUTBOX} SET payload = {literal}")).await;
@@ -115,7 +113,7 @@ async fn an_outbox_that_has_gone_back_goes_on_under_another_stream() {
 async fn a_numbered_row_that_was_deleted_by_hand_is_told_of() {
     let app = App::new(Log::Elsewhere).await;
     let recording = start(&app).await;
-    recording.shutdown(Duration::from_secs(5)).await;
+    recording.shutdown(LONG).await;
     for order in 0..6 {
         commit(&app, &recording, order).await;
     }

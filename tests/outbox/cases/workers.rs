@@ -1,6 +1,6 @@
 //! Workers: how many there are, and whenever one of them ends, each record is moved once.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use sqlx::AssertSqlSafe;
 use tower_activity::{
@@ -12,7 +12,7 @@ use tower_activity::{
 };
 
 use super::{
-    App, FAR, Pool, STREAM, all, assert_each_once, commit, created, flush, killed_at,
+    App, FAR, LONG, Pool, STREAM, all, assert_each_once, commit, created, flush, killed_at,
     let_the_lease_pass, start, started, started_on, stop, waiting, within,
 };
 use crate::{
@@ -137,7 +137,7 @@ async fn a_worker_that_dies_at_any_step_leaves_each_record_once() {
         let recording = start(&app).await;
         // It only records: another one's lease is never up.
         app.execute(&format!("UPDATE {STREAM} SET holder = 1")).await;
-        recording.shutdown(Duration::from_secs(5)).await;
+        recording.shutdown(LONG).await;
         let (mut order, mut reached) = (0, 0);
         for step in [Step::Look, Step::Position, Step::Claim, Step::Append] {
             for passes in [0, 1] {
@@ -162,13 +162,13 @@ async fn a_worker_that_dies_at_any_step_leaves_each_record_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_moved_in_batches_of_bounded_size() {
-    const ROWS: i64 = 10_000;
+    const ROWS: i64 = 4_000;
     let app = App::new(Log::Elsewhere).await;
     let recording = start(&app).await;
-    recording.shutdown(Duration::from_secs(5)).await;
-    for first in (0..ROWS).step_by(2_500) {
+    recording.shutdown(LONG).await;
+    for first in (0..ROWS).step_by(1_000) {
         let mut transaction = app.pool.begin().await.unwrap();
-        for order in first..first + 2_500 {
+        for order in first..first + 1_000 {
             let record = created(order).describe(&"x".repeat(200));
             recording.recorder().record_in(&mut transaction, record).await.unwrap();
         }

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Executor as _, Row as _, postgres::PgPoolOptions, raw_sql};
+use sqlx::{
+    AssertSqlSafe, Executor as _, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    raw_sql,
+};
 use tower_activity::{
+    Keys, Pipeline,
+    pipeline::ErasureRequest,
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
-    record::{Field, Record},
+    record::{Actor, Field, Record},
+    rules::RetentionPolicy,
     store::{Append as _, Maintain as _, Read as _, StoreErrorKind, postgres::PostgresStore},
-    time::Timestamp,
+    time::{ManualClock, Timestamp},
 };
 
 use super::{schema::migrations, store, time};
 use crate::{
     records::{id, stream},
+    retention::old,
     server::Database,
     suite::append,
 };
@@ -26,6 +34,18 @@ async fn as_role(database: &Database, role: &'static str) -> PostgresStore {
         })
     });
     PostgresStore::from_pool(options.connect(&database.url()).await.unwrap())
+}
+
+/// Makes a login with these roles alone, and opens the store as it.
+async fn as_login(database: &Database, roles: &[&str]) -> (PostgresStore, String) {
+    let login = format!("{}_{}", database.name(), roles.concat());
+    database.execute(&format!("create role {login} login")).await;
+    for role in roles {
+        database.execute(&format!("grant activity_{role} to {login}")).await;
+    }
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let pool = PgPoolOptions::new().connect_lazy_with(options.username(&login));
+    (PostgresStore::from_pool(pool), login)
 }
 
 /// Three months of three classes.
@@ -182,13 +202,7 @@ async fn each_role_can_do_its_own_and_no_more() {
 async fn a_login_with_the_writers_role_alone_appends() {
     let (database, store) = store().await;
     store.make_roles().await.unwrap();
-    let login = format!("{}_writer", database.name());
-    database.execute(&format!("create role {login} login in role activity_writer")).await;
-    let (head, tail) =
-        database.url().split_once("//").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let host = tail.split_once('@').map_or(tail.as_str(), |(_, host)| host).to_owned();
-    let pool = PgPoolOptions::new().connect_lazy(&format!("{head}//{login}@{host}")).unwrap();
-    let writer = PostgresStore::from_pool(pool);
+    let (writer, login) = as_login(&database, &["writer"]).await;
     assert!(writer.connect().await.is_ok());
     // Into a leaf that it has to have made first.
     append(&writer, &stream(5, 1..=5)).await.unwrap();
@@ -198,6 +212,66 @@ async fn a_login_with_the_writers_role_alone_appends() {
     let admin = database.admin().to_owned();
     drop((store, database));
     crate::server::execute(&admin, &format!("drop role {login}")).await;
+}
+
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    let expired: Vec<_> = (1..=3).map(|seq| old(7, seq, "2026-01-10", "authentication")).collect();
+    append(&store, &expired).await.unwrap();
+    let clock = || ManualClock::at(time("2026-11-22T12:00:00Z"));
+
+    let (keeper, keeps) = as_login(&database, &["writer", "retention"]).await;
+    let pipeline = Pipeline::builder(keeper.clone()).clock(clock());
+    let pipeline = pipeline.retention_policy(RetentionPolicy::default()).start().await.unwrap();
+    assert_eq!(pipeline.plan_retention().await.unwrap().expired().count(), 1);
+    let run = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {})).await;
+    assert_eq!(run.expect("it ends").unwrap().ended.len(), 1);
+    pipeline.shutdown(PATIENCE).await;
+
+    let (privacy, erases) = as_login(&database, &["writer", "privacy"]).await;
+    let pipeline = Pipeline::builder(privacy.clone()).clock(clock()).keys(Keys::ephemeral());
+    let pipeline = pipeline.start().await.unwrap();
+    pipeline.recorder().record(Record::by(Actor::user("ana")).verb("update").on("order", "55"));
+    pipeline.flush().await;
+    let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
+    let certificate = pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
+    assert_eq!(certificate.records, 1);
+    pipeline.shutdown(PATIENCE).await;
+
+    // Looking at the plan takes no more than reading does.
+    let reader = as_role(&database, "reader").await;
+    assert!(!tower_activity::store::Retain::units(&reader).await.unwrap().is_empty());
+    let admin = database.admin().to_owned();
+    drop((keeper, privacy, reader, store, database));
+    for login in [keeps, erases] {
+        crate::server::execute(&admin, &format!("drop role {login}")).await;
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_who_was_erased_is_committed_in_the_order_of_its_numbers() {
+    let (database, store) = store().await;
+    let insert = "insert into activity.erased_subjects (digest, subject) values ('x', '{}')";
+    let mut first = database.connect().await;
+    first.execute("begin").await.unwrap();
+    first.execute(insert).await.unwrap();
+    let mut second = database.connect().await;
+    second.execute("set lock_timeout = 100").await.unwrap();
+    let error = second.execute(insert).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "55P03");
+    first.execute("commit").await.unwrap();
+    second.execute("set lock_timeout = 0").await.unwrap();
+    second.execute(insert).await.unwrap();
+
+    assert_eq!(store.facts().await.unwrap().unguarded, [""; 0]);
+    database.execute("alter table activity.anchors disable trigger guard").await;
+    database.execute("drop trigger refuse_truncate on activity.erased_subjects").await;
+    assert_eq!(store.facts().await.unwrap().unguarded, ["anchors", "erased_subjects"]);
 }
 
 /// Who may do what in the schema: a line for each grant. Leaves of other months are alike.

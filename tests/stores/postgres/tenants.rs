@@ -8,13 +8,17 @@ use sqlx::{
     raw_sql,
 };
 use tower_activity::{
+    ledger::verify::Verdict,
     query::{Aggregate, Count, Expr, Filter, PageRequest, Phrase, Test, Wanted},
     record::{Field, Record, Value},
-    store::{Index, Maintain as _, Read as _, StoreErrorKind, postgres::PostgresStore},
+    store::{
+        Audit, Evidence as _, Index, Maintain as _, Read as _, StoreErrorKind, make_checkpoint,
+        postgres::PostgresStore, prove,
+    },
     time::Timestamp,
 };
 
-use super::store;
+use super::{store, time};
 use crate::{
     records::{id, stream},
     server::{Bouncer, Database, execute},
@@ -323,17 +327,51 @@ async fn nobody_reads_a_part_of_the_log_past_the_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_sees_a_part_of_the_log_does_not_verify_it() {
+async fn who_sees_a_part_of_the_log_does_not_verify_it_and_proves_nothing() {
     let apart = Apart::new(&["reader"]).await;
+    let now = time("2026-11-22T12:00:00Z");
+    let state = Audit::new(&apart.owner).run_on(now, |_progress| {}).await.unwrap().1.unwrap();
+    make_checkpoint(&apart.owner, &[[9; 32]], now).await.unwrap().unwrap();
+    let own = mixed(5, 3..=3).remove(0);
     let app = apart.app();
     for store in [app.clone(), app.clone().held_to(OWN)] {
-        let refused = tower_activity::store::Evidence::ledger_rows(&store, i64::MIN, 9).await;
-        assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Configuration);
+        let refused = [
+            store.expect_all().await.unwrap_err(),
+            Audit::new(&store).run(|_progress| {}).await.unwrap_err(),
+            Audit::new(&store).since(state.clone()).run(|_progress| {}).await.unwrap_err(),
+            prove(&store, &own).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.kind(), StoreErrorKind::Configuration, "{error:?}");
+        }
     }
     drop(app);
     apart.database.execute(&format!("grant activity_auditor to {}", apart.login)).await;
-    let rows = tower_activity::store::Evidence::ledger_rows(&apart.app(), i64::MIN, 9).await;
-    assert!(!rows.unwrap().is_empty());
+    let app = apart.app();
+    let report = Audit::new(&app).since(state).run(|_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Unaltered);
+    assert!(prove(&app, &own).await.unwrap().is_some());
+    drop(app);
+    apart.end().await;
+}
+
+/// Its proofs need the whole of a batch, and its records are those of the tenant whatever the filter says.
+#[cfg(feature = "api")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_has_the_records_of_its_tenant_alone() {
+    let apart = Apart::new(&["writer", "reader", "auditor"]).await;
+    let ask = tower_activity::bundle::Ask {
+        filter: Filter::new(),
+        direction: tower_activity::query::Direction::Older,
+        asked: "everything".to_owned(),
+        now: time("2026-11-22T12:00:00Z"),
+    };
+    let app = tower_activity::store::AnyStore::new(apart.app());
+    let bundle = tower_activity::bundle::Bundle::begin(app.clone(), ask, &[[9; 32]]).await;
+    let mut bundle = bundle.unwrap().unwrap().of_tenant(Some(OWN));
+    while bundle.next().await.unwrap().is_some() {}
+    assert_eq!((bundle.counts().records, bundle.counts().unproved), (30, 0));
+    drop((app, bundle));
     apart.end().await;
 }
 

@@ -2,6 +2,7 @@
 
 mod completeness;
 mod consent;
+mod custody;
 mod envelopes;
 mod erasure;
 mod health;
@@ -42,6 +43,11 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("NewErasure", erasure::new_erasure()),
         ("ErasurePlan", erasure::plan()),
         ("Certificate", erasure::certificate()),
+        ("NewHold", custody::new_hold()),
+        ("Hold", custody::hold()),
+        ("Holds", custody::holds()),
+        ("RetentionPolicy", custody::policy()),
+        ("Retention", custody::retention()),
         ("Problem", envelopes::problem()),
     ]
 }
@@ -92,7 +98,7 @@ fn or_null(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
 }
 
-fn either_or_null(schema: Described) -> Described {
+pub(super) fn either_or_null(schema: Described) -> Described {
     let null = ObjectBuilder::new().schema_type(Type::Null);
     Schema::from(AnyOfBuilder::new().item(schema).item(null).build()).into()
 }

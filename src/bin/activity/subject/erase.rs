@@ -1,6 +1,12 @@
 //! `activity subject erase`
 
-use std::{fs, io::IsTerminal as _, path::Path, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use indicatif::ProgressBar;
 use serde::Deserialize;
@@ -14,6 +20,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, SubjectErase},
     out,
+    partial::Partial,
     store::{self, Store},
     trouble::Trouble,
 };
@@ -51,22 +58,23 @@ async fn with_pipeline<S: Append>(
         let plan = Eraser::plan_of(&log, &keys, request).await.map_err(trouble)?;
         return planned(common, &plan);
     }
+    // Before anything is erased, as above: nobody can make the certificate again.
+    let certificate = arguments.certificate.as_deref().map(Partial::create).transpose()?;
     let pipeline = Pipeline::builder(log).keys(keys).service("activity").start().await;
     let pipeline = pipeline.map_err(|error| Trouble::of(&error))?;
     let done = erased(&pipeline, arguments, request, kept).await;
     pipeline.shutdown(ENDS_WITHIN).await;
-    let certificate = done?;
-    if let Some(path) = &arguments.certificate {
-        let text =
-            serde_json::to_string_pretty(&certificate).map_err(|error| Trouble::of(&error))?;
-        fs::write(path, text + "\n").map_err(|error| {
-            Trouble::new(format!(
-                "it is done, but the certificate `{}` could not be written: {error}",
-                path.display()
-            ))
+    let done = done?;
+    if let Some((partial, mut file)) = certificate {
+        let text = serde_json::to_string_pretty(&done).map_err(|error| Trouble::of(&error))?;
+        let written = writeln!(file, "{text}").and_then(|()| partial.finish(&file));
+        written.map_err(|error| {
+            // What is shown here is the only one then.
+            let _shown = certified(common, &done);
+            Trouble::new(format!("it is done, but the certificate could not be written: {error}"))
         })?;
     }
-    certified(common, &certificate)
+    certified(common, &done)
 }
 
 async fn erased(

@@ -231,7 +231,7 @@ fn a_second_process_is_refused_on_the_same_folder() {
     let error = open().unwrap_err().to_string();
     assert!(error.contains(&folder.path().display().to_string()), "{error}");
     assert!(error.contains("another process"), "{error}");
-    first.close(Duration::from_secs(10)).unwrap();
+    first.close(Duration::from_secs(60)).unwrap();
     let second = open().unwrap();
     let mut store = Store::default();
     drain_old(&second.old_streams()[0], &mut store);
@@ -288,7 +288,7 @@ fn files_are_for_their_owner_alone() {
     assert_eq!(mode(&stream.join("0000000000000001.seg")), 0o600);
     assert_eq!(mode(&folder.path().join("lock")), 0o600);
     assert_eq!(mode(&folder.path().join("quarantine")), 0o700);
-    spool.close(Duration::from_secs(10)).unwrap();
+    spool.close(Duration::from_secs(60)).unwrap();
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ fn waits_that_were_given_up_are_not_kept() {
 #[cfg(feature = "axum")]
 #[test]
 fn closing_does_not_wait_for_a_disk_that_hangs() {
-    const LONG: Duration = Duration::from_secs(30);
+    const LONG: Duration = Duration::from_secs(120);
     let (folder, disk) = (tempfile::tempdir().unwrap(), crate::pipeline::gated::Disk::default());
     let (fs, id) = (Arc::new(disk.clone()), WriterId::new(9));
     let spool = Spool::open(fs, folder.path(), settings(), clock(), id).unwrap();

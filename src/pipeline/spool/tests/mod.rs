@@ -9,6 +9,7 @@ mod poisoned;
 mod power;
 #[path = "../../../../tests/faults/table.rs"]
 mod table;
+mod waiting;
 
 use std::{
     sync::{

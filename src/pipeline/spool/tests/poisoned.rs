@@ -247,3 +247,40 @@ fn what_cannot_be_cleared_away_holds_no_reader_up_and_is_tried_again() {
     let notes = fs.paths("stored").iter().map(|path| fs.bytes(path).len() as u64).sum::<u64>();
     assert_eq!(status.bytes + status.kept + notes, fs.bytes_written().1);
 }
+
+#[test]
+fn a_disk_that_goes_on_failing_is_given_a_small_part_of_what_memory_does_not_keep() {
+    const MANY: usize = 24;
+    let fs = Memory::new();
+    fs.keep_what_fails();
+    let spool = open_with(&fs, Settings { cap: 1 << 30, ..settings() }, clock());
+    let open = spool.begin(Share::General, AT, b"begun").unwrap().open;
+    for _ in 0..MANY {
+        append(&spool, &"x".repeat(1 << 20));
+    }
+    fs.fail([always(Call::Sync)]);
+    assert!(spool.core.sync_once().is_err());
+    let (before, used) = fs.bytes_written();
+    let failed = spool.status().poisoned;
+    for attempt in 1..=30 {
+        assert!(spool.core.sync_once().is_err());
+        let (after, now) = fs.bytes_written();
+        let part = (2 << 20) + format::FRAMES_AT;
+        assert!(after - before <= attempt * part, "{} in {attempt}", after - before);
+        assert!(now <= used + part && fs.paths(".seg").len() <= 3, "{:?}", fs.paths(".seg"));
+        assert_eq!(spool.status().poisoned, failed + attempt);
+    }
+    // Parts that can be synced, and one in the middle that cannot.
+    fs.fail([Failing { after: 7, times: 1, ..always(Call::Sync) }]);
+    assert!(spool.core.sync_once().is_err());
+    fs.fail(None);
+    sync(&spool);
+    assert_eq!(fs.bytes_written().1, spool.status().bytes, "and accounted for");
+    spool.append(Share::General, Some(open), AT, b"more").unwrap();
+    sync(&spool);
+    for fs in [fs.after_power_cut(), fs.after_kill()] {
+        let mut store = Store::default();
+        recover(&fs, &mut store);
+        assert_eq!((store.records().len(), store.missing()), (MANY + 1, 0));
+    }
+}

@@ -1,0 +1,157 @@
+//! `activity hold`
+
+use std::{process::ExitCode, time::Duration};
+
+use serde_json::{Value, json};
+use tower_activity::{
+    Pipeline,
+    pipeline::{CustodyError, HoldRequest, Placed},
+    query::{Relation, Total},
+    record::{Actor, RecordId, visible},
+    store::{Append, Hold as Held, holds},
+};
+
+use crate::{
+    arguments::{Common, Hold, HoldCommand, HoldLift, HoldPlace},
+    out,
+    store::Store,
+    trouble::Trouble,
+};
+
+/// How long the pipeline of the command may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(common: &Common, arguments: &Hold) -> Result<ExitCode, Trouble> {
+    match &arguments.command {
+        HoldCommand::List { all } => {
+            let log = Store::existing(common).await?.reader();
+            let holds = holds(&log).await?;
+            print(common, holds.all().iter().filter(|hold| *all || hold.stands()))?;
+        }
+        HoldCommand::Place(place) => match Store::existing(common).await? {
+            Store::Sqlite(log) => placed(common, log, place).await?,
+            Store::Postgres(log) => placed(common, log, place).await?,
+        },
+        HoldCommand::Lift(lift) => {
+            let id: RecordId = lift.id.parse().map_err(|_| {
+                Trouble::usage("ID is no id of a hold: `activity hold list` shows them")
+            })?;
+            match Store::existing(common).await? {
+                Store::Sqlite(log) => lifted(common, log, id, lift).await?,
+                Store::Postgres(log) => lifted(common, log, id, lift).await?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn placed<S: Append>(common: &Common, log: S, place: &HoldPlace) -> Result<(), Trouble> {
+    let mut request = HoldRequest::new(&place.query, &place.reason).tenant(place.tenant.clone());
+    if let Some(name) = &place.name {
+        request = request.name(name);
+    }
+    if let Some(by) = &place.by {
+        request = request.by(Actor::user(by));
+    }
+    let pipeline = started(log).await?;
+    let placed = match pipeline.custodian() {
+        Ok(custodian) => custodian.place(&request).await,
+        Err(error) => Err(error),
+    };
+    pipeline.shutdown(ENDS_WITHIN).await;
+    let Placed { hold, records, .. } = placed.map_err(trouble)?;
+    if !out::is_table(common) {
+        let mut shown = shown(&hold);
+        shown["records"] = records
+            .map(|total| json!({ "value": total.value, "relation": total.relation.as_str() }))
+            .into();
+        return out::json(&shown);
+    }
+    out::line(&format!("hold {} stands: {}", hold.id, visible(&hold.query)))?;
+    out::line(&match records {
+        None => "how many records it holds could not be counted".to_owned(),
+        Some(Total { value, relation: Relation::Equal }) => {
+            format!("it holds {} now", out::records(value))
+        }
+        Some(Total { value, .. }) => format!("it holds {} now, or more", out::records(value)),
+    })
+}
+
+async fn lifted<S: Append>(
+    common: &Common,
+    log: S,
+    id: RecordId,
+    lift: &HoldLift,
+) -> Result<(), Trouble> {
+    let by = lift.by.as_ref().map_or_else(|| Actor::system("activity"), Actor::user);
+    let reason = lift.reason.as_deref().unwrap_or_default();
+    let pipeline = started(log).await?;
+    let lifted = match pipeline.custodian() {
+        Ok(custodian) => custodian.lift(id, &by, reason, lift.tenant.as_deref()).await,
+        Err(error) => Err(error),
+    };
+    pipeline.shutdown(ENDS_WITHIN).await;
+    let hold = lifted.map_err(trouble)?;
+    if !out::is_table(common) {
+        return out::json(&shown(&hold));
+    }
+    let at = hold.lifted.as_ref().map(|lifted| lifted.at.to_string()).unwrap_or_default();
+    out::line(&format!("hold {} was lifted at {at}: {}", hold.id, visible(&hold.query)))
+}
+
+async fn started<S: Append>(log: S) -> Result<Pipeline, Trouble> {
+    let builder = Pipeline::builder(log).service("activity");
+    builder.start().await.map_err(|error| Trouble::of(&error))
+}
+
+fn trouble(error: CustodyError) -> Trouble {
+    match error.is_request() {
+        true => Trouble::usage(error.to_string()),
+        false => Trouble::of(&error),
+    }
+}
+
+fn print<'h>(common: &Common, holds: impl Iterator<Item = &'h Held>) -> Result<(), Trouble> {
+    if !out::is_table(common) {
+        for hold in holds {
+            out::json(&shown(hold))?;
+        }
+        return Ok(());
+    }
+    let mut rows =
+        out::Rows::titled(&["id", "placed at", "by", "name", "query", "reason", "lifted"]);
+    let mut any = false;
+    for hold in holds {
+        any = true;
+        let lifted = hold.lifted.as_ref().map(|lifted| lifted.at.to_string());
+        rows.row([
+            out::cell(&hold.id.to_string()),
+            out::cell(&hold.at.to_string()),
+            out::cell(&hold.by),
+            out::cell(&hold.name),
+            out::cell(&match &hold.tenant {
+                Some(tenant) => format!("{} (tenant {tenant})", hold.query),
+                None => hold.query.clone(),
+            }),
+            out::cell(&hold.reason),
+            out::cell(&lifted.unwrap_or_default()),
+        ]);
+    }
+    if !any {
+        out::note("nothing is held");
+        return Ok(());
+    }
+    rows.print()
+}
+
+fn shown(hold: &Held) -> Value {
+    let lifted = hold.lifted.as_ref().map(|lifted| {
+        json!({
+            "id": lifted.id.to_string(), "reason": lifted.reason, "by": lifted.by, "at": lifted.at,
+        })
+    });
+    json!({
+        "id": hold.id.to_string(), "name": hold.name, "query": hold.query, "tenant": hold.tenant,
+        "reason": hold.reason, "by": hold.by, "at": hold.at, "lifted": lifted,
+    })
+}

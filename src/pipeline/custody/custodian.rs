@@ -1,0 +1,210 @@
+//! The work itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::{CustodyError, HoldRequest};
+use crate::{
+    pipeline::{Admission, own, recorder::Recorder},
+    query::{Count, Total},
+    record::{Actor, Operation, Record, RecordId},
+    rules::RetentionPolicy,
+    store::{
+        AnyStore, HELD, Hold, Holds, PolicySet, RELEASED, RETENTION_CHANGED, Read as _, holds,
+        policy_set,
+    },
+    time::Timestamp,
+};
+
+/// A record that is not stored by then is not going to be soon.
+const STORED_WITHIN: Duration = Duration::from_secs(30);
+/// Old and new stand in one record.
+const MAX_POLICY: usize = 28_000;
+
+/// Places and lifts legal holds, and sets how long records are kept: see
+/// [`Pipeline::custodian`](crate::Pipeline::custodian). Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Custodian {
+    recorder: Recorder,
+    store: AnyStore,
+    flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+/// A hold that stands.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Placed {
+    /// The hold.
+    pub hold: Hold,
+    /// How many records it holds now, counted after it stood: what a run of the retention took out before that is not
+    /// among them. `None` when they could not be counted.
+    pub records: Option<Total>,
+}
+
+impl Custodian {
+    pub(in crate::pipeline) const fn new(
+        recorder: Recorder,
+        store: AnyStore,
+        flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    ) -> Self {
+        Self { recorder, store, flushes }
+    }
+
+    /// Returns the holds of the log.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub async fn holds(&self) -> Result<Holds, CustodyError> {
+        Ok(holds(&self.store).await?)
+    }
+
+    /// Places a hold, and returns when it stands: from then on nothing that it holds is taken out, by whatever process.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not sound, or the record of it cannot be stored: then there is no hold.
+    ///
+    /// # Cancel safety
+    ///
+    /// Whoever drops the future does not know whether the hold stands; [`holds`](Self::holds) does.
+    pub async fn place(&self, request: &HoldRequest) -> Result<Placed, CustodyError> {
+        let core = self.recorder.core();
+        let (query, _filter) = request.check(core.clock.now())?;
+        let facts = json!({ "name": request.name, "query": query, "tenant": request.tenant });
+        let mut record = own::record(HELD, 4, &facts);
+        record.operation = Operation::Create;
+        record.reason.set(&request.reason);
+        let id = self.tell(record, &request.by, request.tenant.as_deref(), None).await?;
+        let holds = self.holds().await?;
+        let hold = holds.get(id).ok_or_else(CustodyError::unrecorded)?.clone();
+        let records = self.store.count(hold.filter(), Count::UpTo(Count::CAP)).await;
+        let records = records
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "what a new hold holds could not be counted");
+            })
+            .ok();
+        Ok(Placed { hold, records })
+    }
+
+    /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone. Safe to repeat: one that was lifted is
+    /// returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such hold, or the record of it cannot be stored: then it stands.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`place`](Self::place).
+    pub async fn lift(
+        &self,
+        id: RecordId,
+        by: &Actor,
+        reason: &str,
+        tenant: Option<&str>,
+    ) -> Result<Hold, CustodyError> {
+        if reason.len() > 2_048 || reason.contains('\0') {
+            let what = "`reason` has more than 2048 bytes, or a NUL character";
+            return Err(CustodyError::request("reason", what));
+        }
+        let before = self.holds().await?;
+        let own = |hold: &&Hold| tenant.is_none_or(|tenant| hold.tenant.as_deref() == Some(tenant));
+        let hold = before.get(id).filter(own).ok_or_else(CustodyError::unknown)?;
+        if hold.lifted.is_some() {
+            return Ok(hold.clone());
+        }
+        let facts = json!({ "hold": id.to_string(), "name": hold.name, "query": hold.query });
+        let mut record = own::record(RELEASED, 4, &facts);
+        record.operation = Operation::Delete;
+        record.reason.set(reason);
+        self.tell(record, by, hold.tenant.as_deref(), Some(hold.at)).await?;
+        let after = self.holds().await?;
+        after.get(id).cloned().ok_or_else(CustodyError::unknown)
+    }
+
+    /// Returns what was set of the retention, for all and for single tenants.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub async fn policies(&self) -> Result<PolicySet, CustodyError> {
+        Ok(policy_set(&self.store).await?)
+    }
+
+    /// Sets how long records are kept, above rules file and code: of all, or of one tenant. The policy is as in the rules
+    /// file, as JSON; `null` takes back what was set.
+    ///
+    /// Holds in this process at once, and in every other within seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the policy makes no sense, or the record of the change cannot be stored: then nothing changes.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`place`](Self::place).
+    pub async fn set_policy(
+        &self,
+        policy: &Value,
+        tenant: Option<&str>,
+        by: &Actor,
+    ) -> Result<PolicySet, CustodyError> {
+        let policy = match (policy, tenant) {
+            (Value::Null, _) => Value::Null,
+            (policy, None) => RetentionPolicy::from_json(policy)?.to_json(),
+            (policy, Some(_)) => RetentionPolicy::keeps_from_json(policy)?,
+        };
+        let size = policy.to_string().len();
+        if size > MAX_POLICY {
+            let what = format!("the policy has {size} bytes; {MAX_POLICY} are allowed");
+            return Err(CustodyError::request("policy", what));
+        }
+        let before = self.policies().await?;
+        let before = before.of(tenant);
+        let old = before.map_or(&Value::Null, |change| &change.policy);
+        let facts = json!({ "tenant": tenant, "old": old, "new": policy });
+        let mut record = own::record(RETENTION_CHANGED, 4, &facts);
+        record.operation = Operation::Update;
+        self.tell(record, by, tenant, before.map(|change| change.at)).await?;
+        let now = self.policies().await?;
+        self.recorder.core().policies.take(&now)?;
+        Ok(now)
+    }
+
+    /// Records it, and returns when it is committed. `after` is when that was recorded which it follows: a clock that is
+    /// behind does not put it first.
+    async fn tell(
+        &self,
+        mut record: Box<Record>,
+        by: &Actor,
+        tenant: Option<&str>,
+        after: Option<Timestamp>,
+    ) -> Result<RecordId, CustodyError> {
+        let core = self.recorder.core();
+        let next = after.map(|at| at.saturating_add(Duration::from_millis(1)));
+        record.occurred_at = core.clock.now().max(next.unwrap_or_default());
+        record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
+        record.set_actor(by);
+        record.tenant_id.set(tenant.unwrap_or_default());
+        let id = record.id;
+        if !matches!(self.recorder.announce(record), Admission::Accepted(_)) {
+            return Err(CustodyError::unrecorded());
+        }
+        let (reply, settled) = oneshot::channel();
+        let sent = self.flushes.send(reply).is_ok();
+        if !sent || !matches!(timeout(STORED_WITHIN, settled).await, Ok(Ok(()))) {
+            return Err(CustodyError::unrecorded());
+        }
+        match self.store.record(id).await? {
+            Some(_) => Ok(id),
+            None => Err(CustodyError::unrecorded()),
+        }
+    }
+}
