@@ -26,6 +26,7 @@ use crate::{
     bundle::{Ask, Bundle},
     query::Extra,
     store::StoreError,
+    time::Timestamp,
 };
 
 pub(super) fn routes() -> Router<Api> {
@@ -58,6 +59,17 @@ async fn bundle(
         )
     })?;
     let begun = begun.of_tenant(caller.grant().only_tenant());
+    Ok(answer(&caller, begun, is_head, "activity-evidence", now))
+}
+
+/// Returns the answer that is a bundle, on its way.
+pub(super) fn answer(
+    caller: &Caller,
+    begun: Bundle,
+    is_head: bool,
+    name: &str,
+    now: Timestamp,
+) -> Response {
     let position = begun.position();
     let body = if is_head {
         Body::new(Unsent)
@@ -66,7 +78,7 @@ async fn bundle(
         tokio::spawn(produce(begun, caller.begin(), sender));
         Body::new(ExportBody::new(pieces))
     };
-    Ok(file(body, "application/zip", ("activity-evidence", "zip"), now, position))
+    file(body, "application/zip", (name, "zip"), now, position)
 }
 
 async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {

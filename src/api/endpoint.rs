@@ -87,6 +87,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Guard::Viewed,
         "what each writer has stored, and what is known to be missing",
     ),
+    get("/consents", "consents", Guard::Viewed, "what somebody agreed to, at a time"),
+    post("/consents", "consent", Guard::HandedIn, "record that somebody agreed, or no longer does"),
+    get(
+        "/subjects/{id}/export",
+        "subject_export",
+        Guard::Exported,
+        "what the log holds about a person, for that person, as a zip file",
+    ),
     get(
         "/subjects/{id}/erasure",
         "erasure_plan",

@@ -106,8 +106,14 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, "unreadable-store", detail)
     }
 
+    /// The answer to what is not sound, though it can be read.
+    pub(super) fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
+    }
+
     pub(super) fn no_keys() -> Self {
-        let detail = "this service has no keys, under which the list of who was erased is kept";
+        let detail =
+            "this service has no keys, under which it knows people whose names are not kept";
         Self::new(StatusCode::NOT_IMPLEMENTED, "no-keys", detail)
     }
 

@@ -3,8 +3,9 @@
 use axum::{Router, middleware};
 
 use super::{
-    answer, bundle, completeness, cors, export, facets, fallback, health, holds, index, ingest,
-    live, me, openapi, proof, records, retention, state::Api, stats, subjects, trails, viewer,
+    answer, bundle, completeness, consents, cors, export, facets, fallback, health, holds, index,
+    ingest, live, me, openapi, proof, records, retention, state::Api, stats, subject_export,
+    subjects, trails, viewer,
     watch,
 };
 
@@ -36,6 +37,8 @@ fn guarded(api: &Api, index: Router<Api>) -> Router<Api> {
         .merge(me::routes())
         .merge(completeness::routes())
         .merge(subjects::routes())
+        .merge(consents::routes())
+        .merge(subject_export::routes())
         .merge(holds::routes())
         .merge(retention::routes())
         .merge(openapi::routes())

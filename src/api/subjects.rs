@@ -91,21 +91,17 @@ fn groups(names: &[String]) -> Result<Groups, Problem> {
     let group = |name: &String| {
         let found = Group::ERASABLE.into_iter().find(|group| group.as_str() == name);
         found.ok_or_else(|| {
-            invalid("`groups` takes `identity`, `network`, `target` and `content`".to_owned())
+            Problem::invalid_request("`groups` takes `identity`, `network`, `target` and `content`")
         })
     };
     names.iter().map(group).collect()
-}
-
-fn invalid(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
 }
 
 impl From<EraseError> for Problem {
     /// Says nothing of the database: its words go to the diagnostics.
     fn from(error: EraseError) -> Self {
         if error.is_request() {
-            return invalid(error.to_string());
+            return Self::invalid_request(error.to_string());
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a person was not erased");
         let detail =

@@ -64,6 +64,11 @@ impl Archive {
         Ok(self.zip()?.write_all(bytes)?)
     }
 
+    /// Adds bytes to the file that was begun last.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> ZipResult<()> {
+        Ok(self.zip()?.write_all(bytes)?)
+    }
+
     /// Adds a line of JSON to the file that was begun last.
     pub(super) fn line(&mut self, value: &impl Serialize) -> ZipResult<()> {
         let mut line = serde_json::to_vec(value).map_err(io::Error::from)?;

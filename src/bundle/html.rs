@@ -93,6 +93,11 @@ impl Html {
             let what = "are not in it: they were edited until they were no records any more";
             facts.push(("Unreadable", format!("{} rows {what}", counts.unreadable)));
         }
+        if counts.masked > 0 {
+            let what = "groups of fields have something about other people: it is masked in data.json and data.csv, and these \
+                        groups are not opened in records.jsonl; the proofs hold without";
+            facts.push(("Masked", format!("{} {what}", counts.masked)));
+        }
         let mut page = format!("{HEAD}<dl>\n");
         for (name, value) in facts {
             let _infallible = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));

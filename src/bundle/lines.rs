@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Ask, Counts};
 use crate::{
     ledger::{Checkpoint, Entry, Hash, leaf_hash},
-    record::{Canonical, Group, Record, RecordId, Seal, hex},
+    record::{Canonical, Group, Groups, Record, RecordId, Seal, hex},
     time::Timestamp,
 };
 
@@ -19,12 +19,15 @@ pub(super) struct RecordLine {
     record: String,
     /// From the leaf to the root of the entry, in hex.
     path: Vec<String>,
-    groups: Groups,
+    groups: OpenedGroups,
+    /// Groups that are there and are not opened here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    masked: Vec<&'static str>,
 }
 
 /// What the commitments in the canonical bytes are of. A group that was erased is not there.
 #[derive(Debug, Default, Serialize)]
-struct Groups {
+struct OpenedGroups {
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<Opened>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,28 +47,36 @@ struct Opened {
 }
 
 impl RecordLine {
-    pub(super) fn of(record: &Record, canonical: &mut Canonical) -> Self {
+    /// Opens the groups of a record but those that are `masked`.
+    pub(super) fn of(record: &Record, masked: Groups, canonical: &mut Canonical) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut opened = |group: Group| match record.seals.of(group) {
-            Seal::Salted(salt) => {
+            Seal::Salted(salt) if !masked.has(group) => {
                 let fields = text(canonical.encode_group(record, group));
                 Some(Opened { salt: hex(&salt), fields })
             }
-            Seal::Empty | Seal::Erased(_) => None,
+            _ => None,
         };
-        let groups = Groups {
+        let groups = OpenedGroups {
             identity: opened(Group::Identity),
             network: opened(Group::Network),
             target: opened(Group::Target),
             content: opened(Group::Content),
         };
         let bytes = text(canonical.encode(record));
-        Self { id: record.id, entry: None, record: bytes, path: Vec::new(), groups }
+        let is_there = |group: &Group| matches!(record.seals.of(*group), Seal::Salted(_));
+        let masked = masked.iter().filter(is_there).map(Group::as_str).collect();
+        Self { id: record.id, entry: None, record: bytes, path: Vec::new(), groups, masked }
     }
 
     /// Returns the hash of the leaf.
     pub(super) fn leaf(&self) -> Hash {
         leaf_hash(self.record.as_bytes())
+    }
+
+    /// Returns how many groups are not opened.
+    pub(super) const fn masked(&self) -> u64 {
+        self.masked.len() as u64
     }
 
     /// Names the entry that accounts for it, and the path to its root.
@@ -112,11 +123,27 @@ pub(super) struct Manifest<'a> {
     unproved: u64,
     later: u64,
     unreadable: u64,
+    /// Of an export of what is about a person alone.
+    #[serde(flatten)]
+    about: Option<AboutPerson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AboutPerson<'a> {
+    /// Groups that are not opened, since something in them is about others.
+    masked: u64,
+    /// Categories of which whoever asked sees no records: there may be more about the person.
+    left_out: &'a [&'static str],
 }
 
 impl<'a> Manifest<'a> {
-    pub(super) fn of(ask: &'a Ask, head: &'a Checkpoint, counts: &Counts) -> Self {
-        let Counts { records, entries, unproved, later, unreadable } = *counts;
+    pub(super) fn of(
+        ask: &'a Ask,
+        head: &'a Checkpoint,
+        counts: &Counts,
+        left_out: Option<&'a [&'static str]>,
+    ) -> Self {
+        let Counts { records, entries, unproved, later, unreadable, masked } = *counts;
         Self {
             bundle: 1,
             made_at: ask.now,
@@ -129,6 +156,7 @@ impl<'a> Manifest<'a> {
             unproved,
             later,
             unreadable,
+            about: left_out.map(|left_out| AboutPerson { masked, left_out }),
         }
     }
 }

@@ -15,21 +15,27 @@
 //!
 //! A record that was altered in the store is in it as the store holds it, and fails where the bundle is verified. What a
 //! bundle cannot prove is that its query found everything: [`verify`](crate::ledger::verify) is for that.
+//!
+//! [`Bundle::about`] makes one of all that is about a person, for that person.
 
+mod about;
 mod archive;
 mod entries;
 mod html;
 mod lines;
 
+use about::About;
+pub use about::SubjectAsk;
 use archive::Archive;
 use entries::{Marked, Trees};
 use html::Html;
 use lines::{EntryLine, Manifest, RecordLine};
 
 use crate::{
+    encode::Format,
     ledger::{Checkpoint, KeptCheckpoint, Note, NoteSigner},
     query::{Direction, Filter, PageRequest, Place},
-    record::{Canonical, Record},
+    record::{Canonical, Groups, Record},
     store::{
         AnyStore, Evidence as _, Read as _, StoreError, StoreErrorKind, entry_nodes,
         make_checkpoint,
@@ -75,6 +81,8 @@ pub struct Counts {
     pub later: u64,
     /// Rows that were left out, since somebody edited them until they were no records any more.
     pub unreadable: u64,
+    /// Groups that are not opened, since something in them is about others than the person whom it is about.
+    pub masked: u64,
 }
 
 /// A bundle that is being made.
@@ -84,6 +92,7 @@ pub struct Bundle {
     /// What is asked for the records.
     records: AnyStore,
     ask: Ask,
+    about: Option<About>,
     /// What was committed behind it is not part of the bundle.
     position: i64,
     kept: KeptCheckpoint,
@@ -108,6 +117,12 @@ enum Stage {
     /// From this index of the ledger on.
     Entries {
         from: u64,
+    },
+    /// The records once more, for reading.
+    Data {
+        format: Format,
+        after: Option<Place>,
+        rows: usize,
     },
     End,
     Done,
@@ -148,6 +163,7 @@ impl Bundle {
             records: store.clone(),
             store,
             ask,
+            about: None,
             position,
             kept,
             marked: Marked::of(head.size),
@@ -198,6 +214,9 @@ impl Bundle {
                 }
                 Stage::Records { after, rows } => self.page_of_records(after, rows).await?,
                 Stage::Entries { from } => self.block_of_entries(from).await?,
+                Stage::Data { format, after, rows } => {
+                    self.page_of_data(format, after, rows).await?
+                }
                 Stage::End => {
                     self.end_file()?;
                     Stage::Done
@@ -225,29 +244,41 @@ impl Bundle {
     ) -> Result<Stage, StoreError> {
         let request =
             PageRequest { after, direction: self.ask.direction, ..PageRequest::newest(rows) };
-        let page = self.records.records(&self.ask.filter, &request).await?;
+        let mut page = self.records.records(&self.ask.filter, &request).await?;
         self.counts.unreadable += page.unreadable;
+        let text: usize = page.records.iter().map(Record::text_bytes).sum();
+        let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);
+        if let Some(about) = &self.about {
+            about.of_page(&mut page.records);
+        }
         for record in &page.records {
-            self.record(record).await?;
+            match self.about.as_ref().map(|about| about.shown(record)) {
+                None => self.record(record, record, Groups::NONE).await?,
+                Some((shown, masked)) => self.record(record, &shown, masked).await?,
+            }
         }
         let Some(next) = page.next else {
             self.zip.start("entries.jsonl").map_err(failed)?;
             return Ok(Stage::Entries { from: 0 });
         };
-        let text: usize = page.records.iter().map(Record::text_bytes).sum();
-        let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);
         // Never more than four times as many: the records may grow again.
         let rows = (PAGE_BYTES / each).clamp(1, MAX_ROWS.min(4 * rows));
         Ok(Stage::Records { after: Some(next), rows })
     }
 
-    async fn record(&mut self, record: &Record) -> Result<(), StoreError> {
+    /// Writes a record, but for the groups that are masked; `shown` is the record without what is masked in them.
+    async fn record(
+        &mut self,
+        record: &Record,
+        shown: &Record,
+        masked: Groups,
+    ) -> Result<(), StoreError> {
         let known = self.trees.of(&self.store, record).await?;
-        let mut line = RecordLine::of(record, &mut self.canonical);
+        let mut line = RecordLine::of(record, masked, &mut self.canonical);
         let Some(known) = known else {
             // No entry accounts for it, and whoever verifies the bundle will say so.
             self.counts.unproved += 1;
-            return self.write(record, &line, None);
+            return self.write(shown, &line, None);
         };
         let position = known.entry.position;
         if position > self.position {
@@ -263,23 +294,29 @@ impl Bundle {
         }
         line.lies_in(position, &path);
         self.marked.mark(position);
-        self.write(record, &line, Some(position))
+        self.write(shown, &line, Some(position))
     }
 
     fn write(
         &mut self,
-        record: &Record,
+        shown: &Record,
         line: &RecordLine,
         entry: Option<i64>,
     ) -> Result<(), StoreError> {
         self.counts.records += 1;
-        self.html.record(record, entry);
+        self.counts.masked += line.masked();
+        self.html.record(shown, entry);
         self.zip.line(line).map_err(failed)
     }
 
     /// Writes the entries of one block of the ledger's tree, whose proofs take the same nodes.
     async fn block_of_entries(&mut self, from: u64) -> Result<Stage, StoreError> {
-        let Some((block, positions)) = self.marked.block(from) else { return Ok(Stage::End) };
+        let Some((block, positions)) = self.marked.block(from) else {
+            return Ok(match self.about {
+                None => Stage::End,
+                Some(_) => Stage::Data { format: Format::Json, after: None, rows: FIRST_ROWS },
+            });
+        };
         let nodes = entry_nodes(&self.store, block.start, self.head.size).await?;
         let after = i64::try_from(block.start).unwrap_or(i64::MAX);
         let rows = self.store.ledger_rows(after, entries::BLOCK).await?;
@@ -295,7 +332,8 @@ impl Bundle {
     }
 
     fn end_file(&mut self) -> Result<(), StoreError> {
-        let manifest = Manifest::of(&self.ask, &self.head, &self.counts);
+        let left_out = self.about.as_ref().map(|about| &about.left_out[..]);
+        let manifest = Manifest::of(&self.ask, &self.head, &self.counts, left_out);
         self.zip.start("manifest.json").map_err(failed)?;
         self.zip.line(&manifest).map_err(failed)?;
         let page = self.html.page(&self.ask, &self.head, &self.kept.note, &self.counts);

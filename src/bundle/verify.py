@@ -120,7 +120,7 @@ def entry_of(line, size, root):
     return entry["position"], (entry["writer_id"], entry["first_seq"], entry["count"], bytes.fromhex(entry["batch_root"]))
 
 def record_of(line, entries, seen):
-    """Returns what the record proves, and how many of its groups were erased."""
+    """Returns what the record proves, and how many of its groups were erased, and how many are masked."""
     if line["entry"] not in entries:
         raise ValueError("no entry of the ledger that was proved accounts for it")
     writer, first, count, root = entries[line["entry"]]
@@ -131,8 +131,7 @@ def record_of(line, entries, seen):
         raise ValueError("it is not what was written")
     if record["id"] != line["id"] or place in seen:
         raise ValueError("it stands here twice, or under the id of another")
-    seen.add(place)
-    erased = 0
+    erased, masked = seen.add(place) or 0, line.get("masked", [])
     for letter, name in zip((b"I", b"N", b"T", b"C"), ("identity", "network", "target", "content")):
         commitment, group = record.pop(name), line["groups"].get(name)
         if group is not None:
@@ -140,8 +139,8 @@ def record_of(line, entries, seen):
             if len(salt) != 16 or sha(b"\x02", letter, salt, fields.encode()).hex() != commitment:
                 raise ValueError("the fields of its group %s are not those that were written" % name)
             record.update(json.loads(fields))
-        erased += group is None and commitment is not None
-    return record, erased
+        erased += group is None and commitment is not None and name not in masked
+    return record, erased, len(masked)
 
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,7 +155,7 @@ def main():
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         print("verify.py: could not run: %s" % error, file=sys.stderr)
         return 3
-    broken, entries, seen, counts = [], {}, set(), {"entries": 0, "records": 0, "erased": 0}
+    broken, entries, seen, counts = [], {}, set(), {"entries": 0, "records": 0, "erased": 0, "masked": 0}
     try:
         origin, size, root, at, signers = head_of(note, trust)
     except (ValueError, IndexError) as error:
@@ -172,8 +171,8 @@ def main():
                     if name == "entries":
                         position, entries[position] = entry_of(line, size, root)
                     else:
-                        record, erased = record_of(line, entries, seen)
-                        counts["erased"] += erased
+                        record, erased, masked = record_of(line, entries, seen)
+                        counts.update(erased=counts["erased"] + erased, masked=counts["masked"] + masked)
                         if asked.shown:
                             print(json.dumps(record, ensure_ascii=True, sort_keys=True))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -191,7 +190,8 @@ def main():
     if broken:
         print("\n  ".join(["ALTERED in %d place(s):" % len(broken)] + broken), file=out)
         return 1
-    print("Unaltered: %(records)d records in %(entries)d entries, %(erased)d personal groups erased" % counts, file=out)
+    masked = ", %(masked)d masked" if counts["masked"] else ""
+    print(("Unaltered: %(records)d records in %(entries)d entries, %(erased)d personal groups erased" + masked) % counts, file=out)
     print("under the head of %d entries of %s, %s, signed by %s." % (size, origin, at, ", ".join(signers)), file=out)
     return 0
 

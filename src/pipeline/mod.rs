@@ -111,8 +111,10 @@ mod spool;
 mod spooled;
 mod spooling;
 mod starts;
+mod subject;
 mod tally;
 mod threads;
+mod told;
 mod unended;
 mod unfinished;
 mod unrecorded;
@@ -147,7 +149,11 @@ pub use retention::{EndedUnit, HeldUnit, PolicySource, RetentionRun, Schedule, S
 pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};
+#[cfg(feature = "api")]
+pub(crate) use subject::Sought;
+pub use subject::Subject;
 pub use tally::{DropReason, Dropped, Tally};
+pub use told::{SubjectExport, Untold};
 pub use unrecorded::Unrecorded;
 #[cfg(feature = "api")]
 pub(crate) use {

@@ -36,6 +36,7 @@
 //! other than JSON, forms and plain text are not understood, and [`Redactor::body`] refuses them.
 
 mod address;
+mod asked;
 mod builder;
 pub(crate) mod client;
 mod defaults;
@@ -44,6 +45,8 @@ mod form;
 mod json;
 mod keys;
 mod log;
+#[cfg(feature = "api")]
+mod mask;
 mod path;
 mod redactor;
 mod subject;
@@ -57,6 +60,13 @@ pub use client::{ForwardedHeader, PeerAddr};
 pub use json::JsonShape;
 pub use keys::{Keys, KeysError, KeysErrorKind};
 pub use log::{FieldLog, Method, Redaction, Redactions};
+#[cfg(feature = "api")]
+pub use mask::MASKED;
 pub use redactor::{Extent, MARKER, Redactor};
-pub(crate) use subject::{concerned, ids};
 pub use words::{BadPattern, KeySet};
+pub(crate) use {
+    asked::USES,
+    subject::{concerned, ids},
+};
+#[cfg(feature = "api")]
+pub(crate) use {mask::mask, subject::concerns};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::asked;
 use crate::record::{Category, Group, Groups, Json, Origin, Record};
 
 /// The action of the records that tell of erasures.
@@ -14,7 +15,7 @@ const ERASED: &str = "erased";
 /// the groups whatever the part; empty where the part decides.
 ///
 /// A consent is evidence that is kept, and so is who erased somebody. What else the log says of itself is about nobody:
-/// of it only who acted goes, and from where.
+/// of it only who acted goes, and from where; and what was asked about him, `content`, of whoever used the log.
 pub(crate) fn concerned(
     record: &Record,
     types: &[String],
@@ -25,6 +26,22 @@ pub(crate) fn concerned(
     if record.category == Category::Consent || (of_the_log && record.action == ERASED) {
         return Groups::NONE;
     }
+    let groups = instead_of(part(record, types, &is), instead);
+    if !of_the_log {
+        return groups;
+    }
+    let own = Groups::of(Group::Identity).and(Groups::of(Group::Network));
+    groups.within(own).and(instead_within(asked_about(record, &is), instead))
+}
+
+/// As [`concerned`], of evidence too, and of whatever the log says of itself.
+#[cfg(feature = "api")]
+pub(crate) fn concerns(record: &Record, types: &[String], is: impl Fn(&str) -> bool) -> Groups {
+    part(record, types, &is).and(asked_about(record, &is))
+}
+
+/// Returns what the part that somebody has in a record makes his.
+fn part(record: &Record, types: &[String], is: &impl Fn(&str) -> bool) -> Groups {
     let is = |text: &str| !text.is_empty() && is(text);
     let of = Groups::of;
     let mut groups = Groups::NONE;
@@ -41,13 +58,23 @@ pub(crate) fn concerned(
     if target {
         groups = groups.and(of(Group::Target)).and(of(Group::Content));
     }
-    if !groups.is_empty() && !instead.is_empty() {
-        groups = instead;
-    }
-    if of_the_log {
-        groups = groups.within(of(Group::Identity).and(of(Group::Network)));
-    }
     groups
+}
+
+/// Returns `content` where somebody who used the log asked about him.
+fn asked_about(record: &Record, is: &impl Fn(&str) -> bool) -> Groups {
+    match asked::words(record).iter().any(|word| is(word)) {
+        true => Groups::of(Group::Content),
+        false => Groups::NONE,
+    }
+}
+
+fn instead_of(groups: Groups, instead: Groups) -> Groups {
+    if groups.is_empty() || instead.is_empty() { groups } else { instead }
+}
+
+fn instead_within(groups: Groups, instead: Groups) -> Groups {
+    if instead.is_empty() { groups } else { groups.within(instead) }
 }
 
 /// Returns every id in a record that may be a person's.
@@ -55,7 +82,8 @@ pub(crate) fn ids(record: &Record) -> Vec<String> {
     let own = [&record.actor_id, &record.impersonator_id, &record.entity_id];
     let own = own.into_iter().filter_map(|id| id.as_option()).map(str::to_owned);
     let targets = targets(record).into_iter().map(|target| target.id);
-    let mut ids: Vec<_> = own.chain(subjects(record)).chain(targets).collect();
+    let mut ids: Vec<_> =
+        own.chain(subjects(record)).chain(targets).chain(asked::words(record)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -140,5 +168,14 @@ mod tests {
             Record { origin: Origin::System, category: Category::System, ..Record::default() };
         record.actor_id.set("ana");
         assert_eq!(of_ana(&record), "in");
+        // But for what was asked about her.
+        record.actor_id.set("bob");
+        record.metadata = Json::from_stored(r#"{"asked":"/records?actor_id=ana"}"#);
+        assert_eq!(of_ana(&record), "");
+        record.action.set("log_viewed");
+        assert_eq!(of_ana(&record), "c");
+        assert!(ids(&record).contains(&"ana".to_owned()));
+        record.actor_id.set("ana");
+        assert_eq!(of_ana(&record), "inc");
     }
 }

@@ -2,6 +2,7 @@
 
 use hyper::Method;
 use serde_json::json;
+use tower_activity::Keys;
 
 use crate::{
     endless::{Endless, WithoutEnd},
@@ -28,7 +29,7 @@ fn tells_nothing(what: &str, answer: &Answer) {
 
 #[tokio::test]
 async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
-    let service = Service::<WithoutEnd>::start().await;
+    let service = Service::<WithoutEnd>::set(|builder| builder.keys(Keys::ephemeral())).await;
     let page = service.get("/activity/records?limit=1").await.json();
     let live = page["live"].as_str().unwrap();
     service.store.go_down();
@@ -49,6 +50,8 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "facets",
         "completeness",
         "subjects/ana/erasure",
+        "subjects/ana/export",
+        "consents?subject_id=ana",
         "holds",
         "retention",
         "facets?fields=action&prefix=c",
@@ -72,6 +75,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "GET /openapi.json",
     ];
     let changes = [
+        "POST /consents",
         "POST /holds",
         "POST /records",
         "POST /subjects/{id}/erasure",

@@ -16,6 +16,14 @@ const PATH: &str = "/activity/subjects/ana/erasure";
 
 on_every_store!(somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,);
 
+/// The same by a service that owns nothing.
+#[cfg(feature = "postgres")]
+mod with_roles {
+    on_every_store!(@facts crate::support::OwnsNothing:
+        somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,
+    );
+}
+
 async fn somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees<F: Fixture>() {
     let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
     for tenant in ["acme", "globex"] {

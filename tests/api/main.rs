@@ -9,6 +9,7 @@ mod access;
 mod away;
 mod bundle;
 mod completeness;
+mod consents;
 mod custody;
 mod described;
 mod endless;
@@ -29,6 +30,7 @@ mod proofs;
 mod records;
 mod scope;
 mod stats;
+mod subject;
 mod traced;
 #[allow(dead_code, reason = "shared with the tests of the command")]
 mod unpacked;

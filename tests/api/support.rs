@@ -117,6 +117,37 @@ impl<const SEES_ALL: bool> Fixture for KeptApart<SEES_ALL> {
     }
 }
 
+/// A log in Postgres whose service owns nothing: its login has the roles that write, read and erase, and no other.
+#[cfg(feature = "postgres")]
+pub(crate) struct OwnsNothing(crate::server::Database);
+
+#[cfg(feature = "postgres")]
+impl Fixture for OwnsNothing {
+    type Store = tower_activity::PostgresStore;
+
+    async fn new() -> Self {
+        let database = crate::server::Database::new().await;
+        let owner = tower_activity::PostgresStore::open(&database.url()).await.unwrap();
+        owner.keep_tenants().await.unwrap();
+        database
+            .execute(
+                "do $$ begin if to_regrole('activity_test_eraser') is null then \
+                 create role activity_test_eraser login; \
+                 grant activity_writer, activity_reader, activity_auditor, activity_privacy \
+                 to activity_test_eraser; end if; \
+                 exception when duplicate_object or unique_violation then null; end $$",
+            )
+            .await;
+        Self(database)
+    }
+
+    async fn open(&self) -> Self::Store {
+        let options: sqlx::postgres::PgConnectOptions = self.0.url().parse().unwrap();
+        let options = options.username("activity_test_eraser");
+        tower_activity::PostgresStore::from_pool(sqlx::PgPool::connect_lazy_with(options))
+    }
+}
+
 /// Makes a test of each function for each store: `async fn fact<F: Fixture>()`.
 macro_rules! on_every_store {
     ($($fact:ident,)*) => {

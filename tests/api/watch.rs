@@ -127,7 +127,7 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
 }
 
 /// How each endpoint is called, by somebody of his own for each, and what the log says of it.
-const CALLS: [(&str, &str, &str, &str); 23] = [
+const CALLS: [(&str, &str, &str, &str); 26] = [
     ("GET /records", "records", "log_viewed", "records"),
     ("GET /records/{id}", "records/ID", "log_viewed", "record"),
     ("GET /records/{id}/proof", "records/ID/proof", "log_viewed", "proof"),
@@ -144,6 +144,9 @@ const CALLS: [(&str, &str, &str, &str); 23] = [
     ("POST /records", "records", "log_ingested", "ingest"),
     ("POST /tickets", "tickets", "log_viewed", "ticket"),
     ("GET /bundle", "bundle", "log_exported", "bundle"),
+    ("GET /consents", "consents?subject_id=ana", "log_viewed", "consents"),
+    ("POST /consents", "consents", "log_ingested", "consent"),
+    ("GET /subjects/{id}/export", "subjects/ana/export", "log_exported", "subject_export"),
     ("GET /subjects/{id}/erasure", "subjects/ana/erasure", "log_viewed", "erasure_plan"),
     ("POST /subjects/{id}/erasure", "subjects/ana/erasure", "log_changed", "erasure"),
     ("GET /holds", "holds", "log_viewed", "holds"),
@@ -172,6 +175,9 @@ async fn call<F: Fixture>(service: &Service<F>, call: usize, caller: &str, id: &
             let (method, _) = endpoint.split_once(' ').unwrap();
             let body = match endpoint {
                 "POST /records" => "[]",
+                "POST /consents" => {
+                    "{\"subject_id\":\"zoe\",\"purpose\":\"x\",\"state\":\"given\"}"
+                }
                 "POST /subjects/{id}/erasure" => "{\"basis\":\"GDPR Art. 17\"}",
                 "POST /holds" => "{\"query\":\"*\",\"reason\":\"a lawsuit\"}",
                 "PUT /retention" => "{}",
@@ -211,7 +217,8 @@ async fn whatever_shows_the_log_is_recorded_and_so_is_whoever_is_refused_it() {
         let uses = uses(&service).await;
         let of = |actor: String| uses.iter().filter(move |record| record.actor_id == *actor);
         let views: Vec<_> = of(format!("eve{n}")).collect();
-        if matches!(name, "ingest" | "ticket" | "checkpoint") || action == "log_changed" {
+        if matches!(name, "ingest" | "consent" | "ticket" | "checkpoint") || action == "log_changed"
+        {
             // What was handed in is in the log itself, and so is who was erased by whom; a ticket and a head show
             // nothing.
             assert!(views.is_empty(), "{endpoint}: {views:?}");

@@ -24,5 +24,6 @@ mod retention;
 mod rights;
 mod rules;
 mod serve;
+mod subject;
 mod tail;
 mod verify;

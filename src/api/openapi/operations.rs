@@ -9,11 +9,15 @@ use utoipa::openapi::{
 
 use super::{
     answers::{REFUSALS, header, json_of, of, retry_after},
-    parameters::{self, header as header_parameter, path},
-    schemas::{count, either_or_null, list, named, text, uuid},
+    parameters::{self, header as header_parameter, optional, path, required, several},
+    schemas::{count, either_or_null, list, moment, named, text, uuid},
 };
 use crate::{
-    api::endpoint::{Endpoint, Guard},
+    api::{
+        consents::{AT, PURPOSE, SUBJECT},
+        endpoint::{Endpoint, Guard},
+        subject_export::{ALSO, PERSON_TYPE},
+    },
     encode::Format,
     query::Extra,
 };
@@ -44,6 +48,19 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             "The id of a record",
             uuid(),
         )),
+        (_, "/subjects/{id}/export") => subject_export(),
+        ("POST", "/consents") => {
+            let body = RequestBodyBuilder::new()
+                .required(Some(Required::True))
+                .content("application/json", of(named("NewConsent")));
+            OperationBuilder::new()
+                .request_body(Some(body.build()))
+                .response("201", json_of("It is stored", "ConsentRecorded"))
+        }
+        (_, "/consents") => answers(json_of("What stood at that time, and what led to it", "Consents"))
+            .parameter(required(SUBJECT, "Whose consents", text().max_length(Some(512)).examples(["ana"])))
+            .parameter(optional(PURPOSE, "To this purpose alone", text()))
+            .parameter(optional(AT, "As of this moment; now by default", moment())),
         ("GET", "/subjects/{id}/erasure") => answers(json_of("What erasing would reach", "ErasurePlan"))
             .parameter(path("id", "The id that records have of the person", text())),
         (_, "/subjects/{id}/erasure") => {
@@ -153,7 +170,7 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
         "403" | "500" => true,
         "404" => matches!(
             endpoint.name,
-            "record" | "proof" | "checkpoint" | "bundle" | "asset" | "hold_lift"
+            "record" | "proof" | "checkpoint" | "bundle" | "subject_export" | "asset" | "hold_lift"
         ),
         "408" => endpoint.guard == Guard::HandedIn,
         "413" | "415" => takes_body,
@@ -242,6 +259,26 @@ fn bundle() -> OperationBuilder {
         .header("Content-Disposition", header(text(), "A name for the file"))
         .header("activity-position", header(count(), "Where the ledger stood: what is bundled"));
     answers(response).parameters(Some(parameters::of(&[Extra::Filters, Extra::Order])))
+}
+
+fn subject_export() -> OperationBuilder {
+    let about = "All records about the person, oldest first: `data.json` and `data.csv` for reading, without what is about \
+                 other people, and their proofs, as of a bundle. Clients that send `TE: trailers` get `activity-records` and \
+                 `activity-unreadable`";
+    let response = ResponseBuilder::new()
+        .description(about)
+        .content("application/zip", of(text()))
+        .header("Content-Disposition", header(text(), "A name for the file"))
+        .header("activity-position", header(count(), "Where the ledger stood: what is exported"));
+    let name = || text().min_length(Some(1)).max_length(Some(512));
+    answers(response)
+        .parameter(path(
+            "id",
+            "The id that records have of the person",
+            text().max_length(Some(512)),
+        ))
+        .parameter(several(ALSO, "Another id of the same person", name()))
+        .parameter(several(PERSON_TYPE, "A type of things that are persons, beside `user`", name()))
 }
 
 fn ingest() -> OperationBuilder {

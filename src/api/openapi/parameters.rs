@@ -86,6 +86,26 @@ fn query(name: &str, about: String, schema: impl Into<RefOr<Schema>>) -> Paramet
     parameter
 }
 
+/// Describes a parameter that has to be given.
+pub(super) fn required(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    let parameter = optional(name, about, schema);
+    ParameterBuilder::from(parameter).required(Required::True).build()
+}
+
+/// Describes one that may be left out.
+pub(super) fn optional(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    let schema = schema.min_length(Some(1));
+    parameter(name, ParameterIn::Query, about.to_owned(), schema)
+}
+
+/// Describes a parameter that may be given several times.
+pub(super) fn several(name: &str, about: &str, item: ObjectBuilder) -> Parameter {
+    let list = ArrayBuilder::new().items(item).max_items(Some(63));
+    let parameter = parameter(name, ParameterIn::Query, about.to_owned(), list);
+    let list = ParameterBuilder::from(parameter).style(Some(ParameterStyle::Form));
+    list.explode(Some(true)).build()
+}
+
 /// Describes a part of the path.
 pub(super) fn path(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
     let schema = schema.min_length(Some(1));

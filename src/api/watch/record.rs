@@ -144,6 +144,7 @@ fn place(endpoint: Endpoint, ended: Ended) -> &'static str {
     match (endpoint.name, ended) {
         ("export", Ended::Session(_) | Ended::Broken) => "export_end",
         ("bundle", Ended::Session(_) | Ended::Broken) => "bundle_end",
+        ("subject_export", Ended::Session(_) | Ended::Broken) => "subject_export_end",
         ("live", Ended::Session(_) | Ended::Broken) => "live_end",
         (name, _) => name,
     }

@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Makes, lists and revokes the keys with which programs call `activity serve`
     Key(Key),
-    /// Erases a person from the log, so that every proof stays valid
+    /// Exports what the log holds about a person, or erases him, so that every proof stays valid
     Subject(Subject),
     /// Records a consent that somebody gave or withdrew
     Consent(Consent),
@@ -428,8 +428,31 @@ pub(crate) struct Subject {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubjectCommand {
+    /// Writes what the log holds about a person, with proofs, for that person: others are masked
+    Export(SubjectExport),
     /// Erases a person: what the log holds about him, and what arrives later of the time before
     Erase(SubjectErase),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubjectExport {
+    /// The id that records have of the person
+    pub(crate) subject: String,
+    /// Another id of the same person, as an account name
+    #[arg(long, value_name = "ID")]
+    pub(crate) also: Vec<String>,
+    /// A type of things that are persons, beside `user`
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) person_type: Vec<String>,
+    /// The tenant whose records are looked at; all by default
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Who exports, for the record
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// The zip file; standard output when it is left out and no terminal
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -15,8 +15,8 @@ use super::{
     subject::{self, Known},
 };
 use crate::{
-    pipeline::{Admission, own, recorder::Recorder},
-    privacy::{Keys, concerned},
+    pipeline::{Admission, own, recorder::Recorder, subject::Sought},
+    privacy::Keys,
     query::{Filter, PageRequest},
     record::{Canonical, Operation, RecordId},
     store::{
@@ -96,9 +96,10 @@ impl Eraser {
         request: &ErasureRequest,
     ) -> Result<ErasurePlan, EraseError> {
         request.check()?;
-        let names = subject::names(request, keys);
+        let sought = Sought::new(request.subject.clone(), keys.clone());
+        let names = sought.names();
         let (mut records, mut groups) = (0, BTreeMap::new());
-        let mut search = Search::new(store, request, &names);
+        let mut search = Search::new(store, request, &sought);
         while let Some(found) = search.next().await? {
             records += found.len() as u64;
             add(&mut groups, by_group(&found));
@@ -125,7 +126,8 @@ impl Eraser {
     ) -> Result<Certificate, EraseError> {
         request.check()?;
         let mut work = self.begin(request);
-        let names = subject::names(request, &self.keys);
+        let sought = Sought::new(request.subject.clone(), self.keys.clone());
+        let names = sought.names();
         let checkpoint_before = self.checkpoint().await?;
         // First of all: what arrives from here on is emptied before it is stored.
         let subjects = subject::entries(request, &names, &self.keys, &work.erasure, work.at);
@@ -134,7 +136,7 @@ impl Eraser {
         self.flush().await?;
         for pass in 0..PASSES {
             let before = work.records;
-            let mut search = Search::new(&self.store, request, &names);
+            let mut search = Search::new(&self.store, request, &sought);
             while let Some(found) = search.next().await? {
                 self.step(&mut work, found, &mut progress).await?;
             }
@@ -280,7 +282,7 @@ impl Eraser {
         record.occurred_at = core.clock.now();
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
         record.set_actor(&work.request.by);
-        record.tenant_id.set(work.request.tenant.as_deref().unwrap_or_default());
+        record.tenant_id.set(work.request.subject.tenant.as_deref().unwrap_or_default());
         let id = record.id;
         if !matches!(self.recorder.announce(record), Admission::Accepted(_)) {
             return Err(EraseError::unrecorded());
@@ -314,8 +316,7 @@ impl Eraser {
 struct Search<'s> {
     store: &'s AnyStore,
     request: &'s ErasureRequest,
-    /// Sorted.
-    names: &'s [String],
+    sought: &'s Sought,
     filter: Filter,
     ask: Option<PageRequest>,
     canonical: Canonical,
@@ -323,10 +324,10 @@ struct Search<'s> {
 }
 
 impl<'s> Search<'s> {
-    fn new(store: &'s AnyStore, request: &'s ErasureRequest, names: &'s [String]) -> Self {
-        let filter = subject::filter(names, request.tenant.as_deref());
+    fn new(store: &'s AnyStore, request: &'s ErasureRequest, sought: &'s Sought) -> Self {
+        let filter = sought.filter();
         let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
-        Self { store, request, names, filter, ask, canonical, unreadable: 0 }
+        Self { store, request, sought, filter, ask, canonical, unreadable: 0 }
     }
 
     /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
@@ -335,10 +336,8 @@ impl<'s> Search<'s> {
             let page = self.store.records(&self.filter, &ask).await?;
             self.unreadable += page.unreadable;
             self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
-            let names = self.names;
-            let is = |text: &str| names.binary_search_by(|name| name.as_str().cmp(text)).is_ok();
             let found = page.records.iter().filter_map(|record| {
-                let groups = concerned(record, &self.request.types, self.request.groups, is);
+                let groups = self.sought.erased_from(record, self.request.groups);
                 ErasedGroups::of(record, groups, &mut self.canonical)
             });
             let found: Vec<_> = found.collect();
@@ -363,7 +362,7 @@ async fn places(
         true => Vec::new(),
         false => store.erasure_places(names).await?,
     };
-    if request.tenant.is_some() {
+    if request.subject.tenant.is_some() {
         // What is counted there may be another tenant's.
         places.iter_mut().for_each(|place| place.count = None);
     }

@@ -5,29 +5,13 @@ use std::collections::HashMap;
 use super::request::ErasureRequest;
 use crate::{
     privacy::{Keys, concerned, ids},
-    query::{Expr, Filter, Test, Wanted},
-    record::{Field, Groups, Record},
+    record::{Groups, Record},
     store::ErasedSubject,
     time::Timestamp,
 };
 
 /// The purpose of the digests, so that they equal no other pseudonym.
 const PURPOSE: &str = "erased";
-
-/// Returns all names of a person in the log: those that were given, and the pseudonyms of accounts under each key.
-pub(super) fn names(request: &ErasureRequest, keys: &Keys) -> Vec<String> {
-    let tenant = request.tenant.as_deref();
-    let mut names = request.names.clone();
-    for name in &request.names {
-        names.extend(keys.pseudonyms(Keys::ACCOUNT, tenant, name));
-        if tenant.is_some() {
-            names.extend(keys.pseudonyms(Keys::ACCOUNT, None, name));
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
-}
 
 /// Returns the entries of the list for these names.
 pub(super) fn entries(
@@ -37,39 +21,15 @@ pub(super) fn entries(
     erasure: &str,
     before: Timestamp,
 ) -> Vec<ErasedSubject> {
-    let tenant = request.tenant.as_deref();
+    let tenant = request.subject.tenant.as_deref();
     let entry = |name: &String| ErasedSubject {
         digest: keys.pseudonym(PURPOSE, tenant, name),
         erasure: erasure.to_owned(),
         before,
-        types: request.types.clone(),
+        types: request.subject.types.clone(),
         groups: request.groups.to_string(),
     };
     names.iter().map(entry).collect()
-}
-
-/// Returns the filter that every record about somebody of these names passes.
-pub(super) fn filter(names: &[String], tenant: Option<&str>) -> Filter {
-    let field = |name| Field::named(name).expect("every record has the field");
-    let one_of = |name| Expr::Test(Test::OneOf(field(name), names.to_vec()));
-    let any = Expr::Any(vec![
-        one_of("actor_id"),
-        one_of("impersonator_id"),
-        one_of("entity_id"),
-        Expr::Test(Test::Contains(field("subject_ids"), names.to_vec())),
-        Expr::Test(Test::Json(
-            field("targets"),
-            vec!["id".to_owned()],
-            Wanted::OneOf(names.to_vec()),
-        )),
-    ]);
-    let filter = Filter::new().and(any);
-    match tenant {
-        None => filter,
-        Some(tenant) => {
-            filter.and(Expr::Test(Test::OneOf(field("tenant_id"), vec![tenant.to_owned()])))
-        }
-    }
 }
 
 /// Those on the list, by digest.
@@ -116,13 +76,14 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::subject::Sought;
 
     #[test]
     fn who_is_on_the_list_is_known_by_digest_up_to_the_moment_of_his_erasure() {
         let keys = Keys::ephemeral();
         let at = Timestamp::from_micros;
         let request = ErasureRequest::new("ana", "x").tenant(Some("acme".to_owned()));
-        let names = names(&request, &keys);
+        let names = Sought::new(request.subject.clone(), keys.clone()).names();
         assert_eq!(names.len(), 3);
         let entries = entries(&request, &names, &keys, "e", at(10));
         assert!(entries.iter().all(|entry| !entry.digest.contains("ana")));

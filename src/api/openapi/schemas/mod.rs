@@ -1,6 +1,7 @@
 //! What goes over the wire, by name: records, what is handed in, the envelopes, the problem.
 
 mod completeness;
+mod consent;
 mod custody;
 mod envelopes;
 mod erasure;
@@ -36,6 +37,9 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("Health", health::health()),
         ("Completeness", completeness::completeness()),
         ("Proof", proof::proof()),
+        ("NewConsent", consent::new_consent()),
+        ("ConsentRecorded", consent::recorded()),
+        ("Consents", consent::consents()),
         ("NewErasure", erasure::new_erasure()),
         ("ErasurePlan", erasure::plan()),
         ("Certificate", erasure::certificate()),
@@ -82,7 +86,7 @@ pub(super) fn uuid() -> ObjectBuilder {
     text().format(Some(SchemaFormat::Custom("uuid".to_owned())))
 }
 
-fn moment() -> ObjectBuilder {
+pub(super) fn moment() -> ObjectBuilder {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 

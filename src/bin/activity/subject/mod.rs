@@ -1,6 +1,7 @@
 //! `activity subject`
 
 mod erase;
+mod export;
 
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use crate::{
 
 pub(crate) async fn run(common: &Common, arguments: &Subject) -> Result<ExitCode, Trouble> {
     match &arguments.command {
+        SubjectCommand::Export(export) => export::run(common, export).await,
         SubjectCommand::Erase(erase) => erase::run(common, erase).await,
     }
 }
