@@ -5,8 +5,7 @@ use axum::{Router, middleware};
 use super::{
     answer, bundle, completeness, consents, cors, export, facets, fallback, health, holds, index,
     ingest, live, me, openapi, proof, records, retention, state::Api, stats, subject_export,
-    subjects, trails, viewer,
-    watch,
+    subjects, trails, viewer, watch,
 };
 
 /// Returns the routes, with the viewer, and an answer for everything else.

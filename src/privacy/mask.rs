@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Any;
 
+use super::subject;
 use crate::record::{ActorType, Group, Groups, Json, Record, Text};
 
 /// What stands where something about somebody else stood.
@@ -83,7 +84,7 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
             another = true;
             add(&[&record.entity_id, &record.entity_name]);
         }
-        for id in ids(&record.subject_ids) {
+        for id in subject::subjects(record) {
             if is(&id) {
                 himself = true;
             } else {
@@ -91,14 +92,15 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
                 names.insert(id);
             }
         }
-        for target in objects(&record.targets) {
-            let text = |name: &str| target.get(name).and_then(Any::as_str).unwrap_or_default();
-            if is_person(types, text("type")) && !text("id").is_empty() {
-                if is(text("id")) {
+        for target in subject::elements(&record.targets) {
+            let text = |name: &str| subject::text(&target[name]).unwrap_or_default();
+            let id = text("id");
+            if is_person(types, &text("type")) && !id.is_empty() {
+                if is(&id) {
                     himself = true;
                 } else {
                     another = true;
-                    names.extend([text("id").to_owned(), text("name").to_owned()]);
+                    names.extend([id, text("name")]);
                 }
             }
         }
@@ -123,11 +125,17 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
         if !self.came_himself {
             hide(&mut [&mut record.credential_id, &mut record.session_id]);
         }
-        let subjects = ids(&record.subject_ids);
-        if subjects.iter().any(|id| !(self.is)(id)) {
-            let shown = |id: &String| if (self.is)(id) { id.clone() } else { MASKED.to_owned() };
-            let shown: Vec<_> = subjects.iter().map(shown).collect();
-            record.subject_ids = Json::of(&shown).unwrap_or_default();
+        let mut subjects = subject::elements(&record.subject_ids);
+        let mut masked = false;
+        for id in subjects.iter_mut().filter(|id| !id.is_null()) {
+            // What is no id at all may hold one.
+            if !subject::text(id).is_some_and(|id| (self.is)(&id)) {
+                *id = MASKED.into();
+                masked = true;
+            }
+        }
+        if masked {
+            record.subject_ids = Json::of(&subjects).unwrap_or_default();
         }
     }
 
@@ -151,11 +159,16 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
         if is_person(self.types, &record.entity_type) && !(self.is)(&record.entity_id) {
             hide(&mut [&mut record.entity_id, &mut record.entity_name]);
         }
-        let mut targets = objects(&record.targets);
+        let mut targets = subject::elements(&record.targets);
         let mut masked = false;
         for target in &mut targets {
-            let text = |name: &str| target.get(name).and_then(Any::as_str).unwrap_or_default();
-            if is_person(self.types, text("type")) && !(self.is)(text("id")) {
+            if !target.is_object() && !target.is_null() {
+                *target = MASKED.into();
+                masked = true;
+                continue;
+            }
+            let text = |name: &str| subject::text(&target[name]).unwrap_or_default();
+            if is_person(self.types, &text("type")) && !(self.is)(&text("id")) {
                 for name in ["id", "name"] {
                     if let Some(value) = target.get_mut(name).filter(|value| !value.is_null()) {
                         *value = MASKED.into();
@@ -285,14 +298,6 @@ fn hide_json(texts: &mut [&mut Json]) {
     }
 }
 
-fn ids(json: &Json) -> Vec<String> {
-    serde_json::from_str(json.as_str()).unwrap_or_default()
-}
-
-fn objects(json: &Json) -> Vec<Any> {
-    serde_json::from_str(json.as_str()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -380,6 +385,21 @@ mod tests {
             !shown.targets.as_str().contains("ve\"") && shown.targets.as_str().contains("\"7\"")
         );
         assert_eq!(shown.metadata.as_str(), r#"{"[MASKED]":[7,"ana"]}"#);
+    }
+
+    #[test]
+    fn what_an_application_put_there_in_its_own_way_hides_nobody() {
+        let mut record = of_bob();
+        record.actor_id.set("ana");
+        record.subject_ids = Json::from_stored(r#"["ana",null,70007,{"id":"bob"}]"#);
+        record.targets =
+            Json::from_stored(r#"[{"type":"user","id":70007,"name":"Eve"},{"id":null},"bob"]"#);
+        let (shown, groups) = for_ana(&record);
+        assert_eq!(groups, "it");
+        assert_eq!(shown.subject_ids.as_str(), r#"["ana",null,"[MASKED]","[MASKED]"]"#);
+        let targets: serde_json::Value = serde_json::from_str(shown.targets.as_str()).unwrap();
+        let eve = json!({ "type": "user", "id": MASKED, "name": MASKED });
+        assert_eq!(targets, json!([eve, { "id": null }, MASKED]));
     }
 
     #[test]

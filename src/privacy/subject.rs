@@ -89,7 +89,7 @@ pub(crate) fn ids(record: &Record) -> Vec<String> {
     ids
 }
 
-fn subjects(record: &Record) -> Vec<String> {
+pub(super) fn subjects(record: &Record) -> Vec<String> {
     elements(&record.subject_ids).iter().filter_map(text).collect()
 }
 
@@ -106,14 +106,14 @@ fn targets(record: &Record) -> Vec<Target> {
 }
 
 /// Reads one by one what an application may have put there: what is of no use beside a name does not hide it.
-fn elements(json: &Json) -> Vec<Value> {
+pub(super) fn elements(json: &Json) -> Vec<Value> {
     match json.is_absent() {
         true => Vec::new(),
         false => serde_json::from_str(json.as_str()).unwrap_or_default(),
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -14,8 +14,10 @@
     missing_docs,
     missing_debug_implementations,
     unreachable_pub,
+    private_interfaces,
+    clippy::unused_self,
     clippy::unwrap_used,
-    reason = "a test"
+    reason = "a test, and stand-ins that do less than what they stand for"
 )]
 
 /// Drafts, their announcements, and stand-ins for what lies around them.
