@@ -14,7 +14,10 @@ use crate::{
 
 const PATH: &str = "/activity/subjects/ana/erasure";
 
-on_every_store!(somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,);
+on_every_store!(
+    somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,
+    it_is_said_which_names_which_things_and_which_groups,
+);
 
 /// The same by a service that owns nothing.
 #[cfg(feature = "postgres")]
@@ -69,8 +72,34 @@ async fn somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees<F: Fixtu
     // Neither the questions nor the record of it name her anew.
     let own = service.get("/activity/records?category=system&limit=1000").await.text().to_owned();
     assert!(own.contains("\"erased\"") && !own.contains("subjects/ana"), "{own}");
+    let seen = async |tenant: &str| {
+        let caller = format!("eve logs.actions.view,logs.configure,logs.auth.view {tenant}");
+        let told = service.get_as(&caller, "/activity/records?action=erased").await.json();
+        told["records"].as_array().unwrap().len()
+    };
+    assert_eq!((seen("acme").await, seen("globex").await), (1, 0));
     let again = ask(Method::POST, acme, basis).await.json();
     assert_eq!(again["records"], 0);
+    service.stop().await;
+}
+
+async fn it_is_said_which_names_which_things_and_which_groups<F: Fixture>() {
+    let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
+    let by = |id: &str| Record::by(Actor::user(id).named("Ana")).verb("ship");
+    service.pipeline.recorder().record(by("ana").on("order", "1"));
+    service.pipeline.recorder().record(by("ana@example.com").on("order", "2"));
+    service.pipeline.recorder().record(by("bob").on("member", "ana"));
+    service.pipeline.flush().await;
+    let asked = json!({
+        "basis": "x", "also": ["ana@example.com"], "person_types": ["member"], "groups": ["target"],
+    });
+    let headers = [("x-test-caller", "admin"), JSON];
+    let done = service.send(Method::POST, PATH, &headers, asked.to_string()).await.json();
+    assert_eq!((&done["records"], &done["groups"]), (&json!(3), &json!({ "target": 3 })), "{done}");
+    let list = service.get("/activity/records?action=ship").await.json();
+    for record in list["records"].as_array().unwrap() {
+        assert_eq!((&record["entity_id"], &record["actor_name"]), (&json!(null), &json!("Ana")));
+    }
     service.stop().await;
 }
 

@@ -219,7 +219,15 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
             false => String::from_utf8_lossy(&answer.body).into_owned(),
         };
         let asked = path.to_lowercase();
-        // What one has sent may be said again.
+        // What one has sent may be said again: consents name at their head whose they are.
+        let text = match text.split_once("\"at\":") {
+            Some((head, rest))
+                if path.starts_with("consents?") && head.matches(MARK).count() == 1 =>
+            {
+                rest.to_owned()
+            }
+            _ => text,
+        };
         assert!(
             !text.contains(MARK) || asked.contains(MARK) && answer.status == 400,
             "{path}: {text}"

@@ -35,7 +35,7 @@ mod with_roles {
 const PATH: &str = "/activity/subjects/ana/export";
 
 fn about(by: &str, kind: &str, id: &str) -> Record {
-    Record::by(Actor::user(by).named(&format!("{by} by name")))
+    Record::by(Actor::user(by).named(format!("{by} by name")))
         .verb("update")
         .on(kind, id)
         .tenant("acme")

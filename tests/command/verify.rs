@@ -274,6 +274,73 @@ async fn a_consent_is_recorded_and_outlives_an_erasure() {
 }
 
 #[tokio::test]
+async fn an_erasure_reaches_as_far_as_it_is_said() {
+    let log = Log::sqlite();
+    log.run(&["migrate"]).await.with(0);
+    let at = "2026-11-20T12:00:00Z";
+    let of = |seq,
+              actor: &'static str,
+              tenant: &'static str,
+              (kind, id): (&'static str, &'static str)| {
+        record(seq, at, move |record| {
+            record.actor_id.set(actor);
+            record.tenant_id.set(tenant);
+            record.entity_type.set(kind);
+            record.entity_id.set(id);
+        })
+    };
+    let records = [
+        of(1, "ana", "north", ("order", "1")),
+        of(2, "ana", "south", ("order", "2")),
+        of(3, "ana@example.com", "north", ("order", "3")),
+        of(4, "bob", "north", ("member", "ana")),
+    ];
+    log.append(&records).await;
+    let plan = async |more: &[&str]| {
+        let plan = ["subject", "erase", "ana", "--basis", "x", "--keys", "log.keys", "--dry-run"];
+        let plan = log.run(&[&plan[..], more].concat()).await.with(0).json().remove(0);
+        (plan["records"].as_i64().unwrap(), plan["groups"].clone())
+    };
+    let all = |groups: &[(&str, i64)]| -> Value { groups.iter().copied().collect() };
+    assert_eq!(plan(&[]).await, (2, all(&[("identity", 2)])));
+    let north = ["--tenant", "north"];
+    assert_eq!(plan(&north).await, (1, all(&[("identity", 1)])));
+    let also = ["--tenant", "north", "--also", "ana@example.com"];
+    assert_eq!(plan(&also).await.0, 2);
+    let member = ["--tenant", "north", "--person-type", "member"];
+    assert_eq!(plan(&member).await, (2, all(&[("identity", 1), ("target", 1)])));
+    let target = ["--groups", "target"];
+    assert_eq!(plan(&target).await, (2, all(&[("target", 2)])));
+}
+
+/// The certificate is of a log whose backup is put back: nothing in it says who was erased.
+#[tokio::test]
+async fn a_backup_is_brought_up_to_date_with_a_certificate() {
+    let log = Log::sqlite().with_six().await;
+    let file = log.path("activity.db");
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute("VACUUM INTO ?1", [log.path("backup.db").to_str().unwrap()])
+        .unwrap();
+    let keys = ["--keys", "log.keys"];
+    let erase =
+        ["subject", "erase", "ana", "--basis", "x", "--alone", "--certificate", "kept.json"];
+    log.run(&[&erase[..], &keys].concat()).await.with(0);
+    for part in ["-wal", "-shm", ""] {
+        let gone = std::fs::remove_file(format!("{}{part}", file.display()));
+        assert!(gone.is_ok() || !part.is_empty());
+    }
+    std::fs::rename(log.path("backup.db"), &file).unwrap();
+    let names_her = async || !log.run(&["query", "actor_id:ana"]).await.with(0).stdout.is_empty();
+    assert!(names_her().await);
+    let replay = ["subject", "erase", "--replay", "kept.json"];
+    let done = log.run(&[&replay[..], &keys].concat()).await.with(0).json().remove(0);
+    assert_eq!(done["records"], 6, "{done}");
+    assert!(!names_her().await);
+    assert_eq!(log.verify(0).await["erased"], 6);
+}
+
+#[tokio::test]
 async fn an_erasure_says_what_it_lacks() {
     let log = Log::sqlite().with_six().await;
     for (arguments, why) in [

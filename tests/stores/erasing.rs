@@ -6,7 +6,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 use tower_activity::{
     Keys, Pipeline,
     ledger::verify::{Report, Verdict},
-    pipeline::{Eraser, Erasing, ErasureRequest},
+    pipeline::{Eraser, Erasing, ErasureRequest, HoldRequest},
     query::Filter,
     record::{Actor, Category, Group, Groups, Json, Origin, Record, Seal},
     store::{Audit, Erase, Evidence, Read, prove},
@@ -310,6 +310,51 @@ pub(crate) async fn what_cannot_be_told_of_is_not_erased<F: Fixture>() {
     assert!(refused.to_string().contains("nothing more was erased"), "{refused}");
     let left = all::<F>(&store).await.into_iter().filter(names_her).count();
     assert!(emptied > 0 && left as u64 == 500 - emptied, "{emptied} {left}");
+    assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+}
+
+/// A hold keeps what it finds, also one that is placed while somebody is erased; when it is lifted the rest can go.
+pub(crate) async fn what_is_held_is_not_erased_until_the_hold_is_lifted<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let pipeline = pipeline::<F>(&store, &keys).await;
+    for part in 0..500 {
+        pipeline.recorder().record(about_ana(part));
+    }
+    pipeline.flush().await;
+    let (eraser, custodian) = (pipeline.eraser().unwrap(), pipeline.custodian().unwrap());
+    let place = async |query: &str| {
+        custodian.place(&HoldRequest::new(query, "a lawsuit")).await.unwrap().hold.id
+    };
+    let teams = place("entity_type:team").await;
+    let handle = Handle::current();
+    let mut files = None;
+    // What was emptied before it was placed is gone.
+    let step = |_: Erasing| {
+        if files.is_none() {
+            files = Some(block_in_place(|| handle.block_on(place("entity_type:file"))));
+        }
+    };
+    let certificate = eraser.erase(&request(), step).await.unwrap();
+    let left: Vec<_> = all::<F>(&store).await.into_iter().filter(names_her).collect();
+    let of = |kind: &str| left.iter().filter(|record| record.entity_type == *kind).count();
+    assert_eq!((of("team"), left.len()), (100, of("team") + of("file")));
+    assert!((1..100).contains(&of("file")), "{}", of("file"));
+    assert_eq!(
+        (certificate.held, certificate.records),
+        (left.len() as u64, 500 - left.len() as u64)
+    );
+    let plan = eraser.plan(&request()).await.unwrap();
+    assert_eq!((plan.held, plan.records), (certificate.held, 0));
+    let replayed = eraser.replay(&request(), &certificate.subjects, |_step| {}).await.unwrap();
+    assert_eq!((replayed.held, replayed.records), (certificate.held, 0));
+    for hold in [teams, files.unwrap()] {
+        custodian.lift(hold, &Actor::user("dpo"), "settled", None).await.unwrap();
+    }
+    let rest = eraser.erase(&request(), |_step| {}).await.unwrap();
+    assert_eq!((rest.held, rest.records), (0, certificate.held));
+    assert!(!all::<F>(&store).await.iter().any(names_her));
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
 }
 

@@ -18,6 +18,8 @@ pub struct ErasurePlan {
     pub records: u64,
     /// How many groups of them would be erased, by the group's name.
     pub groups: BTreeMap<&'static str, u64>,
+    /// How many records more are under a legal hold: they stay as they are until it is lifted.
+    pub held: u64,
     /// The places beside the records.
     pub places: Vec<ErasurePlace>,
 }
@@ -38,6 +40,8 @@ pub struct Certificate {
     pub records: u64,
     /// How many groups of them, by the group's name.
     pub groups: BTreeMap<&'static str, u64>,
+    /// How many records more are under a legal hold and stayed as they are: once it is lifted, erase again.
+    pub held: u64,
     /// The records `erased`, which name what was emptied.
     pub told_by: Vec<RecordId>,
     /// The head of the ledger before; `None` when it was empty.

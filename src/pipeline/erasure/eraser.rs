@@ -21,7 +21,7 @@ use crate::{
     record::{Canonical, Operation, RecordId},
     store::{
         AnyStore, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject, ErasurePlace,
-        Read as _, by_group, make_checkpoint,
+        Read as _, by_group, holds, make_checkpoint,
     },
     time::Timestamp,
 };
@@ -63,6 +63,7 @@ struct Work<'r> {
     at: Timestamp,
     records: u64,
     groups: BTreeMap<&'static str, u64>,
+    held: u64,
     told_by: Vec<RecordId>,
 }
 
@@ -104,7 +105,8 @@ impl Eraser {
             records += found.len() as u64;
             add(&mut groups, by_group(&found));
         }
-        Ok(ErasurePlan { records, groups, places: places(store, request, &names).await? })
+        let held = search.held;
+        Ok(ErasurePlan { records, groups, held, places: places(store, request, &names).await? })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -140,6 +142,7 @@ impl Eraser {
             while let Some(found) = search.next().await? {
                 self.step(&mut work, found, &mut progress).await?;
             }
+            work.held = search.held;
             if work.records == before && (pass > 0 || request.alone) {
                 break;
             }
@@ -188,10 +191,16 @@ impl Eraser {
         while after < head && !known.is_empty() {
             let entries = self.store.entries(after, ENTRIES).await?;
             let Some(last) = entries.last().map(|entry| entry.position) else { break };
+            let holds = holds(&self.store).await?;
             for entry in &entries {
                 for record in self.store.entry_records(entry).await? {
                     let groups = known.concerned(&record, &self.keys);
-                    found.extend(ErasedGroups::of(&record, groups, &mut canonical));
+                    let emptied = ErasedGroups::of(&record, groups, &mut canonical);
+                    if emptied.is_some() && holds.held(&record).is_some() {
+                        work.held += 1;
+                        continue;
+                    }
+                    found.extend(emptied);
                     if found.len() == STEP {
                         self.step(&mut work, std::mem::take(&mut found), &mut progress).await?;
                     }
@@ -210,7 +219,7 @@ impl Eraser {
         let at = core.clock.now();
         let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
         let (groups, told_by) = (BTreeMap::new(), Vec::new());
-        Work { request, erasure, at, records: 0, groups, told_by }
+        Work { request, erasure, at, records: 0, groups, held: 0, told_by }
     }
 
     async fn end(
@@ -233,6 +242,7 @@ impl Eraser {
             by: format!("{}:{}", by.kind().as_str(), by.id()),
             records: work.records,
             groups: work.groups,
+            held: work.held,
             told_by: work.told_by,
             checkpoint_before,
             checkpoint_after: self.checkpoint().await?,
@@ -321,13 +331,15 @@ struct Search<'s> {
     ask: Option<PageRequest>,
     canonical: Canonical,
     unreadable: u64,
+    /// Records that are under a hold, and are passed over.
+    held: u64,
 }
 
 impl<'s> Search<'s> {
     fn new(store: &'s AnyStore, request: &'s ErasureRequest, sought: &'s Sought) -> Self {
         let filter = sought.filter();
         let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
-        Self { store, request, sought, filter, ask, canonical, unreadable: 0 }
+        Self { store, request, sought, filter, ask, canonical, unreadable: 0, held: 0 }
     }
 
     /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
@@ -336,11 +348,18 @@ impl<'s> Search<'s> {
             let page = self.store.records(&self.filter, &ask).await?;
             self.unreadable += page.unreadable;
             self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
-            let found = page.records.iter().filter_map(|record| {
+            // Read behind the page: a hold that is placed before this step keeps what the step would empty.
+            let holds = holds(self.store).await?;
+            let mut found = Vec::new();
+            for record in &page.records {
                 let groups = self.sought.erased_from(record, self.request.groups);
-                ErasedGroups::of(record, groups, &mut self.canonical)
-            });
-            let found: Vec<_> = found.collect();
+                let emptied = ErasedGroups::of(record, groups, &mut self.canonical);
+                if emptied.is_some() && holds.held(record).is_some() {
+                    self.held += 1;
+                    continue;
+                }
+                found.extend(emptied);
+            }
             if !found.is_empty() {
                 return Ok(Some(found));
             }

@@ -32,7 +32,7 @@ pub(crate) struct Stored {
 }
 
 /// An entry of the ledger.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) position: i64,
     pub(crate) epoch: i64,
@@ -121,6 +121,19 @@ impl Log {
         }
     }
 
+    /// Returns all records, and the ledger as it was when they were read: somebody may still write.
+    async fn whole(&self) -> (Vec<Stored>, Vec<Entry>) {
+        let mut before = self.entries().await;
+        for _ in 0..1_000 {
+            let (records, after) = (self.records().await, self.entries().await);
+            if before == after {
+                return (records, after);
+            }
+            before = after;
+        }
+        panic!("the log grows and grows: it has {} entries", before.len());
+    }
+
     /// Returns how many requests are stored.
     pub(crate) async fn count(&self) -> usize {
         let of = |table| format!("select count(*) from {table} where request_id like 'r-%'");
@@ -190,7 +203,7 @@ pub(crate) async fn judge_with_stubs(
     log: &Log,
     stubs: &BTreeSet<String>,
 ) -> Verdict {
-    let (records, entries) = (log.records().await, log.entries().await);
+    let (records, entries) = log.whole().await;
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for record in records.iter().filter(|record| record.request.starts_with("r-")) {
         *counts.entry(&record.request).or_default() += 1;

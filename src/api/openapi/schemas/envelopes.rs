@@ -20,7 +20,7 @@ pub(super) fn overview() -> Described {
     let endpoint = object(
         3,
         vec![
-            ("method", one_of(["GET", "POST"]).into()),
+            ("method", one_of(["GET", "POST", "PUT", "DELETE"]).into()),
             ("href", text().description(Some("Relative to this address")).into()),
             ("about", text().into()),
         ],

@@ -40,10 +40,19 @@ fn places() -> Described {
     ))
 }
 
+fn held() -> Described {
+    count().description(Some("Records under a legal hold, which stay as they are")).into()
+}
+
 pub(super) fn plan() -> Described {
     object(
-        3,
-        vec![("records", count().into()), ("groups", by_key(count().into())), ("places", places())],
+        4,
+        vec![
+            ("records", count().into()),
+            ("groups", by_key(count().into())),
+            ("held", held()),
+            ("places", places()),
+        ],
     )
 }
 
@@ -68,7 +77,7 @@ pub(super) fn certificate() -> Described {
         ],
     );
     object(
-        11,
+        12,
         vec![
             ("erasure", uuid().into()),
             ("at", moment().into()),
@@ -76,6 +85,7 @@ pub(super) fn certificate() -> Described {
             ("by", text().into()),
             ("records", count().into()),
             ("groups", by_key(count().into())),
+            ("held", held()),
             ("told_by", list(uuid().into())),
             ("checkpoint_before", head()),
             ("checkpoint_after", head()),

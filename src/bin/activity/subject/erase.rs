@@ -187,6 +187,7 @@ fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
         "{} would be erased from; nothing was changed.",
         out::records(plan.records)
     ))?;
+    held(plan.held)?;
     places(&plan.groups, &plan.places)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -201,6 +202,7 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         certificate.erasure,
         out::records(certificate.records)
     ))?;
+    held(certificate.held)?;
     places(&certificate.groups, &certificate.places)?;
     let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
         head.as_ref().map_or(0, |head| head.size)
@@ -212,6 +214,17 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         size(&certificate.checkpoint_after)
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what a legal hold kept.
+fn held(records: u64) -> Result<(), Trouble> {
+    if records == 0 {
+        return Ok(());
+    }
+    out::line(&format!(
+        "{} more under a legal hold: nothing of them goes until it is lifted (`activity hold list`); then erase again.",
+        out::records(records)
+    ))
 }
 
 fn places(
