@@ -92,10 +92,42 @@ begin
 end $$;
 revoke all on function activity.uncount_leaf(text, text, bigint) from public;
 
--- Takes the leaf of a month and class out, which a record in the log tells of, up to the position that it tells.
+-- How many records of the log itself place and lift holds. Read from the months, which have no policy: their
+-- owner sees all of them. Volatile, so that it sees what was committed while a lock was waited for.
+create function activity.holds_told() returns bigint
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, activity, pg_temp
+as $$
+declare
+    month name;
+    here bigint;
+    told bigint := 0;
+begin
+    for month in
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'activity.records'::regclass and c.relkind = 'p'
+        order by 1
+    loop
+        execute format(
+            'select count(*) from activity.%I
+                where retention_class = ''system'' and lower(action) in (''held'', ''released'')
+                    and category = ''system'' and origin = ''system''', month)
+            into here;
+        told := told + here;
+    end loop;
+    return told;
+end $$;
+revoke all on function activity.holds_told() from public;
+
+-- Takes the leaf of a month and class out, which a record in the log tells of, up to the position that it tells;
+-- only as long as the log tells of no other holds than those that the caller has looked at: so many records
+-- placed or lifted them.
 -- The caller sets a short lock_timeout: whoever waits behind this waits as long.
 create function activity.end_unit(
-    unit_month text, unit_class text, first bigint, last bigint, told_by uuid, told_at timestamptz
+    unit_month text, unit_class text, first bigint, last bigint, told_by uuid, told_at timestamptz,
+    holds bigint
 ) returns text
     language plpgsql
     security definer
@@ -123,8 +155,9 @@ begin
     then
         return 'done';
     end if;
+    -- One at a time: whoever waited here looks for a leaf that the other may have taken out.
+    select p.position into strict folded from activity.rollup_progress p for no key update;
     if exists (select from pg_inherits where inhrelid = to_regclass(format('activity.%I', leaf))) then
-        select p.position into strict folded from activity.rollup_progress p for no key update;
         if folded < last then
             return 'behind';
         end if;
@@ -141,13 +174,18 @@ begin
             raise exception 'the ledger accounts for more of % of % than was told', unit_class, unit_month
                 using errcode = 'AC004';
         end if;
+        -- Whoever places a hold from here on is told of what is left: he waits for these locks to count it.
+        if activity.holds_told() is distinct from holds then
+            raise exception 'other holds stand than those that % of % was looked at under', unit_class, unit_month
+                using errcode = 'AC006';
+        end if;
         execute format('drop table activity.%I', leaf);
     end if;
     insert into activity.ended as e (month, class, position) values (unit_month, unit_class, last)
         on conflict (month, class) do update set position = greatest(e.position, excluded.position);
     return 'done';
 end $$;
-revoke all on function activity.end_unit(text, text, bigint, bigint, uuid, timestamptz) from public;
+revoke all on function activity.end_unit(text, text, bigint, bigint, uuid, timestamptz, bigint) from public;
 
 -- Takes out the table of a month that has no leaf any more; tells whether it did. The same short lock_timeout.
 create function activity.end_month(unit_month text) returns boolean
@@ -186,7 +224,8 @@ begin
         to activity_reader, activity_auditor, activity_privacy, activity_retention;
     grant execute on function activity.leaf_name(text, text)
         to activity_reader, activity_auditor, activity_privacy, activity_retention;
-    grant execute on function activity.end_unit(text, text, bigint, bigint, uuid, timestamptz),
+    grant execute on function
+        activity.end_unit(text, text, bigint, bigint, uuid, timestamptz, bigint),
         activity.end_month(text), activity.fold(integer) to activity_retention;
 end $$;
 revoke all on function activity.grants_0015() from public;

@@ -22,7 +22,6 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../../../migrations/postgres/0013_tenants.sql")),
     (14, include_str!("../../../migrations/postgres/0014_anchors.sql")),
     (15, include_str!("../../../migrations/postgres/0015_retention.sql")),
-    (16, include_str!("../../../migrations/postgres/0016_holds.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.
