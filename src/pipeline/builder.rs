@@ -385,6 +385,10 @@ impl<S: Append> PipelineBuilder<S> {
             quarantine: self.quarantine,
             config_digest,
         };
+        if let Some(store) = &reader {
+            // What waits in a spool is classified at once.
+            custody::look(&core, store).await;
+        }
         let store = Arc::new(self.store);
         let mut outboxes = Vec::with_capacity(self.outboxes.len());
         for outbox in self.outboxes.into_iter().enumerate() {

@@ -67,7 +67,11 @@ impl<S: Append> Settler<S> {
             let appender = match self.link.appender.take() {
                 Some(appender) => appender,
                 None => match self.connect(source, stream, first, last).await? {
-                    Some(appender) => appender,
+                    Some(appender) => {
+                        // The store was away for a while: others may have erased somebody meanwhile.
+                        stripped = false;
+                        appender
+                    }
                     None => continue,
                 },
             };

@@ -91,10 +91,8 @@ impl SubjectExport {
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
         record.set_actor(&self.by);
         record.tenant_id.set(self.tenant.as_deref().unwrap_or_default());
-        let id = record.id;
-        if !matches!(recorder.announce(record), Admission::Accepted(_)) {
-            return Err(Untold(()));
-        }
+        // Whose clock is far ahead is given another time, and with it another id.
+        let Admission::Accepted(id) = recorder.announce(record) else { return Err(Untold(())) };
         if timeout(STORED_WITHIN, pipeline.flush()).await.is_err() {
             return Err(Untold(()));
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Any;
 
-use super::subject;
+use super::{asked, subject};
 use crate::record::{ActorType, Group, Groups, Json, Record, Text};
 
 /// What stands where something about somebody else stood.
@@ -141,8 +141,8 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
 
     fn mask_network(&self, record: &mut Record) {
         if self.came_himself {
-            self.mask_names(&mut record.path);
-            self.mask_names(&mut record.query);
+            self.mask_place(&mut record.path, &['/']);
+            self.mask_place(&mut record.query, &['&', '=']);
             return;
         }
         record.ip = None;
@@ -185,31 +185,65 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
     fn mask_content(&self, record: &mut Record) {
         self.mask_names(&mut record.description);
         self.mask_names(&mut record.reason);
-        if self.about_another {
+        // Of questions about the log nobody knows which of their words are other people.
+        if self.about_another || asked::is_use(record) {
             hide(&mut [&mut record.request_body, &mut record.response_body]);
             hide_json(&mut [&mut record.changes, &mut record.metadata]);
             return;
         }
         for json in [&mut record.changes, &mut record.metadata] {
-            if let Some(masked) = self.masked_json(json.as_str()) {
-                *json = Json::from_stored(masked);
+            match self.masked_json(json.as_str()) {
+                Masked::Not => {}
+                Masked::As(masked) => *json = Json::from_stored(masked),
+                Masked::Unreadable => hide_json(&mut [json]),
             }
         }
         for body in [&mut record.request_body, &mut record.response_body] {
             match self.masked_json(body) {
-                Some(masked) => body.set(&masked),
-                None => self.mask_names(body),
+                Masked::As(masked) => body.set(&masked),
+                Masked::Not | Masked::Unreadable => self.mask_names(body),
             }
         }
     }
 
-    /// Returns JSON without the names; `None` where there was none in it, or it is no JSON.
-    fn masked_json(&self, text: &str) -> Option<String> {
-        if self.names.is_empty() {
-            return None;
+    /// Returns JSON without the names.
+    fn masked_json(&self, text: &str) -> Masked {
+        if self.names.is_empty() || text.is_empty() {
+            return Masked::Not;
         }
-        let mut value: Any = serde_json::from_str(text).ok()?;
-        self.mask_value(&mut value).then(|| value.to_string())
+        let Ok(mut value) = serde_json::from_str::<Any>(text) else { return Masked::Unreadable };
+        match self.mask_value(&mut value) {
+            true => Masked::As(value.to_string()),
+            false => Masked::Not,
+        }
+    }
+
+    /// Masks what stands between `ends` and is a name, as it was sent or decoded (RFC 3986), and names as words.
+    fn mask_place(&self, text: &mut Text, ends: &[char]) {
+        if self.names.is_empty() || text.is_absent() {
+            return;
+        }
+        let mut out = String::new();
+        for part in text.split_inclusive(ends) {
+            let (part, end) = match part.strip_suffix(ends) {
+                Some(inner) => (inner, &part[inner.len()..]),
+                None => (part, ""),
+            };
+            let spaced = part.replace('+', " ");
+            let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy();
+            // An id that is short, too: it is all there is between the ends.
+            let is_name = self.names.iter().any(|name| *name == decoded || name == part);
+            let masked = match is_name {
+                true => Some(MASKED.to_owned()),
+                false if self.masked(&decoded).is_some() => self.masked(&decoded),
+                false => None,
+            };
+            out.push_str(masked.as_deref().unwrap_or(part));
+            out.push_str(end);
+        }
+        if out != text.as_str() {
+            text.set(&out);
+        }
     }
 
     fn mask_value(&self, value: &mut Any) -> bool {
@@ -263,6 +297,14 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
     }
 }
 
+/// What came of JSON that may have names in it.
+enum Masked {
+    Not,
+    As(String),
+    /// It is none that can be read.
+    Unreadable,
+}
+
 /// Replaces a name wherever it stands as a word.
 fn replaced(text: &str, name: &str) -> Option<String> {
     if name.chars().count() < SHORT {
@@ -303,6 +345,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::record::{Category, Origin};
 
     fn types() -> Vec<String> {
         vec!["user".to_owned()]
@@ -400,6 +443,46 @@ mod tests {
         let targets: serde_json::Value = serde_json::from_str(shown.targets.as_str()).unwrap();
         let eve = json!({ "type": "user", "id": MASKED, "name": MASKED });
         assert_eq!(targets, json!([eve, { "id": null }, MASKED]));
+    }
+
+    #[test]
+    fn a_name_is_masked_however_it_is_spelt_in_an_address() {
+        let mut record = of_bob();
+        record.actor_id.set("ana");
+        record.actor_name.set("Ana");
+        record.entity_id.set("Bob Ross");
+        record.entity_name.clear();
+        record.path.set("/users/Bob%20Ross/orders/Bob%20Ross-7");
+        record.query.set("of=Bob+Ross&by=ana&n=100");
+        let (shown, _) = for_ana(&record);
+        assert_eq!(shown.path.as_str(), "/users/[MASKED]/orders/[MASKED]-7");
+        assert_eq!(shown.query.as_str(), "of=[MASKED]&by=ana&n=100");
+        // A short id is masked where it is all there is.
+        record.entity_id.set("42");
+        record.path.set("/users/42/orders/420");
+        record.query.set("user=42&n=420");
+        let (shown, _) = for_ana(&record);
+        assert_eq!(shown.path.as_str(), "/users/[MASKED]/orders/420");
+        assert_eq!(shown.query.as_str(), "user=[MASKED]&n=420");
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_told_apart_is_masked_whole() {
+        let mut record = of_bob();
+        record.metadata = Json::from_stored(r#"{"n":1e999,"by":"bob"}"#);
+        record.subject_ids = Json::from_stored(r#"[1e999,"ana"]"#);
+        let (shown, _) = for_ana(&record);
+        assert_eq!(shown.metadata.as_str(), "\"[MASKED]\"");
+        assert_eq!(shown.subject_ids.as_str(), r#"["[MASKED]","ana"]"#);
+        // Somebody asked the log for her, and in the same minute for another.
+        let mut record = of_bob();
+        (record.origin, record.category) = (Origin::System, Category::System);
+        record.action.set("log_viewed");
+        record.entity_type.clear();
+        record.entity_id.clear();
+        record.metadata = Json::from_stored(r#"{"asked":["/actors/ana","/actors/eve"],"count":2}"#);
+        let (shown, groups) = for_ana(&record);
+        assert_eq!((shown.metadata.as_str(), groups.contains('c')), ("\"[MASKED]\"", true));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which groups of a record are about somebody.
 
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::asked;
 use crate::record::{Category, Group, Groups, Json, Origin, Record};
@@ -109,7 +109,14 @@ fn targets(record: &Record) -> Vec<Target> {
 pub(super) fn elements(json: &Json) -> Vec<Value> {
     match json.is_absent() {
         true => Vec::new(),
-        false => serde_json::from_str(json.as_str()).unwrap_or_default(),
+        false => {
+            let all: Vec<&RawValue> = serde_json::from_str(json.as_str()).unwrap_or_default();
+            // A number beyond all bounds hides nobody beside it.
+            let read = |one: &&RawValue| {
+                serde_json::from_str(one.get()).unwrap_or_else(|_| Value::from(one.get()))
+            };
+            all.iter().map(read).collect()
+        }
     }
 }
 

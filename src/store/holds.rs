@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{Read, StoreError, StoreErrorKind};
+use super::{Evidence, Read, StoreError, StoreErrorKind};
 use crate::{
     query::{Expr, Filter, PageRequest, ParseContext},
     record::{Category, Origin, Record, RecordId},
@@ -197,9 +197,10 @@ impl Holds {
 ///
 /// # Errors
 ///
-/// When the store cannot be asked, and when a record that places a hold cannot be read: what it holds is not known
+/// When the store cannot be asked or shows a part of the log alone, and when a record that places a hold cannot be read: what it holds is not known
 /// then, and nothing may go.
-pub async fn holds<S: Read>(store: &S) -> Result<Holds, StoreError> {
+pub async fn holds<S: Read + Evidence>(store: &S) -> Result<Holds, StoreError> {
+    store.expect_all().await?;
     let mut holds = Holds::default();
     for action in [HELD, RELEASED] {
         let filter = of_the_log_itself(action)?;

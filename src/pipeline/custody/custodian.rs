@@ -23,6 +23,8 @@ use crate::{
 
 /// A record that is not stored by then is not going to be soon.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
+/// Each is asked of every record that is to go.
+const MOST_HOLDS: usize = 1_000;
 /// Old and new stand in one record.
 const MAX_POLICY: usize = 28_000;
 
@@ -64,11 +66,13 @@ impl Custodian {
         Ok(holds(&self.store).await?)
     }
 
-    /// Places a hold, and returns when it stands: from then on nothing that it holds is taken out, by whatever process.
+    /// Places a hold, and returns when it stands: from then on no retention takes out what it holds, in whatever process,
+    /// and no erasure that looks for it empties it.
     ///
     /// # Errors
     ///
-    /// When the request is not sound, or the record of it cannot be stored: then there is no hold.
+    /// When the request is not sound, there are too many holds, or the record of it finds no room: then there is no hold.
+    /// When that is not stored in time it may stand later.
     ///
     /// # Cancel safety
     ///
@@ -80,9 +84,15 @@ impl Custodian {
         let mut record = own::record(HELD, 4, &facts);
         record.operation = Operation::Create;
         record.reason.set(&request.reason);
+        if self.holds().await?.standing().count() >= MOST_HOLDS {
+            let what = format!(
+                "{MOST_HOLDS} holds stand, and no more can: lift some, or hold more by one query"
+            );
+            return Err(CustodyError::request("query", what));
+        }
         let id = self.tell(record, &request.by, request.tenant.as_deref(), None).await?;
         let holds = self.holds().await?;
-        let hold = holds.get(id).ok_or_else(CustodyError::unrecorded)?.clone();
+        let hold = holds.get(id).ok_or_else(CustodyError::unconfirmed)?.clone();
         let records = self.store.count(hold.filter(), Count::UpTo(Count::CAP)).await;
         let records = records
             .inspect_err(|error| {
@@ -98,7 +108,8 @@ impl Custodian {
     ///
     /// # Errors
     ///
-    /// When there is no such hold, or the record of it cannot be stored: then it stands.
+    /// When there is no such hold, or the record of it finds no room: then it stands. When that is not stored in time, it
+    /// may be lifted later.
     ///
     /// # Cancel safety
     ///
@@ -141,11 +152,12 @@ impl Custodian {
     /// Sets how long records are kept, above rules file and code: of all, or of one tenant. The policy is as in the rules
     /// file, as JSON; `null` takes back what was set.
     ///
-    /// Holds in this process at once, and in every other within seconds.
+    /// Holds in this process at once, and in every other within seconds. What is set already is not recorded anew.
     ///
     /// # Errors
     ///
-    /// When the policy makes no sense, or the record of the change cannot be stored: then nothing changes.
+    /// When the policy makes no sense, or the record of the change finds no room: then nothing changes. When that is not
+    /// stored in time, it may change later.
     ///
     /// # Cancel safety
     ///
@@ -166,9 +178,12 @@ impl Custodian {
             let what = format!("the policy has {size} bytes; {MAX_POLICY} are allowed");
             return Err(CustodyError::request("policy", what));
         }
-        let before = self.policies().await?;
-        let before = before.of(tenant);
+        let set = self.policies().await?;
+        let before = set.of(tenant);
         let old = before.map_or(&Value::Null, |change| &change.policy);
+        if *old == policy {
+            return Ok(set);
+        }
         let facts = json!({ "tenant": tenant, "old": old, "new": policy });
         let mut record = own::record(RETENTION_CHANGED, 4, &facts);
         record.operation = Operation::Update;
@@ -193,18 +208,18 @@ impl Custodian {
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
         record.set_actor(by);
         record.tenant_id.set(tenant.unwrap_or_default());
-        let id = record.id;
-        if !matches!(self.recorder.announce(record), Admission::Accepted(_)) {
+        // Whose clock is far ahead is given another time, and with it another id.
+        let Admission::Accepted(id) = self.recorder.announce(record) else {
             return Err(CustodyError::unrecorded());
-        }
+        };
         let (reply, settled) = oneshot::channel();
         let sent = self.flushes.send(reply).is_ok();
         if !sent || !matches!(timeout(STORED_WITHIN, settled).await, Ok(Ok(()))) {
-            return Err(CustodyError::unrecorded());
+            return Err(CustodyError::unconfirmed());
         }
-        match self.store.record(id).await? {
-            Some(_) => Ok(id),
-            None => Err(CustodyError::unrecorded()),
+        match self.store.record(id).await {
+            Ok(Some(_)) => Ok(id),
+            Ok(None) | Err(_) => Err(CustodyError::unconfirmed()),
         }
     }
 }

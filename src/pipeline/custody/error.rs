@@ -15,6 +15,7 @@ enum Kind {
     Query(ParseError),
     Unknown,
     Unrecorded,
+    Unconfirmed,
     Store(StoreError),
 }
 
@@ -33,6 +34,10 @@ impl CustodyError {
 
     pub(super) const fn unrecorded() -> Self {
         Self(Kind::Unrecorded)
+    }
+
+    pub(super) const fn unconfirmed() -> Self {
+        Self(Kind::Unconfirmed)
     }
 
     /// Tells whether the request was not sound.
@@ -96,6 +101,10 @@ impl fmt::Display for CustodyError {
             Kind::Unknown => f.write_str("there is no such hold"),
             Kind::Unrecorded => f.write_str(
                 "the record that says so could not be stored, hence nothing has changed",
+            ),
+            Kind::Unconfirmed => f.write_str(
+                "the record that says so is on its way and was not stored in time: it may take effect later; ask what \
+                 stands before you try again",
             ),
             Kind::Store(_) => f.write_str("the store could not be asked"),
         }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::{
     pipeline::core::Core,
@@ -11,6 +14,17 @@ use crate::{
 
 /// A policy that was set elsewhere holds here this much later at most, as long as the store answers.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// So long the start waits for what is set: a store that is away does not keep a service from starting.
+const AT_START: Duration = Duration::from_secs(2);
+
+/// Takes up what is set before the first record is classified, if the store says so in time.
+pub(in crate::pipeline) async fn look(core: &Core, store: &AnyStore) {
+    // What is wrong with it, `follow` says.
+    if let Ok(Ok(set)) = timeout(AT_START, policy_set(store)).await {
+        let _kept_as_before = core.policies.take(&set);
+    }
+}
 
 /// Looks for changes of the policy whenever the log has grown, until the pipeline has ended.
 pub(in crate::pipeline) fn follow(
@@ -23,6 +37,7 @@ pub(in crate::pipeline) fn follow(
     core.runtime.spawn(async move {
         let work = async {
             let mut seen = 0;
+            let mut is_well = true;
             loop {
                 let looked = async {
                     let head = store.head().await?;
@@ -35,11 +50,16 @@ pub(in crate::pipeline) fn follow(
                     }
                     Ok::<_, crate::store::StoreError>(())
                 };
-                // The writer says what is wrong with the store; until it is well, the policy stays as it is.
-                if let Err(error) = looked.await {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::debug!(error, "could not look for changes of the retention policy");
+                // Until the store is well, the policy stays as it is.
+                let looked = looked.await;
+                if let (Err(error), true) = (&looked, is_well) {
+                    let error = error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "what was set of the retention could not be read: until it can, records are kept as rules and code say"
+                    );
                 }
+                is_well = looked.is_ok();
                 if weak.strong_count() == 0 {
                     return;
                 }

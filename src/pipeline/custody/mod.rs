@@ -11,5 +11,5 @@ mod request;
 
 pub use custodian::{Custodian, Placed};
 pub use error::CustodyError;
-pub(super) use follow::follow;
+pub(super) use follow::{follow, look};
 pub use request::HoldRequest;

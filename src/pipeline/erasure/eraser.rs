@@ -139,11 +139,15 @@ impl Eraser {
         for pass in 0..PASSES {
             let before = work.records;
             let mut search = Search::new(&self.store, request, &sought);
+            let mut is_whole = true;
             while let Some(found) = search.next().await? {
-                self.step(&mut work, found, &mut progress).await?;
+                is_whole = self.step(&mut work, found, search.told, &mut progress).await?;
+                if !is_whole {
+                    break;
+                }
             }
             work.held = search.held;
-            if work.records == before && (pass > 0 || request.alone) {
+            if is_whole && work.records == before && (pass > 0 || request.alone) {
                 break;
             }
             if pass == 0 && !request.alone {
@@ -183,15 +187,32 @@ impl Eraser {
         self.flush().await?;
         let mut known = Known::default();
         listed.into_iter().chain(new.iter().cloned()).for_each(|subject| known.add(subject));
+        for _pass in 0..PASSES {
+            if known.is_empty() || self.empty_known(&mut work, &known, &mut progress).await? {
+                break;
+            }
+        }
+        self.end(work, checkpoint_before, &[], new).await
+    }
+
+    /// Empties whatever there is about the people in `known`; says whether it came to the end: it begins again where a
+    /// hold was placed or lifted meanwhile.
+    async fn empty_known(
+        &self,
+        work: &mut Work<'_>,
+        known: &Known,
+        progress: &mut impl FnMut(Erasing),
+    ) -> Result<bool, EraseError> {
+        work.held = 0;
+        let holds = holds(&self.store).await?;
         let mut canonical = Canonical::new();
         let mut found = Vec::new();
         let mut after = 0;
         // What is written meanwhile, the records of this among it, is emptied as it arrives.
         let head = self.store.head().await?;
-        while after < head && !known.is_empty() {
+        while after < head {
             let entries = self.store.entries(after, ENTRIES).await?;
             let Some(last) = entries.last().map(|entry| entry.position) else { break };
-            let holds = holds(&self.store).await?;
             for entry in &entries {
                 for record in self.store.entry_records(entry).await? {
                     let groups = known.concerned(&record, &self.keys);
@@ -202,16 +223,16 @@ impl Eraser {
                     }
                     found.extend(emptied);
                     if found.len() == STEP {
-                        self.step(&mut work, std::mem::take(&mut found), &mut progress).await?;
+                        let found = std::mem::take(&mut found);
+                        if !self.step(work, found, holds.told(), progress).await? {
+                            return Ok(false);
+                        }
                     }
                 }
             }
             after = last;
         }
-        if !found.is_empty() {
-            self.step(&mut work, found, &mut progress).await?;
-        }
-        self.end(work, checkpoint_before, &[], new).await
+        Ok(found.is_empty() || self.step(work, found, holds.told(), progress).await?)
     }
 
     fn begin<'r>(&self, request: &'r ErasureRequest) -> Work<'r> {
@@ -251,19 +272,24 @@ impl Eraser {
         })
     }
 
-    /// Announces what will be emptied, and empties it.
+    /// Announces what will be emptied, and empties it; says whether it did: not where other holds were told of by then
+    /// than the `told` that were looked at. What was announced and not done is found again.
     async fn step(
         &self,
         work: &mut Work<'_>,
         found: Vec<ErasedGroups>,
+        told: u64,
         progress: &mut impl FnMut(Erasing),
-    ) -> Result<(), EraseError> {
+    ) -> Result<bool, EraseError> {
         self.announce(work, &found).await?;
+        if holds(&self.store).await?.told() != told {
+            return Ok(false);
+        }
         self.store.erase(&found).await?;
         work.records += found.len() as u64;
         add(&mut work.groups, by_group(&found));
         progress(Erasing { records: work.records, groups: work.groups.values().sum() });
-        Ok(())
+        Ok(true)
     }
 
     /// Records which groups of which records are about to be emptied, and returns when it is committed.
@@ -293,10 +319,10 @@ impl Eraser {
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
         record.set_actor(&work.request.by);
         record.tenant_id.set(work.request.subject.tenant.as_deref().unwrap_or_default());
-        let id = record.id;
-        if !matches!(self.recorder.announce(record), Admission::Accepted(_)) {
+        // Whose clock is far ahead is given another time, and with it another id.
+        let Admission::Accepted(id) = self.recorder.announce(record) else {
             return Err(EraseError::unrecorded());
-        }
+        };
         self.flush().await?;
         if self.store.record(id).await?.is_none() {
             return Err(EraseError::unrecorded());
@@ -333,13 +359,15 @@ struct Search<'s> {
     unreadable: u64,
     /// Records that are under a hold, and are passed over.
     held: u64,
+    /// How many records told of holds when it was last looked.
+    told: u64,
 }
 
 impl<'s> Search<'s> {
     fn new(store: &'s AnyStore, request: &'s ErasureRequest, sought: &'s Sought) -> Self {
         let filter = sought.filter();
         let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
-        Self { store, request, sought, filter, ask, canonical, unreadable: 0, held: 0 }
+        Self { store, request, sought, filter, ask, canonical, unreadable: 0, held: 0, told: 0 }
     }
 
     /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
@@ -350,6 +378,7 @@ impl<'s> Search<'s> {
             self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
             // Read behind the page: a hold that is placed before this step keeps what the step would empty.
             let holds = holds(self.store).await?;
+            self.told = holds.told();
             let mut found = Vec::new();
             for record in &page.records {
                 let groups = self.sought.erased_from(record, self.request.groups);

@@ -4,7 +4,7 @@ use super::{Unit, UnitFacts};
 use crate::{
     record::RecordId,
     rules::{Keep, RetentionPolicy},
-    store::{Hold, Read, Retain, StoreError, holds},
+    store::{Evidence, Hold, Read, Retain, StoreError, holds},
     time::Timestamp,
 };
 
@@ -99,7 +99,7 @@ impl RetentionPlan {
 /// # Errors
 ///
 /// When the store cannot be asked.
-pub async fn retention_plan<S: Retain + Read>(
+pub async fn retention_plan<S: Retain + Read + Evidence>(
     store: &S,
     policy: &RetentionPolicy,
     now: Timestamp,

@@ -8,7 +8,7 @@ use crate::{
     query::PageRequest,
     record::{Record, RecordId},
     rules::{RetentionError, RetentionPolicy},
-    store::{Read, StoreError, StoreErrorKind, holds::of_the_log_itself},
+    store::{Evidence, Read, StoreError, StoreErrorKind, holds::of_the_log_itself},
     time::Timestamp,
 };
 
@@ -109,8 +109,9 @@ impl PolicySet {
 ///
 /// # Errors
 ///
-/// When the store cannot be asked, and when a record that sets a policy cannot be read.
-pub async fn policy_set<S: Read>(store: &S) -> Result<PolicySet, StoreError> {
+/// When the store cannot be asked or shows a part of the log alone, and when a record that sets a policy cannot be read.
+pub async fn policy_set<S: Read + Evidence>(store: &S) -> Result<PolicySet, StoreError> {
+    store.expect_all().await?;
     let filter = of_the_log_itself(RETENTION_CHANGED)?;
     let (mut set, mut request) = (PolicySet::default(), PageRequest::oldest(PAGE));
     loop {
