@@ -18,7 +18,7 @@ use super::{
 use crate::{
     pipeline::{CustodyError, HoldRequest, Placed},
     record::RecordId,
-    store::{Hold, Lifted, holds},
+    store::{Hold, Lifted, holds, shown_holds},
 };
 
 pub(super) fn routes() -> Router<Api> {
@@ -45,8 +45,14 @@ async fn list(
     caller.must(Permission::Configure)?;
     Parameters::of(&parts)?.read(&[], api.now())?;
     let store = api.store_for(caller.grant())?;
-    let holds = api.in_time(async { Ok(holds(&store).await?) }).await?;
     let tenant = caller.grant().only_tenant();
+    let looked = async {
+        Ok(match tenant {
+            Some(_) => shown_holds(&store).await?,
+            None => holds(&store).await?,
+        })
+    };
+    let holds = api.in_time(looked).await?;
     let own = |hold: &&Hold| tenant.is_none_or(|tenant| hold.tenant.as_deref() == Some(tenant));
     // The newest first, and those that stand before those that were lifted.
     let mut own: Vec<_> = holds.all().iter().rev().filter(own).collect();

@@ -201,6 +201,12 @@ impl Holds {
 /// then, and nothing may go.
 pub async fn holds<S: Read + Evidence>(store: &S) -> Result<Holds, StoreError> {
     store.expect_all().await?;
+    shown_holds(store).await
+}
+
+/// As [`holds`], of those that a store shows, be it held to one tenant: for that tenant's eyes, and for nothing that is
+/// to go.
+pub(crate) async fn shown_holds<S: Read>(store: &S) -> Result<Holds, StoreError> {
     let mut holds = Holds::default();
     for action in [HELD, RELEASED] {
         let filter = of_the_log_itself(action)?;

@@ -42,6 +42,8 @@ pub(crate) use erase::by_group;
 pub use erase::{Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
+#[cfg(feature = "api")]
+pub(crate) use holds::shown_holds;
 pub(crate) use holds::{HELD, RELEASED, filter as hold_filter, is_of_holds};
 pub use holds::{Hold, Holds, Lifted, holds};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};

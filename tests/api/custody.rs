@@ -14,6 +14,15 @@ on_every_store!(
     a_policy_is_set_for_all_or_for_ones_own_tenant,
 );
 
+/// The same where the database keeps tenants apart too.
+#[cfg(feature = "postgres")]
+mod kept_apart {
+    on_every_store!(@facts crate::support::KeptApart<true>:
+        a_hold_is_placed_and_lifted_by_whoever_may_and_tenants_see_their_own,
+        a_policy_is_set_for_all_or_for_ones_own_tenant,
+    );
+}
+
 const VIEWER: &str = "vic logs.actions.view,logs.delete,logs.export";
 const ACME: &str = "ada logs.actions.view,logs.configure acme";
 const GLOBEX: &str = "gus logs.actions.view,logs.configure globex";

@@ -67,6 +67,16 @@ pub(crate) async fn pipeline<F: Fixture>(store: &F::Store, keys: &Keys) -> Pipel
     Pipeline::builder(store.clone()).keys(keys.clone()).start().await.unwrap()
 }
 
+/// More records about Ana than one step of an erasure takes.
+async fn with_500<F: Fixture>(store: &F::Store) -> Pipeline {
+    let pipeline = pipeline::<F>(store, &Keys::ephemeral()).await;
+    for part in 0..500 {
+        pipeline.recorder().record(about_ana(part));
+    }
+    pipeline.flush().await;
+    pipeline
+}
+
 pub(crate) fn request() -> ErasureRequest {
     ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").by(Actor::user("dpo")).alone()
 }
@@ -158,11 +168,7 @@ pub(crate) async fn somebody_is_erased_and_every_proof_stays_valid<F: Fixture>()
 pub(crate) async fn an_erasure_that_broke_off_is_taken_up_again<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
-    let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
-    for part in 0..500 {
-        pipeline.recorder().record(about_ana(part));
-    }
-    pipeline.flush().await;
+    let pipeline = with_500::<F>(&store).await;
     let eraser: Eraser = pipeline.eraser().unwrap();
     // As when the process dies: nothing runs after the first step, and nobody says anything.
     let dying = eraser.clone();
@@ -290,11 +296,7 @@ pub(crate) async fn what_comes_while_somebody_is_erased_is_erased_too<F: Fixture
 pub(crate) async fn what_cannot_be_told_of_is_not_erased<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
-    let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
-    for part in 0..500 {
-        pipeline.recorder().record(about_ana(part));
-    }
-    pipeline.flush().await;
+    let pipeline = with_500::<F>(&store).await;
     let eraser = pipeline.eraser().unwrap();
     // After the first step no record can be written any more.
     let mut pipeline = Some(pipeline);
@@ -317,12 +319,7 @@ pub(crate) async fn what_cannot_be_told_of_is_not_erased<F: Fixture>() {
 pub(crate) async fn what_is_held_is_not_erased_until_the_hold_is_lifted<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;
-    let keys = Keys::ephemeral();
-    let pipeline = pipeline::<F>(&store, &keys).await;
-    for part in 0..500 {
-        pipeline.recorder().record(about_ana(part));
-    }
-    pipeline.flush().await;
+    let pipeline = with_500::<F>(&store).await;
     let (eraser, custodian) = (pipeline.eraser().unwrap(), pipeline.custodian().unwrap());
     let place = async |query: &str| {
         custodian.place(&HoldRequest::new(query, "a lawsuit")).await.unwrap().hold.id
