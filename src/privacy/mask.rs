@@ -233,11 +233,7 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
             let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy();
             // An id that is short, too: it is all there is between the ends.
             let is_name = self.names.iter().any(|name| *name == decoded || name == part);
-            let masked = match is_name {
-                true => Some(MASKED.to_owned()),
-                false if self.masked(&decoded).is_some() => self.masked(&decoded),
-                false => None,
-            };
+            let masked = if is_name { Some(MASKED.to_owned()) } else { self.masked(&decoded) };
             out.push_str(masked.as_deref().unwrap_or(part));
             out.push_str(end);
         }

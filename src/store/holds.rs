@@ -197,8 +197,8 @@ impl Holds {
 ///
 /// # Errors
 ///
-/// When the store cannot be asked or shows a part of the log alone, and when a record that places a hold cannot be read: what it holds is not known
-/// then, and nothing may go.
+/// When the store cannot be asked or shows a part of the log alone, and when a record that places a hold cannot be
+/// read: what it holds is not known then, and nothing may go.
 pub async fn holds<S: Read + Evidence>(store: &S) -> Result<Holds, StoreError> {
     store.expect_all().await?;
     shown_holds(store).await

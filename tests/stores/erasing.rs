@@ -262,12 +262,16 @@ pub(crate) async fn a_restored_backup_is_brought_up_to_date_with_the_certificate
 
 /// Appends a record about her as a process does that has not heard of her erasure.
 async fn past_the_pipeline<F: Fixture>(store: &F::Store, seq: i64, at: Timestamp) {
+    append(store, &[from_elsewhere(seq, at)]).await.unwrap();
+}
+
+fn from_elsewhere(seq: i64, at: Timestamp) -> Box<Record> {
     let mut record = ordinary(77, seq);
     record.actor_id.set("ana");
     record.occurred_at = at;
     record.id = id(at, 77, seq);
     record.seal(salts(seq));
-    append(store, &[record]).await.unwrap();
+    record
 }
 
 pub(crate) async fn what_comes_while_somebody_is_erased_is_erased_too<F: Fixture>() {
@@ -351,6 +355,36 @@ pub(crate) async fn what_is_held_is_not_erased_until_the_hold_is_lifted<F: Fixtu
     }
     let rest = eraser.erase(&request(), |_step| {}).await.unwrap();
     assert_eq!((rest.held, rest.records), (0, certificate.held));
+    assert!(!all::<F>(&store).await.iter().any(names_her));
+    assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+}
+
+/// A replay looks at the holds again before each step: what it has announced by then is not emptied.
+pub(crate) async fn a_hold_that_comes_amid_a_replay_keeps_what_is_left<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
+    let (eraser, custodian) = (pipeline.eraser().unwrap(), pipeline.custodian().unwrap());
+    eraser.erase(&request(), |_step| panic!("there is nothing of her")).await.unwrap();
+    // As a backup of before has it: two steps, and one record more.
+    let early = Timestamp::from_micros(SystemClock::default().now().as_micros() - 3_600_000_000);
+    let records: Vec<_> = (1..=401).map(|seq| from_elsewhere(seq, early)).collect();
+    append(&store, &records).await.unwrap();
+    let handle = Handle::current();
+    let mut hold = None;
+    let step = |_step| {
+        hold.get_or_insert_with(|| {
+            let request = HoldRequest::new("actor_id:ana", "a lawsuit");
+            block_in_place(|| handle.block_on(custodian.place(&request))).unwrap().hold.id
+        });
+    };
+    let certificate = eraser.replay(&request(), &[], step).await.unwrap();
+    assert_eq!((certificate.records, certificate.held), (200, 201));
+    assert_eq!(all::<F>(&store).await.into_iter().filter(names_her).count(), 201);
+    assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+    custodian.lift(hold.unwrap(), &Actor::user("dpo"), "settled", None).await.unwrap();
+    let rest = eraser.replay(&request(), &[], |_step| {}).await.unwrap();
+    assert_eq!((rest.records, rest.held), (201, 0));
     assert!(!all::<F>(&store).await.iter().any(names_her));
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
 }

@@ -85,6 +85,7 @@ macro_rules! suite {
             what_comes_while_somebody_is_erased_is_erased_too,
             what_cannot_be_told_of_is_not_erased,
             what_is_held_is_not_erased_until_the_hold_is_lifted,
+            a_hold_that_comes_amid_a_replay_keeps_what_is_left,
             what_the_log_says_of_itself_keeps_its_content,
             an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were_tried,
         );

@@ -136,10 +136,11 @@ impl Eraser {
         self.store.add_erased_subjects(&subjects).await?;
         self.recorder.core().erased.learn(&subjects);
         self.flush().await?;
+        let mut is_whole = true;
         for pass in 0..PASSES {
             let before = work.records;
             let mut search = Search::new(&self.store, request, &sought);
-            let mut is_whole = true;
+            is_whole = true;
             while let Some(found) = search.next().await? {
                 is_whole = self.step(&mut work, found, search.told, &mut progress).await?;
                 if !is_whole {
@@ -154,6 +155,9 @@ impl Eraser {
                 // Other processes may have read the list a moment before the name was on it.
                 sleep(LEARNT).await;
             }
+        }
+        if !is_whole {
+            return Err(EraseError::unsettled());
         }
         self.end(work, checkpoint_before, &names, subjects).await
     }
@@ -187,10 +191,15 @@ impl Eraser {
         self.flush().await?;
         let mut known = Known::default();
         listed.into_iter().chain(new.iter().cloned()).for_each(|subject| known.add(subject));
+        let mut is_whole = known.is_empty();
         for _pass in 0..PASSES {
-            if known.is_empty() || self.empty_known(&mut work, &known, &mut progress).await? {
+            if is_whole {
                 break;
             }
+            is_whole = self.empty_known(&mut work, &known, &mut progress).await?;
+        }
+        if !is_whole {
+            return Err(EraseError::unsettled());
         }
         self.end(work, checkpoint_before, &[], new).await
     }

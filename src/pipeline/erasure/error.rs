@@ -15,6 +15,7 @@ enum Kind {
     Request(&'static str),
     Unrecorded,
     Unreadable(u64),
+    Unsettled,
     Store(StoreError),
 }
 
@@ -37,6 +38,10 @@ impl EraseError {
 
     pub(super) const fn unreadable(rows: u64) -> Self {
         Self(Kind::Unreadable(rows))
+    }
+
+    pub(super) const fn unsettled() -> Self {
+        Self(Kind::Unsettled)
     }
 
     /// Tells whether the request was not sound.
@@ -73,6 +78,9 @@ impl fmt::Display for EraseError {
                 f,
                 "{rows} rows cannot be read, hence nobody knows whether they are about the person; `activity verify` \
                  says where they are"
+            ),
+            Kind::Unsettled => f.write_str(
+                "holds were placed or lifted all the while, and not everything was looked at: begin again when that is over",
             ),
             Kind::Store(_) => f.write_str("the store could not be asked; the erasure can be begun again"),
         }
