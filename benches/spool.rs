@@ -193,13 +193,33 @@ fn sync(folder: &Path, rounds: usize) {
     );
 }
 
-/// 64 tasks that each append one record, wait for the disk, and go on with the next one.
+/// 64 tasks that each append one record, wait for the disk, and go on with the next one; and what the disk alone takes for
+/// as much, in turns with them.
 fn waiters(folder: &Path, rounds: usize) {
     let spool = Spool::open(folder, Duration::ZERO, CAP).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let length = Duration::from_millis(if is_test() { 20 } else { 250 });
     let (mut rates, mut halves, mut tails) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut raw_halves, mut raw_tails) = (Vec::new(), Vec::new());
+    let file = File::create_new(folder.join("raw")).unwrap();
+    let (bytes, mut at) = ([b'x'; RECORD + FRAME], 0);
     for round in 0..=rounds {
+        let start = Instant::now();
+        let mut syncs = Vec::new();
+        while start.elapsed() < length {
+            let start = Instant::now();
+            for _ in 0..GROUP {
+                file.write_all_at(&bytes, at).unwrap();
+                at += bytes.len() as u64;
+            }
+            file.sync_data().unwrap();
+            syncs.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+        syncs.sort_by(f64::total_cmp);
+        if round > 0 {
+            raw_halves.push(quantile(&syncs, 0.5));
+            raw_tails.push(quantile(&syncs, 0.99));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let start = Instant::now();
         let mut waits: Vec<f64> = runtime.block_on(async {
@@ -243,4 +263,11 @@ fn waiters(folder: &Path, rounds: usize) {
     show("64 waiters, fsync_interval 0: records/s", &rates, "");
     show("64 waiters: p50, µs", &halves, "");
     show("64 waiters: p99, µs", &tails, "; target: ≤ 500");
+    show("raw: 64 writes and fdatasync, p50, µs", &raw_halves, "");
+    show("raw: p99, µs", &raw_tails, "");
+    for (name, ours, raw) in [("p50", &halves, &raw_halves), ("p99", &tails, &raw_tails)] {
+        let ratios: Vec<f64> = ours.iter().zip(raw).map(|(ours, raw)| ours / raw).collect();
+        let [low, half, high] = [0.25, 0.5, 0.75].map(|q| quantile(&ratios, q));
+        println!("  {name}, ours / raw: {half:.2} ({low:.2}–{high:.2})");
+    }
 }

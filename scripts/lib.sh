@@ -19,6 +19,7 @@ die() {
 
 WORK=     # a folder of this run alone; everything thrown away lives below it
 CHILD=    # the command under way
+SERVERS=() # what else was started in the background
 OWN_RCD=  # set while our policy-rc.d is in place
 
 start_work() {
@@ -49,6 +50,7 @@ clean_up() {
     if [ -n "$CHILD" ] && kill -TERM "$CHILD" 2>/dev/null; then
         wait "$CHILD" 2>/dev/null
     fi
+    [ "${#SERVERS[@]}" = 0 ] || kill -TERM "${SERVERS[@]}" 2>/dev/null
     # Our server, and any that a test could not stop itself. SIGQUIT is the immediate stop.
     while IFS= read -r pidfile; do
         pid=$(head -n 1 "$pidfile" 2>/dev/null)
@@ -261,6 +263,62 @@ start_postgres() {
     done
     cat "$WORK/pg_ctl.log" "$home/log" >&2
     die "Postgres did not start (try $try)"
+}
+
+# ------------------------------------------------------------------------- S3
+
+# The version of moto, which speaks S3 over HTTP, and where it and DuckDB come from.
+MOTO=5.2.5
+DUCKDB=2.0.0
+
+# need_python VENV PACKAGE…: an environment of Python with these packages, made once per machine.
+need_python() {
+    local home=$1 log=$WORK/pip.log
+    shift
+    [ ! -e "$home/made" ] || return 0
+    command -v python3 >/dev/null || install_packages "archives are tested against servers and readers in Python" python3 python3-venv
+    rm -rf "$home"
+    mkdir -p "$(dirname "$home")"
+    python3 -m venv "$home" >"$log" 2>&1 || {
+        install_packages "environments of Python" python3-venv
+        python3 -m venv "$home" >"$log" 2>&1 || die "python3 -m venv fails: $(tail -n 1 "$log")"
+    }
+    say "installing $* into $home, once per machine"
+    if ! run_bounded 600 "$home/bin/pip" install -q --disable-pip-version-check "$@" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        die "pip could not install $*: the tests of archives need them (from PyPI, or an index that pip knows)"
+    fi
+    : >"$home/made"
+}
+
+# Starts an S3 server of this run alone (moto) and exports TEST_S3_URL; one that is set already wins.
+# Exports TEST_DUCKDB too: a Python that has it, which reads what was archived.
+start_s3() {
+    local home=$TOOLS/archives-$MOTO-$DUCKDB log=$WORK/moto.log
+    if [ -z "${TEST_S3_URL:-}" ] || [ -z "${TEST_DUCKDB:-}" ]; then
+        need_python "$home" "moto[server]==$MOTO" "duckdb==$DUCKDB"
+        : "${TEST_DUCKDB:=$home/bin/python}"
+    fi
+    export TEST_DUCKDB
+    if [ -n "${TEST_S3_URL:-}" ]; then
+        say "using the S3 server of TEST_S3_URL"
+        return
+    fi
+    # Port 0 takes a free one, and the server says which.
+    "$home/bin/moto_server" -H 127.0.0.1 -p 0 >"$log" 2>&1 </dev/null &
+    SERVERS+=($!)
+    for _ in {1..600}; do
+        TEST_S3_URL=$(grep -oE 'http://127\.0\.0\.1:[0-9]+' "$log" | head -n 1 || true)
+        [ -z "$TEST_S3_URL" ] || break
+        kill -0 "${SERVERS[-1]}" 2>/dev/null || break
+        sleep 0.1
+    done
+    if [ -z "$TEST_S3_URL" ]; then
+        cat "$log" >&2
+        die "the S3 server of the tests (moto) did not start"
+    fi
+    export TEST_S3_URL
+    say "started moto $MOTO on ${TEST_S3_URL#http://}"
 }
 
 # ------------------------------------------------------------------- Chromium

@@ -49,6 +49,7 @@
 //! | [`query`] | what may be asked: the language, its [`Filter`], cursors and pages, counts |
 //! | [`encode`] | records as CSV, JSON, JSON Lines, OCSF and CloudEvents |
 //! | [`api`](crate::api) | the log over HTTP, and the viewer: `Pipeline::router`, and who may do what with it |
+//! | [`archive`](crate::archive) | records as Parquet files in a directory or in S3, before they are removed |
 //! | [`ledger`] | the Merkle log over what was committed |
 //! | [`time`] | the clock, for those who bring their own |
 //!
@@ -71,6 +72,7 @@
 //! | `postgres` | `PostgresStore` | |
 //! | `tls-native-tls`, `tls-rustls-ring`, `tls-rustls-aws-lc-rs` | TLS towards Postgres, as sqlx names it | |
 //! | `tonic` | peer addresses and service names of tonic | |
+//! | `archive` | archives: Parquet files in a directory or in S3 | |
 //! | `argon2` | passwords as Argon2id hashes for [`access::basic`] | |
 //! | `cli` | the command `activity` | |
 //! | `metrics` | counters and gauges through the `metrics` facade | |
@@ -80,6 +82,8 @@
 
 #[cfg(feature = "api")]
 pub mod api;
+#[cfg(feature = "archive")]
+pub mod archive;
 #[cfg(feature = "api")]
 pub mod bundle;
 pub mod capture;

@@ -29,6 +29,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// What the name of the file begins with.
+const NAME: &str = "activity-evidence";
+
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/bundle", get(bundle))
 }
@@ -45,21 +48,29 @@ async fn bundle(
     check_whole(&parameters, "a bundle")?;
     let now = api.now();
     let params = parameters.read(&[Extra::Filters, Extra::Order], now)?;
-    let (filter, direction) = (params.filter.and(scope), params.order);
+    let (filter, direction) = (api.unveiled(params.filter.and(scope)).await?, params.order);
     let ask = Ask { filter, direction, asked: caller.asked().to_owned(), now };
     let store = api.store()?.clone();
-    let is_head = parts.method == Method::HEAD;
-    // Nothing is signed for somebody who wants the head alone.
-    let keys = api.recorder().keys().filter(|_| !is_head);
-    let seeds = keys.map_or(&[][..], |keys| keys.signing_seeds());
-    let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
-    let begun = begun.ok_or_else(|| {
+    let seeds = api.recorder().keys().map_or(&[][..], |keys| keys.signing_seeds());
+    let unproved = || {
         Problem::not_found(
             "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
         )
-    })?;
-    let begun = begun.of_tenant(caller.grant().only_tenant());
-    Ok(answer(&caller, begun, is_head, "activity-evidence", now))
+    };
+    if parts.method == Method::HEAD {
+        // Nothing is signed for somebody who wants the head alone.
+        let asked = async { Ok(Bundle::would_cover(&store, !seeds.is_empty()).await?) };
+        let position = api.in_time(asked).await?.ok_or_else(unproved)?;
+        return Ok(head(NAME, now, position));
+    }
+    let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
+    let begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
+    Ok(answer(&caller, begun, false, NAME, now))
+}
+
+/// Returns the head of that answer alone.
+fn head(name: &str, now: Timestamp, position: i64) -> Response {
+    file(Body::new(Unsent), "application/zip", (name, "zip"), now, position)
 }
 
 /// Returns the answer that is a bundle, on its way.
@@ -71,13 +82,12 @@ pub(super) fn answer(
     now: Timestamp,
 ) -> Response {
     let position = begun.position();
-    let body = if is_head {
-        Body::new(Unsent)
-    } else {
-        let (sender, pieces) = mpsc::channel(1);
-        tokio::spawn(produce(begun, caller.begin(), sender));
-        Body::new(ExportBody::new(pieces))
-    };
+    if is_head {
+        return head(name, now, position);
+    }
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::spawn(produce(begun, caller.begin(), sender));
+    let body = Body::new(ExportBody::new(pieces));
     file(body, "application/zip", (name, "zip"), now, position)
 }
 

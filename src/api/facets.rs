@@ -100,7 +100,7 @@ async fn facets(
     let prefix = params.prefix.map(|prefix| beginning_of(&dimensions, prefix)).transpose()?;
     let store = &api.store_for(caller.grant())?;
     let (asked, window) = api.in_time(search::bounded(store, params.filter, now)).await?;
-    let filter = asked.and(scope);
+    let filter = api.unveiled(asked.and(scope)).await?;
     let ask = Aggregate {
         dimensions,
         top: params.top.unwrap_or(DEFAULT_TOP),

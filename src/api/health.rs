@@ -24,6 +24,7 @@ use crate::{
     pipeline::{DropReason, Pressure, SpoolPressure},
     query::{Filter, PageRequest},
     record::WriterId,
+    rules::Fullness,
     store::{AnyStore, Evidence as _, Index, Maintain as _, Read as _, Storage, StreamPosition},
     time::Timestamp,
 };
@@ -68,6 +69,8 @@ struct Found {
     status: Status,
     reasons: Vec<String>,
     pressure: Pressure,
+    /// How full the log is, where its size is limited.
+    full: Option<Fullness>,
     store: Option<Arc<InStore>>,
     slow_at: Option<Instant>,
     at: Timestamp,
@@ -157,8 +160,10 @@ async fn look(api: &Api, before: Option<(Instant, Arc<InStore>)>) -> Found {
             Err(_) => is_away = true,
         }
     }
-    let (status, reasons) = judge(&pressure, store.as_deref(), is_away, api.now());
-    Found { status, reasons, pressure, store, slow_at, at: api.now() }
+    let limit = api.recorder().size_limit();
+    let full = store.as_ref().zip(limit).map(|(store, limit)| limit.filled(store.storage.used));
+    let (status, reasons) = judge(&pressure, store.as_deref(), full, is_away, api.now());
+    Found { status, reasons, pressure, full, store, slow_at, at: api.now() }
 }
 
 impl InStore {
@@ -192,6 +197,7 @@ impl InStore {
 fn judge(
     pressure: &Pressure,
     store: Option<&InStore>,
+    full: Option<Fullness>,
     is_away: bool,
     now: Timestamp,
 ) -> (Status, Vec<String>) {
@@ -239,6 +245,13 @@ fn judge(
             );
             found.push((Status::Degraded, what));
         }
+    }
+    if let Some(full) = full.filter(|full| full.is_near()) {
+        let (percent, limit) = (full.percent(), full.limit());
+        found.push((
+            Status::Degraded,
+            format!("the log fills {percent} % of its max_size, {limit}"),
+        ));
     }
     if let Some(store) = store {
         if is_news(store.last_gap) {
@@ -326,6 +339,9 @@ impl Found {
                 "bytes": store.storage.bytes,
                 "oldest": store.storage.oldest,
                 "newest": store.storage.newest,
+                "used_bytes": store.storage.used,
+                "max_bytes": self.full.map(|full| full.limit().bytes()),
+                "share": self.full.map(|full| full.share()),
             })),
             "rollups": store.map(|store| json!({ "behind": store.behind })),
             "indexes": store
@@ -389,7 +405,7 @@ mod tests {
         let ago = |seconds| Some(now.saturating_sub(Duration::from_secs(seconds)));
         let store = InStore::default();
         let says = |pressure: Pressure, store: &InStore, away: bool| {
-            let (status, reasons) = judge(&pressure, Some(store), away, now);
+            let (status, reasons) = judge(&pressure, Some(store), None, away, now);
             assert_eq!(status == Status::Ok, reasons.is_empty());
             status
         };
@@ -417,6 +433,12 @@ mod tests {
         assert_eq!(says(Pressure { outbox: Some(waits), ..well }, &store, false), Status::Ok);
         waits.oldest = Some(STALE);
         assert_eq!(says(Pressure { outbox: Some(waits), ..well }, &store, false), Status::Degraded);
+        let limit: crate::rules::SizeLimit = "10MB".parse().unwrap();
+        for (bytes, expected) in [(7_999_999, Status::Ok), (8_000_000, Status::Degraded)] {
+            let full = Some(limit.filled(bytes));
+            let (status, reasons) = judge(&well, Some(&store), full, false, now);
+            assert_eq!((status, reasons.is_empty()), (expected, expected == Status::Ok));
+        }
         let behind = InStore { behind: BEHIND + 1, ..InStore::default() };
         assert_eq!(says(well, &behind, false), Status::Degraded);
         let gap = InStore { last_gap: ago(1), ..InStore::default() };

@@ -16,7 +16,7 @@ use super::{
     access::Permission, parameters::Parameters, problem::Problem, state::Api, watch::Caller,
 };
 use crate::{
-    pipeline::{CustodyError, HoldRequest, Placed},
+    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed},
     record::RecordId,
     store::{Hold, Lifted, holds, shown_holds},
 };
@@ -76,11 +76,13 @@ async fn place(
     let custodian = api.custodian()?;
     // In a task of its own: that the caller goes away does not leave him in doubt.
     let placed = tokio::spawn(async move { custodian.place(&request).await });
-    let Placed { hold, records } = placed.await.map_err(|_panicked| Problem::internal())??;
+    let Placed { hold, records, pseudonyms } =
+        placed.await.map_err(|_panicked| Problem::internal())??;
     let mut shown = shown(&hold);
     shown["records"] = records
         .map(|total| json!({ "value": total.value, "relation": total.relation.as_str() }))
         .into();
+    shown["pseudonyms"] = pseudonyms.map(HeldPseudonyms::as_str).into();
     Ok((StatusCode::CREATED, Json(shown)))
 }
 

@@ -78,9 +78,9 @@ pub(super) async fn answer(
     let order = cursor.map_or(params.order, |cursor| cursor.order);
     let store = &api.store_for(caller.grant())?;
 
+    let (asked, window) = api.in_time(search::bounded(store, asked, now)).await?;
+    let filter = api.unveiled(asked.and(scope)).await?;
     api.in_time(async {
-        let (asked, window) = search::bounded(store, asked, now).await?;
-        let filter = asked.and(scope);
         // Before the page is read, so that whoever goes on live from here misses nothing.
         let position = store.head().await?;
         let mut request = PageRequest { direction: order, ..PageRequest::newest(params.limit) };

@@ -21,26 +21,7 @@ pub(super) struct Parameters(Vec<(String, String)>);
 impl Parameters {
     /// Reads the query string strictly: nothing is guessed that was sent broken.
     pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
-        let text = parts.uri.query().unwrap_or_default();
-        if text.len() > MAX_BYTES {
-            let detail =
-                format!("the question takes {} bytes; {MAX_BYTES} are allowed", text.len());
-            return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", detail));
-        }
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        let pairs: Vec<_> = pairs
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                let name = decoded(name).ok_or_else(|| undecodable(name))?;
-                let value = decoded(value).ok_or_else(|| undecodable(&name))?;
-                Ok((name, value))
-            })
-            .collect::<Result<_, Problem>>()?;
-        if pairs.len() > MAX_COUNT {
-            let detail = format!("there are {} parameters; {MAX_COUNT} are allowed", pairs.len());
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail));
-        }
-        Ok(Self(pairs))
+        Ok(Self(pairs(parts.uri.query().unwrap_or_default())?))
     }
 
     /// Returns a parameter as it was sent, before the rest can be read.
@@ -68,6 +49,28 @@ impl Parameters {
     pub(super) fn read(&self, extras: &[Extra], now: Timestamp) -> Result<Params, Problem> {
         Ok(Params::read(&self.0, extras, now)?)
     }
+}
+
+/// Reads the pairs of a query string.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    if text.len() > MAX_BYTES {
+        let detail = format!("the question takes {} bytes; {MAX_BYTES} are allowed", text.len());
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", detail));
+    }
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    let pairs: Vec<_> = pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decoded(name).ok_or_else(|| undecodable(name))?;
+            let value = decoded(value).ok_or_else(|| undecodable(&name))?;
+            Ok((name, value))
+        })
+        .collect::<Result<_, Problem>>()?;
+    if pairs.len() > MAX_COUNT {
+        let detail = format!("there are {} parameters; {MAX_COUNT} are allowed", pairs.len());
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail));
+    }
+    Ok(pairs)
 }
 
 /// Decodes `application/x-www-form-urlencoded` text; `None` when it is broken.

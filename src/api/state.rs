@@ -16,9 +16,9 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    pipeline::{Custodian, Eraser, Intake, Pipeline, Recorder},
-    privacy::Keys,
+    pipeline::{BlindIndex, Custodian, Eraser, Intake, Pipeline, Recorder},
     privacy::client::Trust,
+    privacy::{AddressPolicy, Keys},
     query::Filter,
     record::Category,
     store::{AnyStore, Maintain as _, Read as _},
@@ -37,6 +37,7 @@ struct Inner {
     store: Option<AnyStore>,
     eraser: Option<Eraser>,
     custodian: Option<Custodian>,
+    blind: Option<BlindIndex>,
     recorder: Recorder,
     access: AnyAccess,
     settings: Settings,
@@ -55,6 +56,7 @@ impl Api {
             // Without keys, or without a store to be read, there is none.
             eraser: pipeline.eraser().ok(),
             custodian: pipeline.custodian().ok(),
+            blind: blind_index(pipeline),
             recorder: pipeline.recorder(),
             access,
             settings,
@@ -86,6 +88,15 @@ impl Api {
         let store = self.store()?;
         let held = grant.only_tenant().and_then(|tenant| store.of_tenant(tenant));
         Ok(held.unwrap_or_else(|| store.clone()))
+    }
+
+    /// Returns the filter that also finds what the log holds as a pseudonym by its text; a tenant that the caller is
+    /// limited to is among its conditions.
+    pub(super) async fn unveiled(&self, filter: Filter) -> Result<Filter, Problem> {
+        match &self.0.blind {
+            Some(blind) => self.in_time(async { Ok(blind.filter(filter).await?) }).await,
+            None => Ok(filter),
+        }
     }
 
     /// Returns what requests that hand records in share.
@@ -196,4 +207,12 @@ impl Api {
         }
         Ok(filter)
     }
+}
+
+/// Without keys nobody knows which pseudonyms to look for.
+fn blind_index(pipeline: &Pipeline) -> Option<BlindIndex> {
+    let recorder = pipeline.recorder();
+    let blind = BlindIndex::new(pipeline.store()?.clone(), recorder.keys()?.clone());
+    let hides = |one: &Category| recorder.address_policy(*one) == AddressPolicy::Hmac;
+    Some(blind.addresses(Category::ALL.iter().any(hides)))
 }

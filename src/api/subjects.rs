@@ -48,7 +48,9 @@ async fn plan(
     let Path(id) = id?;
     let wanted = request(&caller, &id, "none, for nothing is erased");
     let (store, keys) = (api.store()?, api.keys());
-    let plan = api.in_time(async { Ok(Eraser::plan_of(store, keys, &wanted).await?) }).await?;
+    let archive = api.recorder().archive();
+    let plan = async { Ok(Eraser::plan_of(store, keys, archive, &wanted).await?) };
+    let plan = api.in_time(plan).await?;
     Ok(Json(plan))
 }
 
@@ -104,6 +106,12 @@ impl From<EraseError> for Problem {
             return Self::invalid_request(error.to_string());
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a person was not erased");
+        if error.is_archive() {
+            let detail = "the archive does not answer, so the erasure is not finished; please ask again: what is \
+                          erased already stays erased";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Self::new(status, "archive-unavailable", detail).retry_after(5);
+        }
         let detail =
             "the store does not answer; please ask again: what is erased already stays erased";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(5)

@@ -4,6 +4,7 @@
 //! a success is a view, 401 and 403 are refusals. So a handler can neither show records without having
 //! been let in, nor forget to have it recorded; it can only add to it what it alone knows, through [`Caller`].
 
+mod hidden;
 mod record;
 mod session;
 

@@ -46,6 +46,11 @@ impl Archive {
         Self { zip: Some(ZipWriter::new_stream(buffer.clone())), buffer }
     }
 
+    /// Bytes as they are, without an archive around them.
+    pub(super) fn plain() -> Self {
+        Self { buffer: Buffer::default(), zip: None }
+    }
+
     fn zip(&mut self) -> ZipResult<&mut ZipWriter<StreamWriter<Buffer>>> {
         self.zip.as_mut().ok_or(ZipError::FileNotFound)
     }
@@ -66,14 +71,18 @@ impl Archive {
 
     /// Adds bytes to the file that was begun last.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> ZipResult<()> {
-        Ok(self.zip()?.write_all(bytes)?)
+        match &mut self.zip {
+            Some(zip) => zip.write_all(bytes)?,
+            None => self.buffer.write_all(bytes)?,
+        }
+        Ok(())
     }
 
     /// Adds a line of JSON to the file that was begun last.
     pub(super) fn line(&mut self, value: &impl Serialize) -> ZipResult<()> {
         let mut line = serde_json::to_vec(value).map_err(io::Error::from)?;
         line.push(b'\n');
-        Ok(self.zip()?.write_all(&line)?)
+        self.bytes(&line)
     }
 
     /// Writes what stands at the end of every zip file.

@@ -1,11 +1,13 @@
 //! What stands in the files of a bundle. Names are a contract: members are added, never renamed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Ask, Counts};
 use crate::{
     ledger::{Checkpoint, Entry, Hash, leaf_hash},
-    record::{Canonical, Group, Groups, Record, RecordId, Seal, hex},
+    record::{Canonical, Field, Group, Groups, Record, RecordId, Seal, Value, hex},
     time::Timestamp,
 };
 
@@ -104,6 +106,76 @@ impl EntryLine {
             entry: bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             path: path.iter().map(|hash| hex(hash)).collect(),
         }
+    }
+}
+
+/// An entry among JSON Lines.
+#[derive(Debug, Serialize)]
+pub(super) struct EntryMember {
+    pub(super) ledger_entry: EntryLine,
+}
+
+/// The last of JSON Lines.
+#[derive(Debug, Serialize)]
+pub(super) struct HeadMember<'a> {
+    ledger_head: Head<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    checkpoint: &'a str,
+    #[serde(flatten)]
+    manifest: Manifest<'a>,
+}
+
+impl<'a> HeadMember<'a> {
+    pub(super) const fn of(checkpoint: &'a str, manifest: Manifest<'a>) -> Self {
+        Self { ledger_head: Head { checkpoint, manifest } }
+    }
+}
+
+/// What a record brings along among JSON Lines: its fields are there, and its canonical bytes follow from them.
+#[derive(Debug, Serialize)]
+pub(super) struct Proof<'a> {
+    entry: Option<i64>,
+    path: &'a [String],
+    /// In hex, by group. A group that is empty has neither.
+    salts: BTreeMap<&'static str, String>,
+    /// Of groups that were erased.
+    commitments: BTreeMap<&'static str, String>,
+    /// Which fields hold JSON that is null: an export shows that as it does what is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nulls: Vec<&'static str>,
+}
+
+impl<'a> Proof<'a> {
+    pub(super) fn of(line: &'a RecordLine, record: &Record) -> Self {
+        let (mut salts, mut commitments) = (BTreeMap::new(), BTreeMap::new());
+        for group in Group::ERASABLE {
+            match record.seals.of(group) {
+                Seal::Empty => {}
+                Seal::Salted(salt) => {
+                    salts.insert(group.as_str(), hex(&salt));
+                }
+                Seal::Erased(commitment) => {
+                    commitments.insert(group.as_str(), hex(&commitment));
+                }
+            }
+        }
+        let is_null = |field: &&Field| field.value(record) == Value::Json("null");
+        let nulls = Record::FIELDS.iter().filter(is_null).map(Field::name).collect();
+        Self { entry: line.entry, path: &line.path, salts, commitments, nulls }
+    }
+
+    /// Makes it the last member of a record, of which a line has been written.
+    pub(super) fn push_into(&self, line: &mut Vec<u8>) -> serde_json::Result<()> {
+        line.truncate(line.len().saturating_sub(b"}\n".len()));
+        line.extend_from_slice(b",\"");
+        line.extend_from_slice(super::PROOF_MEMBER.as_bytes());
+        line.extend_from_slice(b"\":");
+        serde_json::to_writer(&mut *line, self)?;
+        line.extend_from_slice(b"}\n");
+        Ok(())
     }
 }
 

@@ -16,6 +16,9 @@
 //! A record that was altered in the store is in it as the store holds it, and fails where the bundle is verified. What a
 //! bundle cannot prove is that its query found everything: [`verify`](crate::ledger::verify) is for that.
 //!
+//! [`Bundle::as_lines`] writes the same as JSON Lines: an export whose records bring their proofs along.
+//! [`verify()`] reads either form.
+//!
 //! [`Bundle::about`] makes one of all that is about a person, for that person.
 
 mod about;
@@ -23,16 +26,18 @@ mod archive;
 mod entries;
 mod html;
 mod lines;
+mod read;
 
 use about::About;
 pub use about::SubjectAsk;
 use archive::Archive;
 use entries::{Marked, Trees};
 use html::Html;
-use lines::{EntryLine, Manifest, RecordLine};
+use lines::{EntryLine, EntryMember, HeadMember, Manifest, Proof, RecordLine};
+pub use read::{ReadError, Verified, verify};
 
 use crate::{
-    encode::Format,
+    encode::{Encoder, Format},
     ledger::{Checkpoint, KeptCheckpoint, Note, NoteSigner},
     query::{Direction, Filter, PageRequest, Place},
     record::{Canonical, Groups, Record},
@@ -53,6 +58,12 @@ const FIRST_ROWS: usize = 100;
 const MAX_ROWS: usize = 1_000;
 /// How many bytes of text a page should have.
 const PAGE_BYTES: usize = 1024 * 1024;
+
+/// The member of a record in JSON Lines by which it is proved.
+const PROOF_MEMBER: &str = "proof";
+/// The only members of the lines behind the records.
+const ENTRY_MEMBER: &str = "ledger_entry";
+const HEAD_MEMBER: &str = "ledger_head";
 
 /// What is to be bundled.
 #[derive(Debug, Clone)]
@@ -103,6 +114,8 @@ pub struct Bundle {
     trees: Trees,
     marked: Marked,
     html: Html,
+    /// Writes the records, where it is no zip file.
+    lines: Option<Encoder>,
     counts: Counts,
     stage: Stage,
 }
@@ -173,9 +186,26 @@ impl Bundle {
             canonical: Canonical::new(),
             trees: Trees::default(),
             html: Html::default(),
+            lines: None,
             counts: Counts::default(),
             stage: Stage::Head,
         }))
+    }
+
+    /// Returns the position up to which a bundle would cover the log if it began now, and signs nothing; `None` when
+    /// nothing would prove it. `signs` tells whether there is a key.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or shows a part of the log alone.
+    pub async fn would_cover(store: &AnyStore, signs: bool) -> Result<Option<i64>, StoreError> {
+        store.expect_all().await?;
+        let position = store.head().await?;
+        let is_proved = match signs {
+            true => position > 0,
+            false => store.last_checkpoint().await?.is_some(),
+        };
+        Ok(is_proved.then_some(position))
     }
 
     /// Has the records of one tenant looked for by a store that keeps to it by itself, where there is such a store.
@@ -185,6 +215,15 @@ impl Bundle {
         if let Some(held) = tenant.and_then(|tenant| self.store.of_tenant(tenant)) {
             self.records = held;
         }
+        self
+    }
+
+    /// Makes it JSON Lines instead of a zip file: an export with one member more in each record (`proof`), and behind the
+    /// records a line for each entry (`ledger_entry`) and one for the head (`ledger_head`).
+    #[must_use]
+    pub fn as_lines(mut self) -> Self {
+        self.zip = Archive::plain();
+        self.lines = Some(Encoder::new(Format::JsonLines));
         self
     }
 
@@ -229,6 +268,9 @@ impl Bundle {
     }
 
     fn begin_file(&mut self) -> Result<(), StoreError> {
+        if self.lines.is_some() {
+            return Ok(());
+        }
         self.zip.file("verify.py", VERIFIER.as_bytes()).map_err(failed)?;
         self.zip.file("checkpoint.txt", self.kept.note.as_bytes()).map_err(failed)?;
         if let Some(trust) = &self.trust {
@@ -258,7 +300,9 @@ impl Bundle {
             }
         }
         let Some(next) = page.next else {
-            self.zip.start("entries.jsonl").map_err(failed)?;
+            if self.lines.is_none() {
+                self.zip.start("entries.jsonl").map_err(failed)?;
+            }
             return Ok(Stage::Entries { from: 0 });
         };
         // Never more than four times as many: the records may grow again.
@@ -305,6 +349,12 @@ impl Bundle {
     ) -> Result<(), StoreError> {
         self.counts.records += 1;
         self.counts.masked += line.masked();
+        if let Some(encoder) = &mut self.lines {
+            let mut bytes = Vec::new();
+            encoder.record(shown, &mut bytes);
+            Proof::of(line, shown).push_into(&mut bytes).map_err(failed)?;
+            return self.zip.bytes(&bytes).map_err(failed);
+        }
         self.html.record(shown, entry);
         self.zip.line(line).map_err(failed)
     }
@@ -326,7 +376,12 @@ impl Bundle {
             let index = (position - 1).unsigned_abs();
             let path = nodes.inclusion_proof(index, self.head.size).unwrap_or_default();
             self.counts.entries += 1;
-            self.zip.line(&EntryLine::of(position, entry, &path)).map_err(failed)?;
+            let line = EntryLine::of(position, entry, &path);
+            match &self.lines {
+                None => self.zip.line(&line),
+                Some(_) => self.zip.line(&EntryMember { ledger_entry: line }),
+            }
+            .map_err(failed)?;
         }
         Ok(Stage::Entries { from: block.end })
     }
@@ -334,6 +389,10 @@ impl Bundle {
     fn end_file(&mut self) -> Result<(), StoreError> {
         let left_out = self.about.as_ref().map(|about| &about.left_out[..]);
         let manifest = Manifest::of(&self.ask, &self.head, &self.counts, left_out);
+        if self.lines.is_some() {
+            let head = HeadMember::of(&self.kept.note, manifest);
+            return self.zip.line(&head).map_err(failed);
+        }
         self.zip.start("manifest.json").map_err(failed)?;
         self.zip.line(&manifest).map_err(failed)?;
         let page = self.html.page(&self.ask, &self.head, &self.kept.note, &self.counts);

@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 
+#[cfg(feature = "sqlite")]
+use super::folded::fold;
 use super::tree::{Hash, leaf_hash, root};
 use crate::{
-    record::{Canonical, Record, WriterId, push_hex, push_string},
+    record::{Canonical, Record, WriterId, push_hex, push_string, unhex},
     time::{Month, Timestamp},
 };
 
@@ -104,11 +106,57 @@ impl Entry {
         out
     }
 
+    /// Tells whether the records of another entry follow those of this one in their stream.
+    #[must_use]
+    pub fn is_followed_by(&self, other: &Self) -> bool {
+        self.new.writer_id == other.new.writer_id
+            && self.new.last_seq.checked_add(1) == Some(other.new.first_seq)
+    }
+
+    /// Reads the entry whose canonical bytes these are; `None` when they are those of no entry.
+    #[must_use]
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let read: Canonically = serde_json::from_slice(bytes).ok()?;
+        let entry = Self {
+            position: read.position,
+            epoch: read.epoch,
+            new: NewEntry {
+                writer_id: read.writer_id.parse().ok()?,
+                first_seq: read.first_seq,
+                last_seq: read.last_seq,
+                month: read.month.parse().ok()?,
+                class: read.class,
+                first_at: Timestamp::from_micros(read.first_at),
+                last_at: Timestamp::from_micros(read.last_at),
+                batch_root: unhex(&read.batch_root)?,
+            },
+            committed_at: Timestamp::from_micros(read.committed_at),
+        };
+        // There is one way to write each.
+        (entry.canonical_bytes() == bytes).then_some(entry)
+    }
+
     /// Returns the hash of the ledger's leaf.
     #[must_use]
     pub fn leaf_hash(&self) -> Hash {
         leaf_hash(&self.canonical_bytes())
     }
+}
+
+/// The members of the canonical object that say something of their own.
+#[derive(serde::Deserialize)]
+struct Canonically {
+    batch_root: String,
+    class: String,
+    committed_at: i64,
+    epoch: i64,
+    first_at: i64,
+    first_seq: i64,
+    last_at: i64,
+    last_seq: i64,
+    month: String,
+    position: i64,
+    writer_id: String,
 }
 
 /// Cuts a batch into runs of records that lie in the same leaf (month and retention class); each run
@@ -140,6 +188,25 @@ pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> 
         leaves.clear();
         leaves.extend(run.iter().map(|record| leaf_hash(encoder.encode(record.as_ref()))));
         NewEntry::of_run(run, &mut leaves)
+    };
+    runs(records).filter_map(entry).collect()
+}
+
+/// An entry, and the roots of every 64 of its records.
+#[cfg(feature = "sqlite")]
+pub(crate) type FoldedEntry = (NewEntry, Vec<Hash>);
+
+/// Makes entries as [`new_entries`] does, by the leaf hash of each record; without any, for a measurement, their roots are
+/// those of no records.
+#[cfg(feature = "sqlite")]
+pub(crate) fn folded_entries<R: AsRef<Record>>(
+    records: &[R],
+    mut leaf: impl FnMut(&Record) -> Option<Hash>,
+) -> Vec<FoldedEntry> {
+    let entry = |run: &[R]| {
+        let mut folded = run.iter().filter_map(|record| leaf(record.as_ref())).collect();
+        fold(&mut folded);
+        Some((NewEntry::of_run(run, &mut folded.clone())?, folded))
     };
     runs(records).filter_map(entry).collect()
 }
@@ -186,5 +253,28 @@ mod tests {
         assert!(object.keys().is_sorted());
         assert_eq!(object["class"], "a\"b");
         assert_eq!(object["month"], "2026-01");
+    }
+
+    #[test]
+    fn an_entry_is_read_from_its_canonical_bytes_and_from_no_others() {
+        let record = record(1, "2026-01-31T23:59:59Z", "a\"\u{1}ü");
+        let new = new_entries(&[record], &mut Canonical::new()).remove(0);
+        let entry = Entry { position: 9, epoch: 2, new, committed_at: Timestamp::from_micros(-5) };
+        let bytes = entry.canonical_bytes();
+        assert_eq!(Entry::from_canonical(&bytes), Some(entry));
+        let text = String::from_utf8(bytes).unwrap();
+        for (from, to) in [
+            ("\"count\":1", "\"count\":2"),
+            ("\"count\":1,", ""),
+            ("{\"", "{ \""),
+            ("\"position\":9", "\"position\":9.0"),
+            ("ü", "\\u00fc"),
+            ("\"epoch\":2", "\"epoch\":2,\"epoch\":2"),
+            ("\"epoch\":2", "\"epoch\":2,\"epoch2\":2"),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert_ne!(other, text);
+            assert_eq!(Entry::from_canonical(other.as_bytes()), None, "{other}");
+        }
     }
 }

@@ -8,6 +8,8 @@
 
 mod checkpoint;
 mod entry;
+mod expiry;
+pub(crate) mod folded;
 mod frontier;
 #[cfg(test)]
 mod independent;
@@ -23,6 +25,10 @@ pub mod verify;
 pub use checkpoint::{Checkpoint, origin_of};
 
 pub use entry::{Entry, NewEntry, new_entries, runs};
+#[cfg(feature = "sqlite")]
+pub(crate) use entry::{FoldedEntry, folded_entries};
+pub(crate) use expiry::ADDRESSES_EXPIRED;
+pub use expiry::AddressExpiry;
 pub use frontier::Frontier;
 pub use nodes::{KeptCheckpoint, Nodes, TreeNode, tiles};
 pub use note::{Note, NoteError, NoteKey, NoteSigner};

@@ -106,6 +106,12 @@ impl RemovalCount {
         self.entries.push(hash);
     }
 
+    /// Returns the position of the entry that was taken last; 0 before the first.
+    #[cfg(feature = "archive")]
+    pub(crate) const fn last(&self) -> i64 {
+        self.last
+    }
+
     /// Returns the removal of all of them; `None` when there was none.
     #[must_use]
     pub fn of(&self, month: Month, class: &str) -> Option<Removal> {

@@ -32,7 +32,7 @@ use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Category, Record},
     rules::{CompiledRules, RetentionPolicy, Rules},
-    store::{AnyOutbox, Append, Outbox},
+    store::{AnyOutbox, Append, Archival, Outbox},
     time::{Clock, IdSource, RandomIds, SystemClock},
 };
 
@@ -77,6 +77,7 @@ pub struct PipelineBuilder<S> {
     retention: Option<Retention>,
     retention_policy: Option<RetentionPolicy>,
     retention_schedule: Option<Schedule>,
+    archive: Option<Arc<dyn Archival>>,
     quarantine: Option<PathBuf>,
     outboxes: Vec<AnyOutbox>,
 }
@@ -120,6 +121,7 @@ impl<S: Append> PipelineBuilder<S> {
             retention: None,
             retention_policy: None,
             retention_schedule: None,
+            archive: None,
             quarantine: None,
             outboxes: Vec::new(),
         }
@@ -252,6 +254,15 @@ impl<S: Append> PipelineBuilder<S> {
         self
     }
 
+    /// Sets the archive: then nothing is taken out that is not kept there, read back and verified, and
+    /// [erasing](Pipeline::eraser) somebody reaches it. Defaults to none.
+    ///
+    /// Rules that name one (`archive` in `[retention]`) do not start without.
+    pub fn archive(mut self, archive: impl Archival) -> Self {
+        self.archive = Some(Arc::new(archive));
+        self
+    }
+
     /// Sets what gives each record its retention class, instead of the [policy](Self::retention_policy). A class
     /// that the policy does not know is kept for ever. What the log says of itself is always in the class `system`.
     ///
@@ -364,6 +375,7 @@ impl<S: Append> PipelineBuilder<S> {
             erased,
             waiting: Waiting::default(),
             policies: Arc::new(policies),
+            archive: self.archive,
             runtime: runtime.clone(),
             committed: tokio::sync::watch::Sender::new(()),
             folding: std::sync::Once::new(),
@@ -420,11 +432,21 @@ impl<S: Append> PipelineBuilder<S> {
         if let (Some(store), Some(schedule)) = (&reader, self.retention_schedule) {
             retention::keep(&core, store.clone(), schedule, handle.ended.clone());
         }
+        if let Some(store) = &reader {
+            let is_scheduled = self.retention_schedule.is_some();
+            retention::watch_size(&core, store.clone(), is_scheduled, handle.ended.clone());
+        }
         Ok(Pipeline::new(core, reader, handle, task, outboxes))
     }
 
     fn check(&self) -> Result<(), StartError> {
         let settings = |what: String| Err(StartError::Settings(what));
+        if let (Some(location), None) = (self.rules.retention_archive(), &self.archive) {
+            return settings(format!(
+                "the rules say that what is taken out is kept in `{location}`: open that archive and give it with \
+                 `archive`, so that nothing goes that is not kept there"
+            ));
+        }
         if !(8..=MAX_COUNT).contains(&self.queue) {
             return settings(format!(
                 "a queue of {} records is not within 8 and {MAX_COUNT}",

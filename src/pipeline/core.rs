@@ -32,6 +32,7 @@ use crate::{
     privacy::{AddressPolicy, KeySet, Keys, Redactor},
     record::{Record, Text, WriterId},
     rules::{CompiledRules, Delivery},
+    store::Archival,
     time::{Clock, IdSource},
 };
 
@@ -86,6 +87,8 @@ pub(super) struct Core {
     pub(super) waiting: Waiting,
     /// How long what is kept.
     pub(super) policies: Arc<Policies>,
+    /// Where what is taken out is kept from then on.
+    pub(super) archive: Option<Arc<dyn Archival>>,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
     /// Changes with each commit.

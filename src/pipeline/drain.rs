@@ -2,7 +2,8 @@
 //!
 //! A frame is read only when it is on the disk, and a batch is taken from one stream at a time: in turns from
 //! the one that this process writes, and from those that earlier processes left. What the store holds is
-//! known by its position alone. While the store is away this holds one batch, and the rest stays on the disk.
+//! known by its position alone. While the store works on a full batch, the next one is read; while it is away this
+//! holds those two, and the rest stays on the disk.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use super::{
     meters,
     pipeline::DROP_DEADLINE,
     settle::Settler,
-    spooled::{Next, Spooled},
+    spooled::{Means, Next, Spooled},
 };
 use crate::store::Append;
 
@@ -55,8 +56,7 @@ pub(super) struct Drain<S: Append> {
     turn: usize,
     /// How many connections there had been when the streams were last compared with the store.
     connections: u64,
-    size: Size,
-    classes: Arc<Classes>,
+    means: Means,
     flushes: mpsc::UnboundedReceiver<Flush>,
     waiting: Vec<Flush>,
     last: watch::Receiver<Option<i64>>,
@@ -80,13 +80,12 @@ impl<S: Append> Drain<S> {
         let readable =
             core.spooling.as_ref().map(|spooling| spooling.spool.readable()).unwrap_or_default();
         Self {
+            means: Means { core: Arc::clone(&core), classes: Arc::new(classes), size },
             core,
             settler,
             streams,
             turn: 0,
             connections: 1,
-            size,
-            classes: Arc::new(classes),
             flushes,
             waiting: Vec::new(),
             last,
@@ -103,6 +102,15 @@ impl<S: Append> Drain<S> {
     pub(super) async fn run(mut self) {
         let _stopped = self.work().await;
         self.core.queue.close();
+        // The folder is given back to others below; a disk that hangs is not waited for.
+        let recalled = async {
+            for stream in &mut self.streams {
+                if stream.recall(&self.core).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _hangs = tokio::time::timeout(LAST_SYNC, recalled).await;
         // The clerk waits for nobody, but may come to it later than this; after the spool is closed it would find no room
         // for the last word. One that is gone says so.
         let said = self.last.wait_for(Option::is_some);
@@ -155,14 +163,17 @@ impl<S: Append> Drain<S> {
     /// Tells whether what the own stream may have is to be read now.
     fn is_own_due(&self, now: Instant) -> bool {
         let Some(noticed) = self.noticed else { return false };
-        noticed + self.size.age <= now || !self.waiting.is_empty() || self.last.borrow().is_some()
+        noticed + self.means.size.age <= now
+            || !self.waiting.is_empty()
+            || self.last.borrow().is_some()
     }
 
     /// Reads a batch of one stream and sees it into the store.
     async fn drain(&mut self, index: usize) -> Result<(), Stopped> {
-        let Self { core, settler, streams, size, classes, .. } = self;
+        let Self { core, settler, streams, means, .. } = self;
         let stream = &mut streams[index];
         if !stream.is_placed {
+            stream.recall(core).await?;
             let position = settler.position(stream.writer_id()).await?;
             if !stream.place(core, position) {
                 settler.lose(stream.known_at);
@@ -173,17 +184,22 @@ impl<S: Append> Drain<S> {
             // Before it is read: what comes meanwhile is noticed.
             self.noticed = None;
         }
-        let next = stream.read(core, classes, *size, &mut settler.batch).await?;
+        let next = stream.read(means, &mut settler.batch).await?;
         if next != Next::Failed {
             stream.failures = 0;
         }
         match next {
             Next::Batch { is_full } => {
                 if index == 0 && is_full {
+                    let age = means.size.age;
                     self.noticed =
-                        Some(Instant::now().checked_sub(size.age).unwrap_or_else(Instant::now));
+                        Some(Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
                 }
-                settler.settle(stream).await?;
+                if is_full {
+                    self.read_ahead(index);
+                }
+                let stream = &mut self.streams[index];
+                self.settler.settle(stream).await?;
                 if !stream.is_placed && index == 0 {
                     self.noticed = Some(Instant::now());
                 }
@@ -209,6 +225,21 @@ impl<S: Append> Drain<S> {
         }
         meters::publish(&self.core);
         Ok(())
+    }
+
+    /// Has the batch read that is sent next, while the store works on the one of the stream `index`. At most one is read
+    /// ahead, however many streams there are.
+    fn read_ahead(&mut self, index: usize) {
+        let Some(next) = self.next_stream() else { return };
+        if self.streams.iter().any(Spooled::is_ahead) {
+            return;
+        }
+        // Of the own stream only what is there already, and as much as now: else a batch would be the smaller for it.
+        let sent = self.settler.batch.len() as u64;
+        let has_more = || self.core.counters.snapshot().spooled >= 2 * sent;
+        if next != 0 || (index == 0 && has_more()) {
+            self.streams[next].read_ahead(&self.means);
+        }
     }
 
     /// After a new connection, asks where the other streams stand: whoever answers now may hold less of them than the one
@@ -237,7 +268,7 @@ impl<S: Append> Drain<S> {
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
         let dues = self.streams.iter().filter_map(|stream| stream.not_before);
-        let own = self.noticed.map(|noticed| noticed + self.size.age);
+        let own = self.noticed.map(|noticed| noticed + self.means.size.age);
         let until = dues.chain(own).filter(|due| *due > Instant::now()).min();
         if !self.waiting.is_empty() || self.last.borrow().is_some() {
             // Somebody waits for what the disk may not have yet.
@@ -302,3 +333,6 @@ impl<S: Append> Drop for Drain<S> {
         self.ended.send_replace(true);
     }
 }
+
+#[cfg(test)]
+mod tests;

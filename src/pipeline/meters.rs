@@ -77,6 +77,17 @@ pub(super) fn publish(core: &Core) {
     }
 }
 
+/// Publishes how large the log is, and how large it may get.
+#[cfg(feature = "metrics")]
+pub(super) fn size(full: crate::rules::Fullness) {
+    // Far below 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    {
+        metrics::gauge!("activity_storage_bytes").set(full.bytes() as f64);
+        metrics::gauge!("activity_storage_limit_bytes").set(full.limit().bytes() as f64);
+    }
+}
+
 /// Publishes how long it took to see a batch into the store.
 #[cfg(feature = "metrics")]
 pub(super) fn batch(took: Duration) {
@@ -91,6 +102,9 @@ pub(super) fn fsync(took: Duration) {
 
 #[cfg(not(feature = "metrics"))]
 pub(super) const fn publish(_core: &Core) {}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) const fn size(_full: crate::rules::Fullness) {}
 
 #[cfg(not(feature = "metrics"))]
 pub(super) const fn batch(_took: Duration) {}

@@ -57,7 +57,10 @@
 //! `…_quarantined_total`, and the gauges `activity_outbox_pending` and `activity_outbox_oldest_seconds`.
 
 mod admit;
+#[cfg(feature = "archive")]
+mod archiving;
 mod batcher;
+mod blind;
 mod builder;
 mod burst;
 mod classes;
@@ -121,15 +124,19 @@ mod unrecorded;
 mod watch;
 mod writer;
 
+#[cfg(feature = "archive")]
+pub use archiving::{ArchiveRequest, ArchivingError, ToldPart};
+pub use blind::BlindIndex;
 pub use builder::{
     DEFAULT_BATCH_AGE, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CALL_DEADLINE,
     DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, PipelineBuilder,
 };
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
-pub use custody::{Custodian, CustodyError, HoldRequest, Placed};
+pub use custody::{Custodian, CustodyError, HeldPseudonyms, HoldRequest, Placed};
 pub use erasure::{
-    Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest, SignedHead,
+    ArchiveErasure, Certificate, EraseError, ErasedPeople, Eraser, Erasing, ErasurePlan,
+    ErasureRequest, SignedHead,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]
@@ -145,7 +152,10 @@ pub use pipeline::{DROP_DEADLINE, Pipeline, ShutdownReport};
 pub(crate) use receipts::Fate;
 pub(crate) use recorder::AdmitWait;
 pub use recorder::{Admission, Recorder};
-pub use retention::{EndedUnit, HeldUnit, PolicySource, RetentionRun, Schedule, ScheduleError};
+pub use retention::{
+    EndedUnit, HeldUnit, PolicySource, RetentionRun, RetentionStep, Schedule, ScheduleError,
+    UnarchivedUnit,
+};
 pub use scope::{Context, Scoped};
 pub use settings::{Overflow, StartError};
 pub use sink::{Sink, SinkAppender, SinkStore};

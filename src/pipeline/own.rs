@@ -7,10 +7,13 @@ use super::{
     tally::{ByCategory, CATEGORIES},
 };
 use crate::{
-    ledger::Removal,
+    ledger::{AddressExpiry, Removal},
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
-    rules::Keep,
-    store::{ERASED, PROCESS_ENDED, RETENTION_CHANGED, StreamReport, UNCLEAN_END, is_of_holds},
+    rules::{Fullness, Keep},
+    store::{
+        ADDRESSES_ENDED, AddressesEnded, Archived, ERASED, PROCESS_ENDED, RETENTION_CHANGED,
+        StreamReport, UNCLEAN_END, is_of_holds,
+    },
     time::Timestamp,
 };
 
@@ -19,7 +22,8 @@ pub(super) const FOLDED: &str = "folded";
 pub(super) const STARTED: &str = "started";
 pub(super) const STOPPED: &str = "stopped";
 pub(super) const RESTORED: &str = "restored";
-pub(super) use crate::ledger::RETENTION_RUN;
+pub(super) const ARCHIVED: &str = "archived";
+pub(super) use crate::ledger::{ADDRESSES_EXPIRED, RETENTION_RUN};
 
 /// Tells whether a record is one of those made here. None comes through the recorder: a manual record
 /// has another origin.
@@ -28,7 +32,14 @@ pub(super) fn is_own(record: &Record) -> bool {
         && record.category == Category::System
         && matches!(
             record.action.as_str(),
-            GAP | FOLDED | STARTED | STOPPED | RESTORED | RETENTION_RUN
+            GAP | FOLDED
+                | STARTED
+                | STOPPED
+                | RESTORED
+                | RETENTION_RUN
+                | ADDRESSES_EXPIRED
+                | ADDRESSES_ENDED
+                | ARCHIVED
         )
 }
 
@@ -198,11 +209,63 @@ pub(super) fn restored(stream: &str, committed: i64, found: i64) -> Box<Record> 
     record
 }
 
-/// Says which records are about to be taken out, and how long they were to be kept.
-pub(super) fn retention_run(removal: &Removal, keep: Option<Keep>) -> Box<Record> {
+/// Why records are taken out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cause {
+    /// Whether their time is over; else the log is too large, and that was said to be enough.
+    pub(super) is_expired: bool,
+    /// How full the log was, if it was full.
+    pub(super) full: Option<Fullness>,
+}
+
+/// Says which records are about to be taken out, how long they were to be kept, why they go, and where they are kept from
+/// now on.
+pub(super) fn retention_run(
+    removal: &Removal,
+    keep: Option<Keep>,
+    cause: Cause,
+    archived: Option<&Archived>,
+) -> Box<Record> {
     let mut facts = removal.to_json();
     facts["policy"] = keep.map(|keep| keep.to_string()).into();
-    record(RETENTION_RUN, 2, &facts)
+    facts["why"] = if cause.is_expired { "expired" } else { "max_size" }.into();
+    if let Some(full) = cause.full {
+        facts["bytes"] = full.bytes().into();
+        facts["max_size"] = full.limit().to_string().into();
+    }
+    if let Some(archived) = archived {
+        facts["archive"] = archived.to_json();
+    }
+    record(RETENTION_RUN, if cause.is_expired { 2 } else { 4 }, &facts)
+}
+
+/// Says of which records the addresses are about to go.
+pub(super) fn addresses_expired(expiry: &AddressExpiry) -> Box<Record> {
+    record(ADDRESSES_EXPIRED, 2, &expiry.to_json())
+}
+
+/// Says what became of it.
+pub(super) fn addresses_ended(ended: &AddressesEnded) -> Box<Record> {
+    record(ADDRESSES_ENDED, 1, &ended.to_json())
+}
+
+/// Says which part of an archive was written, so that nobody takes one away unnoticed.
+#[cfg(feature = "archive")]
+pub(super) fn archived(part: &crate::archive::Part) -> Box<Record> {
+    let manifest = &part.manifest;
+    let facts = serde_json::json!({
+        "month": manifest.month.to_string(),
+        "class": manifest.class,
+        "part": manifest.part,
+        "count": manifest.records,
+        "entries": manifest.entries,
+        "first": manifest.first,
+        "last": manifest.last,
+        "root": manifest.root,
+        "manifest": part.path(),
+        "digest": part.digest_hex(),
+    });
+    record(ARCHIVED, 1, &facts)
 }
 
 /// Returns a short fingerprint of the settings, so that a change of them shows in the trail.

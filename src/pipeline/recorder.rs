@@ -31,7 +31,7 @@ use crate::{
     pipeline::PolicySource,
     record::WriterId,
     rules::{Delivery, RetentionPolicy},
-    store::{PolicySet, StoreError},
+    store::{Archival, PolicySet, StoreError},
     time::Timestamp,
 };
 use crate::{
@@ -311,6 +311,18 @@ impl Recorder {
         set: &PolicySet,
     ) -> Result<(RetentionPolicy, PolicySource), StoreError> {
         self.core.policies.under(set)
+    }
+
+    /// Returns the archive, if there is one.
+    #[cfg(feature = "api")]
+    pub(crate) fn archive(&self) -> Option<&dyn Archival> {
+        self.core.archive.as_deref()
+    }
+
+    /// Returns how large the log may get.
+    #[cfg(feature = "api")]
+    pub(crate) fn size_limit(&self) -> Option<crate::rules::SizeLimit> {
+        self.core.policies.now().0.size_limit()
     }
 
     pub(super) fn core(&self) -> &Core {

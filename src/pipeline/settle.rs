@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     core::Core,
     epoch::Epochs,
+    erasure::News,
     link::{Cut, Link, Stopped},
     meters, number, quarantine,
     receipts::Fate,
@@ -119,7 +120,18 @@ impl<S: Append> Settler<S> {
     async fn strip(&mut self) -> Result<(), Stopped> {
         let reading = self.core.erased.refresh();
         match self.link.bounded("read the list of who was erased", reading).await {
-            Ok(()) => {}
+            Ok(News::Nobody) => {}
+            Ok(news) => {
+                // What is sent from here on is emptied; what was sent goes with its files.
+                if let Some(spooling) = &self.core.spooling {
+                    let spool = spooling.spool.clone();
+                    let before = match news {
+                        News::Before(before) => Some(before),
+                        News::Now | News::Nobody => None,
+                    };
+                    tokio::task::spawn_blocking(move || spool.leave_stored(before));
+                }
+            }
             Err(Cut::Stopped) => return Err(Stopped),
             Err(Cut::Store(error)) => {
                 let error = &error as &dyn std::error::Error;

@@ -1,18 +1,22 @@
 //! One stream of the spool on its way to the store: where it is read, and what the store has of it.
 
+mod reading;
+
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::time::Instant;
 
+pub(super) use reading::Means;
+use reading::Reading;
+
 use super::{
     admit,
-    classes::{Classes, sort_by_leaf},
+    classes::sort_by_leaf,
     core::Core,
-    drain::Size,
     link::Stopped,
-    own, quarantine,
+    own,
     source::Source,
-    spool::{self, Break, Cause, Frame, OldStream, ReadOutcome, Reader},
+    spool::{self, Break, Cause, OldStream, ReadOutcome, Reader},
     unfinished,
 };
 use crate::{
@@ -34,8 +38,7 @@ pub(super) enum Next {
 }
 
 pub(super) struct Spooled {
-    /// Away only while it is read on another thread.
-    parts: Option<Parts>,
+    reading: Reading,
     /// The stream of an earlier process, until what it began has an end.
     unended: Option<Arc<OldStream>>,
     /// That it ended could not be written; what is there goes first.
@@ -43,8 +46,9 @@ pub(super) struct Spooled {
     stream: WriterId,
     /// The one that goes on as `stream`.
     before: WriterId,
+    /// The name that it has before every gap.
+    name: WriterId,
     is_own: bool,
-    quarantine: Option<PathBuf>,
     /// Whether the reader stands behind what the store has.
     pub(super) is_placed: bool,
     /// All of it is stored.
@@ -67,15 +71,8 @@ pub(super) struct Spooled {
     pub(super) known_at: u64,
     /// Up to this number, what is stored has been counted; it may be stored once more.
     counted: i64,
-    /// Up to this number, what cannot be read was kept aside and counted; it may be read once more.
-    stubbed: i64,
     /// The numbers that the records of an append had before it was arranged.
     order: Vec<i64>,
-}
-
-struct Parts {
-    reader: Reader,
-    buffer: spool::Batch,
 }
 
 impl Spooled {
@@ -96,9 +93,9 @@ impl Spooled {
             is_unsaid: false,
             stream: reader.stream(),
             before: reader.stream(),
-            parts: Some(Parts { reader, buffer: spool::Batch::default() }),
+            name: reader.stream(),
+            reading: Reading::new(reader, quarantine),
             is_own: false,
-            quarantine,
             is_placed: false,
             is_over: false,
             went_back: false,
@@ -111,7 +108,6 @@ impl Spooled {
             known: 0,
             known_at: 0,
             counted: 0,
-            stubbed: 0,
             order: Vec::new(),
         }
     }
@@ -126,10 +122,21 @@ impl Spooled {
         self.settled >= number
     }
 
-    /// Goes on behind the store's position. Returns false when the store had more before, which is said aloud.
+    /// Has nothing read that was not asked for: gives up what was read ahead.
+    pub(super) async fn recall(&mut self, core: &Core) -> Result<(), Stopped> {
+        if let Some(done) = self.reading.back().await? {
+            let (mut records, ..) = self.reading.receive(done);
+            records.drain(..).for_each(|record| core.pool.put_settled(record));
+            self.reading.reuse(records);
+        }
+        Ok(())
+    }
+
+    /// Goes on behind the store's position; what was read ahead was [given up](Self::recall). Returns false when the store
+    /// had more before, which is said aloud.
     pub(super) fn place(&mut self, core: &Core, position: i64) -> bool {
         self.settled = self.number(position);
-        let end = self.parts.as_ref().and_then(|parts| parts.reader.end_of_leg());
+        let end = self.reading.reader().and_then(|reader| reader.end_of_leg());
         let lost = self.known.min(end.unwrap_or(i64::MAX)) - self.settled;
         if lost > 0 {
             say_restored(core, self.stream, position + lost, position);
@@ -141,8 +148,9 @@ impl Spooled {
         // What somebody else has sent of this process's own records is read all the same: it is counted.
         let from =
             if self.is_own && self.leg.is_none() { position.min(self.counted) } else { position };
-        if let Some(Parts { reader, .. }) = &mut self.parts {
-            if !self.is_untold {
+        let is_untold = self.is_untold;
+        if let Some(reader) = self.reading.reader() {
+            if !is_untold {
                 reader.seek(from);
             }
             reader.acknowledge(position);
@@ -158,22 +166,34 @@ impl Spooled {
         self.leg = None;
         self.is_untold = false;
         self.order.clear();
-        if let Some(Parts { reader, .. }) = &mut self.parts {
-            reader.restart();
-            self.stream = reader.stream();
+        self.reading.restart();
+        self.stream = self.name;
+    }
+
+    /// Tells whether the next batch is being read, or waits to be asked for.
+    pub(super) const fn is_ahead(&self) -> bool {
+        self.reading.is_away()
+    }
+
+    /// Begins to read the next batch before it is asked for, where it is known which one that is.
+    ///
+    /// Positions stay as they are: what was read counts for nothing until [`read`](Self::read) returns it, and it is
+    /// given up when the stream has to be placed anew.
+    pub(super) fn read_ahead(&mut self, means: &Means) {
+        let is_ended = self.unended.is_none() || self.is_unsaid;
+        if self.is_placed && !self.is_untold && !self.is_over && is_ended {
+            self.reading.send(means);
         }
     }
 
     /// Reads the next batch into `batch`, which is empty.
     pub(super) async fn read(
         &mut self,
-        core: &Arc<Core>,
-        classes: &Arc<Classes>,
-        size: Size,
+        means: &Means,
         batch: &mut Vec<Box<Record>>,
     ) -> Result<Next, Stopped> {
         if let Some(old) = self.unended.as_ref().filter(|_| !self.is_unsaid) {
-            let (core, old, position) = (Arc::clone(core), Arc::clone(old), self.settled);
+            let (core, old, position) = (Arc::clone(&means.core), Arc::clone(old), self.settled);
             let ended = tokio::task::spawn_blocking(move || unfinished::end(&core, &old, position));
             match ended.await.map_err(|_| Stopped)? {
                 Ok(true) => self.unended = None,
@@ -181,79 +201,78 @@ impl Spooled {
                 Err(error) => return Ok(failed(&error)),
             }
         }
-        let Some(parts) = self.parts.take() else { return Err(Stopped) };
         if let Some(leg) = self.leg.filter(|_| self.is_untold) {
-            return Ok(self.tell(core, classes, leg, parts, batch));
+            return Ok(self.tell(means, leg, batch));
         }
-        let job = Job {
-            core: Arc::clone(core),
-            classes: Arc::clone(classes),
-            quarantine: self.quarantine.clone(),
-            stubbed: self.stubbed,
-            records: std::mem::take(batch),
-            parts,
-            size,
-        };
-        // Files are read, records decoded and sealed: not what requests should wait for.
-        let done = tokio::task::spawn_blocking(|| job.run()).await;
-        // An error means that the runtime is ending.
-        let (Job { parts, records, stubbed, .. }, outcome) = done.map_err(|_| Stopped)?;
-        let bytes = parts.buffer.bytes();
-        self.parts = Some(parts);
-        self.stubbed = stubbed;
-        *batch = records;
+        let was_ahead = self.is_ahead();
+        let mut outcome = self.take(means, batch).await?;
+        if was_ahead && matches!(outcome, Ok((ReadOutcome::Empty, _))) {
+            // Something may have come since.
+            outcome = self.take(means, batch).await?;
+        }
         Ok(match outcome {
-            Ok(ReadOutcome::Read) => {
+            Ok((ReadOutcome::Read, bytes)) => {
+                let size = means.size;
                 Next::Batch { is_full: batch.len() >= size.rows || bytes >= size.bytes / 2 }
             }
-            Ok(ReadOutcome::Empty) => Next::Nothing,
+            Ok((ReadOutcome::Empty, _)) => Next::Nothing,
             // All that there is, but for the last word.
-            Ok(ReadOutcome::End) if std::mem::take(&mut self.is_unsaid) => Next::Failed,
-            Ok(ReadOutcome::End) => {
+            Ok((ReadOutcome::End, _)) if std::mem::take(&mut self.is_unsaid) => Next::Failed,
+            Ok((ReadOutcome::End, _)) => {
                 self.is_over = true;
                 Next::Nothing
             }
-            Ok(ReadOutcome::Broken(leg)) => {
-                self.before = std::mem::replace(&mut self.stream, leg.stream);
-                self.leg = Some(leg);
-                self.is_placed = false;
-                // Of its own stream a process always knows the numbers.
-                if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
-                    let lost = leg.first_missing.max(self.counted + 1)..leg.next;
-                    let own = core.spooling.as_ref().map_or(0, |it| it.own_among(lost.clone()));
-                    let count = lost.end.abs_diff(lost.start).saturating_sub(own);
-                    core.counters.drop_unseen(count, core.clock.now());
-                    self.counted = leg.next - 1;
-                }
+            Ok((ReadOutcome::Broken(leg), _)) => {
+                self.go_on(&means.core, leg);
                 Next::Again
             }
             Err(error) => failed(&error),
         })
     }
 
-    /// Makes the record that tells of a gap: the same one each time.
-    fn tell(
+    /// Takes what was read ahead, or reads.
+    async fn take(
         &mut self,
-        core: &Core,
-        classes: &Classes,
-        leg: Break,
-        mut parts: Parts,
+        means: &Means,
         batch: &mut Vec<Box<Record>>,
-    ) -> Next {
-        let secret = parts.reader.secret();
-        self.parts = Some(parts);
-        let Ok(secret) = secret else { return Next::Failed };
+    ) -> Result<Result<(ReadOutcome, usize), spool::SpoolError>, Stopped> {
+        self.reading.send(means);
+        let Some(done) = self.reading.back().await? else { return Err(Stopped) };
+        let (records, bytes, outcome) = self.reading.receive(done);
+        self.reading.reuse(std::mem::replace(batch, records));
+        Ok(outcome.map(|outcome| (outcome, bytes)))
+    }
+
+    /// Goes on behind a gap, under another name.
+    fn go_on(&mut self, core: &Core, leg: Break) {
+        self.before = std::mem::replace(&mut self.stream, leg.stream);
+        self.leg = Some(leg);
+        self.is_placed = false;
+        // Of its own stream a process always knows the numbers.
+        if self.is_own && leg.cause == Cause::Damaged && leg.next - 1 > self.counted {
+            let lost = leg.first_missing.max(self.counted + 1)..leg.next;
+            let own = core.spooling.as_ref().map_or(0, |it| it.own_among(lost.clone()));
+            let count = lost.end.abs_diff(lost.start).saturating_sub(own);
+            core.counters.drop_unseen(count, core.clock.now());
+            self.counted = leg.next - 1;
+        }
+    }
+
+    /// Makes the record that tells of a gap: the same one each time.
+    fn tell(&mut self, means: &Means, leg: Break, batch: &mut Vec<Box<Record>>) -> Next {
+        let secret = self.reading.reader().map(Reader::secret);
+        let Some(Ok(secret)) = secret else { return Next::Failed };
         let reason = match leg.cause {
             Cause::Damaged | Cause::Unreadable => SPOOL_DAMAGED,
             Cause::Removed => STORE_LOST,
         };
         let mut record = own::missing(reason, leg.count(), leg.at, Some(self.before));
         record.id = RecordId::new(leg.at, leg.random());
-        admit::prepare(core, &mut record);
+        admit::prepare(&means.core, &mut record);
         record.recorded_at = leg.at;
         record.writer_id = leg.stream;
         record.seq = 1;
-        classes.classify(&mut record);
+        means.classes.classify(&mut record);
         record.seal(leg.salts(&secret));
         self.is_untold = false;
         batch.push(record);
@@ -316,9 +335,7 @@ impl Source for Spooled {
         {
             spooling.note_settled(self.counted);
         }
-        if let Some(Parts { reader, .. }) = &mut self.parts {
-            reader.acknowledge(last);
-        }
+        self.reading.acknowledge(self.settled);
     }
 
     fn is_sent_by_others(&mut self, found: i64) -> bool {
@@ -363,86 +380,6 @@ fn failed(error: &spool::SpoolError) -> Next {
         "the spool could not be read; trying again"
     );
     Next::Failed
-}
-
-/// A read, on a thread that may wait for files.
-struct Job {
-    core: Arc<Core>,
-    classes: Arc<Classes>,
-    quarantine: Option<PathBuf>,
-    stubbed: i64,
-    parts: Parts,
-    records: Vec<Box<Record>>,
-    size: Size,
-}
-
-impl Job {
-    fn run(mut self) -> (Self, Result<ReadOutcome, spool::SpoolError>) {
-        let Parts { reader, buffer } = &mut self.parts;
-        let outcome = reader.next_batch(self.size.rows, self.size.bytes, buffer);
-        if matches!(outcome, Ok(ReadOutcome::Read)) {
-            let mut records = std::mem::take(&mut self.records);
-            let mut stubbed = self.stubbed;
-            let buffer = &self.parts.buffer;
-            let stream = buffer.stream();
-            records.extend(buffer.frames().map(|frame| self.record(stream, &frame, &mut stubbed)));
-            (self.records, self.stubbed) = (records, stubbed);
-        }
-        (self, outcome)
-    }
-}
-
-impl Job {
-    fn record(&self, stream: WriterId, frame: &Frame<'_>, stubbed: &mut i64) -> Box<Record> {
-        let mut record = self.core.pool.take();
-        if let Err(error) = Record::from_portable(frame.record, &mut record) {
-            *record = stub(frame);
-            if frame.number() > *stubbed {
-                *stubbed = frame.number();
-                self.keep_aside(stream, frame, &error.to_string());
-            }
-        }
-        record.recorded_at = frame.recorded_at;
-        record.writer_id = stream;
-        record.seq = frame.seq;
-        if frame.is_renumbered() {
-            own::renumber(&mut record, frame.seq);
-        }
-        self.classes.classify(&mut record);
-        record.seal(frame.salts());
-        record
-    }
-
-    /// Keeps the bytes of a frame that is whole and cannot be read.
-    fn keep_aside(&self, stream: WriterId, frame: &Frame<'_>, error: &str) {
-        self.core.counters.quarantine();
-        tracing::error!(
-            %stream, seq = frame.seq, error,
-            "a record in the spool cannot be read; only a stub of it is stored"
-        );
-        let Some(path) = &self.quarantine else { return };
-        let now = self.core.clock.now();
-        if let Err(error) =
-            quarantine::keep_bytes(path, stream, frame.seq, frame.record, error, now)
-        {
-            tracing::error!(
-                path = %path.display(), error = &error as &dyn std::error::Error,
-                "could not write the quarantine file; only the stub is kept"
-            );
-        }
-    }
-}
-
-/// Stands in for a frame that is whole and cannot be read: a later version wrote it.
-fn stub(frame: &Frame<'_>) -> Record {
-    let mut random = [0; 10];
-    random.copy_from_slice(&frame.salts()[0][..10]);
-    let unread = Record {
-        occurred_at: frame.recorded_at,
-        id: RecordId::new(frame.recorded_at, random),
-        ..Record::default()
-    };
-    quarantine::stub(&unread)
 }
 
 #[cfg(all(test, unix))]

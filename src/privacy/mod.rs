@@ -58,7 +58,7 @@ pub use address::{AddressPolicy, KeptAddress, UnknownAddressPolicy, truncate};
 pub use builder::{RedactorBuilder, RedactorError};
 pub use client::{ForwardedHeader, PeerAddr};
 pub use json::JsonShape;
-pub use keys::{Keys, KeysError, KeysErrorKind};
+pub use keys::{KeyUse, Keys, KeysError, KeysErrorKind, UnknownKeyUse};
 pub use log::{FieldLog, Method, Redaction, Redactions};
 #[cfg(feature = "api")]
 pub use mask::MASKED;

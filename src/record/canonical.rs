@@ -44,6 +44,15 @@ impl Canonical {
     /// tampered row looks like; it gets a commitment under a zero salt, which no writer produces.
     pub fn encode(&mut self, record: &Record) -> &[u8] {
         let commitments = Group::ERASABLE.map(|group| self.commitment(record, group));
+        self.encode_committed(record, &commitments)
+    }
+
+    /// Returns the canonical bytes of the sealed fields of `record` and these commitments, whatever its groups hold.
+    pub(crate) fn encode_committed(
+        &mut self,
+        record: &Record,
+        commitments: &[Option<[u8; 32]>; 4],
+    ) -> &[u8] {
         let object = &mut self.object;
         object.clear();
         object.push(b'{');

@@ -23,6 +23,8 @@ pub mod internals;
 mod portable;
 mod seal;
 mod sentence;
+#[cfg(feature = "api")]
+mod spelled;
 mod text;
 mod trace;
 mod verb;
@@ -42,6 +44,8 @@ pub use ids::{Address, RecordId, WriterId};
 pub(crate) use portable::PortableError;
 pub use seal::{Seal, Seals};
 pub use sentence::Sentence;
+#[cfg(feature = "api")]
+pub(crate) use spelled::{Members, Spelling, group_named};
 pub use text::{Json, Text};
 pub(crate) use trace::traceparent;
 pub use visible::{Visible, visible};

@@ -30,6 +30,18 @@ impl Seals {
         }
     }
 
+    /// Returns the salt of `group`, while it is there.
+    #[must_use]
+    pub const fn salt(&self, group: Group) -> Option<&[u8; 16]> {
+        match index(group) {
+            Some(index) => match &self.0[index] {
+                Seal::Salted(salt) => Some(salt),
+                Seal::Empty | Seal::Erased(_) => None,
+            },
+            None => None,
+        }
+    }
+
     /// Sets the seal of `group`; without effect on the sealed fields themselves.
     pub const fn set(&mut self, group: Group, seal: Seal) {
         if let Some(index) = index(group) {

@@ -90,7 +90,9 @@ pub use explain::{Considered, Explanation};
 pub use meaning::{EntityIdFrom, Meaning, Pointer, PointerError, RelatedThing};
 pub use params::params;
 pub use plan::{Mask, Plan, SCAN_BYTES};
-pub use retention::{Keep, Preset, RetentionError, RetentionPolicy, TenantGroup};
+pub use retention::{
+    Fullness, Keep, Preset, RetentionError, RetentionPolicy, SizeLimit, TenantGroup,
+};
 pub use rule::Rule;
 pub use set::Rules;
 pub use status::Ended;

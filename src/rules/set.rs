@@ -34,6 +34,7 @@ pub struct Rules {
     pub(super) defaults_origin: Origin,
     pub(super) conventions: Conventions,
     pub(super) retention: Option<RetentionPolicy>,
+    pub(super) archive: Option<String>,
 }
 
 /// Which conventions stand behind the rules.
@@ -49,6 +50,7 @@ impl PartialEq for Rules {
         self.conventions == other.conventions
             && self.defaults == other.defaults
             && self.retention == other.retention
+            && self.archive == other.archive
             && self.entries.len() == other.entries.len()
             && self.entries.iter().zip(&other.entries).all(|(a, b)| a.rule == b.rule)
     }
@@ -92,6 +94,7 @@ impl Rules {
             defaults_origin: Origin::default(),
             conventions,
             retention: None,
+            archive: None,
         }
     }
 
@@ -142,6 +145,7 @@ impl Rules {
         self.defaults.fill_from(parsed.defaults);
         self.defaults_origin = parsed.defaults_origin;
         self.retention = self.retention.or(parsed.retention);
+        self.archive = self.archive.or(parsed.archive);
         if let Err(error) = self.check() {
             problems.extend_from_slice(error.problems());
         }
@@ -258,6 +262,13 @@ impl Rules {
     #[must_use]
     pub fn retention_policy(&self) -> Option<&RetentionPolicy> {
         self.retention.as_ref()
+    }
+
+    /// Returns where what is taken out is kept from then on, as `archive` in `[retention]` says; `None` when nothing is
+    /// said of it.
+    #[must_use]
+    pub fn retention_archive(&self) -> Option<&str> {
+        self.archive.as_deref()
     }
 
     /// Returns the defaults of the set.

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use super::{
     ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Erase, ErasedGroups,
     ErasedSubject, ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read,
-    Register, Retain, Snapshot, Storage, StoreError, StreamPosition, Unit, UnitFacts,
+    Register, Retain, Scratch, Snapshot, Storage, StoreError, StreamPosition, Unit, UnitFacts,
 };
 use crate::{
     ledger::{
@@ -110,7 +110,7 @@ erased! {
         fn revoke_api_key(id: str; at: Timestamp) -> bool;
     }
     Erase {
-        fn erase(records: [ErasedGroups];) -> u64;
+        fn erase(records: [ErasedGroups]; holds: u64) -> Option<u64>;
         fn scrub(;) -> ();
         fn erasure_places(names: [String];) -> Vec<ErasurePlace>;
         fn add_erased_subjects(subjects: [ErasedSubject];) -> ();
@@ -118,11 +118,15 @@ erased! {
     }
     Evidence {
         fn expect_all(;) -> ();
+        fn scratch(;) -> Option<Scratch>;
+        fn scratch_path(; position: i64) -> Option<(usize, Vec<Hash>)>;
+        fn scratch_leaves(; stream: WriterId, from: i64, to: i64) -> Vec<(i64, Hash)>;
         fn ledger_rows(; after: i64, limit: usize) -> Vec<LedgerRow>;
         fn record_rows(; stream: WriterId, from: i64, to: i64, limit: usize) -> Vec<RecordRow>;
         fn stream_rows(; after: i64, limit: usize) -> Vec<StreamRows>;
         fn committed(; stream: WriterId) -> i64;
         fn entry_of(; stream: WriterId, seq: i64) -> Option<Entry>;
+        fn folded_roots(entry: Entry;) -> Vec<Hash>;
         fn add_checkpoint(checkpoint: KeptCheckpoint, nodes: [TreeNode]; at: Timestamp) -> bool;
         fn last_checkpoint(;) -> Option<KeptCheckpoint>;
         fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Evidence, Read, StoreError, retain};
+use super::{Evidence, Read, Scratch, StoreError, retain};
 use crate::{
     ledger::{
-        Checkpoint, Entry, Note, Trust,
+        Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, root_by_inclusion,
         verify::{EntryCheck, Head, RecordRow, Report, Source, State, Verdict, Verifier},
     },
     record::{Canonical, WriterId},
@@ -38,6 +38,9 @@ pub struct Audit<'s, S> {
     earlier: Option<State>,
     /// The streams that this verification has seen.
     seen: BTreeSet<WriterId>,
+    takes_scratch: bool,
+    /// The heads of a scratch copy, each with whether it is known from outside; `None` when it is a log.
+    scratch: Option<Vec<(Result<Checkpoint, String>, bool)>>,
 }
 
 /// How far a verification has come.
@@ -62,6 +65,8 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             anchored: Vec::new(),
             earlier: None,
             seen: BTreeSet::new(),
+            takes_scratch: false,
+            scratch: None,
         }
     }
 
@@ -77,9 +82,17 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
     pub fn anchored(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.anchored = (1..)
             .zip(notes)
-            .map(|(number, note)| head(Source::Anchor, number, &note, self.trust.as_ref()))
+            .map(|(number, note)| Head::read(Source::Anchor, number, &note, self.trust.as_ref()))
             .collect();
         self
+    }
+
+    /// Takes the store for a scratch copy of an archive if it says that it is one: entries may be missing between those
+    /// that are there. Without this it is held to what a log has to be, so that nobody passes a log of which entries are
+    /// gone off as a copy.
+    #[must_use]
+    pub fn of_scratch(self) -> Self {
+        Self { takes_scratch: true, ..self }
     }
 
     /// Goes on where an earlier verification ended, and reads what came since. Where the ledger is another one by now, all
@@ -119,6 +132,11 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         self.store.expect_all().await?;
         let mut heads = std::mem::take(&mut self.anchored);
         let mut checkpoints = 0;
+        if self.takes_scratch
+            && let Some(scratch) = self.store.scratch().await?
+        {
+            self.begin_scratch(&scratch, std::mem::take(&mut heads));
+        }
         if let Some(state) = self.earlier.take() {
             if let Some(verifier) = self.resumed(&state).await? {
                 self.verifier = verifier;
@@ -130,11 +148,11 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         let since = self.verifier.position();
         loop {
             let kept = self.store.checkpoints(checkpoints, HEADS).await?;
-            heads.extend(
-                kept.iter()
-                    .map(|kept| head(Source::Kept, kept.number, &kept.note, self.trust.as_ref())),
-            );
-            checkpoints = kept.last().map_or(checkpoints, |last| last.number);
+            for kept in &kept {
+                heads.extend(gone(checkpoints, kept.number));
+                heads.push(kept_head(kept, self.trust.as_ref()));
+                checkpoints = kept.number;
+            }
             if kept.len() < HEADS {
                 break;
             }
@@ -146,7 +164,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         });
         self.verifier.heads(heads);
         let removals = retain::removals(self.store).await?;
-        self.verifier.removals(removals.into_iter().map(|(_, removal)| removal));
+        self.verifier.removals(removals.into_iter().map(|told| told.removal));
         let mut after = if since > 0 { since } else { i64::MIN };
         let mut waiting = Vec::new();
         let mut rounds = ROUNDS;
@@ -158,6 +176,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             let mut count = 0;
             for row in rows {
                 let Some(entry) = self.verifier.entry(row) else { continue };
+                self.under_its_head(&entry).await?;
                 count += entry.new.count().min(CHUNK);
                 self.seen.insert(entry.new.writer_id);
                 waiting.push(EntryCheck::new(entry));
@@ -186,6 +205,46 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         let sound = report.verdict() != Verdict::Altered;
         let state = self.verifier.state(now, checkpoints, self.trust.is_some());
         Ok((report, state.filter(|_| sound)))
+    }
+
+    /// Takes the store for a part of a log, whose entries lie under heads of their own.
+    fn begin_scratch(&mut self, scratch: &Scratch, anchored: Vec<Head>) {
+        self.verifier = std::mem::take(&mut self.verifier).of_a_part();
+        let known: Vec<_> = anchored.iter().filter_map(|head| head.head.as_ref().ok()).collect();
+        let heads = (1..).zip(&scratch.heads).map(|(number, note)| {
+            let head = Head::read(Source::Kept, number, note, self.trust.as_ref()).head;
+            let same = |head: &Checkpoint| {
+                known.iter().any(|it| (it.size, it.root) == (head.size, head.root))
+            };
+            let is_known = head.as_ref().is_ok_and(same);
+            (head, is_known)
+        });
+        self.scratch = Some(heads.collect());
+        // An anchor that cannot be trusted is told of; the others cover more than there is here.
+        self.verifier.heads(anchored.into_iter().filter(|head| head.head.is_err()));
+    }
+
+    /// Holds an entry of a scratch copy to the head that it lies under.
+    async fn under_its_head(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(heads) = &self.scratch else { return Ok(()) };
+        // Without one it was recorded in the copy itself, or archived before a head covered it.
+        let Some((head, path)) = self.store.scratch_path(entry.position).await? else {
+            return Ok(());
+        };
+        let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
+        let signed = match heads.get(head) {
+            None => Err("the head that it is said to lie under is not there".to_owned()),
+            Some((Err(why), _)) => Err(format!("the head that it lies under: {why}")),
+            Some((Ok(head), is_known)) => {
+                let root = root_by_inclusion(&entry.leaf_hash(), index, head.size, &path);
+                match root == Some(head.root) {
+                    true => Ok((head.at, *is_known)),
+                    false => Err("it does not lie under the head that was signed".to_owned()),
+                }
+            }
+        };
+        self.verifier.under(entry.position, signed);
+        Ok(())
     }
 
     /// Goes on from a state whose last entry the ledger still has.
@@ -242,8 +301,39 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         Ok(())
     }
 
+    /// Reads the records of entries of a scratch copy, and the hashes of those that it leaves out.
+    async fn run_of_scratch(&mut self, run: &mut [EntryCheck]) -> Result<(), StoreError> {
+        for check in run {
+            let (stream, mut from, to) = {
+                let new = &check.entry().new;
+                (new.writer_id, new.first_seq, new.last_seq)
+            };
+            let left_out = self.store.scratch_leaves(stream, from, to).await?;
+            let mut left_out = left_out.into_iter().peekable();
+            loop {
+                let rows = self.store.record_rows(stream, from, to, ROWS).await?;
+                let full = rows.len() == ROWS;
+                from = rows.last().map_or(to, |row| row.seq.saturating_add(1));
+                for row in rows {
+                    while let Some((seq, hash)) = left_out.next_if(|(seq, _)| *seq < row.seq) {
+                        check.left_out(seq, hash);
+                    }
+                    check.row(row, &mut self.canonical);
+                }
+                if !full {
+                    break;
+                }
+            }
+            left_out.for_each(|(seq, hash)| check.left_out(seq, hash));
+        }
+        Ok(())
+    }
+
     /// Reads the records of entries that follow each other in one stream.
     async fn run_of(&mut self, run: &mut [EntryCheck]) -> Result<(), StoreError> {
+        if self.scratch.is_some() {
+            return self.run_of_scratch(run).await;
+        }
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let stream = first.entry().new.writer_id;
         let (mut from, to) = (first.entry().new.first_seq, last.entry().new.last_seq);
@@ -308,13 +398,27 @@ fn goes_on(one: &Entry, other: &Entry) -> bool {
         && one.new.last_seq.checked_add(1) == Some(other.new.first_seq)
 }
 
-fn head(source: Source, number: i64, note: &str, trust: Option<&Trust>) -> Head {
-    let read = || {
-        let note: Note = note.parse()?;
-        match trust {
-            Some(trust) => trust.head(&note),
-            None => Checkpoint::parse(note.text()),
+/// Returns the head of a checkpoint as the database keeps it: what stands beside the note, from where the next one goes
+/// on, must be of it too.
+fn kept_head(kept: &KeptCheckpoint, trust: Option<&Trust>) -> Head {
+    let Head { source, number, head } = Head::read(Source::Kept, kept.number, &kept.note, trust);
+    let head = head.and_then(|head| {
+        let size = u64::try_from(kept.size).unwrap_or_default();
+        let frontier = Frontier::from_parts(size, kept.frontier.clone());
+        match frontier.is_some_and(|it| (size, it.root()) == (head.size, head.root)) {
+            true => Ok(head),
+            false => Err("what is kept beside it is not of it".to_owned()),
         }
-    };
-    Head { source, number, head: read().map_err(|error| error.to_string()) }
+    });
+    Head { source, number, head }
+}
+
+/// Tells of checkpoints that are missing between two: their numbers go on without a gap.
+fn gone(before: i64, number: i64) -> Option<Head> {
+    let first = before.saturating_add(1);
+    (first < number).then(|| Head {
+        source: Source::Kept,
+        number: first,
+        head: Err("it is gone, and there are later ones".to_owned()),
+    })
 }

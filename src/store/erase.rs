@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, future::Future};
 
 use serde::Serialize;
 
-use super::StoreError;
+use super::{ERASED, ErasedList, Read, StoreError, holds::of_the_log_itself};
 use crate::{
+    query::PageRequest,
     record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
     time::Timestamp,
 };
@@ -106,6 +107,10 @@ pub trait Erase: Send + Sync + 'static {
     /// derived from them (the rollups of persons, the index of words) goes with them. Returns how many groups there
     /// were; what is erased already is not among them, so that it is safe to repeat.
     ///
+    /// `holds` is how many records [place and lift holds](super::Holds::told), all of which the caller has looked at:
+    /// where there are others by now, nothing is erased, and the answer is `None`. Whoever places a hold meanwhile is
+    /// either seen here, or finds what is erased erased: there is no moment between.
+    ///
     /// Writes no record of it: see [`Eraser`](crate::pipeline::Eraser), which does so first.
     ///
     /// # Errors
@@ -114,7 +119,8 @@ pub trait Erase: Send + Sync + 'static {
     fn erase(
         &self,
         records: &[ErasedGroups],
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+        holds: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
     /// Overwrites what erased groups have left in files, as far as it can be done from here.
     ///
@@ -153,6 +159,44 @@ pub trait Erase: Send + Sync + 'static {
         after: i64,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<(i64, ErasedSubject)>, StoreError>> + Send;
+}
+
+/// Which groups of which records the log tells that they were erased.
+#[derive(Debug, Clone, Default)]
+pub struct ToldErasures(Vec<ErasedList>);
+
+impl ToldErasures {
+    /// Returns the groups of a record that were erased, or are about to be: they are told of first.
+    #[must_use]
+    pub fn groups(&self, record: &Record) -> Groups {
+        let told = self.0.iter().map(|list| list.groups(record.writer_id, record.seq));
+        told.fold(Groups::NONE, Groups::and)
+    }
+}
+
+/// So many records that tell of erasures are read at once.
+const PAGE: usize = 500;
+
+/// Returns what a log tells of erasures.
+///
+/// # Errors
+///
+/// When the store cannot be asked.
+pub async fn told_erasures<S: Read>(store: &S) -> Result<ToldErasures, StoreError> {
+    let filter = of_the_log_itself(ERASED)?;
+    let (mut told, mut request) = (ToldErasures::default(), PageRequest::oldest(PAGE));
+    loop {
+        let page = store.records(&filter, &request).await?;
+        for record in &page.records {
+            let facts: serde_json::Value =
+                serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
+            told.0.extend(ErasedList::from_json(&facts["records"]));
+        }
+        match page.next {
+            Some(next) => request = request.after(next),
+            None => return Ok(told),
+        }
+    }
 }
 
 /// Empties groups of a record in memory, and leaves their commitments.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{Scratch, StoreError};
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
@@ -25,6 +25,45 @@ pub trait Evidence: Send + Sync + 'static {
     /// [`Configuration`](super::StoreErrorKind::Configuration) when it shows a part, and when it cannot be asked.
     fn expect_all(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Returns what this says of itself where it is a scratch copy of an archive, and no log. By default it is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn scratch(&self) -> impl Future<Output = Result<Option<Scratch>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Returns the path from an entry of a scratch copy to the head that it lies under, and which of its
+    /// [heads](Scratch::heads) that is. By default there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn scratch_path(
+        &self,
+        position: i64,
+    ) -> impl Future<Output = Result<Option<(usize, Vec<Hash>)>, StoreError>> + Send {
+        let _ = position;
+        std::future::ready(Ok(None))
+    }
+
+    /// Returns numbers and hashes of the records of a stream that a scratch copy leaves out, from one number to another,
+    /// in their order. By default there are none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn scratch_leaves(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+    ) -> impl Future<Output = Result<Vec<(i64, Hash)>, StoreError>> + Send {
+        let _ = (stream, from, to);
+        std::future::ready(Ok(Vec::new()))
     }
 
     /// Returns the ledger's rows after position `after`, in the order of their positions, at most `limit`; from
@@ -82,6 +121,19 @@ pub trait Evidence: Send + Sync + 'static {
         stream: WriterId,
         seq: i64,
     ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
+
+    /// Returns the roots of every 64 records of an entry, as far as they are kept; whoever uses them holds them to the
+    /// entry's root. By default none are.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn folded_roots(
+        &self,
+        _entry: &Entry,
+    ) -> impl Future<Output = Result<Vec<Hash>, StoreError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// Keeps a checkpoint, whose number follows that of the last, and the roots of the subtrees that became whole
     /// since; `false`, and nothing is kept, when somebody else made one of this number.

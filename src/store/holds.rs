@@ -9,13 +9,15 @@ use serde_json::Value;
 
 use super::{Evidence, Read, StoreError, StoreErrorKind};
 use crate::{
-    query::{Expr, Filter, PageRequest, ParseContext},
-    record::{Category, Origin, Record, RecordId},
+    query::{Expr, Filter, Form, PageRequest, ParseContext},
+    record::{Category, Field, Origin, Record, RecordId},
     time::Timestamp,
 };
 
 /// The action of the record that places a hold.
 pub(crate) const HELD: &str = "held";
+/// The fact beside it that says, by field and value, as which pseudonyms the log holds what is asked for.
+pub(crate) const PSEUDONYMS: &str = "pseudonyms";
 /// The action of the record that lifts one.
 pub(crate) const RELEASED: &str = "released";
 
@@ -91,6 +93,17 @@ impl Hold {
         let query = text("query").ok_or_else(|| unreadable("does not say of what".to_owned()))?;
         let tenant = text("tenant");
         let filter = filter(&query, tenant.as_deref(), record.occurred_at);
+        // As what else the log held it when the hold was placed; who reads this may have no key.
+        let others = |field: &'static Field, value: &str| -> Vec<String> {
+            let others = facts[PSEUDONYMS][field.name()][value].as_array();
+            others.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let filter = filter.map(|filter| {
+            filter.rewritten(&mut |field, value| match others(field, value) {
+                others if others.is_empty() => Form::AsItIs,
+                others => Form::Also(others),
+            })
+        });
         Ok(Self {
             id: record.id,
             name: text("name").unwrap_or_default(),

@@ -13,6 +13,8 @@ pub struct Storage {
     pub rows: i64,
     /// Bytes on disk, or in memory.
     pub bytes: i64,
+    /// Those of them that are in use, where the store knows; the others are filled by what comes next.
+    pub used: i64,
     /// The earliest `occurred_at` of a record that is there.
     pub oldest: Option<Timestamp>,
     /// The latest `occurred_at` of a record that is there.

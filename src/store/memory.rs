@@ -122,6 +122,10 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl State {
+    fn holds_told(&self) -> u64 {
+        self.records.values().filter(|record| is_of_holds(record)).count() as u64
+    }
+
     fn head(&self) -> i64 {
         i64::try_from(self.entries.len()).unwrap_or(i64::MAX)
     }
@@ -330,6 +334,7 @@ impl Maintain for MemoryStore {
         Ok(Storage {
             rows: state.entries.iter().map(|entry| entry.new.count()).sum(),
             bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            used: i64::try_from(bytes).unwrap_or(i64::MAX),
             oldest: state.records.keys().next().map(|place| place.occurred_at),
             newest: state.records.keys().next_back().map(|place| place.occurred_at),
         })
@@ -522,15 +527,18 @@ impl Evidence for MemoryStore {
 }
 
 impl Erase for MemoryStore {
-    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
         let mut state = self.lock();
+        if state.holds_told() != holds {
+            return Ok(None);
+        }
         let State { records: kept, places, .. } = &mut *state;
         let erased = records.iter().map(|erased| {
             let place = places.get(&(erased.writer_id, erased.seq));
             let record = place.and_then(|place| kept.get_mut(place));
             record.map_or(0, |record| erase::empty(record, erased))
         });
-        Ok(erased.sum())
+        Ok(Some(erased.sum()))
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
@@ -609,7 +617,7 @@ impl Retain for MemoryStore {
             return Err(retain::untold(told_by));
         }
         let mut state = self.lock();
-        if state.records.values().filter(|record| is_of_holds(record)).count() as u64 != holds {
+        if state.holds_told() != holds {
             return Ok(Ending::Held);
         }
         let State { records, places, entries, ended, .. } = &mut *state;

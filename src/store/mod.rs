@@ -12,6 +12,7 @@
 
 mod any;
 mod append;
+mod archival;
 mod audit;
 mod claims;
 mod completeness;
@@ -28,6 +29,7 @@ mod read;
 mod register;
 mod retain;
 mod scan;
+mod scratch;
 mod seal;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -35,16 +37,19 @@ pub mod sqlite;
 pub(crate) use crate::ledger::verify::{ERASED, ErasedList, QUARANTINED, UNCLEAN_END};
 pub use any::AnyStore;
 pub use append::{Append, Appended, Appender, Batch};
+pub use archival::{Archival, Archived, ArchivedPart, Archiving};
 pub use audit::{Audit, AuditProgress};
 pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
 pub(crate) use completeness::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
 pub(crate) use erase::by_group;
-pub use erase::{Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace};
+pub use erase::{
+    Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace, ToldErasures, told_erasures,
+};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
 #[cfg(feature = "api")]
 pub(crate) use holds::shown_holds;
-pub(crate) use holds::{HELD, RELEASED, filter as hold_filter, is_of_holds};
+pub(crate) use holds::{HELD, PSEUDONYMS, RELEASED, filter as hold_filter, is_of_holds};
 pub use holds::{Hold, Holds, Lifted, holds};
 pub use maintain::{Folded, Index, Maintain, Storage, StreamPosition};
 pub use memory::{MemoryAppender, MemoryStore};
@@ -56,11 +61,15 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
-pub use retain::{
-    Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain, RetentionPlan, Unit,
-    UnitFacts, policy_set, removal_of, retention_plan,
+pub(crate) use retain::{
+    ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldRemoval, removals, tells_of_archives,
+    told_of_addresses,
 };
-pub(crate) use retain::{RETENTION_CHANGED, removals};
-#[cfg(feature = "api")]
+pub use retain::{
+    Addresses, AddressesEnded, Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain,
+    RetentionPlan, Unit, UnitFacts, policy_set, removal_of, retention_plan,
+};
+pub use scratch::{Scratch, ScratchEntry};
+#[cfg(any(feature = "api", feature = "archive"))]
 pub(crate) use seal::entry_nodes;
 pub use seal::{RecordProof, make_checkpoint, prove};

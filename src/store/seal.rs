@@ -1,17 +1,21 @@
 //! Making checkpoints, and proving that a record lies under one.
 
+use std::ops::RangeInclusive;
+
 use super::{Evidence, StoreError, StoreErrorKind};
 use crate::{
     ledger::{
-        Checkpoint, Entry, Frontier, Hash, KeptCheckpoint, Nodes, Note, TreeNode, inclusion_proof,
-        leaf_hash, origin_of, root_by_inclusion, tiles,
+        Checkpoint, Entry, Frontier, Hash, KeptCheckpoint, Nodes, Note, TreeNode, folded,
+        inclusion_proof, leaf_hash, origin_of, root_by_inclusion, tiles,
     },
-    record::{Canonical, Record},
+    record::{Canonical, Record, WriterId},
     time::Timestamp,
 };
 
 /// So many entries of the ledger, or records of one, are read at once.
 const PAGE: usize = 2_000;
+/// What [`prove`] does.
+const DOING: &str = "prove a record";
 
 /// Why a ledger that is not whole gets no checkpoint and no proof.
 fn damaged(doing: &str, what: &str) -> StoreError {
@@ -34,6 +38,10 @@ pub async fn make_checkpoint<S: Evidence>(
     now: Timestamp,
 ) -> Result<Option<KeptCheckpoint>, StoreError> {
     const DOING: &str = "make a checkpoint";
+    if store.scratch().await?.is_some() {
+        // A part of a ledger has no root of its own.
+        return Ok(None);
+    }
     let last = store.last_checkpoint().await?;
     let (mut frontier, mut epoch) = (Frontier::new(), 1);
     let mut origin = None;
@@ -109,7 +117,8 @@ pub struct RecordProof {
 
 /// Proves that a record lies under the last checkpoint; `None` when it was committed after it, or is not there.
 ///
-/// Reads the records of one entry and a bounded number of entries and nodes, however large the log is.
+/// Reads 64 records of its entry, the roots of the others, and a bounded number of entries and nodes, however large the
+/// log is; all records of the entry where no such roots are kept, as before version 16 of the schema.
 ///
 /// # Errors
 ///
@@ -118,7 +127,6 @@ pub async fn prove<S: Evidence>(
     store: &S,
     record: &Record,
 ) -> Result<Option<RecordProof>, StoreError> {
-    const DOING: &str = "prove a record";
     let Some(checkpoint) = store.last_checkpoint().await? else { return Ok(None) };
     let Some(entry) = store.entry_of(record.writer_id, record.seq).await? else {
         return Ok(None);
@@ -128,17 +136,10 @@ pub async fn prove<S: Evidence>(
     }
     store.expect_all().await?;
     let altered = |what: &str| damaged(DOING, what);
-    let leaves = leaves_of(store, &entry).await?;
     let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);
-    let records = leaves.len() as u64;
-    let record_path = inclusion_proof(&leaves, record_index)
-        .ok_or_else(|| altered("records of its entry are missing"))?;
     let bytes = Canonical::new().encode(record).to_vec();
     let record_leaf = leaf_hash(&bytes);
-    let root = root_by_inclusion(&record_leaf, record_index, records, &record_path);
-    if root != Some(entry.new.batch_root) {
-        return Err(altered("the records of its entry are not those that were written"));
-    }
+    let record_path = path_in_entry(store, &entry, record.seq, &record_leaf).await?;
 
     let size = u64::try_from(checkpoint.size).unwrap_or_default();
     let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
@@ -162,13 +163,48 @@ pub async fn prove<S: Evidence>(
     }))
 }
 
-/// Returns the leaf hashes of an entry's records.
-async fn leaves_of<S: Evidence>(store: &S, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
+/// Returns the path from a record to the root of its entry.
+async fn path_in_entry<S: Evidence>(
+    store: &S,
+    entry: &Entry,
+    seq: i64,
+    leaf: &Hash,
+) -> Result<Vec<Hash>, StoreError> {
+    let altered = |what: &str| damaged(DOING, what);
     let new = &entry.new;
+    let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
+    let proves = |path: &Vec<Hash>, count: u64| {
+        root_by_inclusion(leaf, index, count, path) == Some(new.batch_root)
+    };
+    let folded = store.folded_roots(entry).await?;
+    if let Some(beside) = folded::beside(new, seq).filter(|_| folded::is_kept(&folded)) {
+        let leaves = leaves_of(store, new.writer_id, beside).await?;
+        let count = new.count().unsigned_abs();
+        let path = folded::path(&leaves, &folded, index, count);
+        if let Some(path) = path.filter(|path| proves(path, count)) {
+            return Ok(path);
+        }
+    }
+    // None are kept, or they are not those of these records, which speak for themselves.
+    let leaves = leaves_of(store, new.writer_id, new.first_seq..=new.last_seq).await?;
+    let path = inclusion_proof(&leaves, index)
+        .ok_or_else(|| altered("records of its entry are missing"))?;
+    if !proves(&path, leaves.len() as u64) {
+        return Err(altered("the records of its entry are not those that were written"));
+    }
+    Ok(path)
+}
+
+/// Returns the leaf hashes of records that follow each other in a stream.
+async fn leaves_of<S: Evidence>(
+    store: &S,
+    stream: WriterId,
+    numbers: RangeInclusive<i64>,
+) -> Result<Vec<Hash>, StoreError> {
     let (mut leaves, mut canonical) = (Vec::new(), Canonical::new());
-    let mut from = new.first_seq;
+    let (mut from, to) = numbers.into_inner();
     loop {
-        let rows = store.record_rows(new.writer_id, from, new.last_seq, PAGE).await?;
+        let rows = store.record_rows(stream, from, to, PAGE).await?;
         let full = rows.len() == PAGE;
         for row in rows {
             // What is missing, doubled or unreadable shows in the root.

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::Value;
 use tower_activity::{
-    Filter,
+    Filter, Keys,
     ledger::{Note, NoteSigner},
     query::PageRequest,
     record::{Actor, Outcome, Record},
@@ -20,6 +20,7 @@ on_every_store! {
     a_bundle_holds_what_was_asked_for_with_its_proofs,
     a_bundle_is_recorded_as_an_export_is,
     nobody_bundles_what_he_may_not_export,
+    the_head_of_a_bundle_is_that_of_its_answer,
 }
 
 const SEED: [u8; 32] = [7; 32];
@@ -115,5 +116,21 @@ async fn nobody_bundles_what_he_may_not_export<F: Fixture>() {
     }
     let head = service.send(Method::HEAD, path, &[("x-test-caller", "eve")], "").await;
     assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    service.stop().await;
+}
+
+/// The first bundle signs the first checkpoint; who wants the head alone is told what he would get, and signs nothing.
+async fn the_head_of_a_bundle_is_that_of_its_answer<F: Fixture>() {
+    let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
+    service.pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", "1"));
+    service.pipeline.flush().await;
+    for method in [Method::HEAD, Method::GET, Method::HEAD] {
+        let answer =
+            service.send(method.clone(), "/activity/bundle", &[("x-test-caller", "eve")], "").await;
+        assert_eq!(answer.status, 200, "{method}");
+        assert_eq!(answer.headers["content-type"], "application/zip", "{method}");
+        assert!(answer.headers.contains_key("activity-position"), "{method}");
+        assert_eq!(answer.body.is_empty(), method == Method::HEAD);
+    }
     service.stop().await;
 }

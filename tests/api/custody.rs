@@ -123,6 +123,10 @@ async fn a_policy_is_set_for_all_or_for_ones_own_tenant<F: Fixture>() {
         (json!({ "activity": "soon" }), "never"),
         (json!({ "activty": 9 }), "did you mean `activity`"),
         (json!({ "preset": "hippa" }), "hipaa"),
+        (json!({ "addresses": 0 }), "0 days"),
+        (json!({ "max_size": "20" }), "`20` is no size"),
+        (json!({ "max_size": "20GB", "force": 1 }), "true or false"),
+        (json!({ "force": true }), "there is none"),
         (json!({ "tenant": [{ "name": "a", "tenants": [] }] }), "`tenants` is empty"),
     ] {
         let problem = put("admin", wrong).await.problem(400);
@@ -130,28 +134,41 @@ async fn a_policy_is_set_for_all_or_for_ones_own_tenant<F: Fixture>() {
     }
     for wrong in
         [json!({ "preset": "pci" }), json!({ "tenant": [] }), json!({ "system": 1 }), json!(7)]
+            .into_iter()
+            .chain([json!({ "addresses": 0 }), json!({ "max_size": "20GB" })])
     {
         put(ACME, wrong).await.problem(400);
     }
 
     let policy = json!({
-        "preset": "hipaa", "authentication": 180,
+        "preset": "hipaa", "authentication": 180, "addresses": "60d",
+        "max_size": "3000MB", "force": true,
         "tenant": [{ "name": "health", "tenants": ["clinic"], "activity": "10y" }],
     });
     let set = put("admin", policy).await.json();
     assert_eq!((&set["source"], &set["policy"]["authentication"]), (&json!("api"), &json!("180d")));
     assert_eq!(set["policy"]["tenant"][0]["tenants"], json!(["clinic"]));
+    let limits = ["addresses", "max_size", "force"].map(|key| set["policy"][key].clone());
+    assert_eq!(limits, [json!("60d"), json!("3GB"), json!(true)]);
+    let health = ask(&service, Method::GET, "health", "admin", &none).await.json();
+    assert_eq!(health["storage"]["max_bytes"], 3_000_000_000_u64, "{health}");
+    assert!(health["storage"]["used_bytes"].as_i64() > Some(0), "{health}");
     assert_eq!(get("admin").await.json(), set);
-    put(ACME, json!({ "activity": "30d" })).await.json();
+    put(ACME, json!({ "activity": "30d", "addresses": 7 })).await.json();
     let own = get(ACME).await.json();
     assert_eq!((&own["tenant"], &own["source"]), (&json!("acme"), &json!("api")));
     assert_eq!(
         (&own["policy"]["activity"], &own["policy"]["authentication"]),
         (&json!("30d"), &json!("180d"))
     );
+    assert_eq!(own["policy"]["addresses"], "7d");
     let other = get(GLOBEX).await;
     assert!(!other.text().contains("acme") && !other.text().contains("clinic"), "{}", other.text());
-    assert_eq!(other.json()["policy"]["activity"], "2196d");
+    let other = other.json();
+    assert_eq!(
+        (&other["policy"]["activity"], &other["policy"]["addresses"]),
+        (&json!("2196d"), &json!("60d"))
+    );
     let all = get("admin").await.json();
     assert_eq!(
         (&all["tenants"][0]["tenant"], &all["tenants"][0]["policy"]["activity"]),

@@ -223,8 +223,8 @@ impl Register for Endless {
 }
 
 impl Erase for Endless {
-    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
-        self.up()?.erase(records).await
+    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.up()?.erase(records, holds).await
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ mod errors;
 mod export;
 mod foreign;
 mod health;
+mod hidden;
 mod hostile;
 mod http;
 mod ingest;

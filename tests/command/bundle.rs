@@ -15,7 +15,7 @@ on_both!(
 );
 
 /// A log of six records with a key file, and the path of its trust file.
-async fn signed(log: Log) -> (Log, String) {
+pub(crate) async fn signed(log: Log) -> (Log, String) {
     let log = log.with_six().await;
     log.run(&["checkpoint", "--keys", "log.keys"]).await.with(0);
     let line = log.run(&["checkpoint", "--keys", "log.keys", "--trust-line"]).await.with(0).stdout;
@@ -24,7 +24,7 @@ async fn signed(log: Log) -> (Log, String) {
     (log, trust.to_str().unwrap().to_owned())
 }
 
-async fn bundle(log: &Log, arguments: &[&str]) -> Unpacked {
+pub(crate) async fn bundle(log: &Log, arguments: &[&str]) -> Unpacked {
     let all = [&["bundle", "--keys", "log.keys", "--out", "evidence.zip"], arguments].concat();
     log.run(&all).await.with(0);
     Unpacked::of(&std::fs::read(log.path("evidence.zip")).unwrap())
@@ -69,24 +69,24 @@ async fn a_bundle_is_verified_by_its_own_verifier(log: Log) {
 }
 
 /// Changes one line of a file of JSON Lines.
-fn change(found: &Unpacked, name: &str, line: usize, change: impl FnOnce(&mut Value)) {
+pub(crate) fn change(found: &Unpacked, name: &str, line: usize, change: impl FnOnce(&mut Value)) {
     let mut lines = found.lines(name);
     change(&mut lines[line]);
     put(found, name, &lines);
 }
 
-fn put(found: &Unpacked, name: &str, lines: &[Value]) {
+pub(crate) fn put(found: &Unpacked, name: &str, lines: &[Value]) {
     found.put(name, &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
 
-fn replaced(value: &Value, from: &str, to: &str) -> Value {
+pub(crate) fn replaced(value: &Value, from: &str, to: &str) -> Value {
     let text = value.as_str().unwrap();
     assert!(text.contains(from), "{text}");
     json!(text.replacen(from, to, 1))
 }
 
 /// Turns the first character of a hash into another.
-fn flipped(value: &Value) -> Value {
+pub(crate) fn flipped(value: &Value) -> Value {
     let text = value.as_str().unwrap();
     let other = if text.starts_with('0') { "1" } else { "0" };
     json!(format!("{other}{}", &text[1..]))

@@ -12,9 +12,12 @@ mod unpacked;
 #[macro_use]
 mod run;
 
+mod archive;
+mod backup;
 mod bundle;
 mod doctor;
 mod export;
+mod exported;
 mod keys;
 mod lines;
 mod migrate;

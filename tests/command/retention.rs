@@ -11,6 +11,7 @@ on_both!(
     a_preset_ends_what_it_no_longer_keeps,
     a_rules_file_says_how_long_for_each_tenant_group,
     what_is_held_stays_until_the_hold_is_lifted,
+    a_log_is_told_how_full_it_is_and_loses_months_only_by_force,
 );
 
 impl Log {
@@ -158,4 +159,62 @@ async fn what_is_held_stays_until_the_hold_is_lifted(log: Log) {
     assert_eq!(log.run(&end).await.with(0).json()[0]["class"], "activity");
     let verified = log.run(&["verify"]).await.with(0).json().remove(0);
     assert_eq!((&verified["result"], &verified["expired"]), (&"unaltered".into(), &2.into()));
+}
+
+async fn a_log_is_told_how_full_it_is_and_loses_months_only_by_force(log: Log) {
+    let log = log.with_old_ones().await;
+    // A month that is over, and kept for years: the limit is below what an empty database of either kind has.
+    let rules = "[retention]\npreset = 'hipaa'\nmax_size = '1MB'\n";
+    fs::write(log.path("activity.toml"), rules).unwrap();
+    let records: Vec<_> = (5..405)
+        .map(|seq| {
+            let at = format!("2026-02-10T12:{:02}:{:02}Z", seq / 60, seq % 60);
+            record(seq, &at, |record| {
+                record.retention_class.set("activity");
+                let noise: String =
+                    (0..400).map(|n| format!("{:x}", seq * 7_919 + n * n * 104_729)).collect();
+                crate::run::set_metadata(record, &format!("{{\"x\":\"{noise}\"}}"));
+            })
+        })
+        .collect();
+    log.append(&records).await;
+    let plan = log.run(&["retention", "plan", "--rules", "activity.toml"]).await.with(0);
+    assert!(plan.stderr.contains("of 1MB: what has expired goes"), "{plan:?}");
+    let of_month = |month: &str| {
+        let planned = plan.json().into_iter();
+        planned.filter(|line| line["month"] == month).collect::<Vec<_>>()
+    };
+    assert_eq!(of_month("2026-02")[0]["fate"], "until");
+    assert_eq!(of_month("2026-02")[0]["addresses"]["fate"], "with_records");
+    let run = ["retention", "run", "--rules", "activity.toml"];
+    let kept = log.run(&run).await.with(0);
+    assert!(kept.stdout.is_empty() && kept.stderr.contains("of 1MB"), "{kept:?}");
+    let doctor = log.run(&["doctor", "--rules", "activity.toml"]).await;
+    let size = doctor.json().into_iter().find(|found| found["what"] == "size").unwrap();
+    assert_eq!((&size["state"], doctor.code), (&"wrong".into(), Some(1)), "{size}");
+
+    let forced = log.run(&[&run[..], &["--force"]].concat()).await.with(0).json();
+    let gone: Vec<_> = forced.iter().map(|line| (&line["class"], &line["forced"])).collect();
+    assert!(gone.contains(&(&"activity".into(), &true.into())), "{forced:?}");
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!(verified["result"], "unaltered");
+    let told = log.run(&["query", "action:retention_run"]).await.with(0).json();
+    assert!(told.iter().any(|record| record["metadata"]["why"] == "max_size"), "{told:?}");
+
+    fs::write(log.path("activity.toml"), "[retention]\n").unwrap();
+    let nothing = log.run(&[&run[..], &["--force"]].concat()).await.with(2);
+    assert!(nothing.stderr.contains("max_size"), "{nothing:?}");
+    for (wrong, why) in [
+        ("max_size = '20'", "no size such as"),
+        ("max_size = 20", "is text"),
+        ("force = true", "there is none"),
+        ("addresses = 0", "0 days"),
+    ] {
+        fs::write(log.path("activity.toml"), format!("[retention]\n{wrong}\n")).unwrap();
+        let refused = log.run(&run).await.with(3);
+        assert!(
+            refused.stderr.contains("activity.toml:2: ") && refused.stderr.contains(why),
+            "{refused:?}"
+        );
+    }
 }

@@ -167,6 +167,7 @@ pub(crate) fn activity(folder: &Path, arguments: &[&str]) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     for name in [
+        "ACTIVITY_ARCHIVE",
         "ACTIVITY_STORE",
         "ACTIVITY_KEYS",
         "ACTIVITY_MODE",

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,7 +14,11 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpStream, ToSocketAddrs},
+    sync::watch,
+    task::JoinHandle,
+};
 
 use crate::process::{PATIENCE, Server};
 
@@ -23,6 +28,8 @@ pub(crate) struct Notes {
     pub(crate) sent: HashSet<String>,
     /// Those whose whole answer was seen, with its status.
     pub(crate) seen: HashMap<String, u16>,
+    /// The longest that anybody waited for an answer, where somebody looked.
+    pub(crate) slowest: Duration,
 }
 
 impl Notes {
@@ -35,6 +42,17 @@ impl Notes {
     pub(crate) fn answered(&self, status: u16) -> usize {
         self.seen.values().filter(|seen| **seen == status).count()
     }
+}
+
+/// Connects to a server; the connection goes on by itself until one of the two sides ends it.
+pub(crate) async fn connect(
+    address: impl ToSocketAddrs,
+) -> std::io::Result<(http1::SendRequest<Full<Bytes>>, JoinHandle<()>)> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(socket)).await.map_err(std::io::Error::other)?;
+    Ok((sender, tokio::spawn(async move { drop(connection.await) })))
 }
 
 /// What a client asks for.
@@ -185,12 +203,7 @@ async fn client_of(
     answers: watch::Sender<Answers>,
 ) -> Notes {
     let mut notes = Notes::default();
-    let Ok(stream) = TcpStream::connect(address).await else { return notes };
-    stream.set_nodelay(true).unwrap();
-    let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(stream)).await else {
-        return notes;
-    };
-    let connection = tokio::spawn(async move { drop(connection.await) });
+    let Ok((mut sender, connection)) = connect(address).await else { return notes };
     let take = |left: usize| left.checked_sub(1);
     for n in 0.. {
         if stop.load(Ordering::Relaxed)

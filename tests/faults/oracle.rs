@@ -17,6 +17,8 @@ pub(crate) struct Stored {
     pub(crate) category: String,
     pub(crate) outcome: String,
     pub(crate) reason: String,
+    pub(crate) status: Option<i64>,
+    /// Only of what the log says about itself.
     pub(crate) metadata: String,
 }
 
@@ -24,14 +26,19 @@ impl Stored {
     pub(crate) fn is_request(&self) -> bool {
         self.category != "system" && !self.request_id.is_empty()
     }
+
+    /// Returns what the log says about itself there.
+    pub(crate) fn facts(&self) -> serde_json::Value {
+        serde_json::from_str(&self.metadata).unwrap_or_default()
+    }
 }
 
 /// Reads the records in a SQLite file.
 pub(crate) fn in_file(path: &Path) -> Vec<Stored> {
     let file = rusqlite::Connection::open(path).unwrap();
-    file.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    file.busy_timeout(crate::process::PATIENCE).unwrap();
     let sql = "SELECT coalesce(request_id, ''), writer_id, seq, coalesce(action, ''), category, outcome, \
-               coalesce(outcome_reason, ''), CASE category WHEN 'system' THEN coalesce(metadata, '') ELSE '' END \
+               coalesce(outcome_reason, ''), status, CASE category WHEN 'system' THEN coalesce(metadata, '') ELSE '' END \
                FROM activity_records";
     let mut rows = file.prepare(sql).unwrap();
     let rows = rows.query_map([], |row| {
@@ -43,7 +50,8 @@ pub(crate) fn in_file(path: &Path) -> Vec<Stored> {
             category: row.get(4)?,
             outcome: row.get(5)?,
             reason: row.get(6)?,
-            metadata: row.get(7)?,
+            status: row.get(7)?,
+            metadata: row.get(8)?,
         })
     });
     rows.unwrap().map(Result::unwrap).collect()
@@ -56,7 +64,7 @@ pub(crate) async fn in_postgres(url: &str) -> Vec<Stored> {
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
     let sql = "select coalesce(request_id, '') collate \"C\", writer_id, seq, coalesce(action, '') collate \"C\", \
                category, outcome, coalesce(outcome_reason, '') collate \"C\", \
-               case category when 'system' then coalesce(metadata::text, '') else '' end from activity.records";
+               cast(status as bigint), case category when 'system' then coalesce(metadata::text, '') else '' end from activity.records";
     let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
     let stored = rows.iter().map(|row| Stored {
         request_id: row.get(0),
@@ -66,7 +74,8 @@ pub(crate) async fn in_postgres(url: &str) -> Vec<Stored> {
         category: row.get(4),
         outcome: row.get(5),
         reason: row.get(6),
-        metadata: row.get(7),
+        status: row.get(7),
+        metadata: row.get(8),
     });
     stored.collect()
 }
@@ -152,7 +161,7 @@ pub(crate) fn compare(notes: &Notes, rows: &[Stored]) -> Found {
 
 impl Found {
     fn add_gap(&mut self, row: &Stored) {
-        let facts: serde_json::Value = serde_json::from_str(&row.metadata).unwrap();
+        let facts = row.facts();
         let Some(count) = facts["count"].as_u64() else {
             self.unclean += 1;
             return;
@@ -214,6 +223,7 @@ fn the_oracle_sees_what_is_lost_doubled_made_up_and_told_wrong() {
         category: "activity".to_owned(),
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
+        status: None,
         metadata: String::new(),
     };
     let said =
@@ -221,6 +231,7 @@ fn the_oracle_sees_what_is_lost_doubled_made_up_and_told_wrong() {
     let notes = Notes {
         sent: said.iter().map(|(id, _)| (*id).to_owned()).collect(),
         seen: said.iter().map(|(id, status)| ((*id).to_owned(), *status)).collect(),
+        ..Notes::default()
     };
     let found = compare(
         &notes,

@@ -11,18 +11,16 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
-    net::TcpStream,
+    net::ToSocketAddrs,
     process::{Child, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
-use crate::role::STORE;
+use crate::{client::connect, role::STORE};
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -136,26 +134,6 @@ impl Place {
         self.path().join("activity.db")
     }
 
-    fn spawn(&self, role: &str) -> (Child, PathBuf) {
-        let mut words = self.wrap.clone();
-        let own = std::env::current_exe().unwrap();
-        words.push(own.to_str().unwrap().to_owned());
-        words.extend(["--exact", role, "--nocapture", "--test-threads=1"].map(str::to_owned));
-        let number = self.starts.fetch_add(1, Ordering::Relaxed);
-        let errors = self.path().join(format!("errors-{number}.txt"));
-        let mut command = Command::new(&words[0]);
-        command
-            .args(&words[1..])
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .env_remove("FAULTS_TABLE")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&errors).unwrap())
-            .kill_on_drop(true);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", words[0]));
-        (child, errors)
-    }
-
     /// Starts a server and waits until it answers.
     pub(crate) async fn start(&self) -> Server {
         self.try_start().await.unwrap_or_else(|said| panic!("it does not start: {said}"))
@@ -164,25 +142,17 @@ impl Place {
     /// Starts a server; the error is what it said instead.
     pub(crate) async fn try_start(&self) -> Result<Server, String> {
         let mut running = self.run("role::server");
-        let mut said = Vec::new();
-        while let Some(line) = running.line().await {
-            if let Some((_, rest)) = line.split_once("ready http://") {
-                let (address, pid) = rest.split_once(" pid ").unwrap();
-                let (address, pid) = (address.to_owned(), pid.trim().parse().unwrap());
-                return Ok(Server { running, address, pid });
-            }
-            said.push(line);
-        }
-        let errors = fs::read_to_string(&running.errors).unwrap_or_default();
-        Err(format!("{}\n{errors}", said.join("\n")))
+        let ready = running.line_with("ready http://").await?;
+        let (address, pid) = ready.split_once(" pid ").unwrap();
+        let (address, pid) = (address.to_owned(), pid.trim().parse().unwrap());
+        Ok(Server { running, address, pid })
     }
 
     /// Starts another role.
     pub(crate) fn run(&self, role: &str) -> Running {
-        let (mut child, errors) = self.spawn(role);
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stdin = child.stdin.take();
-        Running { child, lines, _stdin: stdin, errors }
+        let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        let errors = self.path().join(format!("errors-{number}.txt"));
+        Running::start(&self.wrap, role, &self.settings, errors)
     }
 }
 
@@ -191,11 +161,62 @@ pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// Its end ends the process.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     errors: PathBuf,
 }
 
 impl Running {
+    /// Starts a role of this binary, as a child of another command where `wrap` has words.
+    pub(crate) fn start(
+        wrap: &[String],
+        role: &str,
+        settings: &[(String, String)],
+        errors: PathBuf,
+    ) -> Self {
+        let own = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+        let mut words = wrap.iter().cloned().chain([own]);
+        let program = words.next().expect("at least this binary");
+        let mut child = Command::new(&program)
+            .args(words)
+            .args(["--exact", role, "--nocapture", "--test-threads=1"])
+            .envs(settings.iter().map(|(name, value)| (name, value)))
+            .env_remove("FAULTS_TABLE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&errors).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdin = child.stdin.take();
+        Self { child, lines, stdin, errors }
+    }
+
+    /// Waits for a line with these words, and returns what stands behind them. The error is all that it said instead.
+    pub(crate) async fn line_with(&mut self, words: &str) -> Result<String, String> {
+        let mut said = String::new();
+        while let Some(line) = self.line().await {
+            if let Some((_, rest)) = line.split_once(words) {
+                return Ok(rest.to_owned());
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err(said + &self.errors())
+    }
+
+    /// Returns what it wrote to its standard error.
+    pub(crate) fn errors(&self) -> String {
+        fs::read(&self.errors)
+            .map(|said| String::from_utf8_lossy(&said).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Lets go of its standard input.
+    pub(crate) fn let_go(&mut self) {
+        drop(self.stdin.take());
+    }
+
     /// Returns the next line that it says; `None` when it has ended.
     pub(crate) async fn line(&mut self) -> Option<String> {
         within("a line", self.lines.next_line()).await.ok().flatten()
@@ -217,6 +238,35 @@ pub(crate) async fn signal(pid: u32, name: &str) -> bool {
     let mut kill = Command::new("kill");
     kill.args(["-s", name, &pid]).stderr(Stdio::null());
     within("an end of kill", kill.status()).await.unwrap().success()
+}
+
+/// Returns a figure of a process's memory in bytes: `VmRSS`, or `VmHWM` for the most so far.
+pub(crate) fn memory(pid: u32, figure: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) async fn ask(
+    address: impl ToSocketAddrs,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> (StatusCode, Bytes) {
+    within("an answer", async {
+        let (mut sender, _connection) = connect(address).await.unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::from(body.to_owned()))
+            .unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        (answer.status(), answer.into_body().collect().await.unwrap().to_bytes())
+    })
+    .await
 }
 
 /// A server that runs.
@@ -243,36 +293,15 @@ impl Server {
 
     /// Waits for its report and its end.
     pub(crate) async fn report(&mut self) -> Value {
-        let mut said = Vec::new();
-        while let Some(line) = self.running.line().await {
-            if let Some((_, report)) = line.split_once("report ") {
-                let report = serde_json::from_str(report).unwrap();
-                self.running.ended().await;
-                return report;
-            }
-            said.push(line);
-        }
-        let errors = fs::read_to_string(&self.running.errors).unwrap_or_default();
-        panic!("no report: {said:#?}\n{errors}");
+        let report = self.running.line_with("report ").await;
+        let report = report.unwrap_or_else(|said| panic!("no report: {said}"));
+        self.running.ended().await;
+        serde_json::from_str(&report).unwrap()
     }
 
     /// Sends one request on a connection of its own.
     pub(crate) async fn send(&self, method: Method, path: &str, body: &str) -> (StatusCode, Bytes) {
-        within("an answer", async {
-            let io = TokioIo::new(TcpStream::connect(&self.address).await.unwrap());
-            let (mut sender, connection) = http1::handshake(io).await.unwrap();
-            tokio::spawn(async move { drop(connection.await) });
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", "x")
-                .header("content-type", "application/json")
-                .body(Full::<Bytes>::from(body.to_owned()))
-                .unwrap();
-            let answer = sender.send_request(request).await.unwrap();
-            (answer.status(), answer.into_body().collect().await.unwrap().to_bytes())
-        })
-        .await
+        ask(&self.address, method, path, body).await
     }
 
     /// Has its store take one record of so many that requests make from now on: all of them where that is 1, and none
@@ -304,8 +333,6 @@ impl Server {
 
     /// Returns a figure of its memory in bytes: `VmRSS`, or `VmHWM` for the most so far.
     pub(crate) fn memory(&self, figure: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        memory(self.pid, figure)
     }
 }

@@ -21,6 +21,7 @@ const LEVELS: &[&[&str]] = &[
     &["record"],
     &["rules", "privacy", "query", "ledger", "encode"],
     &["store"],
+    &["archive"],
     &["pipeline"],
     &["viewer", "bundle"],
     &["capture", "retention", "ship", "alert", "api"],

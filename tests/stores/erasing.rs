@@ -1,6 +1,12 @@
 //! People are erased, and every proof stays valid.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
 
 use tokio::{runtime::Handle, task::block_in_place};
 use tower_activity::{
@@ -9,8 +15,8 @@ use tower_activity::{
     pipeline::{Eraser, Erasing, ErasureRequest, HoldRequest},
     query::Filter,
     record::{Actor, Category, Group, Groups, Json, Origin, Record, Seal},
-    store::{Audit, Erase, Evidence, Read, prove},
-    time::{Clock as _, SystemClock, Timestamp},
+    store::{Append, Audit, Erase, Evidence, Read, prove},
+    time::{Clock as _, IdSource, RandomIds, SystemClock, Timestamp},
 };
 
 #[cfg(feature = "sqlite")]
@@ -380,12 +386,14 @@ pub(crate) async fn a_hold_that_comes_amid_a_replay_keeps_what_is_left<F: Fixtur
     };
     let certificate = eraser.replay(&request(), &[], step).await.unwrap();
     assert_eq!((certificate.records, certificate.held), (200, 201));
-    assert_eq!(all::<F>(&store).await.into_iter().filter(names_her).count(), 201);
+    // The record of the hold says whom it is about, in its query.
+    let left = |record: &Record| record.action.as_str() != "held" && names_her(record);
+    assert_eq!(all::<F>(&store).await.into_iter().filter(left).count(), 201);
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
     custodian.lift(hold.unwrap(), &Actor::user("dpo"), "settled", None).await.unwrap();
     let rest = eraser.replay(&request(), &[], |_step| {}).await.unwrap();
     assert_eq!((rest.records, rest.held), (201, 0));
-    assert!(!all::<F>(&store).await.iter().any(names_her));
+    assert!(!all::<F>(&store).await.iter().any(left));
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
 }
 
@@ -507,6 +515,125 @@ pub(crate) async fn an_erasure_passes_over_no_row_that_cannot_be_read<F: Owned>(
     fixture.force(&mended).await;
     assert_eq!(eraser.erase(&request(), |_step| {}).await.unwrap().records, 1);
     assert!(!all::<F>(&store).await.iter().any(names_her));
+    assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+    pipeline.shutdown(PATIENCE).await;
+}
+
+/// Files of the spool whose records are stored are usually kept for a while.
+pub(crate) async fn nothing_of_somebody_who_was_erased_stays_in_a_spool<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let with_spool = async |folder: &tempfile::TempDir| {
+        let builder = Pipeline::builder(store.clone()).keys(keys.clone()).spool(folder.path());
+        builder.start().await.unwrap()
+    };
+    let (first, second) = (with_spool(&here).await, with_spool(&there).await);
+    for pipeline in [&first, &second] {
+        pipeline.recorder().record(about_ana(0));
+        pipeline.flush().await;
+    }
+    assert!(names_her_in(here.path()) && names_her_in(there.path()));
+    let certificate = first.eraser().unwrap().erase(&request(), |_step| {}).await.unwrap();
+    assert_eq!(certificate.records, 2);
+    let spool = certificate.places.iter().find(|place| place.place == "spool").unwrap();
+    assert!(spool.reached && !names_her_in(here.path()));
+    let place = |name: &str| certificate.places.iter().find(|place| place.place == name).unwrap();
+    assert!(!place("spool_quarantine").reached);
+    // Whoever has no spool of his own has reached none.
+    let without = pipeline::<F>(&store, &keys).await;
+    let other = ErasureRequest::new("eve", "GDPR Art. 17").alone();
+    let eraser = without.eraser().unwrap();
+    let plan = eraser.plan(&other).await.unwrap();
+    let certificate = eraser.erase(&other, |_step| {}).await.unwrap();
+    for places in [&plan.places, &certificate.places] {
+        let spool = places.iter().find(|place| place.place == "spool").unwrap();
+        assert!(!spool.reached && spool.how.contains("none of his own"), "{spool:?}");
+    }
+    without.shutdown(PATIENCE).await;
+    // Another process learns of it with what it stores next, and what it goes on with is whole.
+    let bob = Record::by(Actor::user("bob")).verb("update").on("order", "57");
+    let begun = std::time::Instant::now();
+    loop {
+        second.recorder().record(bob.clone());
+        second.flush().await;
+        if !names_her_in(there.path()) {
+            break;
+        }
+        assert!(begun.elapsed() < 2 * PATIENCE, "the other spool still names her");
+    }
+    let stored = all::<F>(&store).await;
+    assert!(stored.iter().any(|record| record.actor_id == "bob"));
+    assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+    first.shutdown(PATIENCE).await;
+    second.shutdown(PATIENCE).await;
+}
+
+/// Looks for her name in every file below a folder.
+fn names_her_in(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return names_her_in(&path);
+        }
+        // Removed since it was listed.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(NAME.len()).any(|part| part == NAME.as_bytes())
+    })
+}
+
+/// Draws ids, and while it is armed tells of another hold with each: between the look at what is held and the step.
+struct Restless<S> {
+    store: S,
+    handle: Handle,
+    holds: Arc<AtomicI64>,
+    is_armed: Arc<AtomicBool>,
+}
+
+impl<S: Append + Clone> IdSource for Restless<S> {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
+        if self.is_armed.load(Ordering::SeqCst) {
+            let seq = self.holds.fetch_add(1, Ordering::SeqCst) + 1;
+            let mut held = ordinary(77, seq);
+            (held.category, held.origin) = (Category::System, Origin::System);
+            held.action.set("held");
+            held.actor_id.set("dpo");
+            held.metadata =
+                Json::from_stored(r#"{"name":"x","query":"action:nothing"}"#.to_owned());
+            held.seal(salts(seq));
+            block_in_place(|| self.handle.block_on(append(&self.store, &[held]))).unwrap();
+        }
+        RandomIds.id(at)
+    }
+}
+
+pub(crate) async fn an_erasure_amid_holds_that_never_rest_gives_up_and_says_so<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (holds, is_armed) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let restless = Restless {
+        store: store.clone(),
+        handle: Handle::current(),
+        holds: Arc::clone(&holds),
+        is_armed: Arc::clone(&is_armed),
+    };
+    let builder = Pipeline::builder(store.clone()).keys(Keys::ephemeral()).ids(restless);
+    let pipeline = builder.start().await.unwrap();
+    pipeline.recorder().record(about_ana(0));
+    pipeline.flush().await;
+    let eraser = pipeline.eraser().unwrap();
+    is_armed.store(true, Ordering::SeqCst);
+    let refused = eraser.erase(&request(), |_step| panic!("nothing is erased")).await.unwrap_err();
+    let replayed = eraser.replay(&request(), &[], |_step| panic!("nothing is erased")).await;
+    is_armed.store(false, Ordering::SeqCst);
+    for error in [refused, replayed.unwrap_err()] {
+        assert!(error.to_string().starts_with("holds were placed or lifted"), "{error}");
+        assert!(!error.is_request() && !error.is_configuration());
+    }
+    assert!(holds.load(Ordering::SeqCst) > 2);
+    assert_eq!(all::<F>(&store).await.iter().filter(|record| names_her(record)).count(), 1);
+    assert_eq!(eraser.erase(&request(), |_step| {}).await.unwrap().records, 1);
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
     pipeline.shutdown(PATIENCE).await;
 }

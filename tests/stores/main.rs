@@ -6,12 +6,19 @@
 mod suite;
 
 mod answers;
+#[cfg(all(feature = "archive", feature = "sqlite"))]
+mod archived;
+mod archiving;
 mod canonical;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[path = "../faults/chance.rs"]
+mod chance;
 mod completeness;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod counts;
 mod edges;
 mod erasing;
+mod expiry;
 mod holds;
 mod memory;
 mod pages;
@@ -19,6 +26,8 @@ mod questions;
 mod records;
 mod register;
 mod retention;
+#[cfg(feature = "sqlite")]
+mod sequences;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tampering;
 
@@ -31,7 +40,7 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "postgres")]
 mod server;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[path = "../faults/table.rs"]
 mod table;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -4,7 +4,7 @@ use tower_activity::store::MemoryStore;
 
 use crate::suite::Fixture;
 
-struct InMemory(MemoryStore);
+pub(crate) struct InMemory(MemoryStore);
 
 impl Fixture for InMemory {
     type Store = MemoryStore;
@@ -23,4 +23,9 @@ suite!(InMemory);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_reads_all_of_the_log() {
     crate::erasing::a_replay_reads_all_of_the_log::<InMemory>(1_100).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_amid_holds_that_never_rest_gives_up_and_says_so() {
+    crate::erasing::an_erasure_amid_holds_that_never_rest_gives_up_and_says_so::<InMemory>().await;
 }

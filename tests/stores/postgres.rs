@@ -71,13 +71,35 @@ mod in_windows {
 }
 
 suite!(@tampering Database);
+#[cfg(all(feature = "archive", feature = "sqlite"))]
+suite!(@archived Database);
 
 impl Owned for Database {
     const RECORDS: &str = "activity.records";
     const LEDGER: &str = "activity.ledger_entries";
     const CHECKPOINTS: &str = "activity.checkpoints";
+    const FOLDED: &str = "activity.folded_roots";
     const LEDGER_COLUMNS: &str = "position, epoch, writer_id, first_seq, last_seq, month, class, \
                                   first_at, last_at, batch_root, committed_at";
+
+    const DOUBLES: &str = "do $$ declare c record; i regclass; begin \
+         for c in select p.relid, k.conname from pg_partition_tree('activity.records') p \
+             join pg_constraint k on k.conrelid = p.relid and k.contype = 'p' where p.isleaf loop \
+             execute format('alter table %s drop constraint %I', c.relid::regclass, c.conname); \
+         end loop; \
+         for i in select x.indexrelid from pg_partition_tree('activity.records') p \
+             join pg_index x on x.indrelid = p.relid and x.indisunique where p.isleaf loop \
+             execute format('drop index %s', i); \
+         end loop; end $$";
+
+    async fn mend(&self) {
+        let on = "do $$ declare t regclass; begin \
+                 for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                     where n.nspname = 'activity' and c.relkind in ('r', 'p') loop \
+                     execute format('alter table %s enable trigger all', t); \
+                 end loop; end $$";
+        self.execute(on).await;
+    }
 
     async fn force(&self, sql: &str) {
         let off = "do $$ declare t regclass; begin \

@@ -48,7 +48,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    marker: &'static [u8],
+    marker: Vec<u8>,
     tricks: Mutex<VecDeque<Trick>>,
     held: Notify,
     let_go: watch::Sender<u64>,
@@ -56,13 +56,13 @@ struct Shared {
 
 impl Proxy {
     /// Starts one before the server of `database`, looking for `marker`.
-    pub(crate) async fn before(database: &Database, marker: &'static [u8]) -> Self {
+    pub(crate) async fn before(database: &Database, marker: impl Into<Vec<u8>>) -> Self {
         let options: PgConnectOptions = database.url().parse().expect("a URL");
         let server = (options.get_host().to_owned(), options.get_port());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let shared = Arc::new(Shared {
-            marker,
+            marker: marker.into(),
             tricks: Mutex::default(),
             held: Notify::new(),
             let_go: watch::Sender::new(0),

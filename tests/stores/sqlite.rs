@@ -33,6 +33,36 @@ impl InFile {
     pub(crate) fn by_hand(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.path()).unwrap()
     }
+
+    /// Returns another file that holds what this one does.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self(tempfile::tempdir().unwrap());
+        // Nobody writes meanwhile, hence nobody empties the log of what is not yet in the file.
+        let held = self.by_hand();
+        held.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::fs::copy(self.path(), copy.path()).unwrap();
+        let wal = |path: String| path + "-wal";
+        if std::fs::exists(wal(self.path())).unwrap() {
+            std::fs::copy(wal(self.path()), wal(copy.path())).unwrap();
+        }
+        held.execute_batch("ROLLBACK").unwrap();
+        copy
+    }
+
+    /// Runs statements, and neither a trigger nor a check holds them up; returns how many rows the last one changed.
+    pub(crate) fn forced(&self, sql: &str) -> u64 {
+        let connection = self.by_hand();
+        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+        let mut triggers = connection.prepare(triggers).unwrap();
+        let names: Vec<String> =
+            triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for name in names {
+            connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+        }
+        connection.execute_batch(&format!("BEGIN; {sql}; COMMIT")).expect(sql);
+        connection.changes()
+    }
 }
 
 impl Fixture for InFile {
@@ -81,26 +111,27 @@ mod in_windows {
 }
 
 suite!(@tampering InFile);
+#[cfg(feature = "archive")]
+suite!(@archived InFile);
+#[cfg(feature = "archive")]
+suite!(@buckets InFile);
 
 impl Owned for InFile {
     const RECORDS: &str = "activity_records";
     const LEDGER: &str = "activity_ledger";
     const CHECKPOINTS: &str = "activity_checkpoints";
+    const FOLDED: &str = "activity_folded_roots";
     const LEDGER_COLUMNS: &str = "position, epoch, writer_id, first_seq, last_seq, count, month, \
                                   class, first_at, last_at, batch_root, committed_at";
 
+    const DOUBLES: &str = "DROP INDEX activity_records_time; DROP INDEX activity_records_stream";
+
     async fn force(&self, sql: &str) {
-        let connection = self.by_hand();
-        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
-        let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
-        let mut triggers = connection.prepare(triggers).unwrap();
-        let names: Vec<String> =
-            triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        for name in names {
-            connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
-        }
-        connection.execute_batch(&format!("BEGIN; {sql}; COMMIT")).expect(sql);
+        self.forced(sql);
     }
+
+    /// Appends need none.
+    async fn mend(&self) {}
 
     fn bytes(hex: &str) -> String {
         format!("x'{hex}'")
@@ -175,6 +206,11 @@ mod in_memory {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_erasure_passes_over_no_row_that_cannot_be_read() {
     crate::erasing::an_erasure_passes_over_no_row_that_cannot_be_read::<InFile>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_keeps_no_other_address() {
+    crate::expiry::what_cannot_be_read_keeps_no_other_address::<InFile>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

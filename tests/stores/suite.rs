@@ -88,6 +88,7 @@ macro_rules! suite {
             a_hold_that_comes_amid_a_replay_keeps_what_is_left,
             what_the_log_says_of_itself_keeps_its_content,
             an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were_tried,
+            nothing_of_somebody_who_was_erased_stays_in_a_spool,
         );
         suite!(@edges $fixture:
             the_ends_of_time_are_bounds_like_others,
@@ -123,6 +124,24 @@ macro_rules! suite {
             a_schedule_runs_once_for_all_processes,
             a_store_without_its_type_retains_as_well,
         );
+        suite!(@archiving $fixture:
+            nothing_goes_that_could_not_be_archived,
+            what_comes_between_archive_and_removal_is_archived_before_it_goes,
+            what_is_held_is_neither_archived_nor_removed,
+            what_was_told_of_without_an_archive_is_archived_and_told_of_anew,
+            an_erasure_that_does_not_reach_the_archive_is_not_finished,
+            an_archive_that_nobody_named_is_told_of,
+            what_is_held_stays_in_the_archive,
+            rules_that_name_an_archive_do_not_start_without,
+        );
+        suite!(@expiry $fixture:
+            addresses_end_before_their_records,
+            a_record_under_a_hold_keeps_its_address,
+            a_run_that_broke_off_amid_addresses_is_gone_on_with,
+            nothing_is_emptied_under_other_holds_than_were_looked_at,
+            a_log_that_is_too_large_loses_its_oldest_months_if_that_is_said,
+            a_log_at_its_limit_does_not_wait_for_its_time,
+        );
         suite!(@holds $fixture:
             what_is_held_stays_until_the_hold_is_lifted,
             a_hold_that_came_after_the_look_wins,
@@ -130,10 +149,46 @@ macro_rules! suite {
             what_is_set_in_one_process_holds_in_the_others,
         );
     };
+    (@expiry $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::expiry::$fact::<$fixture>().await;
+        }
+    )*};
     (@holds $fixture:ty: $($fact:ident,)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::holds::$fact::<$fixture>().await;
+        }
+    )*};
+    // What an archive in S3 does depends on no store.
+    (@buckets $fixture:ty) => {
+        suite!(@in_archives $fixture:
+            a_bucket_keeps_erases_and_restores,
+            a_bucket_takes_what_is_larger_than_one_piece,
+            a_bucket_that_is_not_there_keeps_the_log_whole,
+        );
+    };
+    (@archived $fixture:ty) => {
+        suite!(@in_archives $fixture:
+            who_is_erased_is_in_no_file_of_the_archive,
+            a_part_of_which_a_rewriting_left_a_file_over_is_tidied,
+            what_is_archived_is_restored_asked_and_verified,
+            who_was_erased_since_does_not_come_back,
+            a_late_record_makes_a_further_part,
+            nothing_goes_whose_part_was_altered_since,
+        );
+    };
+    (@in_archives $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::archived::$fact::<$fixture>().await;
+        }
+    )*};
+    (@archiving $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::archiving::$fact::<$fixture>().await;
         }
     )*};
     (@retention $fixture:ty: $($fact:ident,)*) => {$(
@@ -152,15 +207,24 @@ macro_rules! suite {
         suite!(@tampered $fixture:
             an_edited_column_is_found_wherever_it_is,
             rows_that_are_gone_moved_or_added_are_found,
+            rows_that_are_doubled_are_found_in_the_root_too,
             an_edited_ledger_is_found,
             an_end_that_was_cut_off_is_found_with_an_anchor_alone,
+            a_backup_that_is_put_back_is_found_with_an_anchor_or_told_of,
             salts_and_groups_that_changed_their_records_are_found,
             a_group_that_is_nulled_is_erased_with_its_record_and_found_without,
             only_the_log_itself_tells_of_an_erasure,
+            keys_take_turns_and_sign_in_their_time_alone,
+            a_proof_with_any_bit_changed_proves_nothing,
+            a_proof_in_a_large_entry_reads_few_of_its_records,
         );
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_removal_counts_only_by_its_own_record() {
             $crate::retention::a_removal_counts_only_by_its_own_record::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn an_address_that_no_run_names_is_missed() {
+            $crate::expiry::an_address_that_no_run_names_is_missed::<$fixture>().await;
         }
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_removal_that_the_ledger_does_not_bear_out_is_none() {

@@ -58,7 +58,7 @@ async fn export(
     caller.must(Permission::Export)?;
     let scope = caller.scope()?;
     let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
-    let filter = ask.filter.clone().and(scope);
+    let filter = api.unveiled(ask.filter.clone().and(scope)).await?;
     let store = api.store_for(caller.grant())?;
     let snapshot = api.in_time(async { Ok(store.snapshot().await?) }).await?;
 

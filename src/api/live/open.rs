@@ -205,7 +205,7 @@ async fn open(api: &Api, door: &Door, head: Parts, asked: Asked) -> Result<Sessi
             "the cursor is ahead of the log, which was restored since; begin again without it",
         ));
     }
-    let filter = Arc::new(filter.and(scope));
+    let filter = Arc::new(api.unveiled(filter.and(scope)).await?);
     let seat = api.hub().join(store, Arc::clone(&filter), place).ok_or_else(|| {
         let detail = "too many are listening; please try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-sessions", detail).retry_after(30)

@@ -105,8 +105,8 @@ pub(super) const REFUSALS: &[Refusal] = &[
         refusal(
             "503",
             "Unavailable",
-            "The store is away or does not answer in time, the service stops, or too many listen",
-            &["store-unavailable", "shutting-down", "too-many-sessions"],
+            "The store or its archive is away or does not answer in time, the service stops, or too many listen",
+            &["store-unavailable", "archive-unavailable", "shutting-down", "too-many-sessions"],
         ),
         LATER.0,
         LATER.1,

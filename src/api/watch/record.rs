@@ -4,7 +4,7 @@ use axum::extract::{ConnectInfo, MatchedPath};
 use http::{HeaderMap, HeaderName, StatusCode, Version, header, request::Parts};
 use std::net::{IpAddr, SocketAddr};
 
-use super::Visit;
+use super::{Visit, hidden};
 use crate::{
     api::{
         endpoint::{Endpoint, Guard},
@@ -159,16 +159,17 @@ fn peer(parts: &Parts) -> Option<IpAddr> {
 }
 
 fn asked(parts: &Parts, api: &Api) -> String {
-    let mut text = cut(parts.uri.path(), LONGEST).to_owned();
     // A page further on is the same question, and a ticket is nobody's business.
     let kept = |pair: &&str| !pair.starts_with("cursor=") && !pair.starts_with("ticket=");
     let query = parts.uri.query().map_or("", |query| cut(query, LONGEST));
     let query: Vec<_> = query.split('&').filter(kept).filter(|pair| !pair.is_empty()).collect();
+    let path = cut(parts.uri.path(), LONGEST);
+    let (mut text, query) = hidden::question(Endpoint::of(parts), path, &query.join("&"), api);
     if !query.is_empty() {
         text.push('?');
         let mut taken_out = Redactions::new();
         let log = &mut taken_out.field("asked");
-        api.recorder().redactor().query(&query.join("&"), KeySet::none(), &mut text, log);
+        api.recorder().redactor().query(&query, KeySet::none(), &mut text, log);
     }
     text
 }

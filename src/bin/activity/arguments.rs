@@ -3,13 +3,17 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tower_activity::{access::Permission, encode::Format, query::TimeZone, rules::Preset};
+use tower_activity::{
+    access::Permission, encode::Format, privacy::KeyUse, query::TimeZone, rules::Preset,
+    time::Month,
+};
 
 use crate::{
     anchor::Anchor,
     listen::Listen,
     out,
     question::{Question, Tenant},
+    restore::ArchiveRestore,
     trouble::Trouble,
 };
 
@@ -23,6 +27,10 @@ records lost · 2 the command line or the settings are wrong; verify: unaltered 
 const VERIFY_CODES: &str = "\
 Exit codes: 0 unaltered · 1 altered · 2 unaltered but incomplete (gaps, unclean ends, stubs, rollbacks) · 3 it could \
 not run";
+
+const ARCHIVE_CODES: &str = "\
+Exit codes: 0 unaltered · 1 something was altered, is missing or cannot be read · 2 unaltered, but there are files that no \
+manifest names, or entries that no signed head covers · 3 it could not run";
 
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
@@ -55,6 +63,11 @@ impl Common {
     /// Returns the URL of the store.
     pub(crate) fn store(&self) -> &str {
         self.store.as_deref().filter(|url| !url.is_empty()).unwrap_or("sqlite:activity.db")
+    }
+
+    /// Returns the URL of the store, where somebody named one.
+    pub(crate) fn named_store(&self) -> Option<&str> {
+        self.store.as_deref().filter(|url| !url.is_empty())
     }
 
     /// Names the store, unless the command line or the environment did.
@@ -97,6 +110,8 @@ pub(crate) enum Command {
     Bundle(Bundle),
     /// Takes out records whose time is over, or says which would go
     Retention(Retention),
+    /// Keeps months of the log as Parquet files in a directory or in S3, and verifies them
+    Archive(Archive),
     /// Keeps what a query finds, whatever the retention says, until the hold is lifted
     Hold(Hold),
     /// Says in words what is wrong with a set-up
@@ -222,6 +237,10 @@ pub(crate) struct Export {
     /// Begin CSV with a byte order mark, for Excel
     #[arg(long)]
     pub(crate) bom: bool,
+    /// Have each record of jsonl bring its proof along, and end with the entries of the ledger and its signed head;
+    /// `verify --export` reads it
+    #[arg(long)]
+    pub(crate) proofs: bool,
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +254,13 @@ pub(crate) struct Verify {
     /// Go on where this file says that the last verification ended, and write there how far this one came
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Verify a file that was exported instead of the log: a bundle, the folder that it was unpacked into, or jsonl with
+    /// proofs
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    pub(crate) export: Option<PathBuf>,
+    /// Verify a scratch copy, which `archive restore` made, and no log
+    #[arg(long, conflicts_with_all = ["state", "export"])]
+    pub(crate) scratch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -268,7 +294,78 @@ pub(crate) enum RetentionCommand {
     /// Says which months of which classes have expired, and until when the others are kept; changes nothing
     Plan(Policy),
     /// Takes out what has expired: first stores a record that tells of it, then removes the rows
-    Run(Policy),
+    Run(RetentionRun),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetentionRun {
+    #[command(flatten)]
+    pub(crate) policy: Policy,
+    /// The archive, as in `s3://bucket/log` or a directory: nothing goes that is not kept there, read back and verified
+    #[arg(long, value_name = "URL", env = "ACTIVITY_ARCHIVE", hide_env_values = true)]
+    pub(crate) archive: Option<String>,
+    /// Where the log is larger than `max_size` even so: takes out months before their time, of the class that is kept
+    /// for the shortest time the oldest first, until it is not; never what is held
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    #[command(subcommand)]
+    pub(crate) command: ArchiveCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveCommand {
+    /// Writes the months that have expired, as far as they are not there yet, reads them back and verifies them;
+    /// removes nothing
+    Run(ArchiveRun),
+    /// Lists the parts of an archive
+    List(ArchiveList),
+    /// Reads an archive back, and says what in it is not as it was written
+    #[command(after_help = ARCHIVE_CODES)]
+    Verify(ArchiveVerify),
+    /// Makes a scratch copy of what an archive holds: a SQLite database of its own, to be asked like a log
+    Restore(ArchiveRestore),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveRun {
+    /// Where the archive is: `s3://bucket/prefix`, or a directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// Every month that is over, whether it has expired or not
+    #[arg(long)]
+    pub(crate) all_closed: bool,
+    /// Only this retention class
+    #[arg(long)]
+    pub(crate) class: Option<String>,
+    /// Only months before this one, as in 2026-11
+    #[arg(long, value_name = "MONTH")]
+    pub(crate) before: Option<Month>,
+    #[command(flatten)]
+    pub(crate) policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveList {
+    /// Where the archive is: `s3://bucket/prefix`, or a directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveVerify {
+    /// Where the archive is: `s3://bucket/prefix`, or a directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The keys that may sign checkpoints, one a line; keep it where the archive cannot be written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// Checkpoints that were kept elsewhere: `file:/mnt/worm/checkpoints`, or the URL of another store
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) anchor: Vec<Anchor>,
 }
 
 #[derive(Debug, Args)]
@@ -386,7 +483,22 @@ pub(crate) enum KeyCommand {
         tenant: Option<String>,
     },
     /// Lists the keys, without their secrets
-    List,
+    List {
+        /// Those of the key file (--keys), which pseudonyms, cursors and checkpoints are made with
+        #[arg(long)]
+        file: bool,
+    },
+    /// Puts new keys into the key file (--keys) beside the old ones, for pseudonyms and checkpoints
+    Rotate {
+        /// For these uses alone: pseudonym, signing, cursor; a new cursor key ends lists and live sessions under way
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "pseudonym,signing",
+            value_name = "USE"
+        )]
+        only: Vec<KeyUse>,
+    },
     /// Revokes a key, at once and for good
     Revoke {
         /// The key's id, as `key list` shows it
@@ -486,6 +598,9 @@ pub(crate) struct SubjectErase {
     /// Instead: erase everybody on the list again, and on those of certificates, after a backup was restored
     #[arg(long, value_name = "CERTIFICATE", num_args = 0..)]
     pub(crate) replay: Option<Vec<PathBuf>>,
+    /// The archive of the log, as in `s3://bucket/log` or a directory: it is emptied too
+    #[arg(long, value_name = "URL", env = "ACTIVITY_ARCHIVE", hide_env_values = true)]
+    pub(crate) archive: Option<String>,
     /// No service writes to this log now: spares the wait until all have learnt of it
     #[arg(long)]
     pub(crate) alone: bool,

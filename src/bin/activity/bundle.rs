@@ -18,49 +18,72 @@ use crate::{
     arguments::{Bundle, Common},
     out,
     partial::{Named, Partial, could_not_write, unless_interrupted},
+    question::{Question, unveiled},
     store::{self, Store},
     trouble::Trouble,
 };
 
 pub(crate) async fn run(common: &Common, arguments: &Bundle) -> Result<ExitCode, Trouble> {
+    make(common, &arguments.question, arguments.out.as_deref(), Form::Zip).await
+}
+
+/// What is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An evidence bundle.
+    Zip,
+    /// An export that brings its proofs along.
+    Lines,
+}
+
+pub(crate) async fn make(
+    common: &Common,
+    question: &Question,
+    out: Option<&Path>,
+    form: Form,
+) -> Result<ExitCode, Trouble> {
+    let log = Store::existing(common).await?.reader();
     let ask = Ask {
-        filter: arguments.question.filter()?,
+        filter: unveiled(common, &log, question.filter()?).await?,
         direction: Direction::Older,
-        asked: arguments.question.asked(),
+        asked: question.asked(),
         now: SystemClock::default().now(),
     };
-    let log = Store::existing(common).await?.reader();
-    let tenant = arguments.question.tenant.name();
+    let tenant = question.tenant.name();
     // Without a key the last checkpoint has to do; none is made for this alone.
     let keys = match store::keys_path(common).is_some_and(|path| path.exists()) {
         true => store::keys(common)?,
         false => None,
     };
     let seeds = keys.as_ref().map_or(&[][..], |keys| keys.signing_seeds());
-    let Some(path) = &arguments.out else {
-        if io::stdout().is_terminal() {
+    let making = Making { log, ask, seeds, tenant, form };
+    let Some(path) = out else {
+        if form == Form::Zip && io::stdout().is_terminal() {
             let why = "a bundle is a zip file; name one with --out, or send it to a program";
             return Err(Trouble::usage(why));
         }
         let mut out = io::stdout().lock();
-        said(write(log, ask, seeds, tenant, &mut out, &ProgressBar::hidden()).await?);
+        said(making.write(&mut out, &ProgressBar::hidden()).await?);
         return Ok(ExitCode::SUCCESS);
     };
-    unless_interrupted("bundle", async { to_file(log, ask, seeds, tenant, path).await.map(said) })
-        .await
+    let what = if form == Form::Zip { "bundle" } else { "export" };
+    unless_interrupted(what, async { to_file(making, path).await.map(said) }).await
 }
 
-async fn to_file(
+/// What goes into making one.
+struct Making<'a> {
     log: AnyStore,
     ask: Ask,
-    seeds: &[[u8; 32]],
-    tenant: Option<&str>,
-    path: &Path,
-) -> Result<Counts, Trouble> {
+    seeds: &'a [[u8; 32]],
+    tenant: Option<&'a str>,
+    form: Form,
+}
+
+async fn to_file(making: Making<'_>, path: &Path) -> Result<Counts, Trouble> {
     let (partial, file) = Partial::create(path)?;
-    let bar = bar(&log, &ask).await?;
+    let bar = bar(&making.log, &making.ask).await?;
     let mut out = Named(file, path);
-    let written = write(log, ask, seeds, tenant, &mut out, &bar).await;
+    let written = making.write(&mut out, &bar).await;
     bar.finish_and_clear();
     let written = written?;
     partial.finish(&out.0).map_err(|error| could_not_write(path, &error))?;
@@ -78,31 +101,30 @@ async fn bar(log: &AnyStore, ask: &Ask) -> Result<ProgressBar, Trouble> {
     Ok(ProgressBar::new(total.value).with_style(style))
 }
 
-async fn write(
-    log: AnyStore,
-    ask: Ask,
-    seeds: &[[u8; 32]],
-    tenant: Option<&str>,
-    out: &mut impl Write,
-    bar: &ProgressBar,
-) -> Result<Counts, Trouble> {
-    let bundle = tower_activity::bundle::Bundle::begin(log, ask, seeds).await?;
-    let bundle = bundle.ok_or_else(|| {
-        Trouble::new(
-            "there is no checkpoint that would prove anything: the log is empty, or nothing says where the keys are \
-             (--keys or ACTIVITY_KEYS)",
-        )
-    })?;
-    let mut bundle = bundle.of_tenant(tenant);
-    while let Some(piece) = bundle.next().await? {
-        out.write_all(&piece)?;
-        let records = bundle.counts().records;
-        // An estimate may have been too low.
-        bar.set_length(bar.length().unwrap_or(0).max(records));
-        bar.set_position(records);
+impl Making<'_> {
+    async fn write(self, out: &mut impl Write, bar: &ProgressBar) -> Result<Counts, Trouble> {
+        let Self { log, ask, seeds, tenant, form } = self;
+        let bundle = tower_activity::bundle::Bundle::begin(log, ask, seeds).await?;
+        let bundle = bundle.ok_or_else(|| {
+            Trouble::new(
+                "there is no checkpoint that would prove anything: the log is empty, or nothing says where the keys \
+                 are (--keys or ACTIVITY_KEYS)",
+            )
+        })?;
+        let mut bundle = bundle.of_tenant(tenant);
+        if form == Form::Lines {
+            bundle = bundle.as_lines();
+        }
+        while let Some(piece) = bundle.next().await? {
+            out.write_all(&piece)?;
+            let records = bundle.counts().records;
+            // An estimate may have been too low.
+            bar.set_length(bar.length().unwrap_or(0).max(records));
+            bar.set_position(records);
+        }
+        out.flush()?;
+        Ok(bundle.counts())
     }
-    out.flush()?;
-    Ok(bundle.counts())
 }
 
 fn said(counts: Counts) {

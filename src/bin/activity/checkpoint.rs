@@ -24,7 +24,10 @@ pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitC
     })?;
     let seeds = keys.signing_seeds();
     if arguments.trust_line {
-        return trust_lines(&log, seeds).await;
+        for line in trust_lines(&log, seeds).await? {
+            out::line(&line)?;
+        }
+        return Ok(ExitCode::SUCCESS);
     }
     let kept = make_checkpoint(&log, seeds, SystemClock::default().now()).await?;
     let kept = kept.ok_or_else(|| empty(common))?;
@@ -44,15 +47,19 @@ fn empty(common: &Common) -> Trouble {
     Trouble::new(format!("there is nothing in the log {log} yet, hence nothing to sign"))
 }
 
-async fn trust_lines(log: &AnyStore, seeds: &[[u8; 32]]) -> Result<ExitCode, Trouble> {
+/// Returns the lines of the trust file for these keys.
+pub(crate) async fn trust_lines(
+    log: &AnyStore,
+    seeds: &[[u8; 32]],
+) -> Result<Vec<String>, Trouble> {
     let first = log.ledger_rows(0, 1).await?.pop().and_then(|row| row.entry.ok());
     let first = first.ok_or_else(|| {
         Trouble::new("the log has no first entry yet, after which its checkpoints are named")
     })?;
     let origin = origin_of(&first);
-    for seed in seeds {
+    let line = |seed| {
         let signer = NoteSigner::new(&origin, seed).map_err(|error| Trouble::of(&error))?;
-        out::line(&signer.key().to_string())?;
-    }
-    Ok(ExitCode::SUCCESS)
+        Ok(signer.key().to_string())
+    };
+    seeds.iter().map(line).collect()
 }

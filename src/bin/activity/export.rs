@@ -10,15 +10,17 @@ use std::{
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tower_activity::{
     Filter,
-    encode::Encoder,
+    encode::{Encoder, Format},
     query::{Count, PageRequest},
     store::{AnyStore, Read as _},
 };
 
 use crate::{
     arguments::{Common, Export},
+    bundle::{self, Form},
     out,
     partial::{Named, Partial, could_not_write, unless_interrupted},
+    question::unveiled,
     store::Store,
     trouble::Trouble,
 };
@@ -27,8 +29,17 @@ use crate::{
 const PAGE: usize = 2_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode, Trouble> {
-    let filter = arguments.question.filter()?;
+    if arguments.proofs {
+        if arguments.format != Format::JsonLines {
+            let why = "only jsonl brings proofs along; leave out --proofs, or make a bundle with `activity bundle`";
+            return Err(Trouble::usage(why));
+        }
+        return bundle::make(common, &arguments.question, arguments.out.as_deref(), Form::Lines)
+            .await;
+    }
+    let asked = arguments.question.filter()?;
     let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
+    let filter = unveiled(common, &store, asked).await?;
     let Some(path) = &arguments.out else {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let exported = export(&store, &filter, arguments, &mut out, &ProgressBar::hidden()).await?;

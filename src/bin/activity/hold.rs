@@ -5,7 +5,8 @@ use std::{process::ExitCode, time::Duration};
 use serde_json::{Value, json};
 use tower_activity::{
     Pipeline,
-    pipeline::{CustodyError, HoldRequest, Placed},
+    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed},
+    privacy::Keys,
     query::{Relation, Total},
     record::{Actor, RecordId, visible},
     store::{Append, Hold as Held, holds},
@@ -14,7 +15,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Hold, HoldCommand, HoldLift, HoldPlace},
     out,
-    store::Store,
+    store::{self, Store},
     trouble::Trouble,
 };
 
@@ -53,18 +54,24 @@ async fn placed<S: Append>(common: &Common, log: S, place: &HoldPlace) -> Result
     if let Some(by) = &place.by {
         request = request.by(Actor::user(by));
     }
-    let pipeline = started(log).await?;
+    let pipeline = started(log, store::keys_at_hand(common)?).await?;
     let placed = match pipeline.custodian() {
         Ok(custodian) => custodian.place(&request).await,
         Err(error) => Err(error),
     };
     pipeline.shutdown(ENDS_WITHIN).await;
-    let Placed { hold, records, .. } = placed.map_err(trouble)?;
+    let Placed { hold, records, pseudonyms, .. } = placed.map_err(trouble)?;
+    if let Some(why) = pseudonyms.and_then(|held| unheld(held, place)) {
+        out::note(format!(
+            "what the query names may stand in the log as a pseudonym too, and {why}"
+        ));
+    }
     if !out::is_table(common) {
         let mut shown = shown(&hold);
         shown["records"] = records
             .map(|total| json!({ "value": total.value, "relation": total.relation.as_str() }))
             .into();
+        shown["pseudonyms"] = pseudonyms.map(HeldPseudonyms::as_str).into();
         return out::json(&shown);
     }
     out::line(&format!("hold {} stands: {}", hold.id, visible(&hold.query)))?;
@@ -85,7 +92,7 @@ async fn lifted<S: Append>(
 ) -> Result<(), Trouble> {
     let by = lift.by.as_ref().map_or_else(|| Actor::system("activity"), Actor::user);
     let reason = lift.reason.as_deref().unwrap_or_default();
-    let pipeline = started(log).await?;
+    let pipeline = started(log, None).await?;
     let lifted = match pipeline.custodian() {
         Ok(custodian) => custodian.lift(id, &by, reason, lift.tenant.as_deref()).await,
         Err(error) => Err(error),
@@ -99,8 +106,26 @@ async fn lifted<S: Append>(
     out::line(&format!("hold {} was lifted at {at}: {}", hold.id, visible(&hold.query)))
 }
 
-async fn started<S: Append>(log: S) -> Result<Pipeline, Trouble> {
-    let builder = Pipeline::builder(log).service("activity");
+/// Returns what is not held, and how it would be.
+fn unheld(held: HeldPseudonyms, place: &HoldPlace) -> Option<&'static str> {
+    Some(match held {
+        HeldPseudonyms::Whole => return None,
+        HeldPseudonyms::Part if place.tenant.is_none() => {
+            "so it is held of some tenants alone: place a hold for each that matters (--tenant)"
+        }
+        HeldPseudonyms::Part => "not all of that is held: place several holds of fewer names each",
+        _ => {
+            "so it is not held: place it with the key file of the services (--keys or ACTIVITY_KEYS), and hold fewer \
+             names at once"
+        }
+    })
+}
+
+async fn started<S: Append>(log: S, keys: Option<Keys>) -> Result<Pipeline, Trouble> {
+    let mut builder = Pipeline::builder(log).service("activity");
+    if let Some(keys) = keys {
+        builder = builder.keys(keys);
+    }
     builder.start().await.map_err(|error| Trouble::of(&error))
 }
 

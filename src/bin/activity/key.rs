@@ -12,7 +12,7 @@ use tower_activity::{
 
 use crate::{
     arguments::{Common, Key, KeyCommand},
-    out,
+    key_file, out,
     records::Printer,
     secret::Shown,
     store::Store,
@@ -23,21 +23,22 @@ use crate::{
 const MOST_CHARS: usize = 128;
 
 pub(crate) async fn run(common: &Common, arguments: &Key) -> Result<ExitCode, Trouble> {
-    let store = match &arguments.command {
-        // The first key is made before the first start.
-        KeyCommand::New { name, tenant, .. } => {
-            named("NAME", Some(name))?;
-            named("--tenant", tenant.as_ref())?;
-            Store::open(common).await?.reader()
-        }
-        KeyCommand::List | KeyCommand::Revoke { .. } => Store::existing(common).await?.reader(),
-    };
     match &arguments.command {
         KeyCommand::New { name, permissions, tenant } => {
+            named("NAME", Some(name))?;
+            named("--tenant", tenant.as_ref())?;
+            // The first key is made before the first start.
+            let store = Store::open(common).await?.reader();
             new(common, &store, name, permissions, tenant.clone()).await
         }
-        KeyCommand::List => list(common, &store).await,
-        KeyCommand::Revoke { id } => revoke(common, &store, id).await,
+        KeyCommand::List { file: true } => key_file::list(common),
+        KeyCommand::List { file: false } => {
+            list(common, &Store::existing(common).await?.reader()).await
+        }
+        KeyCommand::Revoke { id } => {
+            revoke(common, &Store::existing(common).await?.reader(), id).await
+        }
+        KeyCommand::Rotate { only } => key_file::rotate(common, only).await,
     }
 }
 

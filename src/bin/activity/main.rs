@@ -4,6 +4,7 @@
 //! command line is wrong, and for `verify` that the log is unaltered but incomplete; 3 it could not run.
 
 mod anchor;
+mod archive;
 mod arguments;
 mod bundle;
 mod checkpoint;
@@ -16,6 +17,7 @@ mod escaped;
 mod export;
 mod hold;
 mod key;
+mod key_file;
 mod line;
 mod listen;
 mod migrate;
@@ -25,6 +27,7 @@ mod query;
 mod question;
 mod records;
 mod report;
+mod restore;
 mod retention;
 mod rules;
 mod secret;
@@ -82,6 +85,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Troub
         Command::Verify(arguments) => verify::run(&common, &arguments).await,
         Command::Checkpoint(arguments) => checkpoint::run(&common, &arguments).await,
         Command::Retention(arguments) => retention::run(&common, &arguments).await,
+        Command::Archive(arguments) => archive::run(&common, &arguments).await,
         Command::Hold(arguments) => hold::run(&common, &arguments).await,
         Command::Serve(arguments) => serve::run(&common, &arguments).await,
         Command::Key(arguments) => key::run(&common, &arguments).await,

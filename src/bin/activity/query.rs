@@ -10,6 +10,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Query},
     out,
+    question::unveiled,
     records::Printer,
     store::Store,
     trouble::Trouble,
@@ -19,8 +20,9 @@ use crate::{
 const PAGE: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, Trouble> {
-    let filter = arguments.question.filter()?;
+    let asked = arguments.question.filter()?;
     let store: AnyStore = arguments.question.tenant.of(Store::existing(common).await?.reader());
+    let filter = unveiled(common, &store, asked).await?;
     let printer = Printer::new(common);
     let first =
         if arguments.oldest { PageRequest::oldest(PAGE) } else { PageRequest::newest(PAGE) };

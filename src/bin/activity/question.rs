@@ -3,13 +3,14 @@
 use clap::Args;
 use tower_activity::{
     Filter,
+    pipeline::BlindIndex,
     query::{Extra, Params, TimeZone},
     record::visible,
     store::{AnyStore, Read as _},
     time::{Clock as _, SystemClock},
 };
 
-use crate::{line, trouble::Trouble};
+use crate::{arguments::Common, line, store, trouble::Trouble};
 
 /// Which records are meant.
 #[derive(Debug, Clone, Args)]
@@ -92,5 +93,20 @@ impl Question {
                 _ => format!("{error}\n  {}", visible(&query)),
             })),
         }
+    }
+}
+
+/// Returns the filter that also finds what the log holds as a pseudonym by its text, where there are keys.
+pub(crate) async fn unveiled(
+    common: &Common,
+    store: &AnyStore,
+    asked: Filter,
+) -> Result<Filter, Trouble> {
+    if !BlindIndex::concerns(&asked) {
+        return Ok(asked);
+    }
+    match store::keys_at_hand(common)? {
+        Some(keys) => Ok(BlindIndex::new(store.clone(), keys).filter(asked).await?),
+        None => Ok(asked),
     }
 }

@@ -12,6 +12,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Stats},
     out,
+    question::unveiled,
     store::Store,
     trouble::Trouble,
 };
@@ -34,8 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FOLD: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Stats) -> Result<ExitCode, Trouble> {
-    let filter = arguments.question.filter()?;
+    let asked = arguments.question.filter()?;
     let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
+    let filter = unveiled(common, &store, asked).await?;
     fold(&store).await?;
     let ask = Aggregate {
         dimensions: BY.iter().filter_map(|(_, field)| Field::named(field)).collect(),

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use tower_activity::{Keys, PostgresStore, SqliteStore, store::AnyStore};
+use tower_activity::{
+    Keys, PostgresStore, SqliteStore,
+    archive::Archive,
+    store::{AnyStore, Evidence as _},
+};
 
-use crate::{arguments::Common, trouble::Trouble};
+use crate::{arguments::Common, out, trouble::Trouble};
 
 /// A store by its scheme, for those that need more of it than reading.
 pub(crate) enum Store {
@@ -22,6 +26,17 @@ impl Store {
         match url.split_once("://") {
             Some((scheme, _)) if scheme != "sqlite" => Err(unknown(scheme)),
             _ => Ok(Self::Sqlite(SqliteStore::open(url).await?)),
+        }
+    }
+
+    /// Opens what a service serves: a log, which is made where there is none, or a scratch copy of an archive.
+    pub(crate) async fn to_serve(common: &Common) -> Result<Self, Trouble> {
+        match Self::existing(common).await {
+            Ok(Self::Sqlite(store)) if store.scratch().await?.is_some() => {
+                Ok(Self::Sqlite(SqliteStore::open_or_scratch(common.store()).await?))
+            }
+            // What is wrong with it is told by whoever makes it.
+            _ => Self::open(common).await,
         }
     }
 
@@ -92,9 +107,29 @@ fn file_of(url: &str) -> Option<PathBuf> {
     (!in_memory).then(|| PathBuf::from(path))
 }
 
+/// Reads the keys, where the file is there: none are made. One that nobody named and that cannot be read is said to be so
+/// and does without.
+pub(crate) fn keys_at_hand(common: &Common) -> Result<Option<Keys>, Trouble> {
+    let Some(path) = keys_path(common).filter(|path| path.exists()) else { return Ok(None) };
+    match Keys::open(path) {
+        Ok(keys) => Ok(Some(keys)),
+        Err(error) if common.keys.is_none() => {
+            out::note(format!("{error}; only what stands in plain text is found"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Reads the keys, where there are any to be found.
 pub(crate) fn keys(common: &Common) -> Result<Option<Keys>, Trouble> {
     Ok(keys_path(common).map(Keys::open).transpose()?)
+}
+
+/// Opens the archive that is named first, if any is.
+pub(crate) fn archive(named: [Option<&str>; 2]) -> Result<Option<Archive>, Trouble> {
+    let url = named.into_iter().flatten().find(|url| !url.is_empty());
+    url.map(Archive::open).transpose().map_err(|error| Trouble::of(&error))
 }
 
 /// Returns a store's URL without the password that it may hold.

@@ -11,6 +11,7 @@ use tower_activity::{
 use crate::{
     arguments::{Common, Tail},
     out,
+    question::unveiled,
     records::Printer,
     store::Store,
     trouble::{Trouble, with_causes},
@@ -22,8 +23,9 @@ const POLL: Duration = Duration::from_millis(200);
 const ENTRIES: usize = 64;
 
 pub(crate) async fn run(common: &Common, arguments: &Tail) -> Result<ExitCode, Trouble> {
-    let filter = arguments.question.filter()?;
+    let asked = arguments.question.filter()?;
     let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
+    let filter = unveiled(common, &store, asked).await?;
     let printer = Printer::new(common);
     // Where the ledger stands before the history is read: what comes between is printed twice rather than
     // not at all, so it is told from the history by its number.

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, io, process::ExitCode};
 
-use tower_activity::{privacy::KeysError, rules::RulesError, store::StoreError};
+use tower_activity::{
+    archive::ArchiveError, pipeline::ArchivingError, privacy::KeysError, rules::RulesError,
+    store::StoreError,
+};
 
 /// Why a command could not run.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ macro_rules! troubles {
     )*};
 }
 
-troubles!(KeysError RulesError);
+troubles!(ArchiveError ArchivingError KeysError RulesError);
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {

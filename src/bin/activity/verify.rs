@@ -10,11 +10,13 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tower_activity::{
+    bundle,
     ledger::{
         Trust,
         verify::{Alteration, Report, Shortfall, State, Verdict, Verified},
     },
-    store::{AnyStore, Audit, AuditProgress, Evidence as _, Maintain as _},
+    record::visible,
+    store::{AnyStore, Audit, AuditProgress, Evidence as _, Maintain as _, Scratch},
     time::{Clock as _, SystemClock, Timestamp},
 };
 
@@ -30,7 +32,22 @@ use crate::{
 const SHOWN: usize = 50;
 
 /// What the result rests on, and what is not excluded by it.
-fn not_excluded(arguments: &Verify, report: &Report) -> (&'static str, String) {
+fn not_excluded(arguments: &Verify, found: &Found) -> (&'static str, String) {
+    let report = &found.report;
+    if let Some(export) = &found.export {
+        let (trust, by_whom) = of_an_export(arguments, report);
+        let extent = match export.complete {
+            true => "It has every record under its head.",
+            false => "It is a part of the log: that nothing was left out of it is not shown.",
+        };
+        let uncompared = match export.not_compared {
+            0 => String::new(),
+            count => format!(
+                " It has too few entries to be compared with {count} of the anchored heads."
+            ),
+        };
+        return (trust, format!("{by_whom} {extent}{uncompared}"));
+    }
     if arguments.trust.is_none() {
         let why = match arguments.anchor.is_empty() {
             true => "no trust file, no anchor was named",
@@ -65,12 +82,71 @@ fn not_excluded(arguments: &Verify, report: &Report) -> (&'static str, String) {
     }
 }
 
+/// What was verified, and what it came to.
+struct Found {
+    report: Report,
+    /// Of a file that was exported.
+    export: Option<Exported>,
+    /// Of a scratch copy.
+    scratch: Option<Scratch>,
+}
+
+/// What a file is of its log.
+#[derive(Serialize)]
+struct Exported {
+    file: String,
+    /// How many entries the ledger had under its head.
+    size: u64,
+    /// Whether every record of every one of these entries is in it.
+    complete: bool,
+    /// Groups that it does not show, and that were not erased.
+    masked: u64,
+    /// Records that it says were left out: committed after its head, and unreadable.
+    later: u64,
+    unreadable: u64,
+    /// Anchors that it has too few entries to be compared with.
+    not_compared: u64,
+}
+
+/// The same for a file.
+fn of_an_export(arguments: &Verify, report: &Report) -> (&'static str, String) {
+    if arguments.trust.is_none() {
+        let text = "Not excluded: whoever made the file could have made all of it up (no trust file was named).";
+        return ("none", text.to_owned());
+    }
+    match (report.signed, report.anchored) {
+        (None, _) => {
+            let text = "Not excluded: whoever made the file could have made all of it up (its checkpoint is not signed \
+                        by a trusted key).";
+            ("none", text.to_owned())
+        }
+        (Some((position, at)), None) => {
+            let text = format!(
+                "Self-signed up to entry {position}, {at}. Not excluded: the holder of the key could have made all of \
+                 it up (no anchor vouches for its head)."
+            );
+            ("self-signed", text)
+        }
+        (Some((size, _)), Some((position, at))) => {
+            let later = match position < size {
+                true => " Not excluded: the holder of the key could have made up what is later.",
+                false => "",
+            };
+            ("anchored", format!("Anchored up to entry {position}, {at}.{later}"))
+        }
+    }
+}
+
 pub(crate) async fn run(common: &Common, arguments: &Verify) -> Result<ExitCode, Trouble> {
     let could_not_run = ExitCode::from(3);
-    match verified(common, arguments).await {
-        Ok(report) => {
-            print(common, arguments, &report)?;
-            Ok(ExitCode::from(match report.verdict() {
+    let found = match &arguments.export {
+        Some(path) => exported(path, arguments).await,
+        None => verified(common, arguments).await,
+    };
+    match found {
+        Ok(found) => {
+            print(common, arguments, &found)?;
+            Ok(ExitCode::from(match found.report.verdict() {
                 Verdict::Unaltered => 0,
                 Verdict::Altered => 1,
                 _ => 2,
@@ -84,19 +160,50 @@ pub(crate) async fn run(common: &Common, arguments: &Verify) -> Result<ExitCode,
     }
 }
 
-async fn verified(common: &Common, arguments: &Verify) -> Result<Report, Trouble> {
+async fn exported(path: &Path, arguments: &Verify) -> Result<Found, Trouble> {
+    let trust = arguments.trust.as_deref().map(trust).transpose()?;
+    let mut notes = Vec::new();
+    for anchor in &arguments.anchor {
+        notes.extend(anchor.read().await?);
+    }
+    let bar = match io::stderr().is_terminal() {
+        true => ProgressBar::no_length(),
+        false => ProgressBar::hidden(),
+    };
+    let ended = bundle::verify(path, trust.as_ref(), &notes, |records| bar.set_position(records));
+    bar.finish_and_clear();
+    let verified = ended.map_err(|error| Trouble::of(&error))?;
+    let extent = verified.extent;
+    let export = Exported {
+        file: path.display().to_string(),
+        size: extent.size,
+        complete: extent.is_complete,
+        masked: extent.masked,
+        later: verified.later,
+        unreadable: verified.unreadable,
+        not_compared: extent.not_compared,
+    };
+    Ok(Found { report: verified.report, export: Some(export), scratch: None })
+}
+
+async fn verified(common: &Common, arguments: &Verify) -> Result<Found, Trouble> {
     let trust = arguments.trust.as_deref().map(trust).transpose()?;
     let mut notes = Vec::new();
     for anchor in &arguments.anchor {
         notes.extend(anchor.read().await?);
     }
     let store = Store::existing(common).await?.reader();
+    let scratch = store.scratch().await?;
+    expect(scratch.as_ref(), arguments.scratch)?;
     let bar = bar(&store).await?;
     let moved = |progress: AuditProgress| {
         bar.set_length(bar.length().unwrap_or(0).max(progress.records));
         bar.set_position(progress.records);
     };
     let mut audit = Audit::new(&store);
+    if arguments.scratch {
+        audit = audit.of_scratch();
+    }
     if let Some(trust) = trust {
         audit = audit.trust(trust);
     }
@@ -119,7 +226,21 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Report, Trouble
     if let (Some(path), Some(state)) = (&arguments.state, state) {
         keep(path, &state)?;
     }
-    Ok(report)
+    Ok(Found { report, export: None, scratch })
+}
+
+/// Refuses a copy where a log was meant: a log of which entries were taken could say of itself that it is a copy.
+fn expect(scratch: Option<&Scratch>, wanted: bool) -> Result<(), Trouble> {
+    match (scratch, wanted) {
+        (Some(scratch), false) => Err(Trouble::usage(format!(
+            "the database says that it is no log, and a scratch copy of what is archived in {}: --scratch verifies it as such",
+            visible(&scratch.from)
+        ))),
+        (None, true) => {
+            Err(Trouble::usage("the database is no scratch copy, and --scratch is for those"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads where the last verification ended; `None` when there was none yet.
@@ -159,20 +280,42 @@ async fn bar(store: &AnyStore) -> Result<ProgressBar, Trouble> {
     Ok(ProgressBar::new(rows).with_style(style))
 }
 
-fn trust(path: &Path) -> Result<Trust, Trouble> {
+pub(crate) fn trust(path: &Path) -> Result<Trust, Trouble> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Trouble::new(format!("the trust file {} cannot be read: {error}", path.display()))
     })?;
     text.parse().map_err(|error| Trouble::new(format!("{}: {error}", path.display())))
 }
 
-fn print(common: &Common, arguments: &Verify, report: &Report) -> Result<(), Trouble> {
-    let (trust, not_excluded) = not_excluded(arguments, report);
+fn print(common: &Common, arguments: &Verify, found: &Found) -> Result<(), Trouble> {
+    let (trust, mut not_excluded) = not_excluded(arguments, found);
+    let Found { report, scratch, .. } = found;
+    if let Some(scratch) = scratch {
+        let whole = if scratch.whole { "" } else { ", which broke off" };
+        not_excluded = format!(
+            "This is a scratch copy, made {} of what is archived in {}{whole}: it is not the log, and holds {} entries of it. \
+             {not_excluded}",
+            scratch.made_at,
+            visible(&scratch.from),
+            scratch.entries
+        );
+    }
     if !out::is_table(common) {
-        return out::json(&Json { trust, not_excluded, ..Json::of(common, report) });
+        return out::json(&Json { trust, not_excluded, ..Json::of(common, found) });
     }
     out::line(&not_excluded)?;
     out::line(&summary(report))?;
+    if let Some(export) = &found.export {
+        for (count, what) in [
+            (export.masked, "personal groups are masked in it"),
+            (export.later, "records that it says were committed after its head are not in it"),
+            (export.unreadable, "rows that it says nobody can read are not in it"),
+        ] {
+            if count > 0 {
+                out::line(&format!("  {count} {what}"))?;
+            }
+        }
+    }
     listed(report.altered.kept(), report.altered.total())?;
     listed(report.incomplete.kept(), report.incomplete.total())
 }
@@ -191,6 +334,10 @@ fn summary(report: &Report) -> String {
     let expired = match report.expired {
         0 => String::new(),
         expired => format!(", {} expired", out::records(expired)),
+    };
+    let expired = match report.left_out {
+        0 => expired,
+        left_out => format!("{expired}, {} left out", out::records(left_out)),
     };
     let until = match report.committed_at {
         Some(at) => format!(", committed until {at}"),
@@ -235,7 +382,9 @@ struct Json<'a> {
     /// What the result rests on: `none` (the database itself), `self-signed`, `anchored`.
     trust: &'static str,
     not_excluded: String,
-    store: String,
+    /// Null where a file was verified.
+    store: Option<String>,
+    export: Option<&'a Exported>,
     position: i64,
     committed_at: Option<Timestamp>,
     root: Option<String>,
@@ -254,6 +403,10 @@ struct Json<'a> {
     altered_total: u64,
     incomplete: &'a [Shortfall],
     incomplete_total: u64,
+    /// How many records a scratch copy leaves out of the entries that it holds.
+    left_out: u64,
+    /// What a scratch copy says of itself; null where it is a log.
+    scratch: Option<&'a Scratch>,
 }
 
 /// Up to where a signed head reaches.
@@ -270,12 +423,14 @@ impl Covered {
 }
 
 impl<'a> Json<'a> {
-    fn of(common: &Common, report: &'a Report) -> Self {
+    fn of(common: &Common, Found { report, export, scratch }: &'a Found) -> Self {
+        let store = export.is_none().then(|| shown(common.store()));
         Self {
             result: report.verdict(),
             trust: "none",
             not_excluded: String::new(),
-            store: shown(common.store()),
+            store,
+            export: export.as_ref(),
             position: report.position,
             committed_at: report.committed_at,
             root: report.root.map(hex),
@@ -293,6 +448,8 @@ impl<'a> Json<'a> {
             altered_total: report.altered.total(),
             incomplete: report.incomplete.kept(),
             incomplete_total: report.incomplete.total(),
+            left_out: report.left_out,
+            scratch: scratch.as_ref(),
         }
     }
 }

@@ -7,9 +7,9 @@ use super::{
     told::{Telling, told},
 };
 use crate::{
-    ledger::{Entry, Frontier, leaf_hash, levels::Levels},
+    ledger::{Entry, Frontier, Hash, leaf_hash, levels::Levels},
     record::{Canonical, Group, Record, Seal, WriterId},
-    time::Timestamp,
+    time::{Month, Timestamp},
 };
 
 /// So many findings of one entry are told singly.
@@ -41,10 +41,14 @@ pub struct EntryCheck {
 pub(super) struct Summary {
     pub(super) records: u64,
     pub(super) erased: u64,
+    /// Those of which only the hash is there.
+    pub(super) left_out: u64,
     /// Which groups were erased, by their index, in runs.
     pub(super) gone: Vec<(usize, Gone)>,
     /// The stream of the records.
     pub(super) stream: WriterId,
+    /// Their month and class, if any group is erased.
+    pub(super) unit: Option<(Month, String)>,
     pub(super) tellings: Vec<(Place, Telling)>,
 }
 
@@ -102,6 +106,20 @@ impl EntryCheck {
         }
     }
 
+    /// Takes the hash of a record that a scratch copy leaves out, in the order of the numbers, as [`row`](Self::row).
+    pub fn left_out(&mut self, seq: i64, hash: Hash) {
+        if seq < self.next {
+            let detail = "there is a row of this number, and the hash of one that is left out";
+            return self.found(AlterationKind::RowDuplicated, self.place(seq, seq), detail);
+        }
+        if seq > self.next {
+            self.missing(seq - 1);
+        }
+        self.next = seq.saturating_add(1);
+        self.summary.left_out += 1;
+        self.frontier.push(hash);
+    }
+
     fn record(&mut self, record: Box<Record>, place: Place, canonical: &mut Canonical) {
         self.frontier.push(leaf_hash(canonical.encode(&record)));
         self.first_at =
@@ -123,7 +141,7 @@ impl EntryCheck {
                 self.gone(index, record.seq);
             }
         }
-        if let Some(telling) = told(&record) {
+        if let Some(telling) = told(&record, self.entry.position, self.entry.committed_at) {
             self.summary.tellings.push((place, telling));
         }
         if self.kept.len() <= SWAPS {
@@ -138,7 +156,10 @@ impl EntryCheck {
             Some((_, run)) if run.last.checked_add(1) == Some(seq) => run.last = seq,
             _ => {
                 let position = self.entry.position;
-                runs.push((index, Gone { position, first: seq, last: seq }));
+                runs.push((
+                    index,
+                    Gone { until: position, position, first: seq, last: seq, unit: 0 },
+                ));
             }
         }
     }
@@ -181,6 +202,9 @@ impl EntryCheck {
             self.compare();
         }
         self.summary.stream = self.entry.new.writer_id;
+        if !self.summary.gone.is_empty() {
+            self.summary.unit = Some((self.entry.new.month, self.entry.new.class.clone()));
+        }
         let gone = (self.summary.records == 0).then_some(self.entry);
         Checked { gone, altered: self.altered, summary: self.summary }
     }
@@ -195,6 +219,10 @@ impl EntryCheck {
         if let Some(misplaced) = self.misplaced {
             let detail = format!("record {misplaced} is of another month or retention class");
             return self.found(AlterationKind::EntryEdited, place, detail);
+        }
+        // The first and the last may be among those that are left out.
+        if self.summary.left_out > 0 {
+            return;
         }
         if (self.first_at, self.last_at) != (Some(new.first_at), Some(new.last_at)) {
             let detail = "the times that it names are not those of its first and last record";

@@ -2,12 +2,21 @@
 //!
 //! A record `erased` is written before what it tells of is done, so that nothing is ever gone without it. It names
 //! the records by stream and number, and their groups by their letters: `{"7": "1-5:inc,9:i"}`.
+//!
+//! Addresses whose time is over are told of by month and class, and by position in the ledger.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
 
 use serde_json::{Map, Value};
 
-use crate::record::{Group, Groups, WriterId};
+use crate::{
+    ledger::AddressExpiry,
+    record::{Group, Groups, WriterId},
+    time::Month,
+};
 
 /// Which groups of which records an erasure takes, in the form in which its record names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +40,13 @@ impl ErasedList {
             }
             _ => runs.push(Run { first: seq, last: seq, groups }),
         }
+    }
+
+    /// Returns the groups of a record that it takes.
+    pub(crate) fn groups(&self, stream: WriterId, seq: i64) -> Groups {
+        let runs = self.0.get(&stream).into_iter().flatten();
+        let of = runs.filter(|run| (run.first..=run.last).contains(&seq)).map(|run| run.groups);
+        of.fold(Groups::NONE, Groups::and)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -77,19 +93,63 @@ pub(super) struct Erasures {
     /// With the position of the entry, and in its order.
     gone: BTreeMap<(usize, WriterId), Vec<Gone>>,
     told: BTreeMap<(usize, WriterId), Vec<(i64, i64)>>,
+    /// The months and classes in which something is gone, each with the number that stands for it.
+    units: BTreeMap<(Month, String), u32>,
+    expired: Vec<AddressExpiry>,
+    /// How many of the gone are apart.
+    apart: usize,
 }
 
-/// Consecutive numbers of one entry whose group is gone.
+/// So many of the gone are told apart by their entries. Behind that those that follow each other count as one, of which
+/// all or nothing is told: a log most of whose addresses have expired has one for each entry.
+const APART: usize = 1 << 17;
+
+/// Consecutive numbers whose group is gone, of one entry or of some that follow each other in their stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone {
+    /// The position of the first entry, and of the last.
     pub(super) position: i64,
+    pub(super) until: i64,
     pub(super) first: i64,
     pub(super) last: i64,
+    /// The number of the month and class.
+    pub(super) unit: u32,
 }
 
 impl Erasures {
-    pub(super) fn found(&mut self, group: usize, stream: WriterId, gone: Gone) {
-        self.gone.entry((group, stream)).or_default().push(gone);
+    pub(super) fn found(
+        &mut self,
+        group: usize,
+        stream: WriterId,
+        gone: Gone,
+        unit: &Option<(Month, String)>,
+    ) {
+        let unit = unit.as_ref().map_or(u32::MAX, |unit| match self.units.get(unit) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
+                self.units.insert(unit.clone(), number);
+                number
+            }
+        });
+        let runs = self.gone.entry((group, stream)).or_default();
+        match runs.last_mut() {
+            Some(run)
+                if (run.until == gone.position || self.apart >= APART)
+                    && (run.unit, run.last.checked_add(1)) == (unit, Some(gone.first)) =>
+            {
+                (run.last, run.until) = (gone.last, gone.until);
+            }
+            _ => {
+                self.apart += 1;
+                runs.push(Gone { unit, ..gone });
+            }
+        }
+    }
+
+    /// Takes what the log tells of addresses whose time was over.
+    pub(super) fn expired(&mut self, expiry: AddressExpiry) {
+        self.expired.push(expiry);
     }
 
     pub(super) fn told(&mut self, list: ErasedList) {
@@ -107,12 +167,27 @@ impl Erasures {
     /// Returns what is gone and no record tells of.
     pub(super) fn untold(&self) -> Vec<(Group, WriterId, Gone)> {
         let mut untold = Vec::new();
+        let mut expired: HashMap<u32, Vec<(i64, i64)>> = HashMap::new();
+        for AddressExpiry { month, class, first, last, .. } in &self.expired {
+            if let Some(unit) = self.units.get(&(*month, class.clone())) {
+                expired.entry(*unit).or_default().push((*first, *last));
+            }
+        }
+        for told in expired.values_mut() {
+            *told = joined(std::mem::take(told));
+        }
+        let is_expired = |group: Group, gone: &Gone| {
+            let told = expired.get(&gone.unit).map_or(&[][..], Vec::as_slice);
+            let covers =
+                |(first, last): &(i64, i64)| *first <= gone.position && gone.until <= *last;
+            group == Group::Network && told.iter().any(covers)
+        };
         for ((index, stream), gone) in &self.gone {
             let told = self.told.get(&(*index, *stream)).map_or(&[][..], Vec::as_slice);
             let told = joined(told.to_vec());
-            for gone in gone {
+            let group = Group::ERASABLE[*index];
+            for gone in gone.iter().filter(|gone| !is_expired(group, gone)) {
                 let left = left_of(*gone, &told);
-                let group = Group::ERASABLE[*index];
                 untold.extend(left.map(|gone| (group, *stream, gone)));
             }
         }
@@ -178,8 +253,9 @@ mod tests {
     fn what_is_gone_is_told_of_group_by_group_and_number_by_number() {
         let stream = WriterId::new(7);
         let mut erasures = Erasures::default();
-        erasures.found(0, stream, Gone { position: 1, first: 1, last: 10 });
-        erasures.found(3, stream, Gone { position: 1, first: 4, last: 4 });
+        let gone = |first, last| Gone { position: 1, until: 1, first, last, unit: 0 };
+        erasures.found(0, stream, gone(1, 10), &None);
+        erasures.found(3, stream, gone(4, 4), &None);
         let mut list = ErasedList::default();
         list.add(stream, 3, Groups::of(Group::Identity));
         list.add(stream, 4, Groups::of(Group::Identity));
@@ -196,5 +272,66 @@ mod tests {
             left,
             [(identity, 1, 2), (identity, 5, 6), (identity, 8, 10), (Group::Content, 4, 4)]
         );
+    }
+
+    #[test]
+    fn what_expired_is_told_of_by_month_class_and_position_and_of_addresses_alone() {
+        let stream = WriterId::new(7);
+        let month = Month::from_index(2026 * 12);
+        let mut erasures = Erasures::default();
+        let unit = |month, class: &str| Some((month, class.to_owned()));
+        let gone = [
+            (Group::Network, 3, unit(month, "activity")),
+            (Group::Network, 7, unit(month, "activity")),
+            (Group::Network, 8, unit(month, "activity")),
+            (Group::Network, 4, unit(month, "authentication")),
+            (Group::Network, 5, unit(month.next(), "activity")),
+            (Group::Identity, 6, unit(month, "activity")),
+        ];
+        for (place, (group, position, unit)) in (1..).zip(gone) {
+            let index = Group::ERASABLE.iter().position(|one| *one == group).unwrap();
+            let gone = Gone { position, until: position, first: place, last: place, unit: 0 };
+            erasures.found(index, stream, gone, &unit);
+        }
+        assert_eq!(erasures.untold().len(), 6);
+        let class = "activity".to_owned();
+        erasures.expired(AddressExpiry { month, class, first: 3, last: 7, days: 30 });
+        let mut left: Vec<_> = erasures.untold().iter().map(|(_, _, gone)| gone.position).collect();
+        left.sort_unstable();
+        assert_eq!(left, [4, 5, 6, 8]);
+    }
+
+    #[test]
+    fn what_follows_each_other_is_one_where_there_is_much() {
+        let stream = WriterId::new(7);
+        let month = Month::from_index(2026 * 12);
+        let network = Group::ERASABLE.iter().position(|one| *one == Group::Network).unwrap();
+        let unit = |class: &str| Some((month, class.to_owned()));
+        let expiry = |last| {
+            let class = "activity".to_owned();
+            AddressExpiry { month, class, first: 1, last, days: 30 }
+        };
+        let found = |apart, last| {
+            let mut erasures = Erasures { apart, ..Erasures::default() };
+            for position in 1..=100 {
+                let gone =
+                    Gone { position, until: position, first: position, last: position, unit: 0 };
+                erasures.found(network, stream, gone, &unit("activity"));
+            }
+            erasures.expired(expiry(40));
+            erasures.expired(expiry(last));
+            let untold = erasures.untold().into_iter().map(|(_, _, gone)| (gone.first, gone.last));
+            (erasures.gone.values().map(Vec::len).sum::<usize>(), untold.collect::<Vec<_>>())
+        };
+        assert_eq!(found(0, 100), (100, vec![]));
+        assert_eq!(found(APART, 100), (1, vec![]));
+        assert_eq!(found(0, 99), (100, vec![(100, 100)]));
+        assert_eq!(found(APART, 99), (1, vec![(1, 100)]), "of all or of nothing");
+        let mut erasures = Erasures { apart: APART, ..Erasures::default() };
+        for (seq, class) in [(1, "activity"), (2, "consent"), (4, "consent")] {
+            let gone = Gone { position: seq, until: seq, first: seq, last: seq, unit: 0 };
+            erasures.found(network, stream, gone, &unit(class));
+        }
+        assert_eq!(erasures.untold().len(), 3, "of another unit, and not the next number");
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Verifier,
     report::{AlterationKind, Place},
 };
-use crate::ledger::Checkpoint;
+use crate::ledger::{Checkpoint, Note, Trust};
 
 /// Where a head comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,21 @@ pub struct Head {
     pub number: i64,
     /// The head, or why it is none that is trusted.
     pub head: Result<Checkpoint, String>,
+}
+
+impl Head {
+    /// Reads a head from a signed note; without keys that are trusted, it counts as what it says.
+    #[must_use]
+    pub fn read(source: Source, number: i64, note: &str, trust: Option<&Trust>) -> Self {
+        let read = || {
+            let note: Note = note.parse()?;
+            match trust {
+                Some(trust) => trust.head(&note),
+                None => Checkpoint::parse(note.text()),
+            }
+        };
+        Self { source, number, head: read().map_err(|error| error.to_string()) }
+    }
 }
 
 /// The heads that are still to be compared, the smallest first.
@@ -105,6 +120,20 @@ impl Verifier {
         }
     }
 
+    /// Sets those aside that are of an epoch which ended before what they cover, where the record that would tell of it was
+    /// not shown, and returns how many.
+    pub(super) fn heads_of_rollbacks(&mut self) -> u64 {
+        let disagreed = std::mem::take(&mut self.heads.disagreed);
+        let (explained, others): (Vec<_>, Vec<_>) =
+            disagreed.into_iter().partition(|(_, head, _)| {
+                self.rolled_back(head, false) && !self.rolled_back_before(head)
+            });
+        self.heads.disagreed = others;
+        let unclear = explained.len() as u64;
+        self.report.heads = self.report.heads.saturating_sub(unclear);
+        unclear
+    }
+
     fn differs(&mut self, source: Source, head: &Checkpoint, agreed: u64) {
         let did =
             if source == Source::Earlier { "that were verified" } else { "whose head was signed" };
@@ -118,8 +147,12 @@ impl Verifier {
 
     /// Tells whether the store was found behind this head and went on in another epoch, which a record tells of.
     fn rolled_back_before(&self, head: &Checkpoint) -> bool {
+        self.rolled_back(head, true)
+    }
+
+    fn rolled_back(&self, head: &Checkpoint, is_told: bool) -> bool {
         self.rollbacks.iter().any(|rollback| {
-            rollback.lost.is_some()
+            (rollback.lost.is_some() || !is_told)
                 && head.epoch < rollback.epoch
                 && i64::try_from(head.size).is_ok_and(|size| rollback.position < size)
         })

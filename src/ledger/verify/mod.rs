@@ -15,6 +15,7 @@
 
 mod check;
 mod erased;
+mod extract;
 mod heads;
 mod removed;
 mod report;
@@ -28,6 +29,7 @@ use std::collections::HashMap;
 
 pub use check::{Checked, EntryCheck};
 pub(crate) use erased::ErasedList;
+pub use extract::{Extent, Extract, ShownEntry, ShownRecord};
 pub use heads::{Head, Source};
 pub use report::{
     Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict, Verified,
@@ -62,6 +64,8 @@ pub struct Verifier {
     heads: heads::Heads,
     erasures: Erasures,
     removed: removed::Removed,
+    /// Whether it is a part of a log: what is missing between its entries was never there.
+    partial: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +90,28 @@ impl Verifier {
         Self { whole: true, epoch: 1, ..Self::default() }
     }
 
+    /// Takes it for a part of a log: entries may be missing between those that are there, and what they tell of. Each is
+    /// to be held to the head that it lies under, see [`under`](Self::under).
+    #[must_use]
+    pub fn of_a_part(self) -> Self {
+        Self { partial: true, ..self }
+    }
+
+    /// Takes whether an entry of a part of a log lies under a head that was signed at a moment; `anchored` tells whether
+    /// that head is known from outside of the database.
+    pub fn under(&mut self, position: i64, signed: Result<(Timestamp, bool), String>) {
+        match signed {
+            Ok((at, anchored)) => {
+                let place = Some((position, at));
+                self.report.signed = self.report.signed.max(place);
+                if anchored {
+                    self.report.anchored = self.report.anchored.max(place);
+                }
+            }
+            Err(why) => self.found(AlterationKind::EntryEdited, Place::entry(position), why),
+        }
+    }
+
     /// Takes the next row of the ledger, and returns its entry if it has records to be looked at.
     pub fn entry(&mut self, row: LedgerRow) -> Option<Entry> {
         let expected = self.report.position.saturating_add(1);
@@ -103,7 +129,9 @@ impl Verifier {
             return None;
         }
         self.report.entries += 1;
-        if position > expected {
+        if position > expected && self.partial {
+            self.whole = false;
+        } else if position > expected {
             let detail = match position - expected {
                 1 => "there is no entry at this position".to_owned(),
                 _ => format!("there are none from here to {}", position - 1),
@@ -142,7 +170,7 @@ impl Verifier {
         self.committed_at = Some(entry.committed_at);
         if entry.epoch < self.epoch {
             self.found(edited, place, "its epoch ended before");
-        } else if entry.epoch > self.epoch {
+        } else if entry.epoch > self.epoch && !self.partial {
             let position = entry.position - 1;
             self.rollbacks.push(Rollback { position, epoch: entry.epoch, lost: None });
         }
@@ -153,7 +181,7 @@ impl Verifier {
             Stream { last_seq: new.last_seq.max(stream.last_seq), position: entry.position },
         );
         let expected = before.last_seq.saturating_add(1);
-        if new.first_seq > expected {
+        if new.first_seq > expected && !self.partial {
             let lost = Place::records(new.writer_id, expected, new.first_seq - 1);
             let detail = format!(
                 "entry {} begins with {}, and no entry before it accounts for these records",
@@ -175,8 +203,9 @@ impl Verifier {
         }
         self.report.records += checked.summary.records;
         self.report.erased += checked.summary.erased;
+        self.report.left_out += checked.summary.left_out;
         for (group, gone) in checked.summary.gone {
-            self.erasures.found(group, checked.summary.stream, gone);
+            self.erasures.found(group, checked.summary.stream, gone, &checked.summary.unit);
         }
         for (place, telling) in checked.summary.tellings {
             self.told(place, telling);
@@ -194,10 +223,13 @@ impl Verifier {
                 *known = last_seq.max(*known);
             }
             Telling::Erased(list) => self.erasures.told(list),
+            Telling::AddressesExpired(expiry) => self.erasures.expired(expiry),
             Telling::Removed(removal) => self.removed.confirm(&removal),
             Telling::Restored { lost } => {
                 // It stands in the epoch that it opened, or in a later entry of it.
-                if let Some(rollback) = self.rollbacks.last_mut() {
+                let position = place.position.unwrap_or(i64::MAX);
+                let opened = self.rollbacks.iter_mut().rev();
+                if let Some(rollback) = opened.into_iter().find(|it| it.position < position) {
                     *rollback.lost.get_or_insert(0) += lost;
                 }
             }
@@ -241,7 +273,7 @@ impl Verifier {
     /// committed before what it tells of is done, but perhaps after the ledger was read.
     #[must_use]
     pub fn lacks_a_telling(&self) -> bool {
-        !self.erasures.untold().is_empty()
+        !self.partial && !self.erasures.untold().is_empty()
     }
 
     /// Ends with the report.
@@ -256,13 +288,37 @@ impl Verifier {
         self.compare_heads();
         self.heads_that_differ();
         self.heads_beyond();
-        for (group, stream, gone) in self.erasures.untold() {
+        // What tells of it is in the log.
+        let untold = if self.partial { Vec::new() } else { self.erasures.untold() };
+        for (group, stream, gone) in untold {
             let place = Place::records(stream, gone.first, gone.last).at(gone.position);
             let group = group.as_str();
             let detail = format!("the group {group} was erased, and no record says so");
             self.found(AlterationKind::ErasedUnrecorded, place, detail);
         }
         self.removed_without_a_word();
+        self.sum_up();
+    }
+
+    /// Comes to the end where this was not shown all of it: what only all of it can tell is left out. Returns how many
+    /// heads do not agree, and may be explained by what was not shown.
+    fn conclude_part(&mut self) -> u64 {
+        self.compare_heads();
+        let unclear = self.heads_of_rollbacks();
+        self.heads_that_differ();
+        // The stream itself was not shown, and may have gone on.
+        let unknown: Vec<_> =
+            self.unclean.extract_if(|of, _| !self.streams.contains_key(of)).collect();
+        for (of, told) in unknown {
+            let place = Place::records(of, told, told);
+            self.report.incomplete.push(Shortfall::UncleanEnd { place });
+        }
+        self.whole = false;
+        self.sum_up();
+        unclear
+    }
+
+    fn sum_up(&mut self) {
         for rollback in std::mem::take(&mut self.rollbacks) {
             let Rollback { position, epoch, lost } = rollback;
             self.report.incomplete.push(Shortfall::RolledBack { position, epoch, lost });

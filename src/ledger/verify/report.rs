@@ -34,6 +34,8 @@ pub struct Report {
     pub erased: u64,
     /// How many records are gone because their time was over, as the log itself tells, which is no alteration.
     pub expired: u64,
+    /// How many records a scratch copy of an archive leaves out of its entries; their hashes stand in their place.
+    pub left_out: u64,
     /// How many signed heads were compared with it.
     pub heads: u64,
     /// The last entry that such a head covers, and when it was signed.
@@ -203,7 +205,8 @@ pub enum AlterationKind {
     EntryExtra,
     /// The ledger is not the one whose head was signed.
     HistoryRewritten,
-    /// A head is not signed by a key that is trusted.
+    /// A head is not signed by a key that is trusted, is not of what is kept beside it, or is gone while later ones are
+    /// there.
     HeadForged,
     /// A personal group was erased, and no record of the log says so.
     ErasedUnrecorded,
@@ -265,7 +268,7 @@ impl Place {
         Self { position: Some(position), ..Self::default() }
     }
 
-    pub(super) fn records(writer_id: WriterId, first_seq: i64, last_seq: i64) -> Self {
+    pub(crate) fn records(writer_id: WriterId, first_seq: i64, last_seq: i64) -> Self {
         Self {
             writer_id: Some(writer_id),
             first_seq: Some(first_seq),
@@ -274,7 +277,7 @@ impl Place {
         }
     }
 
-    pub(super) fn at(self, position: i64) -> Self {
+    pub(crate) fn at(self, position: i64) -> Self {
         Self { position: Some(position), ..self }
     }
 }

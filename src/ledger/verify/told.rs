@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::erased::ErasedList;
 use crate::{
-    ledger::{RETENTION_RUN, Removal},
+    ledger::{ADDRESSES_EXPIRED, AddressExpiry, RETENTION_RUN, Removal},
     record::{Category, Origin, Record, WriterId},
+    time::Timestamp,
 };
 
 /// What a stub's `outcome_reason` says, and what stands in its metadata: whoever records by hand may use
@@ -41,12 +42,14 @@ pub(super) enum Telling {
         lost: u64,
     },
     Erased(ErasedList),
+    /// The time of the addresses of a month and class was over, and they were taken out of the records.
+    AddressesExpired(AddressExpiry),
     /// The time of a month and class was over, and its records were taken out.
     Removed(Removal),
 }
 
-/// Returns what a record says of the log; most say nothing.
-pub(super) fn told(record: &Record) -> Option<Telling> {
+/// Returns what a record says of the log, and can say where it stands; most say nothing.
+pub(super) fn told(record: &Record, position: i64, committed_at: Timestamp) -> Option<Telling> {
     if is_stub(record) {
         return Some(Telling::Stub);
     }
@@ -67,6 +70,11 @@ pub(super) fn told(record: &Record) -> Option<Telling> {
             Some(Telling::Gap { count: facts["count"].as_u64(), reason })
         }
         RETENTION_RUN => Removal::told(record).map(Telling::Removed),
+        ADDRESSES_EXPIRED => {
+            let expiry = AddressExpiry::told(record);
+            let expiry = expiry.filter(|expiry| expiry.fits(position, committed_at));
+            expiry.map(Telling::AddressesExpired)
+        }
         "restored" => Some(Telling::Restored { lost: facts()["count"].as_u64().unwrap_or(0) }),
         ERASED => ErasedList::from_json(&facts()["records"]).map(Telling::Erased),
         _ => None,

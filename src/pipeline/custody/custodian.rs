@@ -10,13 +10,14 @@ use tokio::{
 
 use super::{CustodyError, HoldRequest};
 use crate::{
-    pipeline::{Admission, own, recorder::Recorder},
-    query::{Count, Total},
-    record::{Actor, Operation, Record, RecordId},
+    pipeline::{Admission, BlindIndex, blind, own, recorder::Recorder},
+    privacy::AddressPolicy,
+    query::{Count, Filter, Total},
+    record::{Actor, Category, Operation, Record, RecordId},
     rules::RetentionPolicy,
     store::{
-        AnyStore, HELD, Hold, Holds, PolicySet, RELEASED, RETENTION_CHANGED, Read as _, holds,
-        policy_set,
+        AnyStore, HELD, Hold, Holds, PSEUDONYMS, PolicySet, RELEASED, RETENTION_CHANGED, Read as _,
+        holds, policy_set,
     },
     time::Timestamp,
 };
@@ -25,6 +26,8 @@ use crate::{
 const STORED_WITHIN: Duration = Duration::from_secs(30);
 /// Each is asked of every record that is to go.
 const MOST_HOLDS: usize = 1_000;
+/// So many bytes of pseudonyms, so that the record of a hold is never cut.
+const MAX_PSEUDONYMS: usize = 28_000;
 /// Old and new stand in one record.
 const MAX_POLICY: usize = 28_000;
 
@@ -46,6 +49,37 @@ pub struct Placed {
     /// How many records it holds now, counted after it stood: what a run of the retention took out before that is not
     /// among them. `None` when they could not be counted.
     pub records: Option<Total>,
+    /// How far it holds what the query names also where the log has it as a pseudonym. `None` when the query names, as a
+    /// whole, nothing of the kind.
+    pub pseudonyms: Option<HeldPseudonyms>,
+}
+
+/// How far a hold holds what its query names also where the log has it as a pseudonym.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeldPseudonyms {
+    /// Under every key, of every tenant that the log has and the query may be about. Of one that comes later it holds
+    /// what stands in plain text: name the tenant in the hold where that matters.
+    Whole,
+    /// Of some tenants: there are more than can be told of, or they could not all be found out in time.
+    Part,
+    /// Of none: there are no keys, or the query names more than its record has room for.
+    None,
+}
+
+impl HeldPseudonyms {
+    /// Every word that there is.
+    pub const ALL: [Self; 3] = [Self::Whole, Self::Part, Self::None];
+
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Part => "part",
+            Self::None => "none",
+        }
+    }
 }
 
 impl Custodian {
@@ -79,8 +113,12 @@ impl Custodian {
     /// Whoever drops the future does not know whether the hold stands; [`holds`](Self::holds) does.
     pub async fn place(&self, request: &HoldRequest) -> Result<Placed, CustodyError> {
         let core = self.recorder.core();
-        let (query, _filter) = request.check(core.clock.now())?;
-        let facts = json!({ "name": request.name, "query": query, "tenant": request.tenant });
+        let (query, filter) = request.check(core.clock.now())?;
+        let mut facts = json!({ "name": request.name, "query": query, "tenant": request.tenant });
+        let (pseudonyms, others) = self.pseudonyms(&filter).await?;
+        if !others.is_null() {
+            facts[PSEUDONYMS] = others;
+        }
         let mut record = own::record(HELD, 4, &facts);
         record.operation = Operation::Create;
         record.reason.set(&request.reason);
@@ -100,7 +138,33 @@ impl Custodian {
                 tracing::warn!(error, "what a new hold holds could not be counted");
             })
             .ok();
-        Ok(Placed { hold, records })
+        Ok(Placed { hold, records, pseudonyms })
+    }
+
+    /// Returns as which pseudonyms the log has what the query names, and how far that is all of them.
+    async fn pseudonyms(
+        &self,
+        filter: &Filter,
+    ) -> Result<(Option<HeldPseudonyms>, Value), CustodyError> {
+        let Some(keys) = self.recorder.keys() else {
+            let is_hidden = blind::may_be_hidden(&self.store, filter).await?;
+            return Ok((is_hidden.then_some(HeldPseudonyms::None), Value::Null));
+        };
+        let mut blind = BlindIndex::new(self.store.clone(), keys.clone());
+        let hides = |one: &Category| self.recorder.address_policy(*one) == AddressPolicy::Hmac;
+        if Category::ALL.iter().any(hides) {
+            // Those of before are asked for in any case; none may be there yet.
+            blind = blind.addresses(true);
+        }
+        let Some(written) = blind.written(filter, MAX_PSEUDONYMS).await? else {
+            return Ok((None, Value::Null));
+        };
+        let held = match (written.is_whole, written.by_field.is_null()) {
+            (_, true) => HeldPseudonyms::None,
+            (true, _) => HeldPseudonyms::Whole,
+            (false, _) => HeldPseudonyms::Part,
+        };
+        Ok((Some(held), written.by_field))
     }
 
     /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone. Safe to repeat: one that was lifted is

@@ -13,10 +13,13 @@ use crate::{
     privacy::Keys,
     record::{Record, Seal},
     store::{AnyStore, Erase as _, ErasedSubject, StoreError},
+    time::Timestamp,
 };
 
 /// The list is never older than this when a batch is sent, as long as it can be read.
 pub(super) const AGE: Duration = Duration::from_secs(2);
+/// Whoever erases may have a clock that is behind by so much.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// So many are read at once.
 const PAGE: usize = 1_000;
 
@@ -28,11 +31,23 @@ pub(in crate::pipeline) struct Arrivals {
     asked: Turn<Option<Instant>>,
 }
 
+/// Who was erased that was not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pipeline) enum News {
+    Nobody,
+    /// Somebody, the last of them before this.
+    Before(Timestamp),
+    /// Somebody, since the list was last read.
+    Now,
+}
+
 #[derive(Default)]
 struct State {
     known: Known,
     /// The number of the last that was read.
     number: i64,
+    /// The list has been read.
+    is_read: bool,
 }
 
 impl Arrivals {
@@ -71,27 +86,35 @@ impl Arrivals {
         subjects.iter().for_each(|subject| state.known.add(subject.clone()));
     }
 
-    /// Reads what is new on the list, unless that was done a moment ago. Of several writers one asks, and the others
-    /// wait for what it learns.
+    /// Reads what is new on the list, unless that was done a moment ago, and tells what it takes to forget those who are.
+    /// Of several writers one asks, and the others wait for what it learns.
     ///
     /// # Errors
     ///
     /// When the list cannot be read; it is asked for again a moment later.
-    pub(in crate::pipeline) async fn refresh(&self) -> Result<(), StoreError> {
-        let Some((store, _)) = &self.source else { return Ok(()) };
+    pub(in crate::pipeline) async fn refresh(&self) -> Result<News, StoreError> {
+        let Some((store, _)) = &self.source else { return Ok(News::Nobody) };
         let mut asked = self.asked.lock().await;
         let now = Instant::now();
         if asked.is_some_and(|asked| now.saturating_duration_since(asked) < AGE) {
-            return Ok(());
+            return Ok(News::Nobody);
         }
         *asked = Some(now);
         let number = self.lock().number;
-        for (number, subject) in read(store, number).await? {
-            let mut state = self.lock();
+        let new = read(store, number).await?;
+        let last = new.iter().map(|(_, subject)| subject.before).max();
+        let mut state = self.lock();
+        for (number, subject) in new {
             state.number = number;
             state.known.add(subject);
         }
-        Ok(())
+        let is_first = !std::mem::replace(&mut state.is_read, true);
+        Ok(match last {
+            None => News::Nobody,
+            // All that there ever was: what this process has written since knows them.
+            Some(last) if is_first => News::Before(last.saturating_add(CLOCKS_APART)),
+            Some(_) => News::Now,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,5 +137,38 @@ pub(super) async fn read(
         if !full {
             return Ok(all);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_on_the_list_before_is_news_of_then() {
+        let store = AnyStore::new(MemoryStore::new());
+        let erased = |before| ErasedSubject {
+            digest: format!("p1.{before}"),
+            erasure: String::new(),
+            before: Timestamp::from_micros(before),
+            types: Vec::new(),
+            groups: String::new(),
+        };
+        let arrivals = || Arrivals::new(Some((store.clone(), Keys::ephemeral())));
+        let first = arrivals();
+        assert_eq!(first.refresh().await.unwrap(), News::Nobody);
+        store.add_erased_subjects(&[erased(7), erased(5)]).await.unwrap();
+        tokio::time::advance(AGE).await;
+        assert_eq!(first.refresh().await.unwrap(), News::Now);
+        tokio::time::advance(AGE).await;
+        assert_eq!(first.refresh().await.unwrap(), News::Nobody);
+        // A process that is started later finds what is no news.
+        let later = arrivals();
+        let last = Timestamp::from_micros(7).saturating_add(CLOCKS_APART);
+        assert_eq!(later.refresh().await.unwrap(), News::Before(last));
+        store.add_erased_subjects(&[erased(6)]).await.unwrap();
+        tokio::time::advance(AGE).await;
+        assert_eq!(later.refresh().await.unwrap(), News::Now);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::archived::ArchiveErasure;
 use crate::{
     record::RecordId,
     store::{ErasedSubject, ErasurePlace},
@@ -20,6 +21,9 @@ pub struct ErasurePlan {
     pub groups: BTreeMap<&'static str, u64>,
     /// How many records more are under a legal hold: they stay as they are until it is lifted.
     pub held: u64,
+    /// What of the archive would be; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveErasure>,
     /// The places beside the records.
     pub places: Vec<ErasurePlace>,
 }
@@ -42,6 +46,9 @@ pub struct Certificate {
     pub groups: BTreeMap<&'static str, u64>,
     /// How many records more are under a legal hold and stayed as they are: once it is lifted, erase again.
     pub held: u64,
+    /// What was emptied in the archive; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveErasure>,
     /// The records `erased`, which name what was emptied.
     pub told_by: Vec<RecordId>,
     /// The head of the ledger before; `None` when it was empty.

@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{
+    archived::{self, ArchiveErasure},
     arrivals,
     certificate::{Certificate, ErasurePlan, SignedHead},
     error::EraseError,
@@ -18,22 +19,25 @@ use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
     query::{Filter, PageRequest},
-    record::{Canonical, Operation, RecordId},
+    record::{Canonical, Operation, Record, RecordId},
     store::{
-        AnyStore, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject, ErasurePlace,
-        Read as _, by_group, holds, make_checkpoint,
+        AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
+        ErasurePlace, Read as _, by_group, holds, make_checkpoint,
     },
     time::Timestamp,
 };
 
 /// So many records are announced and emptied at once: the log waits for as long.
-const STEP: usize = 200;
+pub(super) const STEP: usize = 200;
 /// So often what came meanwhile is looked for.
-const PASSES: u32 = 20;
+pub(super) const PASSES: u32 = 20;
 /// A record that is not stored by then is not going to be soon.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
 /// After this every pipeline has read the list, and what it sent before is stored.
 const LEARNT: Duration = arrivals::AGE.saturating_add(Duration::from_millis(500));
+/// A file that is not removed by then is held by something: a request under way, or a store that is away.
+const LEFT_WITHIN: Duration = Duration::from_secs(10);
+const SPOOL: &str = "spool";
 /// Entries of the ledger that are read at once.
 const ENTRIES: usize = 500;
 
@@ -57,13 +61,14 @@ pub struct Erasing {
 }
 
 /// An erasure under way.
-struct Work<'r> {
+pub(super) struct Work<'r> {
     request: &'r ErasureRequest,
     erasure: String,
     at: Timestamp,
     records: u64,
     groups: BTreeMap<&'static str, u64>,
     held: u64,
+    archive: Option<ArchiveErasure>,
     told_by: Vec<RecordId>,
 }
 
@@ -77,16 +82,27 @@ impl Eraser {
         Ok(Self { recorder, store, keys, flushes })
     }
 
+    pub(super) const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub(super) const fn store(&self) -> &AnyStore {
+        &self.store
+    }
+
     /// Says what an erasure would reach, and changes nothing.
     ///
     /// # Errors
     ///
     /// When the request is not sound, or the store cannot be asked.
     pub async fn plan(&self, request: &ErasureRequest) -> Result<ErasurePlan, EraseError> {
-        Self::plan_of(&self.store, &self.keys, request).await
+        let archive = self.recorder.core().archive.as_deref();
+        let mut plan = Self::plan_of(&self.store, &self.keys, archive, request).await?;
+        self.has_left(&mut plan.places, self.recorder.core().spooling.is_some());
+        Ok(plan)
     }
 
-    /// As [`plan`](Self::plan), of a log that nothing is recorded in meanwhile.
+    /// As [`plan`](Self::plan), of a log that nothing is recorded in meanwhile, and of its archive if there is one.
     ///
     /// # Errors
     ///
@@ -94,6 +110,7 @@ impl Eraser {
     pub async fn plan_of(
         store: &AnyStore,
         keys: &Keys,
+        archive: Option<&dyn Archival>,
         request: &ErasureRequest,
     ) -> Result<ErasurePlan, EraseError> {
         request.check()?;
@@ -106,7 +123,15 @@ impl Eraser {
             add(&mut groups, by_group(&found));
         }
         let held = search.held;
-        Ok(ErasurePlan { records, groups, held, places: places(store, request, &names).await? })
+        let places = places(store, archive, request, &names).await?;
+        let archive = match archive {
+            Some(archive) => {
+                let concerned = |record: &Record| sought.erased_from(record, request.groups);
+                Some(archived::planned(store, archive, concerned).await?)
+            }
+            None => None,
+        };
+        Ok(ErasurePlan { records, groups, held, archive, places })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -159,6 +184,10 @@ impl Eraser {
         if !is_whole {
             return Err(EraseError::unsettled());
         }
+        // Behind the log: what is archived from here on is archived as emptied.
+        work.archive = self
+            .erase_archived(&mut work, |record| sought.erased_from(record, request.groups))
+            .await?;
         self.end(work, checkpoint_before, &names, subjects).await
     }
 
@@ -200,6 +229,11 @@ impl Eraser {
         }
         if !is_whole {
             return Err(EraseError::unsettled());
+        }
+        if !known.is_empty() {
+            work.archive = self
+                .erase_archived(&mut work, |record| known.concerned(record, &self.keys))
+                .await?;
         }
         self.end(work, checkpoint_before, &[], new).await
     }
@@ -249,7 +283,7 @@ impl Eraser {
         let at = core.clock.now();
         let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
         let (groups, told_by) = (BTreeMap::new(), Vec::new());
-        Work { request, erasure, at, records: 0, groups, held: 0, told_by }
+        Work { request, erasure, at, records: 0, groups, held: 0, archive: None, told_by }
     }
 
     async fn end(
@@ -264,6 +298,10 @@ impl Eraser {
             self.announce(&mut work, &[]).await?;
         }
         self.store.scrub().await?;
+        let archive = self.recorder.core().archive.as_deref();
+        let mut places = places(&self.store, archive, work.request, names).await?;
+        let is_gone = self.leave_spool().await;
+        self.has_left(&mut places, is_gone);
         let by = &work.request.by;
         Ok(Certificate {
             erasure: work.erasure,
@@ -273,16 +311,46 @@ impl Eraser {
             records: work.records,
             groups: work.groups,
             held: work.held,
+            archive: work.archive,
             told_by: work.told_by,
             checkpoint_before,
             checkpoint_after: self.checkpoint().await?,
-            places: places(&self.store, work.request, names).await?,
+            places,
             subjects,
         })
     }
 
-    /// Announces what will be emptied, and empties it; says whether it did: not where other holds were told of by then
-    /// than the `told` that were looked at. What was announced and not done is found again.
+    /// Says of the spool of this process, if it has one, whether its files are gone.
+    fn has_left(&self, places: &mut [ErasurePlace], is_gone: bool) {
+        if self.recorder.core().spooling.is_none() {
+            return;
+        }
+        let spool = places.iter_mut().filter(|place| place.place == SPOOL);
+        spool.for_each(|place| (place.reached, place.how) = (is_gone, OF_OWN_SPOOL));
+    }
+
+    /// Lets the files go of what the spool has sent, and tells whether they are gone.
+    async fn leave_spool(&self) -> bool {
+        let Some(spooling) = &self.recorder.core().spooling else { return false };
+        let (spool, room) = (spooling.spool.clone(), spooling.spool.room());
+        let leaving = spool.clone();
+        let left = tokio::task::spawn_blocking(move || leaving.leave_stored(None)).await.is_ok();
+        let gone = async {
+            loop {
+                let tidied = room.notified();
+                let mut tidied = std::pin::pin!(tidied);
+                tidied.as_mut().enable();
+                if spool.has_left() {
+                    return;
+                }
+                tidied.await;
+            }
+        };
+        left && timeout(LEFT_WITHIN, gone).await.is_ok()
+    }
+
+    /// Announces what will be emptied, and empties it; says whether it did: the store refuses where other holds were told
+    /// of by then than the `told` that were looked at. What was announced and not done is found again.
     async fn step(
         &self,
         work: &mut Work<'_>,
@@ -291,10 +359,9 @@ impl Eraser {
         progress: &mut impl FnMut(Erasing),
     ) -> Result<bool, EraseError> {
         self.announce(work, &found).await?;
-        if holds(&self.store).await?.told() != told {
+        if self.store.erase(&found, told).await?.is_none() {
             return Ok(false);
         }
-        self.store.erase(&found).await?;
         work.records += found.len() as u64;
         add(&mut work.groups, by_group(&found));
         progress(Erasing { records: work.records, groups: work.groups.values().sum() });
@@ -302,7 +369,7 @@ impl Eraser {
     }
 
     /// Records which groups of which records are about to be emptied, and returns when it is committed.
-    async fn announce(
+    pub(super) async fn announce(
         &self,
         work: &mut Work<'_>,
         found: &[ErasedGroups],
@@ -412,6 +479,7 @@ impl<'s> Search<'s> {
 /// Returns the places beside the records: those of the store, and those of the pipelines.
 async fn places(
     store: &AnyStore,
+    archive: Option<&dyn Archival>,
     request: &ErasureRequest,
     names: &[String],
 ) -> Result<Vec<ErasurePlace>, EraseError> {
@@ -424,18 +492,30 @@ async fn places(
         places.iter_mut().for_each(|place| place.count = None);
     }
     places.extend(OF_PIPELINES);
+    places.extend(archived::place(store, archive).await?);
     Ok(places)
 }
 
+/// How it is with the spool of a process that erases itself.
+const OF_OWN_SPOOL: &str = "what waits in it is emptied as it is stored, by every pipeline with these keys, and files whose \
+     records are stored are removed: of the process that erases at once, of any other one with the next batch that it stores";
+
 /// What lies outside of the store.
-const OF_PIPELINES: [ErasurePlace; 5] = [
+const OF_PIPELINES: [ErasurePlace; 6] = [
     ErasurePlace {
-        place: "spool",
+        place: SPOOL,
         count: None,
         reached: false,
-        how: "what waits in it is emptied as it is stored, by every pipeline with these keys; what is stored already \
-              stays in its files until they are full or the process starts again, and `spool_keep` (10 minutes by \
-              default) has passed",
+        how: "who erases here has none of his own: every pipeline with these keys empties what waits in its own as it is \
+              stored, and removes the files whose records are stored with the next batch that it stores; one that is \
+              down does it once it is started again",
+    },
+    ErasurePlace {
+        place: "spool_quarantine",
+        count: None,
+        reached: false,
+        how: "copies of damaged files, in the folder `quarantine` of each spool, stay for whoever looks into the damage: \
+              remove them by hand",
     },
     ErasurePlace {
         place: "outbox",
@@ -464,7 +544,7 @@ const OF_PIPELINES: [ErasurePlace; 5] = [
     },
 ];
 
-fn add(groups: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+pub(super) fn add(groups: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
     for (group, count) in more {
         *groups.entry(group).or_default() += count;
     }

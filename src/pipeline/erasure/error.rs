@@ -16,6 +16,7 @@ enum Kind {
     Unrecorded,
     Unreadable(u64),
     Unsettled,
+    Archive { location: String, error: Box<dyn error::Error + Send + Sync> },
     Store(StoreError),
 }
 
@@ -42,6 +43,19 @@ impl EraseError {
 
     pub(super) const fn unsettled() -> Self {
         Self(Kind::Unsettled)
+    }
+
+    pub(super) const fn archive(
+        location: String,
+        error: Box<dyn error::Error + Send + Sync>,
+    ) -> Self {
+        Self(Kind::Archive { location, error })
+    }
+
+    /// Tells whether the log itself was emptied, and what the archive holds of the person was not, or not all of it.
+    #[must_use]
+    pub const fn is_archive(&self) -> bool {
+        matches!(self.0, Kind::Archive { .. })
     }
 
     /// Tells whether the request was not sound.
@@ -82,6 +96,11 @@ impl fmt::Display for EraseError {
             Kind::Unsettled => f.write_str(
                 "holds were placed or lifted all the while, and not everything was looked at: begin again when that is over",
             ),
+            Kind::Archive { location, .. } => write!(
+                f,
+                "the archive `{location}` could not be reached or rewritten, so the erasure is not finished: erase again \
+                 when it can; what the log itself held is emptied"
+            ),
             Kind::Store(_) => f.write_str("the store could not be asked; the erasure can be begun again"),
         }
     }
@@ -91,6 +110,7 @@ impl error::Error for EraseError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.0 {
             Kind::Store(error) => Some(error),
+            Kind::Archive { error, .. } => Some(&**error),
             _ => None,
         }
     }

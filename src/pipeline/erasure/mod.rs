@@ -8,10 +8,14 @@
 //! erasure of the same person finds what is left. So nothing is ever gone without a record that says so, which is
 //! what a verification looks for.
 //!
+//! An [archive](crate::store::Archival) is reached the same way: what it holds of the person is announced, and then the
+//! files that have it are written anew.
+//!
 //! The person is put on a list first, as a keyed digest: what arrives of the time before (from a spool, an outbox,
 //! another process) is emptied before it is stored, by every pipeline that has the same keys. The list is what a restored
 //! backup is brought up to date with.
 
+mod archived;
 mod arrivals;
 mod certificate;
 mod eraser;
@@ -19,8 +23,10 @@ mod error;
 mod request;
 mod subject;
 
-pub(super) use arrivals::Arrivals;
+pub use archived::ArchiveErasure;
+pub(super) use arrivals::{Arrivals, News};
 pub use certificate::{Certificate, ErasurePlan, SignedHead};
 pub use eraser::{Eraser, Erasing};
 pub use error::EraseError;
 pub use request::ErasureRequest;
+pub use subject::ErasedPeople;

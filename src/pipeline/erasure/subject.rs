@@ -6,14 +6,15 @@ use super::request::ErasureRequest;
 use crate::{
     privacy::{Keys, concerned, ids},
     record::{Groups, Record},
-    store::ErasedSubject,
+    store::{AnyStore, ErasedSubject, StoreError},
     time::Timestamp,
 };
 
 /// The purpose of the digests, so that they equal no other pseudonym.
 const PURPOSE: &str = "erased";
 
-/// Returns the entries of the list for these names.
+/// Returns the entries of the list for these names, under every key: a process that has not read the newest yet knows
+/// them too.
 pub(super) fn entries(
     request: &ErasureRequest,
     names: &[String],
@@ -22,14 +23,15 @@ pub(super) fn entries(
     before: Timestamp,
 ) -> Vec<ErasedSubject> {
     let tenant = request.subject.tenant.as_deref();
-    let entry = |name: &String| ErasedSubject {
-        digest: keys.pseudonym(PURPOSE, tenant, name),
+    let digests = names.iter().flat_map(|name| keys.pseudonyms(PURPOSE, tenant, name));
+    let entry = |digest| ErasedSubject {
+        digest,
         erasure: erasure.to_owned(),
         before,
         types: request.subject.types.clone(),
         groups: request.groups.to_string(),
     };
-    names.iter().map(entry).collect()
+    digests.map(entry).collect()
 }
 
 /// Those on the list, by digest.
@@ -70,6 +72,34 @@ impl Known {
             }
         }
         groups
+    }
+}
+
+/// Everybody whom a log has on its list of erased people, for whoever puts something of them back.
+#[derive(Debug)]
+pub struct ErasedPeople {
+    known: Known,
+    keys: Keys,
+}
+
+impl ErasedPeople {
+    /// Reads the list of a log; it holds digests under these keys.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub async fn of(store: &AnyStore, keys: Keys) -> Result<Self, StoreError> {
+        let mut known = Known::default();
+        for (_, subject) in super::arrivals::read(store, 0).await? {
+            known.add(subject);
+        }
+        Ok(Self { known, keys })
+    }
+
+    /// Returns the groups of a record that are about anybody on the list.
+    #[must_use]
+    pub fn groups(&self, record: &Record) -> Groups {
+        self.known.concerned(record, &self.keys)
     }
 }
 

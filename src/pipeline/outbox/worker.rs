@@ -1,34 +1,29 @@
 //! The worker: claim, append, delete, again and again.
 
+mod asking;
+mod claimed;
+mod decode;
+
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use asking::{LEASE, Patience};
+use claimed::Claimed;
 use rand::RngExt as _;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
 };
 
-use super::record::Encoded;
 use crate::{
     pipeline::{
-        batcher::Limits,
-        classes::Classes,
-        core::Core,
-        link::{Cut, Stopped},
-        meters, number, own, quarantine,
-        retry::{Backoff, Complaints},
-        settle::Settler,
-        source::Source,
+        batcher::Limits, classes::Classes, core::Core, link::Stopped, meters, settle::Settler,
     },
-    record::{PortableError, Record, WriterId},
-    store::{
-        AnyOutbox, Append, Backlog, ClaimRows, ClaimedRows, Look, OutboxRow, StoreError,
-        StoreErrorKind,
-    },
+    record::WriterId,
+    store::{AnyOutbox, Append, ClaimedRows},
 };
 
 /// Somebody who has recorded is about to commit, and so are perhaps others.
@@ -39,8 +34,6 @@ const BUSY: Duration = Duration::from_millis(200);
 const IDLE: Duration = Duration::from_secs(2);
 /// A transaction that is still open so long after somebody recorded in it is found a little later.
 const EXPECTANT: Duration = Duration::from_secs(10);
-/// After so long without a sign of life from one worker another one takes over.
-const LEASE: Duration = Duration::from_secs(10);
 /// How often the backlog is counted while there is one.
 const COUNT: Duration = Duration::from_secs(1);
 
@@ -75,13 +68,6 @@ pub(crate) struct Worker<S: Append> {
 struct Flush {
     upto: Option<i64>,
     reply: oneshot::Sender<()>,
-}
-
-/// What is remembered about failures of the outbox's database.
-struct Patience {
-    backoff: Backoff,
-    complaints: Complaints,
-    begun: Instant,
 }
 
 /// How a round ended.
@@ -119,11 +105,7 @@ impl<S: Append> Worker<S> {
             stop: core.stop.subscribe(),
             flushes,
             waiting: Vec::new(),
-            patience: Patience {
-                backoff: Backoff::default(),
-                complaints: Complaints::default(),
-                begun: Instant::now(),
-            },
+            patience: Patience::new(),
             ended,
             core,
         };
@@ -232,203 +214,10 @@ impl<S: Append> Worker<S> {
             if !self.decode(stream, rows).await {
                 return Ok(Round::Foreign);
             }
-            let mut claimed = Claimed { disagreed: false };
+            let mut claimed = Claimed::default();
             self.settler.settle(&mut claimed).await?;
             position = (!claimed.disagreed).then_some(last);
             moved = true;
-        }
-    }
-
-    /// Looks what there is, and answers those who wait for what is no longer there.
-    async fn look(&mut self) -> Result<Look, Stopped> {
-        while let Ok(reply) = self.flushes.try_recv() {
-            self.waiting.push(Flush { upto: None, reply });
-        }
-        let outbox = self.outbox.clone();
-        let look = self.ask("look into the outbox", || outbox.look()).await?;
-        let shared = self.core.outboxes.of(self.index);
-        match look.places {
-            None => {
-                shared.found(Backlog::default());
-                meters::publish(&self.core);
-            }
-            Some(_) => shared.busy.store(true, Ordering::Relaxed),
-        }
-        for mut flush in std::mem::take(&mut self.waiting) {
-            match look.places {
-                Some((first, last)) if first <= *flush.upto.get_or_insert(last) => {
-                    self.waiting.push(flush);
-                }
-                // Whoever gave up waiting does not need the answer.
-                _ => drop(flush.reply.send(())),
-            }
-        }
-        Ok(look)
-    }
-
-    async fn claim(&mut self, writer_id: WriterId, position: i64) -> Result<ClaimedRows, Stopped> {
-        let ask = ClaimRows {
-            writer_id,
-            position,
-            worker: self.id,
-            lease: LEASE,
-            now: self.core.clock.now(),
-            rows: self.limits.rows,
-            bytes: self.limits.bytes,
-        };
-        let outbox = self.outbox.clone();
-        self.ask("claim rows of the outbox", || outbox.claim(ask)).await
-    }
-
-    /// Goes on under another name, after the log or the outbox was put back to an earlier state: the numbers
-    /// of the two no longer fit together. A record of the pipeline's own says so.
-    async fn rename(&mut self, from: WriterId, committed: i64, found: i64) -> Result<(), Stopped> {
-        tracing::error!(
-            stream = %from, committed, found,
-            "the store does not hold what was committed to it; the outbox goes on under another stream"
-        );
-        let mut restored = own::restored(&from.to_string(), committed, found);
-        let encoded = Encoded::new(&self.core, &mut restored);
-        let to = number::random_id();
-        let outbox = self.outbox.clone();
-        self.ask("rename the outbox's stream", || outbox.rename(from, to, encoded.row())).await?;
-        Ok(())
-    }
-
-    /// Makes records of rows. False means that a later version of this crate wrote one of them.
-    async fn decode(&mut self, stream: WriterId, rows: Vec<OutboxRow>) -> bool {
-        self.settler.batch.clear();
-        for row in rows {
-            let mut record = self.core.pool.take();
-            match Record::from_portable(&row.payload, &mut record) {
-                Ok(()) => {}
-                Err(
-                    error @ (PortableError::Version(_)
-                    | PortableError::Schema(_)
-                    | PortableError::Unknown(_)),
-                ) => {
-                    self.settler.batch.clear();
-                    if self.patience.pass() {
-                        tracing::error!(
-                            id = %row.record_id, error = &error as &dyn std::error::Error,
-                            "a record in the outbox is of a later version; it waits for a service of that version"
-                        );
-                    }
-                    return false;
-                }
-                Err(error) => {
-                    record = Box::new(quarantine::unreadable(row.record_id));
-                    number::seal(&mut record);
-                    self.keep_unreadable(stream, &row, error).await;
-                }
-            }
-            self.classes.classify(&mut record);
-            record.recorded_at = row.claimed_at;
-            record.writer_id = stream;
-            record.seq = row.seq;
-            self.settler.batch.push(record);
-        }
-        true
-    }
-
-    /// Puts what cannot be read into the quarantine file; a stub of it goes on.
-    async fn keep_unreadable(&mut self, stream: WriterId, row: &OutboxRow, error: PortableError) {
-        let (id, seq) = (row.record_id, row.seq);
-        self.core.outboxes.quarantine();
-        tracing::error!(
-            %id, seq, error = &error as &dyn std::error::Error, file = self.quarantine.is_some(),
-            "a record in the outbox cannot be read; a stub of it goes to the store, and its bytes to the \
-             quarantine file if there is one"
-        );
-        let Some(path) = self.quarantine.clone() else { return };
-        let (bytes, now) = (row.payload.clone(), self.core.clock.now());
-        let kept = tokio::task::spawn_blocking(move || {
-            quarantine::keep_bytes(&path, stream, seq, &bytes, &error.to_string(), now)
-                .map_err(|error| (path, error))
-        })
-        .await;
-        if let Ok(Err((path, error))) = kept {
-            tracing::error!(
-                %id, seq, path = %path.display(), error = &error as &dyn std::error::Error,
-                "could not write the quarantine file; only the stub is kept"
-            );
-        }
-    }
-
-    /// Asks the outbox until it answers.
-    async fn ask<T, F>(&mut self, doing: &'static str, call: impl Fn() -> F) -> Result<T, Stopped>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        loop {
-            match self.settler.link.bounded(doing, call()).await {
-                Ok(answer) => {
-                    self.patience.succeeded();
-                    return Ok(answer);
-                }
-                Err(Cut::Stopped) => return Err(Stopped),
-                Err(Cut::Store(error)) => {
-                    self.core.counters.retry();
-                    self.patience.complain(&error);
-                    let wait = self.patience.backoff.next(rand::random());
-                    self.settler.link.sleep(wait).await?;
-                }
-            }
-        }
-    }
-}
-
-/// Rows that have their numbers for good.
-struct Claimed {
-    /// The log stands elsewhere: the rows are where they were, and the next claim goes by what it says then.
-    disagreed: bool,
-}
-
-impl Source for Claimed {
-    // Numbered by leaf already, and no number is ever given to another row.
-    fn arrange(&mut self, _records: &mut [Box<Record>]) {}
-
-    fn disarrange(&mut self, _records: &mut [Box<Record>]) {}
-
-    fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
-        // Nobody here received them, but for what the pipeline says itself.
-        let own = || records.iter().map(|record| &**record).filter(|record| own::is_own(record));
-        core.outboxes.store((records.len() - own().count()) as u64);
-        core.counters.settle(own());
-    }
-
-    fn quarantined(&mut self, core: &Core) {
-        core.outboxes.quarantine();
-    }
-
-    fn disagree(&mut self, _core: &Core, batch: &mut Vec<Box<Record>>, _found: i64) {
-        batch.clear();
-        self.disagreed = true;
-    }
-}
-
-impl Patience {
-    fn pass(&mut self) -> bool {
-        self.complaints.pass(self.begun.elapsed())
-    }
-
-    fn succeeded(&mut self) {
-        self.backoff.reset();
-        self.complaints.reset();
-    }
-
-    fn complain(&mut self, error: &StoreError) {
-        if !self.pass() {
-            return;
-        }
-        let kind = error.kind();
-        let error: &dyn std::error::Error = error;
-        match kind {
-            StoreErrorKind::Configuration | StoreErrorKind::Data => tracing::error!(
-                error,
-                "the outbox refuses; what was committed stays in it until it is put right"
-            ),
-            _ => tracing::warn!(error, "the outbox is away; trying again"),
         }
     }
 }

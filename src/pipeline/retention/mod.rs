@@ -4,13 +4,15 @@
 //! `default`. Nothing is taken out unless
 //! somebody asks for it, or a schedule was set.
 
+mod addresses;
+mod agenda;
 mod run;
 mod schedule;
 mod timer;
 
-pub use run::{EndedUnit, HeldUnit, RetentionRun};
+pub use run::{EndedUnit, HeldUnit, RetentionRun, RetentionStep, UnarchivedUnit};
 pub use schedule::{Schedule, ScheduleError};
-pub(super) use timer::keep;
+pub(super) use timer::{keep, watch_size};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -108,7 +110,10 @@ impl Pipeline {
     }
 
     /// Takes out what the policy says, whole months of a retention class at a time: first a record is stored that
-    /// tells what goes, then the rows go. Each time `ended` is told.
+    /// tells what goes, then the rows go, and the addresses whose time is over. Each time `told` is told.
+    ///
+    /// Where the log is larger than the policy allows, and the policy says so, months go before their time until it is
+    /// not: see [`SizeLimit::force`](crate::rules::SizeLimit::force).
     ///
     /// Safe to repeat, and to run in several processes at once.
     ///
@@ -121,15 +126,44 @@ impl Pipeline {
     /// Dropping the future ends it between two steps; the next run goes on.
     pub async fn run_retention(
         &self,
-        ended: impl FnMut(&EndedUnit),
+        told: impl FnMut(RetentionStep<'_>),
+    ) -> Result<RetentionRun, StoreError> {
+        self.run_as(|policy| policy, told).await
+    }
+
+    /// Runs as [`run_retention`](Self::run_retention) does, and has months go before their time where the log is larger
+    /// than the policy allows, as if the policy [said so](crate::rules::SizeLimit::force).
+    ///
+    /// # Errors
+    ///
+    /// As [`run_retention`](Self::run_retention).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run_retention`](Self::run_retention).
+    pub async fn force_retention(
+        &self,
+        told: impl FnMut(RetentionStep<'_>),
+    ) -> Result<RetentionRun, StoreError> {
+        let forced = |policy: RetentionPolicy| {
+            let limit = policy.size_limit().map(|limit| limit.force(true));
+            policy.max_size(limit)
+        };
+        self.run_as(forced, told).await
+    }
+
+    async fn run_as(
+        &self,
+        policy: impl FnOnce(RetentionPolicy) -> RetentionPolicy,
+        told: impl FnMut(RetentionStep<'_>),
     ) -> Result<RetentionRun, StoreError> {
         let (core, store) = (&self.core, self.readable()?);
         // What was set a moment ago elsewhere holds too.
-        let (policy, _) = core.policies.under(&policy_set(store).await?)?;
-        run::Sweep::new(core, store.clone()).run(&policy, core.clock.now(), ended).await
+        let (set, _) = core.policies.under(&policy_set(store).await?)?;
+        run::Sweep::new(core, store.clone(), core.clock.now()).run(&policy(set), told).await
     }
 
-    fn readable(&self) -> Result<&AnyStore, StoreError> {
+    pub(in crate::pipeline) fn readable(&self) -> Result<&AnyStore, StoreError> {
         self.store().ok_or_else(|| {
             StoreError::new(
                 StoreErrorKind::Configuration,

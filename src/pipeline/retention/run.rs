@@ -1,6 +1,7 @@
 //! One run: what is over is told of, and then taken out.
 
 use std::{
+    fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -9,12 +10,17 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     ledger::Removal,
-    pipeline::{core::Core, own},
-    record::RecordId,
-    rules::RetentionPolicy,
+    pipeline::{
+        core::Core,
+        own::{self, Cause},
+    },
+    privacy::Keys,
+    record::{Record, RecordId},
+    rules::{Fullness, RetentionPolicy},
     store::{
-        AnyStore, Ending, HeldBy, Read as _, Retain as _, RetentionPlan, StoreError,
-        StoreErrorKind, Unit, UnitFacts, holds, removal_of, removals,
+        AddressesEnded, AnyStore, Archival, Archived, Ending, HeldBy, Maintain as _, Read as _,
+        Retain as _, RetentionPlan, StoreError, StoreErrorKind, ToldRemoval, Unit, UnitFacts,
+        holds, removal_of, removals,
     },
     time::Timestamp,
 };
@@ -31,10 +37,43 @@ const TELLINGS: u32 = 3;
 pub struct RetentionRun {
     /// What was taken out.
     pub ended: Vec<EndedUnit>,
-    /// What somebody read or wrote all the while, and was left to the next run.
+    /// What was left to the next run: somebody read or wrote it all the while, or holds changed while its addresses were
+    /// looked at.
     pub busy: Vec<Unit>,
     /// What stays because a hold is on records of it.
     pub held: Vec<HeldUnit>,
+    /// What stays because it could not be archived, and was left to the next run.
+    pub unarchived: Vec<UnarchivedUnit>,
+    /// Of which units the addresses were taken out, and the records stay.
+    pub addresses: Vec<AddressesEnded>,
+    /// How full the log is after it, where the policy limits its size.
+    pub size: Option<Fullness>,
+}
+
+/// What a run tells of while it is under way.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum RetentionStep<'a> {
+    /// A unit was taken out.
+    Ended(&'a EndedUnit),
+    /// Of a unit, the addresses were taken out.
+    Addresses(&'a AddressesEnded),
+}
+
+/// A unit whose time is over, and that stays until it is archived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnarchivedUnit {
+    /// Which.
+    pub unit: Unit,
+    /// Why it could not be archived.
+    pub why: String,
+}
+
+impl fmt::Display for UnarchivedUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.unit, self.why)
+    }
 }
 
 /// A unit whose time is over, and that stays.
@@ -52,6 +91,7 @@ enum End {
     Ended(EndedUnit),
     Busy,
     Held(HeldBy),
+    Unarchived(String),
 }
 
 /// A unit that was taken out.
@@ -62,64 +102,128 @@ pub struct EndedUnit {
     pub removal: Removal,
     /// The record that tells of it.
     pub told_by: RecordId,
+    /// Whether it went before its time, because the log was too large.
+    pub forced: bool,
+    /// Where it is kept from now on; `None` where no archive is set.
+    pub archived: Option<Archived>,
 }
 
 pub(super) struct Sweep {
     /// Keeps no pipeline alive.
     core: Weak<Core>,
     committed: watch::Receiver<()>,
-    store: AnyStore,
+    pub(super) store: AnyStore,
+    archive: Option<Arc<dyn Archival>>,
+    /// What signs the head that proves what is archived.
+    keys: Option<Keys>,
+    /// When the run began.
+    now: Timestamp,
 }
 
 impl Sweep {
-    pub(super) fn new(core: &Arc<Core>, store: AnyStore) -> Self {
-        Self { core: Arc::downgrade(core), committed: core.committed.subscribe(), store }
+    pub(super) fn new(core: &Arc<Core>, store: AnyStore, now: Timestamp) -> Self {
+        let (committed, archive) = (core.committed.subscribe(), core.archive.clone());
+        let keys = core.privacy.keys.clone();
+        Self { core: Arc::downgrade(core), committed, store, archive, keys, now }
     }
 
     pub(super) async fn run(
         mut self,
         policy: &RetentionPolicy,
-        now: Timestamp,
-        mut tell: impl FnMut(&EndedUnit),
+        mut tell: impl FnMut(RetentionStep<'_>),
     ) -> Result<RetentionRun, StoreError> {
+        let now = self.now;
         // Which are held is asked one by one, when it is their turn.
         let plan = RetentionPlan::new(self.store.units().await?, policy, now);
-        let mut run = RetentionRun::default();
-        if plan.expired().next().is_none() {
-            return Ok(run);
-        }
-        let told = removals(&self.store).await?;
-        for facts in plan.expired() {
-            match self.end(facts, policy, &told).await? {
-                End::Ended(ended) => {
-                    tell(&ended);
-                    run.ended.push(ended);
+        let mut run = RetentionRun { size: self.size(policy).await?, ..RetentionRun::default() };
+        let full = run.size.filter(|full| full.is_over());
+        if plan.expired().next().is_some() || full.is_some() {
+            let told = removals(&self.store).await?;
+            for facts in plan.expired() {
+                let cause = Cause { is_expired: true, full };
+                self.take_out(facts, policy, &told, cause, &mut run, &mut tell).await?;
+            }
+            if full.is_some() {
+                run.size = self.size(policy).await?;
+            }
+            for facts in plan.forced(now) {
+                let full = run.size.filter(|full| full.is_over() && full.limit().is_forced());
+                // What is older and in use goes before it, by a later run: nothing goes early in its stead.
+                if full.is_none() || !run.busy.is_empty() {
+                    break;
                 }
-                End::Busy => run.busy.push(facts.unit.clone()),
-                End::Held(by) => run.held.push(HeldUnit { unit: facts.unit.clone(), by }),
+                let cause = Cause { is_expired: false, full };
+                self.take_out(facts, policy, &told, cause, &mut run, &mut tell).await?;
+                run.size = self.size(policy).await?;
             }
         }
-        Ok(run)
+        let gone = |unit: &Unit| run.ended.iter().any(|ended| ended.removal.is_of_unit(unit));
+        let tell = |ended: &AddressesEnded| tell(RetentionStep::Addresses(ended));
+        let ended = self.end_addresses(&plan, policy, gone, tell).await?;
+        run.addresses = ended.done;
+        run.busy.extend(ended.busy);
+        match ended.failed {
+            Some(error) => Err(error),
+            None => Ok(run),
+        }
     }
 
-    /// Tells of a unit, unless a run that did not come to its end has, and takes it out, unless it is held.
+    async fn size(&self, policy: &RetentionPolicy) -> Result<Option<Fullness>, StoreError> {
+        Ok(match policy.size_limit() {
+            Some(limit) => Some(limit.filled(self.store.storage().await?.used)),
+            None => None,
+        })
+    }
+
+    /// Takes a unit out, unless it is held, in use, or could not be archived. Nothing else removes a record.
+    async fn take_out(
+        &mut self,
+        facts: &UnitFacts,
+        policy: &RetentionPolicy,
+        told: &[ToldRemoval],
+        cause: Cause,
+        run: &mut RetentionRun,
+        tell: &mut impl FnMut(RetentionStep<'_>),
+    ) -> Result<(), StoreError> {
+        match self.end(facts, policy, told, cause).await? {
+            End::Ended(ended) => {
+                tell(RetentionStep::Ended(&ended));
+                run.ended.push(ended);
+            }
+            End::Busy => run.busy.push(facts.unit.clone()),
+            End::Held(by) => run.held.push(HeldUnit { unit: facts.unit.clone(), by }),
+            End::Unarchived(why) => {
+                let unit = facts.unit.clone();
+                tracing::warn!(%unit, why, "expired records could not be archived, and stay until they are");
+                run.unarchived.push(UnarchivedUnit { unit, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of a unit, unless a run that did not come to its end has, and takes it out, unless it is held or cannot
+    /// be archived.
     async fn end(
         &mut self,
         facts: &UnitFacts,
         policy: &RetentionPolicy,
-        told: &[(RecordId, Removal)],
+        told: &[ToldRemoval],
+        cause: Cause,
     ) -> Result<End, StoreError> {
-        let goes_on = |removal: &&(RecordId, Removal)| {
-            let Removal { month, class, first, last, .. } = &removal.1;
+        let location = self.archive.as_ref().map(|archive| archive.location());
+        let goes_on = |told: &&ToldRemoval| {
+            let Removal { month, class, first, last, .. } = &told.removal;
             (*month, class) == (facts.unit.month, &facts.unit.class)
                 && *first <= facts.first
                 && *last == facts.last
+                // What was told of before there was an archive, or another one, is told of anew.
+                && (location.is_none() || told.archived.as_ref().map(|kept| &kept.location) == location.as_ref())
         };
         let mut told = told.iter().rev().find(goes_on).cloned();
         for _ in 0..TELLINGS {
             // What is to go before what is held: a record that comes later is not told of, and ends nothing.
             let removal = match &told {
-                Some((_, removal)) => Some(removal.clone()),
+                Some(told) => Some(told.removal.clone()),
                 None => removal_of(&self.store, facts).await?,
             };
             let Some(removal) = removal else { return Ok(End::Busy) };
@@ -127,18 +231,37 @@ impl Sweep {
             if let Some(hold) = holds.held_in(&self.store, &facts.unit.filter()).await? {
                 return Ok(End::Held(hold.into()));
             }
-            let told_by = match told.take() {
-                Some((told_by, _)) => told_by,
-                None => self.tell_of(&removal, policy).await?,
+            // Told of before or not: it is looked at once more that all of it is there. What comes to the unit from
+            // here on has a later position than the removal, which then ends nothing or leaves it where it is.
+            let archived = match &self.archive {
+                None => None,
+                Some(archive) => {
+                    let seeds = self.keys.as_ref().map_or(&[][..], |keys| keys.signing_seeds());
+                    match archive.keep(&self.store, &removal, seeds, self.now).await {
+                        Ok(parts) => Some(Archived { location: archive.location(), parts }),
+                        Err(error) => return Ok(End::Unarchived(said(&*error))),
+                    }
+                }
+            };
+            let (told_by, archived) = match told.take() {
+                Some(told) => (told.told_by, told.archived),
+                None => {
+                    let keep = policy.keeps(&removal.class);
+                    let record = own::retention_run(&removal, keep, cause, archived.as_ref());
+                    (self.store_own(record).await?, archived)
+                }
             };
             let mut attempts = 0;
             loop {
                 match self.store.end_unit(&removal, told_by, holds.told()).await? {
-                    Ending::Done => return Ok(End::Ended(EndedUnit { removal, told_by })),
+                    Ending::Done => {
+                        let forced = !cause.is_expired;
+                        return Ok(End::Ended(EndedUnit { removal, told_by, forced, archived }));
+                    }
                     Ending::Partly => {}
                     Ending::Grown => break,
                     Ending::Held => {
-                        told = Some((told_by, removal));
+                        told = Some(ToldRemoval { told_by, removal, archived });
                         break;
                     }
                     Ending::Busy if attempts == ATTEMPTS => return Ok(End::Busy),
@@ -152,11 +275,10 @@ impl Sweep {
         Ok(End::Busy)
     }
 
-    /// Has the writer store what is to go, and waits until it has.
-    async fn tell_of(
+    /// Has the writer store a record of the log itself, and waits until it has.
+    pub(super) async fn store_own(
         &mut self,
-        removal: &Removal,
-        policy: &RetentionPolicy,
+        mut record: Box<Record>,
     ) -> Result<RecordId, StoreError> {
         let ended = || {
             let doing = "tell of what is to be taken out: the pipeline has ended";
@@ -165,7 +287,6 @@ impl Sweep {
         let id = {
             let core = self.core.upgrade().ok_or_else(ended)?;
             let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
-            let mut record = own::retention_run(removal, policy.keeps(&removal.class));
             // The id holds the milliseconds of the time.
             (record.id, record.occurred_at) = (id, id.at());
             core.ends.put(record);
@@ -179,4 +300,16 @@ impl Sweep {
             }
         }
     }
+}
+
+/// Says what failed, and all that made it fail.
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        said.push_str(": ");
+        said.push_str(&error.to_string());
+        source = error.source();
+    }
+    said
 }

@@ -26,8 +26,8 @@
 //!    is in memory, or is read back, and is written to a new segment. Until that is synced, the file stays, and no more
 //!    is taken than memory keeps: a copy that fails too is replaced by the next one.
 //! 6. *Acknowledged by position alone.* A segment goes when the store's position has passed its records, none
-//!    of its opens is live, and so long has passed that a failover would have shown. Live opens are copied
-//!    forward and synced first.
+//!    of its opens is live, and so long has passed that a failover would have shown, or somebody was erased, see `leave`.
+//!    Live opens are copied forward and synced first.
 //! 7. *Nothing is looped on.* A frame that does not agree with its sum is skipped by looking for the next one that does.
 //!    Numbers that are missing end the stream there; what follows has another stream's name, derived from the first
 //!    missing number, and its number 1 is a record that says how many are missing. Where nobody can know how many, it
@@ -52,6 +52,7 @@ mod format;
 #[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "the tests take all of it"))]
 pub(super) mod fuzzed;
 mod gaps;
+mod leave;
 mod old;
 mod open;
 mod poison;

@@ -111,7 +111,11 @@ impl Reader {
 
     /// Takes note of the store's position of [`stream`](Self::stream): what lies before may go after a while.
     pub(in crate::pipeline) fn acknowledge(&mut self, position: Number) {
-        let number = self.number(position);
+        self.acknowledge_number(self.number(position));
+    }
+
+    /// Likewise, for the frame with this number, whatever gap the reader stands behind by now.
+    pub(in crate::pipeline) fn acknowledge_number(&mut self, number: Number) {
         let is_news = self.stream.acknowledge(number, self.core.clock.monotonic());
         while let Some((_, at)) = self.unacknowledged.pop_front_if(|(last, _)| *last <= number) {
             self.stream.segments().stored_at = Some(at);

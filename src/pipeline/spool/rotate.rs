@@ -53,11 +53,9 @@ impl Core {
             drop(self.fs.remove_file(&self.stream.path(number)));
             return Err(error);
         }
-        self.stream.segments().list.push_back(Segment::new(
-            number,
-            Content::From(first),
-            FRAMES_AT,
-        ));
+        let mut segment = Segment::new(number, Content::From(first), FRAMES_AT);
+        segment.created_at = Some(header.created_at);
+        self.stream.segments().list.push_back(segment);
         self.room.took(FRAMES_AT);
         Ok(Current { number, file, end: FRAMES_AT })
     }

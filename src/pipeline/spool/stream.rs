@@ -50,6 +50,8 @@ pub(super) struct Segments {
     pub(super) breaks: Vec<Break>,
     /// A break could not be written down: nothing may go, since it could not be told again.
     pub(super) hold: bool,
+    /// Segments up to this number are not kept for a while once they are stored.
+    pub(super) left_up_to: Option<u64>,
     /// Nothing in it waits for an end: only then may segments go. Of the live stream, opens are copied forward.
     pub(super) is_settled: bool,
     /// It is an old one, and has been read to its end.
@@ -221,6 +223,19 @@ impl Stream {
             segment.content = header.map_or_else(Content::from, |h| Content::From(h.first));
         }
         Ok(())
+    }
+
+    /// Tells whether the first segment that is there was begun before a moment, or when is not known.
+    pub(super) fn is_of_before(&self, moment: Option<Timestamp>) -> bool {
+        let Some(moment) = moment else { return true };
+        let Some(first) = self.segments().list.front().map(|first| first.number) else {
+            return false;
+        };
+        // Nobody may have read of it yet.
+        let _unread = self.learn_content(first);
+        let segments = self.segments();
+        let first = segments.list.front();
+        first.is_some_and(|first| first.created_at.is_none_or(|begun| begun <= moment))
     }
 
     /// Refuses a stream that a later version of this crate wrote to: it is no damage, and nothing of it may go.

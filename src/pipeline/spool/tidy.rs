@@ -42,8 +42,9 @@ impl Core {
                 let Some(segment) = segments.list.front() else { return };
                 let Some(acked_at) = segment.acked_at else { return };
                 let back_at = Duration::from_micros(self.back_at.load(Ordering::Relaxed));
+                let is_left = segments.left_up_to.is_some_and(|last| segment.number <= last);
                 let is_due = !self.is_away.load(Ordering::Acquire)
-                    && now.saturating_sub(acked_at.max(back_at)) >= self.settings.keep;
+                    && (is_left || now.saturating_sub(acked_at.max(back_at)) >= self.settings.keep);
                 let may_go = segments.is_settled && !segments.hold;
                 if !may_go || !(is_due || self.room.is_short()) {
                     return;

@@ -1,6 +1,7 @@
 //! What the thread that syncs and those who wait for it share.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -22,6 +23,8 @@ pub(super) struct Sync {
     /// Frames up to here are on the disk.
     synced: AtomicU64,
     waiters: Mutex<Vec<(u64, Arc<Slot>)>>,
+    /// Those whose frames are on the disk, and whom nobody has woken yet.
+    ready: Mutex<VecDeque<Arc<Slot>>>,
     /// Those who block wait here.
     advanced: Condvar,
     pub(super) thread: OnceLock<Thread>,
@@ -101,9 +104,11 @@ impl Sync {
         // Under the lock of those who wait, so that nobody looks before and registers after.
         let mut waiters = self.waiters.lock();
         self.synced.fetch_max(to, Ordering::AcqRel);
-        let ready = waiters.extract_if(.., |(mark, _)| *mark <= to).collect::<Vec<_>>();
+        self.ready
+            .lock()
+            .extend(waiters.extract_if(.., |(mark, _)| *mark <= to).map(|(_, slot)| slot));
         drop(waiters);
-        self.wake_all(ready);
+        self.wake_all();
     }
 
     /// Blocks until the thread has ended and the folder was given back, no longer than `most`: a disk may hang in
@@ -117,20 +122,27 @@ impl Sync {
     pub(super) fn give_up(&self) {
         let mut waiters = self.waiters.lock();
         self.is_stopped.store(true, Ordering::Release);
-        let all = std::mem::take(&mut *waiters);
+        self.ready.lock().extend(waiters.drain(..).map(|(_, slot)| slot));
         drop(waiters);
-        self.wake_all(all);
+        self.wake_all();
     }
 
-    fn wake_all(&self, ready: Vec<(u64, Arc<Slot>)>) {
-        for (_, slot) in ready {
+    fn wake_all(&self) {
+        self.wake_ready();
+        self.advanced.notify_all();
+        self.readable.notify_one();
+    }
+
+    /// Wakes those who are still to be woken. Whoever was woken does this too: the thread may lose its processor to the
+    /// first of them, and the others would wait until it has one again.
+    fn wake_ready(&self) {
+        loop {
+            let Some(slot) = self.ready.lock().pop_front() else { return };
             let waker = slot.0.lock().take();
             if let Some(waker) = waker {
                 waker.wake();
             }
         }
-        self.advanced.notify_all();
-        self.readable.notify_one();
     }
 }
 
@@ -148,6 +160,9 @@ impl Spool {
     ) -> Poll<Result<(), SyncFailed>> {
         let sync = &self.core.sync;
         if sync.synced() >= mark.0 {
+            if wait.0.is_some() {
+                sync.wake_ready();
+            }
             return Poll::Ready(Ok(()));
         }
         if let Some(slot) = &wait.0 {

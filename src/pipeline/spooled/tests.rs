@@ -1,10 +1,13 @@
 //! What is lost with the disk, or cannot be read, is counted once, and only what users sent.
 
-use std::{fs, os::unix::fs::FileExt as _, time::Duration};
+use std::{fs, os::unix::fs::FileExt as _, task::Poll, time::Duration};
 
 use super::*;
 use crate::{
-    pipeline::{DropReason, Pipeline, PipelineBuilder, recorder::Recorder, spool::Share},
+    pipeline::{
+        DropReason, Pipeline, PipelineBuilder, classes::Classes, drain::Size, recorder::Recorder,
+        spool::Share,
+    },
     store::MemoryStore,
     time::Timestamp,
 };
@@ -83,10 +86,10 @@ async fn what_cannot_be_read_is_kept_aside_and_counted_once_however_often_it_is_
     assert_eq!(lines(), 2);
     let mut again = Spooled::own(spooling.spool.reader(), Some(aside.clone()));
     let size = Size { rows: 100, bytes: 1 << 20, age: Duration::ZERO };
-    let classes = Arc::new(Classes(None));
+    let means = Means { core: Arc::clone(&core), classes: Arc::new(Classes(None)), size };
     for reading in 1..=3 {
         let mut batch = Vec::new();
-        again.read(&core, &classes, size, &mut batch).await.unwrap();
+        again.read(&means, &mut batch).await.unwrap();
         assert_eq!(batch.len(), 3, "with that it started");
         // The other reader has counted them, too.
         assert_eq!((pipeline.tally().quarantined, lines()), (4, 4), "{reading}");
@@ -94,4 +97,123 @@ async fn what_cannot_be_read_is_kept_aside_and_counted_once_however_often_it_is_
         again.displace();
         again.place(&core, 0);
     }
+}
+
+/// Returns the numbers of a batch.
+fn numbers(batch: &[Box<Record>]) -> Vec<i64> {
+    batch.iter().map(|record| record.seq).collect()
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_what_would_be_read_next_and_counts_for_nothing_before() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let pipeline = builder(&store, folder.path()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    for id in ["2", "3", "4", "5", "6", "7"] {
+        record(&recorder, id);
+    }
+    flushed(&pipeline).await;
+    let core = Arc::clone(&recorder.core);
+    let spooling = core.spooling.as_ref().unwrap();
+    let size = Size { rows: 2, bytes: 1 << 20, age: Duration::ZERO };
+    let means = Means { core: Arc::clone(&core), classes: Arc::new(Classes(None)), size };
+    let mut stream = Spooled::own(spooling.spool.reader(), None);
+    let mut batch = Vec::new();
+    let next = stream.read(&means, &mut batch).await.unwrap();
+    assert_eq!((next, numbers(&batch)), (Next::Batch { is_full: true }, vec![1, 2]));
+
+    // The first is stored while the second is read.
+    stream.read_ahead(&means);
+    assert!(stream.is_ahead());
+    stream.settled(&core, &batch);
+    assert!(stream.is_settled(2) && !stream.is_settled(3), "what was read ahead is not stored");
+    batch.clear();
+    stream.read(&means, &mut batch).await.unwrap();
+    assert_eq!(numbers(&batch), [3, 4]);
+    assert!(!stream.is_ahead());
+    let oldest = spooling.spool.status().own_oldest;
+    assert_eq!(
+        oldest,
+        Some(batch[0].recorded_at),
+        "the reader heard of the first when it was back"
+    );
+
+    // The store turns out to stand elsewhere while the third is read: it is given up, not sent.
+    stream.read_ahead(&means);
+    stream.disagree(&core, &mut batch, 0);
+    assert!(batch.is_empty());
+    stream.recall(&core).await.unwrap();
+    assert!(!stream.is_ahead());
+    assert!(stream.place(&core, 0), "it was said already");
+    stream.read(&means, &mut batch).await.unwrap();
+    assert_eq!(numbers(&batch), [1, 2], "from where the store stands");
+
+    // Nothing is read ahead before it is known where the store stands.
+    stream.displace();
+    stream.read_ahead(&means);
+    assert!(!stream.is_ahead());
+    pipeline.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_placed_anew_while_it_is_read_ahead_behind_a_gap_begins_before_it() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let pipeline = builder(&store, folder.path()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    for id in ["2", "3", "4"] {
+        record(&recorder, id);
+    }
+    damage(folder.path(), 1);
+    flushed(&pipeline).await;
+    let core = Arc::clone(&recorder.core);
+    let size = Size { rows: 2, bytes: 1 << 20, age: Duration::ZERO };
+    let means = Means { core: Arc::clone(&core), classes: Arc::new(Classes(None)), size };
+    let mut stream = Spooled::own(core.spooling.as_ref().unwrap().spool.reader(), None);
+    let name = stream.writer_id();
+    let mut batch = Vec::new();
+    for is_ahead in [true, false] {
+        assert_eq!(stream.read(&means, &mut batch).await.unwrap(), Next::Again, "the gap");
+        assert_ne!(stream.writer_id(), name);
+        stream.place(&core, 0);
+        stream.read(&means, &mut batch).await.unwrap();
+        assert_eq!((numbers(&batch), batch[0].action.as_str()), (vec![1], own::GAP));
+        batch.clear();
+        if is_ahead {
+            stream.read_ahead(&means);
+            stream.displace();
+            stream.recall(&core).await.unwrap();
+            assert_eq!(stream.writer_id(), name);
+            stream.place(&core, 0);
+        }
+    }
+    stream.read(&means, &mut batch).await.unwrap();
+    assert_eq!(numbers(&batch), [2, 3], "what is behind the gap");
+    pipeline.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn who_stops_waiting_for_what_is_read_ahead_gets_it_when_he_asks_again() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let pipeline = builder(&store, folder.path()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    for id in ["2", "3", "4"] {
+        record(&recorder, id);
+    }
+    flushed(&pipeline).await;
+    let core = Arc::clone(&recorder.core);
+    let size = Size { rows: 2, bytes: 1 << 20, age: Duration::ZERO };
+    let means = Means { core: Arc::clone(&core), classes: Arc::new(Classes(None)), size };
+    let mut stream = Spooled::own(core.spooling.as_ref().unwrap().spool.reader(), None);
+    let mut batch = Vec::new();
+    {
+        let mut reading = std::pin::pin!(stream.read(&means, &mut batch));
+        let once = std::future::poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx).is_ready()));
+        // Whether or not the thread has been that fast.
+        let _done = once.await;
+    }
+    let from = batch.last().map_or(1, |last| last.seq + 1);
+    batch.clear();
+    stream.read(&means, &mut batch).await.unwrap();
+    assert_eq!(numbers(&batch), [from, from + 1], "none is passed over");
+    pipeline.shutdown(PATIENCE).await;
 }

@@ -42,3 +42,18 @@ impl error::Error for KeysError {
         self.source.as_ref().map(|source| source as _)
     }
 }
+
+/// A word that is no use of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKeyUse {
+    pub(super) word: String,
+}
+
+impl fmt::Display for UnknownKeyUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word.escape_debug();
+        write!(f, "`{word}` is no use of a key; the uses are pseudonym, cursor and signing")
+    }
+}
+
+impl error::Error for UnknownKeyUse {}

@@ -26,7 +26,7 @@ use crate::record::{hex, unhex};
 const HEADER: &str = "tower-activity keys";
 const VERSION: u32 = 1;
 /// Some hundred epochs; more is no key file.
-const LARGEST: u64 = 64 * 1024;
+pub(super) const LARGEST: u64 = 64 * 1024;
 
 pub(super) fn open(path: &Path) -> Result<Keys, KeysError> {
     match File::open(path) {
@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path) -> Result<Keys, KeysError> {
     }
 }
 
-fn failed(path: &Path, what: &str, source: io::Error) -> KeysError {
+pub(super) fn failed(path: &Path, what: &str, source: io::Error) -> KeysError {
     KeysError {
         kind: KeysErrorKind::Io,
         path: path.to_owned(),
@@ -46,6 +46,11 @@ fn failed(path: &Path, what: &str, source: io::Error) -> KeysError {
 }
 
 fn read(path: &Path, file: File) -> Result<Keys, KeysError> {
+    parsed(path, &text(path, &file)?)
+}
+
+/// Reads the text of a key file that only those may read who should.
+pub(super) fn text(path: &Path, file: &File) -> Result<String, KeysError> {
     let meta = file.metadata().map_err(|error| failed(path, "cannot be examined", error))?;
     let refuse =
         |kind, what: String| Err(KeysError { kind, path: path.to_owned(), what, source: None });
@@ -78,7 +83,17 @@ fn read(path: &Path, file: File) -> Result<Keys, KeysError> {
     if size as u64 > LARGEST {
         return refuse(KeysErrorKind::Malformed, "is too large for a key file".to_owned());
     }
-    parse(&text).or_else(|(kind, what)| refuse(kind, what))
+    Ok(text)
+}
+
+/// Reads the keys out of the text of a key file.
+pub(super) fn parsed(path: &Path, text: &str) -> Result<Keys, KeysError> {
+    parse(text).map_err(|(kind, what)| KeysError {
+        kind,
+        path: path.to_owned(),
+        what,
+        source: None,
+    })
 }
 
 fn parse(text: &str) -> Result<Keys, (KeysErrorKind, String)> {
@@ -168,7 +183,8 @@ fn make(path: &Path) -> Result<Keys, KeysError> {
     match made {
         Ok(()) => {
             removed.map_err(failed)?;
-            sync_folder(path);
+            // Some file systems cannot: at most the fresh file is lost, before anything was stored under its keys.
+            drop(sync_folder(path));
             Ok(keys)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -188,13 +204,13 @@ fn make(path: &Path) -> Result<Keys, KeysError> {
     }
 }
 
-fn beside(path: &Path, unique: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, unique: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{unique}.new"));
     path.with_file_name(name)
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -207,11 +223,13 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Best effort: a folder that cannot be synced (some file systems) loses at most the fresh file,
-/// before anything was stored under its keys.
-fn sync_folder(path: &Path) {
+/// Has the folder of a file on the disk: what was put there, or replaced.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-        drop(folder.sync_all());
+    let opened = File::open(folder.unwrap_or(Path::new(".")));
+    if cfg!(windows) && opened.is_err() {
+        // Folders cannot be opened there, and a rename is on the disk without it.
+        return Ok(());
     }
+    opened?.sync_all()
 }

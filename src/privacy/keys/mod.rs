@@ -2,16 +2,17 @@
 
 mod error;
 mod file;
+mod rotate;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::{TryRng, rngs::SysRng};
 use sha2::{Digest, Sha256};
 
-pub use error::{KeysError, KeysErrorKind};
+pub use error::{KeysError, KeysErrorKind, UnknownKeyUse};
 
-use crate::record::hex;
+use crate::record::{Field, hex};
 
 type Secret = [u8; 32];
 
@@ -51,6 +52,47 @@ fn key_id(key: &Secret) -> String {
     hex(&digest[..4])
 }
 
+fn secret() -> Result<Secret, rand::rngs::SysError> {
+    let mut secret = [0; 32];
+    SysRng.try_fill_bytes(&mut secret).map(|()| secret)
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyUse {
+    /// Pseudonyms, and the list of who was erased.
+    Pseudonym,
+    /// Cursors: the places that lists and live sessions go on from.
+    Cursor,
+    /// Checkpoints.
+    Signing,
+}
+
+impl KeyUse {
+    /// Every use.
+    pub const ALL: [Self; 3] = [Self::Pseudonym, Self::Cursor, Self::Signing];
+
+    /// Returns the word that the key file has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pseudonym => "pseudonym",
+            Self::Cursor => "cursor",
+            Self::Signing => "signing",
+        }
+    }
+}
+
+impl FromStr for KeyUse {
+    type Err = UnknownKeyUse;
+
+    fn from_str(word: &str) -> Result<Self, UnknownKeyUse> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == word);
+        found.ok_or_else(|| UnknownKeyUse { word: word.to_owned() })
+    }
+}
+
 impl Keys {
     /// The purpose of pseudonyms of sessions.
     pub const SESSION: &'static str = "session";
@@ -84,11 +126,33 @@ impl Keys {
         Self::generate().expect("the operating system gives random numbers")
     }
 
-    fn generate() -> Result<Self, rand::rngs::SysError> {
-        let secret = || {
-            let mut secret = [0; 32];
-            SysRng.try_fill_bytes(&mut secret).map(|()| secret)
+    /// Puts new keys into the key file, for these uses, and returns all that it holds then.
+    ///
+    /// The old ones stay: pseudonyms made under them are found and erased as ever, and every checkpoint is signed with the
+    /// new key and the old one until the old one is taken out of the file by hand. Only the key of cursors is replaced.
+    /// The file appears as a whole, under the mode that it had. Processes that run go on with the keys that they have read
+    /// until they are started again.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and when there is no file, or it cannot be replaced: then it is as it was.
+    pub fn rotate(path: impl AsRef<Path>, uses: &[KeyUse]) -> Result<Self, KeysError> {
+        rotate::rotate(path.as_ref(), uses)
+    }
+
+    /// Returns the public name of each key with its use, and whether it is the one in use: pseudonyms first, then the
+    /// key of cursors, then those that sign; of each the one in use first.
+    pub fn ids(&self) -> impl Iterator<Item = (KeyUse, String, bool)> {
+        let inner = &self.0;
+        let newest_first = |what, ids: Vec<String>| {
+            ids.into_iter().enumerate().map(move |(n, id)| (what, id, n == 0))
         };
+        newest_first(KeyUse::Pseudonym, self.pseudonym_key_ids().map(str::to_owned).collect())
+            .chain(newest_first(KeyUse::Cursor, vec![key_id(&inner.cursor)]))
+            .chain(newest_first(KeyUse::Signing, inner.signing.iter().map(key_id).collect()))
+    }
+
+    fn generate() -> Result<Self, rand::rngs::SysError> {
         Ok(Self(Arc::new(Inner {
             current: Epoch::new(secret()?),
             past: Vec::new(),
@@ -132,6 +196,22 @@ impl Keys {
         value: &'a str,
     ) -> impl Iterator<Item = String> + 'a {
         self.epochs().map(move |epoch| under(epoch, purpose, tenant, value))
+    }
+
+    /// Returns the purpose under which a field of the record keeps pseudonyms, if it may keep any: `session_id`,
+    /// `credential_id` and `ip_pseudonym` keep nothing else, and where accounts stand there may be the one that a failed
+    /// login tried.
+    #[must_use]
+    pub fn purpose_of(field: &Field) -> Option<&'static str> {
+        match field.name() {
+            "session_id" => Some(Self::SESSION),
+            "credential_id" => Some(Self::CREDENTIAL),
+            "ip_pseudonym" => Some(Self::ADDRESS),
+            "actor_id" | "impersonator_id" | "entity_id" | "subject_ids" | "targets" => {
+                Some(Self::ACCOUNT)
+            }
+            _ => None,
+        }
     }
 
     /// Returns the names of the pseudonym keys, the one in use first; pseudonyms carry them.

@@ -192,3 +192,84 @@ fn while_the_signing_key_changes_both_sign() {
     assert_eq!(keys.signing_seeds()[1], *old.signing_seed());
     assert_ne!(keys.signing_seed(), old.signing_seed());
 }
+
+#[test]
+fn new_keys_stand_beside_the_old_ones() {
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    let old = Keys::open(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("cursor", "# of the cursors\ncursor")).unwrap();
+    let new = Keys::rotate(&path, &[KeyUse::Pseudonym, KeyUse::Signing]).unwrap();
+    let read = Keys::open(&path).unwrap();
+    let ids = |keys: &Keys| keys.ids().collect::<Vec<_>>();
+    assert_eq!(ids(&new), ids(&read));
+    assert_eq!(new.signing_seeds()[1..], *old.signing_seeds());
+    assert_ne!(new.signing_seed(), old.signing_seed());
+    assert_eq!(new.cursor_key(), old.cursor_key());
+    let of_ana = |keys: &Keys| keys.pseudonyms(Keys::ACCOUNT, None, "ana").collect::<Vec<_>>();
+    assert_eq!(of_ana(&new)[1..], of_ana(&old));
+    assert_eq!(of_ana(&new)[0], new.pseudonym(Keys::ACCOUNT, None, "ana"));
+    assert!(
+        fs::read_to_string(&path).unwrap().contains("# of the cursors"),
+        "what people wrote stays"
+    );
+    let last = Keys::rotate(&path, &[KeyUse::Cursor]).unwrap();
+    assert_ne!(last.cursor_key(), new.cursor_key());
+    assert_eq!(last.signing_seeds(), new.signing_seeds());
+    assert_eq!(ids(&last).iter().filter(|(_, _, in_use)| *in_use).count(), 3);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside the file");
+}
+
+#[test]
+fn keys_that_are_changed_by_many_at_once_are_all_kept() {
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    Keys::open(&path).unwrap();
+    let start = std::sync::Barrier::new(8);
+    let ids: Vec<String> = thread::scope(|scope| {
+        let rotate = || {
+            start.wait();
+            let keys = Keys::rotate(&path, &[KeyUse::Pseudonym]).unwrap();
+            keys.pseudonym_key_ids().next().unwrap().to_owned()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(rotate)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let keys = Keys::open(&path).unwrap();
+    let kept: HashSet<&str> = keys.pseudonym_key_ids().collect();
+    assert_eq!(kept.len(), 9);
+    assert!(ids.iter().all(|id| kept.contains(id.as_str())));
+}
+
+#[test]
+fn keys_that_cannot_be_changed_stay_as_they_were() {
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    let none = Keys::rotate(&path, &[KeyUse::Signing]).unwrap_err();
+    assert!(none.to_string().contains("does not exist") && !path.exists(), "{none}");
+    Keys::open(&path).unwrap();
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("signing", "singing")).unwrap();
+    let damaged = Keys::rotate(&path, &[KeyUse::Signing]).unwrap_err();
+    assert_eq!(damaged.kind(), KeysErrorKind::Malformed);
+    assert_eq!(fs::read_to_string(&path).unwrap(), good.replace("signing", "singing"));
+    assert_eq!(
+        "nothing".parse::<KeyUse>().unwrap_err().to_string().matches("`nothing`").count(),
+        1
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_changed_file_is_read_by_whom_it_was_read_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    Keys::open(&path).unwrap();
+    for mode in [0o600, 0o640, 0o400] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        Keys::rotate(&path, &[KeyUse::Signing]).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}

@@ -39,6 +39,8 @@ pub(super) struct Parsed {
     pub(super) defaults: Defaults,
     pub(super) defaults_origin: Origin,
     pub(super) retention: Option<RetentionPolicy>,
+    /// Where what is taken out is kept from then on.
+    pub(super) archive: Option<String>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -46,7 +48,10 @@ pub(super) struct Parsed {
 pub(super) fn retention_of(policy: &serde_json::Value) -> Result<RetentionPolicy, String> {
     let whole = serde_json::json!({ "retention": policy }).to_string();
     let parsed = parse(&whole, None, true);
-    let problems: Vec<_> = parsed.problems.iter().map(Problem::what).collect();
+    let mut problems: Vec<_> = parsed.problems.iter().map(Problem::what).collect();
+    if parsed.archive.is_some() {
+        problems.push("`archive` is said in the rules file or in code, and not here");
+    }
     match parsed.retention {
         Some(policy) if problems.is_empty() => Ok(policy),
         _ => Err(problems.join("; ")),

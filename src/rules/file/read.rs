@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn flag(&mut self, key: &str) -> Option<bool> {
+    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
         let node = self.take(key)?;
         match &node.value {
             Value::Bool(yes) => Some(*yes),

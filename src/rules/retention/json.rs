@@ -9,6 +9,16 @@ use crate::{
     rules::file,
 };
 
+/// How long the addresses in records are kept.
+pub(in crate::rules) const ADDRESSES: &str = "addresses";
+/// How large the log may get.
+pub(in crate::rules) const MAX_SIZE: &str = "max_size";
+/// Whether months go before their time when it is larger.
+pub(in crate::rules) const FORCE: &str = "force";
+
+/// How long records of single categories, and the addresses in all of them, are kept.
+type Said = (Vec<(Category, Keep)>, Option<Keep>);
+
 impl RetentionPolicy {
     /// Reads a policy that is written as `[retention]` of the rules file, in JSON.
     ///
@@ -21,10 +31,12 @@ impl RetentionPolicy {
 
     /// Reads how long single categories are kept, as JSON, and returns it as it is kept.
     pub(crate) fn keeps_from_json(keeps: &Value) -> Result<Value, RetentionError> {
-        let said: Map<_, _> = read(keeps)?
+        let (said, addresses) = read(keeps)?;
+        let mut said: Map<_, _> = said
             .into_iter()
             .map(|(category, keep)| (category.as_str().to_owned(), keep.to_string().into()))
             .collect();
+        said.extend(addresses.map(|keep| (ADDRESSES.to_owned(), keep.to_string().into())));
         Ok(said.into())
     }
 
@@ -34,6 +46,11 @@ impl RetentionPolicy {
         let mut json = Map::new();
         for category in Category::ALL {
             json.insert(category.as_str().to_owned(), self.general(category).to_string().into());
+        }
+        json.insert(ADDRESSES.to_owned(), self.addresses.to_string().into());
+        if let Some(limit) = self.max_size {
+            json.insert(MAX_SIZE.to_owned(), limit.to_string().into());
+            json.insert(FORCE.to_owned(), limit.is_forced().into());
         }
         let groups: Vec<_> = self.groups.iter().map(TenantGroup::to_json).collect();
         if !groups.is_empty() {
@@ -47,17 +64,19 @@ impl RetentionPolicy {
     pub fn to_json_of(&self, tenant: &str) -> Value {
         let keep = |category| self.keep_of(tenant, category).to_string().into();
         let said = Category::ALL.map(|category| (category.as_str().to_owned(), keep(category)));
-        Value::Object(said.into_iter().collect())
+        let addresses = (ADDRESSES.to_owned(), self.addresses_of(tenant).to_string().into());
+        Value::Object(said.into_iter().chain([addresses]).collect())
     }
 
     /// Gives one tenant a class of its own, whichever group it is in, and says how long its records are kept; what is
     /// not said, or all of it if this is null, holds as without it.
     pub(crate) fn tenant(mut self, tenant: &str, keeps: &Value) -> Result<Self, RetentionError> {
-        let said = if keeps.is_null() { Vec::new() } else { read(keeps)? };
+        let (said, addresses) = if keeps.is_null() { Said::default() } else { read(keeps)? };
         let mut group = TenantGroup::new(own_name(tenant), [tenant]);
         for (category, keep) in said {
             group = group.keep(category, keep);
         }
+        group.addresses = addresses;
         self.own.insert(tenant.to_owned(), group);
         Ok(self)
     }
@@ -71,6 +90,9 @@ impl TenantGroup {
         for (category, keep) in &self.keeps {
             json.insert(category.as_str().to_owned(), keep.to_string().into());
         }
+        if let Some(keep) = self.addresses {
+            json.insert(ADDRESSES.to_owned(), keep.to_string().into());
+        }
         json.into()
     }
 }
@@ -80,19 +102,20 @@ fn own_name(tenant: &str) -> String {
     format!("~{}", hex(&Sha256::digest(tenant)[..8]))
 }
 
-fn read(keeps: &Value) -> Result<Vec<(Category, Keep)>, RetentionError> {
+fn read(keeps: &Value) -> Result<Said, RetentionError> {
     let Value::Object(said) = keeps else {
         return Err(RetentionError::new(
             "the policy of one tenant is an object of categories, as in {\"authentication\": \"180d\"}",
         ));
     };
-    let mut read = Vec::new();
+    let mut read = Said::default();
     for (key, value) in said {
         let category = Category::ALL.into_iter().find(|category| category.as_str() == key);
-        let category = category.ok_or_else(|| {
+        if category.is_none() && key != ADDRESSES {
             let words = Category::WORDS.join(", ");
-            RetentionError::new(format!("`{}` is none of {words}", key.escape_debug()))
-        })?;
+            let key = key.escape_debug();
+            return Err(RetentionError::new(format!("`{key}` is none of {words}, {ADDRESSES}")));
+        }
         let keep = match value {
             Value::Number(days) => {
                 days.as_u64().and_then(|days| u32::try_from(days).ok()).map(Keep::Days)
@@ -105,8 +128,16 @@ fn read(keeps: &Value) -> Result<Vec<(Category, Keep)>, RetentionError> {
                 "`{key}` is a number of days, or text such as `90d`, `6y`, `never`"
             ))
         })?;
-        may_end(category, keep)?;
-        read.push((category, keep));
+        match category {
+            Some(category) => {
+                may_end(category, keep)?;
+                read.0.push((category, keep));
+            }
+            None => {
+                keep.check()?;
+                read.1 = Some(keep);
+            }
+        }
     }
     Ok(read)
 }

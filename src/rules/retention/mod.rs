@@ -7,11 +7,14 @@
 mod json;
 mod keep;
 mod preset;
+mod size;
 
 use std::{borrow::Cow, collections::BTreeMap, error, fmt};
 
+pub(super) use json::{ADDRESSES, FORCE, MAX_SIZE};
 pub use keep::Keep;
 pub use preset::Preset;
+pub use size::{Fullness, SizeLimit};
 
 use crate::record::{Category, Record};
 
@@ -37,6 +40,9 @@ const MAX_NAME: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPolicy {
     keeps: Keeps,
+    /// Of every category.
+    addresses: Keep,
+    max_size: Option<SizeLimit>,
     groups: Vec<TenantGroup>,
     /// What was set for one tenant alone, each with a class of its own.
     own: BTreeMap<String, TenantGroup>,
@@ -48,6 +54,7 @@ pub struct TenantGroup {
     name: String,
     tenants: Vec<String>,
     keeps: Vec<(Category, Keep)>,
+    addresses: Option<Keep>,
 }
 
 /// For each category, in the order of [`Category::WORDS`].
@@ -85,7 +92,7 @@ impl TenantGroup {
         tenants: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         let tenants = tenants.into_iter().map(Into::into).collect();
-        Self { name: name.into(), tenants, keeps: Vec::new() }
+        Self { name: name.into(), tenants, keeps: Vec::new(), addresses: None }
     }
 
     /// Sets how long records of a category are kept for these tenants.
@@ -93,6 +100,13 @@ impl TenantGroup {
     pub fn keep(mut self, category: Category, keep: Keep) -> Self {
         self.keeps.retain(|(known, _)| *known != category);
         self.keeps.push((category, keep));
+        self
+    }
+
+    /// Sets how long the addresses in their records are kept: see [`RetentionPolicy::keep_addresses`].
+    #[must_use]
+    pub const fn keep_addresses(mut self, keep: Keep) -> Self {
+        self.addresses = Some(keep);
         self
     }
 
@@ -117,7 +131,13 @@ impl RetentionPolicy {
     /// Makes a policy that many others begin with.
     #[must_use]
     pub const fn preset(preset: Preset) -> Self {
-        Self { keeps: preset.keeps(), groups: Vec::new(), own: BTreeMap::new() }
+        Self {
+            keeps: preset.keeps(),
+            addresses: preset.addresses(),
+            max_size: None,
+            groups: Vec::new(),
+            own: BTreeMap::new(),
+        }
     }
 
     /// Sets how long records of a category are kept.
@@ -131,6 +151,32 @@ impl RetentionPolicy {
         Ok(self)
     }
 
+    /// Sets how long the addresses in records are kept, where they are to go before the records: all that a record says
+    /// of whence ([`Group::Network`](crate::record::Group::Network)), of whole months, as records do. `Forever` is as long
+    /// as the record. Defaults to what the preset says.
+    ///
+    /// # Errors
+    ///
+    /// When the number of days makes no sense.
+    pub fn keep_addresses(mut self, keep: Keep) -> Result<Self, RetentionError> {
+        keep.check()?;
+        self.addresses = keep;
+        Ok(self)
+    }
+
+    /// Sets how large the log may get. Defaults to as large as it gets.
+    #[must_use]
+    pub const fn max_size(mut self, limit: Option<SizeLimit>) -> Self {
+        self.max_size = limit;
+        self
+    }
+
+    /// Returns how large the log may get.
+    #[must_use]
+    pub const fn size_limit(&self) -> Option<SizeLimit> {
+        self.max_size
+    }
+
     /// Adds a group of tenants.
     ///
     /// # Errors
@@ -138,7 +184,7 @@ impl RetentionPolicy {
     /// When its name is taken or is no plain word, when it has no tenant, when a tenant is in another group, and
     /// when it is to end what [`keep`](Self::keep) does not.
     pub fn group(mut self, group: TenantGroup) -> Result<Self, RetentionError> {
-        let TenantGroup { name, tenants, keeps } = &group;
+        let TenantGroup { name, tenants, keeps, addresses } = &group;
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {
             return Err(RetentionError::new(format!(
@@ -164,6 +210,7 @@ impl RetentionPolicy {
             }
         }
         keeps.iter().try_for_each(|(category, keep)| may_end(*category, *keep))?;
+        addresses.map_or(Ok(()), Keep::check)?;
         self.groups.push(group);
         Ok(self)
     }
@@ -191,18 +238,39 @@ impl RetentionPolicy {
     /// Returns how long a class is kept; `None` when the policy does not know it.
     #[must_use]
     pub fn keeps(&self, class: &str) -> Option<Keep> {
+        let (category, whose) = self.read_class(class)?;
+        Some(match whose {
+            Whose::All => self.general(category),
+            Whose::Tenant(tenant) => self.keep_of(tenant, category),
+            Whose::Group(group) => group.keeps(category).unwrap_or_else(|| self.general(category)),
+        })
+    }
+
+    /// Returns how long the addresses in the records of a class are kept; `None` when the policy does not know it.
+    #[must_use]
+    pub fn keeps_addresses(&self, class: &str) -> Option<Keep> {
+        let (_, whose) = self.read_class(class)?;
+        Some(match whose {
+            Whose::All => self.addresses,
+            Whose::Tenant(tenant) => self.addresses_of(tenant),
+            Whose::Group(group) => group.addresses.unwrap_or(self.addresses),
+        })
+    }
+
+    /// Returns of which category a class is, and of whom.
+    fn read_class<'c>(&'c self, class: &str) -> Option<(Category, Whose<'c>)> {
         let (category, group) = match class.split_once('.') {
             Some((category, group)) => (category, Some(group)),
             None => (class, None),
         };
         let category: Category =
             category.parse().ok().filter(|word: &Category| word.as_str() == category)?;
-        let Some(name) = group else { return Some(self.general(category)) };
+        let Some(name) = group else { return Some((category, Whose::All)) };
         if let Some((tenant, _)) = self.own.iter().find(|(_, own)| own.name == name) {
-            return Some(self.keep_of(tenant, category));
+            return Some((category, Whose::Tenant(tenant)));
         }
         let group = self.groups.iter().find(|group| group.name == name)?;
-        Some(group.keeps(category).unwrap_or_else(|| self.general(category)))
+        Some((category, Whose::Group(group)))
     }
 
     /// Tells whether a class is that of one tenant for which something was set.
@@ -219,6 +287,12 @@ impl RetentionPolicy {
         own.or_else(group).unwrap_or_else(|| self.general(category))
     }
 
+    fn addresses_of(&self, tenant: &str) -> Keep {
+        let own = self.own.get(tenant).and_then(|own| own.addresses);
+        let group = || self.group_of(tenant).and_then(|group| group.addresses);
+        own.or_else(group).unwrap_or(self.addresses)
+    }
+
     fn general(&self, category: Category) -> Keep {
         self.keeps[index(category)]
     }
@@ -226,6 +300,14 @@ impl RetentionPolicy {
     fn group_of(&self, tenant: &str) -> Option<&TenantGroup> {
         self.groups.iter().find(|group| group.tenants.iter().any(|one| one == tenant))
     }
+}
+
+/// Whose class it is.
+enum Whose<'p> {
+    All,
+    /// One for whom something was set.
+    Tenant(&'p str),
+    Group(&'p TenantGroup),
 }
 
 /// Refuses to end the records that proofs of everything else need.

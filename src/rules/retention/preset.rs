@@ -9,7 +9,7 @@ use crate::suggest::did_you_mean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preset {
-    /// Authentication 90 days; activity and administration a year of 365 days.
+    /// Authentication 90 days; activity and administration a year of 365 days; addresses 30 days.
     Default,
     /// A year of 365 days for all three, as PCI DSS 10.5.1 asks for.
     Pci,
@@ -35,6 +35,14 @@ impl Preset {
             Keep::Forever,
             Keep::Forever,
         ]
+    }
+
+    /// How long addresses are kept: where a record has to be whole for years, as long as the record.
+    pub(super) const fn addresses(self) -> Keep {
+        match self {
+            Self::Default => Keep::Days(30),
+            Self::Pci | Self::Hipaa => Keep::Forever,
+        }
     }
 }
 

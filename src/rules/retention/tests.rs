@@ -84,3 +84,44 @@ fn times_read_as_they_are_shown() {
         assert!(wrong.parse::<Keep>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn addresses_are_kept_as_the_preset_says_or_the_group_or_the_tenant() {
+    let group = TenantGroup::new("health", ["clinic"]).keep_addresses(Keep::Days(60));
+    let with = |preset| RetentionPolicy::preset(preset).group(group.clone()).unwrap();
+    let policy = with(Preset::Default);
+    for class in ["activity", "authentication", "consent", "system"] {
+        assert_eq!(policy.keeps_addresses(class), Some(Keep::Days(30)), "{class}");
+    }
+    assert_eq!(policy.keeps_addresses("activity.health"), Some(Keep::Days(60)));
+    assert_eq!(policy.keeps_addresses("somebody's own"), None);
+    assert_eq!(with(Preset::Pci).keeps_addresses("activity"), Some(Keep::Forever));
+    assert_eq!(with(Preset::Hipaa).keeps_addresses("activity.health"), Some(Keep::Days(60)));
+    let never = policy.clone().keep_addresses(Keep::Forever).unwrap();
+    assert_eq!(never.keeps_addresses("activity"), Some(Keep::Forever));
+    assert!(RetentionPolicy::default().keep_addresses(Keep::Days(0)).is_err());
+    let wrong = TenantGroup::new("a", ["t"]).keep_addresses(Keep::Days(0));
+    assert!(RetentionPolicy::default().group(wrong).is_err());
+
+    // What was set for one tenant, and as it is kept in the log.
+    let own = policy.tenant("clinic", &serde_json::json!({ "addresses": 7 })).unwrap();
+    let mut record = Record::default();
+    record.tenant_id.set("clinic");
+    let class = own.class_of(&record).into_owned();
+    assert_eq!(own.keeps_addresses(&class), Some(Keep::Days(7)));
+    assert_eq!(own.keeps_addresses("activity.health"), Some(Keep::Days(60)));
+    assert_eq!(own.to_json_of("clinic")["addresses"], "7d");
+    let back = own.tenant("clinic", &serde_json::Value::Null).unwrap();
+    assert_eq!(back.keeps_addresses(&class), Some(Keep::Days(60)), "as its group");
+}
+
+#[test]
+fn a_policy_with_addresses_and_a_limit_reads_as_it_is_shown() {
+    let group = TenantGroup::new("health", ["clinic"]).keep_addresses(Keep::Days(60));
+    let limit: SizeLimit = "20GB".parse().unwrap();
+    let policy = RetentionPolicy::preset(Preset::Pci).keep_addresses(Keep::Days(9)).unwrap();
+    let policy = policy.group(group).unwrap().max_size(Some(limit.force(true)));
+    let shown = policy.to_json();
+    assert_eq!(RetentionPolicy::from_json(&shown), Ok(policy), "{shown}");
+    assert!(RetentionPolicy::default().to_json().get("max_size").is_none());
+}

@@ -18,7 +18,11 @@ use super::{
     store::{Access, Failure, Limits, PostgresStore},
 };
 use crate::{
-    ledger::{Entry, Hash, NewEntry, leaf_hash, runs},
+    ledger::{
+        Entry, Hash, NewEntry,
+        folded::{fold, is_kept},
+        leaf_hash, runs,
+    },
     record::{Canonical, Record, WriterId, hex},
     store::{AnyStore, Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
     time::Month,
@@ -48,6 +52,10 @@ struct Scratch {
     rows: Vec<u8>,
     hashes: Vec<Hash>,
     canonical: Canonical,
+    /// Nothing is hashed, which is for measuring what that costs.
+    unproved: bool,
+    /// The values that a statement inserts: the roots of every 64 records of each entry.
+    folded: String,
 }
 
 impl Append for PostgresStore {
@@ -66,6 +74,17 @@ impl Append for PostgresStore {
 
     fn reader(&self) -> Option<AnyStore> {
         Some(AnyStore::new(self.clone()))
+    }
+}
+
+#[cfg(feature = "internals")]
+impl PostgresAppender {
+    /// Hashes nothing from here on: what it appends cannot be proved, and nothing but a measurement wants that.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_proofs(mut self) -> Self {
+        self.scratch.unproved = true;
+        self
     }
 }
 
@@ -177,10 +196,11 @@ async fn append(
     }
     raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     let mut entries = Vec::with_capacity(1);
+    scratch.folded.clear();
     for run in runs(batch.records()) {
         entries.extend(copy(connection, scratch, run).await?);
     }
-    commit(connection, entries).await
+    commit(connection, entries, &scratch.folded).await
 }
 
 /// Copies a run into its leaf and returns its entry.
@@ -195,14 +215,16 @@ async fn copy(
     let statement =
         format!("copy activity.{leaf} ({}) from stdin (format binary)", COLUMNS.as_str());
     let mut copy = connection.copy_in_raw(&statement).await?;
-    let Scratch { rows, hashes, canonical } = scratch;
+    let Scratch { rows, hashes, canonical, unproved, folded } = scratch;
     rows.clear();
     hashes.clear();
     encode::begin(rows);
     // Encoding and hashing row by row, so that both happen while the server works on what it has.
     for record in run {
         encode::row(rows, record);
-        hashes.push(leaf_hash(canonical.encode(record)));
+        if !*unproved {
+            hashes.push(leaf_hash(canonical.encode(record)));
+        }
         if rows.len() >= CHUNK_BYTES {
             copy.send(&rows[..]).await?;
             rows.clear();
@@ -211,6 +233,10 @@ async fn copy(
     encode::end(rows);
     copy.send(&rows[..]).await?;
     rows.clear();
+    fold(hashes);
+    if let Some(first) = run.first().filter(|_| is_kept(hashes)) {
+        push_folded(folded, first, hashes);
+    }
     let entry = NewEntry::of_run(run, hashes);
     copy.finish().await?;
     Ok(entry)
@@ -221,6 +247,7 @@ async fn copy(
 async fn commit(
     connection: &mut PgConnection,
     entries: Vec<NewEntry>,
+    folded: &str,
 ) -> Result<Appended, Failure> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return Ok(Appended { entries: Vec::new() });
@@ -233,6 +260,14 @@ async fn commit(
     for (index, entry) in entries.iter().enumerate() {
         push_values(&mut sql, index, entry);
     }
+    let mut statements = INSERT_AND_COMMIT;
+    if !folded.is_empty() {
+        statements += 1;
+        sql.push_str("; insert into activity.folded_roots (writer_id, first_seq, roots) values ");
+        sql.push_str(folded);
+        // Of an entry that was lost with the end of the ledger there may be others: those lead to no proof.
+        sql.push_str(" on conflict do nothing");
+    }
     let _infallible = write!(
         sql,
         "; commit; select position, epoch, \
@@ -240,7 +275,7 @@ async fn commit(
          from activity.ledger_entries where writer_id = {writer_id} \
          and first_seq between {first_seq} and {last_seq} order by first_seq",
     );
-    let rows = committed(connection, sql).await?;
+    let rows = committed(connection, sql, statements).await?;
     // The rows are there, whatever is wrong with the reply: never bad data, but an outcome to ask for.
     let unread = |source: Failure| match source {
         Failure::Database(source) => Failure::new(StoreErrorKind::Transient, source),
@@ -263,18 +298,24 @@ async fn commit(
     Ok(Appended { entries: sealed.collect::<Result<_, _>>().map_err(unread)? })
 }
 
-/// Runs INSERT, COMMIT and a SELECT, and returns the rows of the last.
+/// How many statements the entries take, and the commit.
+const INSERT_AND_COMMIT: usize = 2;
+
+/// Runs INSERT, COMMIT and a SELECT, and returns the rows of the last. So many `statements` end with the COMMIT.
 ///
 /// An error after the COMMIT says nothing about the batch, of whatever class it is.
-async fn committed(connection: &mut PgConnection, sql: String) -> Result<Vec<PgRow>, Failure> {
-    const INSERT_AND_COMMIT: usize = 2;
+async fn committed(
+    connection: &mut PgConnection,
+    sql: String,
+    statements: usize,
+) -> Result<Vec<PgRow>, Failure> {
     let mut replies = raw_sql(AssertSqlSafe(sql)).fetch_many(connection);
     let (mut rows, mut done) = (Vec::new(), 0);
     while let Some(reply) = poll_fn(|context| replies.as_mut().poll_next(context)).await {
         match reply {
             Ok(Either::Left(_)) => done += 1,
             Ok(Either::Right(row)) => rows.push(row),
-            Err(source) if done >= INSERT_AND_COMMIT => {
+            Err(source) if done >= statements => {
                 return Err(Failure::new(StoreErrorKind::Transient, source));
             }
             Err(source) => return Err(source.into()),
@@ -293,6 +334,16 @@ fn push_values(sql: &mut String, index: usize, entry: &NewEntry) {
         "{comma}({writer_id}, {first_seq}, {last_seq}, '{month}', {class}, '{first_at}', \
          '{last_at}', decode('{root}', 'hex'))"
     );
+}
+
+fn push_folded(sql: &mut String, first: &Record, folded: &[Hash]) {
+    let comma = if sql.is_empty() { "" } else { ", " };
+    let Record { writer_id, seq, .. } = first;
+    let _infallible = write!(sql, "{comma}({writer_id}, {seq}, decode('");
+    for hash in folded {
+        sql.push_str(&hex(hash));
+    }
+    sql.push_str("', 'hex'))");
 }
 
 /// Reads a number from a reply in text form.

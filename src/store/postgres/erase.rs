@@ -1,11 +1,13 @@
 //! Erasing groups of records.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use sqlx::{AssertSqlSafe, PgConnection, Row as _, query};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, query, raw_sql};
+use tokio::time::sleep;
 
 use super::{
     decode,
+    error::{is_held, is_locked},
     literal::{time_literal, time_text},
     page::bounded,
     store::{Failure, PostgresStore, done},
@@ -15,6 +17,10 @@ use crate::{
     store::{Erase, ErasedGroups, ErasedSubject, ErasurePlace, StoreError, StoreErrorKind, erase},
     time::Timestamp,
 };
+
+/// Where somebody is in the way of the last look at holds, all of it is tried again so often, and so long after.
+const ATTEMPTS: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Erases one group of some records, inside the caller's transaction: the only statement that changes a record.
 async fn erase_group(
@@ -66,18 +72,53 @@ async fn erase_group(
     Ok(done.rows_affected())
 }
 
-impl Erase for PostgresStore {
-    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+/// What became of an attempt to erase.
+enum Attempt {
+    Done(u64),
+    OtherHolds,
+    Locked,
+}
+
+impl PostgresStore {
+    /// Erases groups in one transaction; `is_again` where somebody in the way is no error.
+    async fn erase_once(
+        &self,
+        records: &[ErasedGroups],
+        holds: u64,
+        is_again: bool,
+    ) -> Result<Attempt, StoreError> {
         self.bounded("erase personal groups", async {
             let mut transaction = self.writing().await?;
             let mut count = 0;
             for group in Group::ERASABLE {
                 count += erase_group(&mut transaction, group, records).await?;
             }
+            // Last, and under the lock of the ledger, for which appends wait until this is committed.
+            let sql = format!("select activity.expect_holds({holds})");
+            match raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await {
+                Err(error) if is_held(&error) => return Ok(Attempt::OtherHolds),
+                Err(error) if is_again && is_locked(&error) => return Ok(Attempt::Locked),
+                looked => looked?,
+            };
             transaction.commit().await?;
-            Ok(count)
+            Ok(Attempt::Done(count))
         })
         .await
+    }
+}
+
+impl Erase for PostgresStore {
+    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
+        for _ in 1..ATTEMPTS {
+            match self.erase_once(records, holds, true).await? {
+                Attempt::Done(count) => return Ok(Some(count)),
+                Attempt::OtherHolds => return Ok(None),
+                Attempt::Locked => sleep(PAUSE).await,
+            }
+        }
+        // The last one says what is in the way.
+        let last = self.erase_once(records, holds, false).await?;
+        Ok(if let Attempt::Done(count) = last { Some(count) } else { None })
     }
 
     /// Nothing to do from here: see [`erasure_places`](Erase::erasure_places).

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
+        folded::folded_bytes,
         verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
     record::WriterId,
@@ -155,17 +156,20 @@ impl Evidence for PostgresStore {
             "select {ENTRY_COLUMNS} from activity.ledger_entries where writer_id = {stream} \
              and first_seq <= {seq} and position is not null order by first_seq desc limit 1"
         );
-        self.bounded("read the ledger", async {
-            let mut transaction = self.reading().await?;
-            let row = query(AssertSqlSafe(sql))
-                .persistent(false)
-                .fetch_optional(&mut *transaction)
-                .await?;
-            done(transaction);
-            let entry = row.as_ref().map(decode::entry).transpose()?;
-            Ok(entry.filter(|entry| seq <= entry.new.last_seq))
-        })
-        .await
+        let entry = self.ledger_row(sql, decode::entry).await?;
+        Ok(entry.filter(|entry| seq <= entry.new.last_seq))
+    }
+
+    async fn folded_roots(&self, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
+        let sql = format!(
+            "select roots from activity.folded_roots where writer_id = {} and first_seq = {} \
+             and octet_length(roots) = {}",
+            entry.new.writer_id,
+            entry.new.first_seq,
+            folded_bytes(entry)
+        );
+        let bytes = self.ledger_row(sql, |row| row.try_get::<Vec<u8>, _>(0)).await?;
+        Ok(bytes.unwrap_or_default().as_chunks::<32>().0.to_vec())
     }
 
     async fn add_checkpoint(
@@ -310,6 +314,24 @@ impl Evidence for PostgresStore {
 const SELECT_CHECKPOINTS: &str = "select number, size, frontier, note from activity.checkpoints";
 
 impl PostgresStore {
+    /// Reads a row of the ledger, if there is one.
+    async fn ledger_row<T>(
+        &self,
+        sql: String,
+        read: impl FnOnce(&PgRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Option<T>, StoreError> {
+        self.bounded("read the ledger", async {
+            let mut transaction = self.reading().await?;
+            let row = query(AssertSqlSafe(sql))
+                .persistent(false)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            done(transaction);
+            Ok(row.as_ref().map(read).transpose()?)
+        })
+        .await
+    }
+
     async fn read_checkpoints(&self, sql: String) -> Result<Vec<KeptCheckpoint>, StoreError> {
         self.bounded("read the checkpoints", async {
             let mut transaction = self.reading().await?;

@@ -139,6 +139,7 @@ impl Maintain for PostgresStore {
             Ok(Storage {
                 rows: integer(&row, 0)?,
                 bytes: integer(&row, 1)?,
+                used: integer(&row, 1)?,
                 oldest: moment(&row, 2)?,
                 newest: moment(&row, 3)?,
             })

@@ -4,16 +4,22 @@
 //! [ended](crate::rules::Keep::ends), first a record is stored that tells what goes ([`Removal`]), and only then
 //! the rows go; the ledger's entries stay. So whoever is stopped in between has told of what is still there,
 //! which the next run takes out.
+//!
+//! The addresses in records may end before the records. That is told of in the same way, and how far it went
+//! ([`AddressesEnded`]) is a record too.
 
+mod addresses;
 mod plan;
 mod removals;
 mod set;
 
 use std::{fmt, future::Future};
 
+pub(crate) use addresses::{ADDRESSES_ENDED, Told, told_of_addresses};
+pub use addresses::{Addresses, AddressesEnded};
 pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
-pub(crate) use removals::removals;
+pub(crate) use removals::{ToldRemoval, removals, tells_of_archives};
 pub(crate) use set::RETENTION_CHANGED;
 pub use set::{PolicyChange, PolicySet, policy_set};
 
@@ -42,6 +48,14 @@ impl Unit {
         let of_class = Filter::new().any_of("retention_class", [&*self.class]);
         let of_class = of_class.expect("every record has the field");
         of_class.from(self.month.start()).to(self.month.next().start())
+    }
+}
+
+impl Removal {
+    /// Tells whether it is of this unit's records.
+    #[must_use]
+    pub fn is_of_unit(&self, unit: &Unit) -> bool {
+        (self.month, &self.class) == (unit.month, &unit.class)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What would be taken out now, and what would not.
 
-use super::{Unit, UnitFacts};
+use super::{Addresses, Unit, UnitFacts, told_of_addresses};
 use crate::{
     record::RecordId,
-    rules::{Keep, RetentionPolicy},
-    store::{Evidence, Hold, Read, Retain, StoreError, holds},
+    rules::{Fullness, Keep, RetentionPolicy},
+    store::{Evidence, Hold, Maintain, Read, Retain, StoreError, holds},
     time::Timestamp,
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub struct RetentionPlan {
     /// The units, the oldest first.
     pub units: Vec<PlannedUnit>,
+    /// How full the log is, where the policy limits its size.
+    pub size: Option<Fullness>,
 }
 
 /// One unit, and what becomes of it.
@@ -24,6 +26,9 @@ pub struct PlannedUnit {
     pub fate: Fate,
     /// The hold that keeps it although its time is over.
     pub held: Option<HeldBy>,
+    /// What becomes of the addresses in its records before that.
+    pub addresses: Addresses,
+    keep: Keep,
 }
 
 /// A hold that keeps a unit.
@@ -82,9 +87,37 @@ impl RetentionPlan {
                     None => Fate::Forever,
                 },
             };
-            PlannedUnit { facts, fate, held: None }
+            let keep = policy.keeps(&facts.unit.class).unwrap_or(Keep::Forever);
+            let addresses = policy.keeps_addresses(&facts.unit.class);
+            let addresses = match addresses.and_then(|keep| keep.ends(facts.unit.month)) {
+                Some(at) if at <= now => Addresses::Expired(at),
+                Some(at) if keep.ends(facts.unit.month).is_none_or(|end| at < end) => {
+                    Addresses::Until(at)
+                }
+                _ => Addresses::WithRecords,
+            };
+            PlannedUnit { facts, fate, held: None, addresses, keep }
         };
-        Self { units: units.into_iter().map(planned).collect() }
+        Self { units: units.into_iter().map(planned).collect(), size: None }
+    }
+
+    /// Returns the units that may go before their time where the log is too large and that is said to be enough, in the
+    /// order in which they go: those of the class that is kept for the shortest time first, the oldest of them first.
+    /// What is kept for ever is not among them, nor is a month that is not over.
+    #[must_use]
+    pub fn forced(&self, now: Timestamp) -> Vec<&UnitFacts> {
+        let is_over = |unit: &&PlannedUnit| {
+            matches!(unit.fate, Fate::Until(_)) && unit.unit().month.next().start() <= now
+        };
+        let mut units: Vec<_> = self.units.iter().filter(is_over).collect();
+        units.sort_by_key(|unit| {
+            let days = match unit.keep {
+                Keep::Days(days) => days,
+                Keep::Forever => u32::MAX,
+            };
+            (days, unit.unit())
+        });
+        units.into_iter().map(|unit| &unit.facts).collect()
     }
 
     /// Returns the units whose time is over, those that are held among them.
@@ -99,16 +132,24 @@ impl RetentionPlan {
 /// # Errors
 ///
 /// When the store cannot be asked.
-pub async fn retention_plan<S: Retain + Read + Evidence>(
+pub async fn retention_plan<S: Retain + Read + Evidence + Maintain>(
     store: &S,
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Result<RetentionPlan, StoreError> {
     let mut plan = RetentionPlan::new(store.units().await?, policy, now);
+    if let Some(limit) = policy.size_limit() {
+        plan.size = Some(limit.filled(store.storage().await?.used));
+    }
     let holds = holds(store).await?;
+    let told = told_of_addresses(store).await?;
     for unit in &mut plan.units {
         if matches!(unit.fate, Fate::Expired(_)) {
             unit.held = holds.held_in(store, &unit.unit().filter()).await?.map(HeldBy::from);
+        }
+        let is_expired = matches!(unit.addresses, Addresses::Expired(_));
+        if is_expired && told.done(unit.unit(), holds.told()).0 >= unit.facts.last {
+            unit.addresses = Addresses::Ended;
         }
     }
     Ok(plan)

@@ -3,29 +3,71 @@
 use crate::{
     ledger::{RETENTION_RUN, Removal, RemovalCount},
     query::PageRequest,
-    record::RecordId,
-    store::{Read, Retain, StoreError, UnitFacts, holds::of_the_log_itself},
+    record::{Record, RecordId},
+    store::{Archived, Read, Retain, StoreError, UnitFacts, holds::of_the_log_itself},
 };
+
+/// The action of the record that tells what was archived and not removed.
+const ARCHIVED: &str = "archived";
 
 /// So many records at once.
 const PAGE: usize = 1_000;
 /// So many entries of the ledger at once.
 const ENTRIES: usize = 5_000;
 
-/// Returns every removal that the log tells of, the oldest first, each with the record that does.
-pub(crate) async fn removals<S: Read>(store: &S) -> Result<Vec<(RecordId, Removal)>, StoreError> {
-    let filter = of_the_log_itself(RETENTION_RUN)?;
+/// A removal that the log tells of.
+#[derive(Debug, Clone)]
+pub(crate) struct ToldRemoval {
+    /// The record that does.
+    pub(crate) told_by: RecordId,
+    pub(crate) removal: Removal,
+    /// Where the records were kept by then.
+    pub(crate) archived: Option<Archived>,
+}
+
+impl ToldRemoval {
+    fn of(record: &Record) -> Option<Self> {
+        let (removal, archived) = (Removal::told(record)?, Archived::told(record));
+        Some(Self { told_by: record.id, removal, archived })
+    }
+}
+
+/// Returns every removal that the log tells of, the oldest first.
+pub(crate) async fn removals<S: Read>(store: &S) -> Result<Vec<ToldRemoval>, StoreError> {
+    told_as(store, RETENTION_RUN, ToldRemoval::of).await
+}
+
+/// Returns what the log tells of itself by records of one action, the oldest first.
+pub(super) async fn told_as<S: Read, T>(
+    store: &S,
+    action: &str,
+    read: impl Fn(&Record) -> Option<T>,
+) -> Result<Vec<T>, StoreError> {
+    let filter = of_the_log_itself(action)?;
     let (mut told, mut request) = (Vec::new(), PageRequest::oldest(PAGE));
     loop {
         let page = store.records(&filter, &request).await?;
-        told.extend(
-            page.records.iter().filter_map(|record| Some((record.id, Removal::told(record)?))),
-        );
+        told.extend(page.records.iter().filter_map(&read));
         match page.next {
             Some(next) => request = request.after(next),
             None => return Ok(told),
         }
     }
+}
+
+/// Tells whether the log says that anything of it is kept in an archive.
+pub(crate) async fn tells_of_archives<S: Read>(store: &S) -> Result<bool, StoreError> {
+    let (archived, mut request) = (of_the_log_itself(ARCHIVED)?, PageRequest::newest(1));
+    loop {
+        let page = store.records(&archived, &request).await?;
+        match page.next {
+            _ if !page.records.is_empty() => return Ok(true),
+            // Its time was up before it found any.
+            Some(next) => request = request.after(next),
+            None => break,
+        }
+    }
+    Ok(removals(store).await?.iter().any(|told| told.archived.is_some()))
 }
 
 /// Adds up what is to be taken out of a unit: all that the ledger accounts for by now; `None` when that is

@@ -76,14 +76,6 @@ fn field_of(test: &Test) -> Option<&'static Field> {
     }
 }
 
-/// Returns the tenants that a filter is confined to.
-fn tenants(filter: &Filter) -> Option<&Vec<String>> {
-    filter.expr().conjuncts().find_map(|part| match part {
-        Expr::Test(Test::OneOf(field, values)) if field.name() == "tenant_id" => Some(values),
-        _ => None,
-    })
-}
-
 /// Tells which rollup can answer a filter; the other conditions than those of time and tenant may have any
 /// shape, as long as they ask for nothing that it does not keep.
 fn source(filter: &Filter) -> Source {
@@ -302,7 +294,7 @@ impl<'a> Counting<'a> {
         span: Span,
         series: bool,
     ) -> Result<(), sqlx::Error> {
-        let tenants = tenants(self.filter);
+        let tenants = self.filter.tenants();
         let persons = part.source == Source::Persons;
         let conditions = self.filter.expr().conjuncts().filter(|part| {
             !is_time(part)
@@ -324,7 +316,7 @@ impl<'a> Counting<'a> {
             if series { "bucket" } else { "0" },
             grain as i64
         ));
-        match tenants {
+        match &tenants {
             None if persons => {}
             // Each is found by a step in the key: its buckets are then a range of it.
             None if part.source == Source::Tenants => drop(sql.push(&format!(

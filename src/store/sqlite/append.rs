@@ -10,13 +10,17 @@ use super::{
     rows::{INSERT_ENTRY, Insert, entry_arguments},
 };
 use crate::{
-    ledger::{Entry, NewEntry, new_entries},
-    record::{Canonical, WriterId},
+    ledger::{Entry, FoldedEntry, Hash, NewEntry, folded::is_kept, folded_entries, leaf_hash},
+    record::{Canonical, Record, WriterId},
     store::{Appended, Appender, Batch, StoreError, StoreErrorKind},
     time::{Clock, Timestamp},
 };
 
 const DOING: &str = "append a batch";
+
+/// In the place of those of an entry that somebody cut off.
+const INSERT_FOLDED: &str =
+    "INSERT OR REPLACE INTO activity_folded_roots (position, roots) VALUES (?, ?)";
 
 /// A connection for appending to a [`SqliteStore`](super::SqliteStore).
 pub struct SqliteAppender {
@@ -25,6 +29,8 @@ pub struct SqliteAppender {
     identity: Identity,
     clock: Arc<dyn Clock>,
     canonical: Canonical,
+    /// Without it nothing is hashed, which is for measuring what that costs.
+    proves: bool,
     /// Set while a transaction is open, hence still set when one was left in the middle.
     in_transaction: bool,
 }
@@ -51,7 +57,15 @@ impl SqliteAppender {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let canonical = Canonical::new();
-        Self { connection, file, identity, clock, canonical, in_transaction: false }
+        Self { connection, file, identity, clock, canonical, proves: true, in_transaction: false }
+    }
+
+    /// Hashes nothing from here on: what it appends cannot be proved, and nothing but a measurement wants that.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_proofs(self) -> Self {
+        Self { proves: false, ..self }
     }
 
     /// Refuses when the name stands for another file by now.
@@ -113,15 +127,20 @@ impl SqliteAppender {
             return Err(Ok(head.last_seq));
         }
         head.epoch = batch.epoch(head.epoch);
-        let new = self.insert(batch).await.map_err(Err)?;
+        let (new, folded) = self.insert(batch).await.map_err(Err)?.into_iter().unzip();
+        let folded: Vec<Vec<Hash>> = folded;
         let entries = number(new, &head, self.clock.now());
-        for entry in &entries {
+        for (entry, folded) in entries.iter().zip(&folded) {
             let arguments =
                 entry_arguments(entry).map_err(|error| Err(sqlx::Error::Encode(error)))?;
             sqlx::query_with(INSERT_ENTRY, arguments)
                 .execute(&mut self.connection)
                 .await
                 .map_err(Err)?;
+            if is_kept(folded) {
+                let query = sqlx::query(INSERT_FOLDED).bind(entry.position).bind(folded.concat());
+                query.execute(&mut self.connection).await.map_err(Err)?;
+            }
         }
         self.end("COMMIT").await.map_err(Err)?;
         Ok(Appended { entries })
@@ -131,8 +150,9 @@ impl SqliteAppender {
     ///
     /// SQLite works on a thread of its own: while it takes one statement, this thread hashes the records
     /// and encodes the next.
-    async fn insert(&mut self, batch: Batch<'_>) -> Result<Vec<NewEntry>, sqlx::Error> {
-        let Self { connection, canonical, .. } = self;
+    async fn insert(&mut self, batch: Batch<'_>) -> Result<Vec<FoldedEntry>, sqlx::Error> {
+        let Self { connection, canonical, proves, .. } = self;
+        let mut leaf = |record: &Record| proves.then(|| leaf_hash(canonical.encode(record)));
         let mut records = batch.records();
         let mut entries = None;
         let mut next = Insert::next(&mut records).map_err(sqlx::Error::Encode)?;
@@ -141,7 +161,7 @@ impl SqliteAppender {
                 biased;
                 sqlx::query_with(sql, arguments).execute(&mut *connection),
                 async {
-                    entries.get_or_insert_with(|| new_entries(batch.records(), canonical));
+                    entries.get_or_insert_with(|| folded_entries(batch.records(), &mut leaf));
                     Insert::next(&mut records)
                 }
             );

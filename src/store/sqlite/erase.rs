@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::LazyLock, time::Duration};
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{error::store_error, sql::Sql, store::SqliteStore, words::NAME};
+use super::{error::store_error, retain::holds_told, sql::Sql, store::SqliteStore, words::NAME};
 use crate::{
     record::Group,
     store::{Erase, ErasedGroups, ErasedSubject, ErasurePlace, StoreError, StoreErrorKind, erase},
@@ -54,13 +54,17 @@ async fn erase_one(
 }
 
 impl Erase for SqliteStore {
-    async fn erase(&self, records: &[ErasedGroups]) -> Result<u64, StoreError> {
+    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
         self.write_step(DOING, async |connection| {
+            // Under the write lock, as what follows: nobody places a hold between.
+            if holds_told(connection).await? != holds {
+                return Ok(None);
+            }
             let mut count = 0;
             for record in records {
                 count += erase_one(connection, record).await?;
             }
-            Ok(count)
+            Ok(Some(count))
         })
         .await
     }

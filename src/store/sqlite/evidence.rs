@@ -11,10 +11,11 @@ use super::{
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
+        folded::folded_bytes,
         verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
     record::{RecordId, WriterId},
-    store::{Evidence, StoreError},
+    store::{Evidence, Scratch, StoreError},
     time::Timestamp,
 };
 
@@ -38,6 +39,23 @@ const SELECT_STREAMS: &str = "\
      FROM streams AS s WHERE writer_id IS NOT NULL LIMIT ?";
 
 impl Evidence for SqliteStore {
+    async fn scratch(&self) -> Result<Option<Scratch>, StoreError> {
+        self.ask_scratch().await
+    }
+
+    async fn scratch_path(&self, position: i64) -> Result<Option<(usize, Vec<Hash>)>, StoreError> {
+        self.ask_scratch_path(position).await
+    }
+
+    async fn scratch_leaves(
+        &self,
+        stream: WriterId,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(i64, Hash)>, StoreError> {
+        self.ask_scratch_leaves(stream, from, to).await
+    }
+
     async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         let rows = sqlx::query(SELECT_LEDGER).bind(after).bind(bounded(limit));
         let rows = rows.fetch_all(self.pool()).await;
@@ -89,6 +107,17 @@ impl Evidence for SqliteStore {
         let row = query.fetch_optional(self.pool()).await.map_err(failed)?;
         let entry = row.as_ref().map(rows::entry).transpose().map_err(failed)?;
         Ok(entry.filter(|entry| entry.new.first_seq <= seq))
+    }
+
+    async fn folded_roots(&self, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
+        let failed = |error| store_error("read the ledger", error);
+        let sql =
+            "SELECT roots FROM activity_folded_roots WHERE position = ? AND length(roots) = ?";
+        let query = sqlx::query(sql).bind(entry.position).bind(folded_bytes(entry));
+        let row = query.fetch_optional(self.pool()).await;
+        let Some(row) = row.map_err(failed)? else { return Ok(Vec::new()) };
+        let (roots, _rest) = row.try_get::<&[u8], _>(0).map_err(failed)?.as_chunks::<32>();
+        Ok(roots.to_vec())
     }
 
     async fn add_checkpoint(

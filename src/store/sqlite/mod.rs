@@ -56,6 +56,7 @@ mod register;
 mod retain;
 mod rollup;
 mod rows;
+mod scratch;
 mod spans;
 mod sql;
 mod store;

@@ -112,7 +112,7 @@ async fn is_told(
 }
 
 /// Returns how many records of the log itself place and lift holds.
-async fn holds_told(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+pub(super) async fn holds_told(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     let sql = "SELECT count(*) FROM activity_records WHERE action IN ('held', 'released') \
          AND category = 'system' AND origin = 'system'";
     let told: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;

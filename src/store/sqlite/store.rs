@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
@@ -18,7 +18,7 @@ use super::{
     error::store_error,
     identity::{self, Watched},
     location::{self, open_error},
-    migrations,
+    migrations, scratch,
     write::Writers,
 };
 use crate::{
@@ -83,7 +83,36 @@ impl SqliteStore {
         let options = location::parse(location)?;
         let mut first =
             location::create(&options).await.map_err(|error| open_error(&options, error))?;
+        let marked = scratch::marked(&mut first).await;
+        if marked.map_err(|error| open_error(&options, error))?.is_some() {
+            let doing = format!(
+                "write a log to `{}`: it is a scratch copy of an archive; `activity query` and `activity serve` ask it",
+                name(&options)
+            );
+            return Err(StoreError::new(StoreErrorKind::Configuration, doing));
+        }
         migrations::migrate(&mut first, &name(&options)).await?;
+        Self::over_open(options, first).await
+    }
+
+    /// Opens a log, or else a scratch copy: for a service that asks it, and records in it who did.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_or_scratch(location: &str) -> Result<Self, StoreError> {
+        let options = location::parse(location)?;
+        let mut first =
+            location::create(&options).await.map_err(|error| open_error(&options, error))?;
+        migrations::migrate(&mut first, &name(&options)).await?;
+        Self::over_open(options, first).await
+    }
+
+    /// Opens a database over the connection that made it.
+    pub(super) async fn over_open(
+        options: SqliteConnectOptions,
+        first: SqliteConnection,
+    ) -> Result<Self, StoreError> {
         // Before the first connection is closed, because with the last one a database in memory goes.
         let pool = readers(&options)
             .min_connections(1)
@@ -253,7 +282,9 @@ impl Maintain for SqliteStore {
                (SELECT page_count FROM pragma_page_count) * \
                (SELECT page_size FROM pragma_page_size), \
                (SELECT min(occurred_at) FROM activity_records), \
-               (SELECT max(occurred_at) FROM activity_records)"
+               (SELECT max(occurred_at) FROM activity_records), \
+               (SELECT freelist_count FROM pragma_freelist_count) * \
+               (SELECT page_size FROM pragma_page_size)"
         )))
         .fetch_one(&self.pool)
         .await
@@ -265,6 +296,7 @@ impl Maintain for SqliteStore {
             Ok(Storage {
                 rows: row.try_get(0)?,
                 bytes: row.try_get(1)?,
+                used: row.try_get::<i64, _>(1)? - row.try_get::<i64, _>(4)?,
                 oldest: time(2)?,
                 newest: time(3)?,
             })

@@ -238,7 +238,7 @@ export const words = {
     onlyStatus: "Alles Weitere ist für die, die das Protokoll einrichten dürfen (logs.configure), über alle Mandanten.",
     reasons: "Was nicht stimmt",
     received: "Empfangen", stored: "Gespeichert", queued: "In der Warteschlange", dropped: "Verworfen", gaps: "Lücken", quarantined: "In Quarantäne", folded: "Zusammengefasst", retries: "Wiederholungen",
-    queue: "Warteschlange", storage: "Speicher", rows: "Einträge", size: "Größe", oldest: "Ältester", newest: "Neuester", mode: "Zustellung", rollups: "Ausstehende Summen", indexes: "Indizes", noIndexes: "keine",
+    queue: "Warteschlange", storage: "Speicher", rows: "Einträge", size: "Größe", limit: "Höchstens, davon gefüllt", oldest: "Ältester", newest: "Neuester", mode: "Zustellung", rollups: "Ausstehende Summen", indexes: "Indizes", noIndexes: "keine",
     writers: "Ströme", stream: "Strom", last: "Letzte Nummer", lag: "Rückstand",
     droppedBy: "Verworfen, nach Grund", beside: "Außerdem",
     refreshed: text => `Abgefragt um ${text}`,

@@ -241,7 +241,7 @@ export const words = {
     onlyStatus: "The rest is for those who may configure the log (logs.configure), in all tenants.",
     reasons: "What is wrong",
     received: "Received", stored: "Stored", queued: "Queued", dropped: "Dropped", gaps: "Gaps", quarantined: "Quarantined", folded: "Folded", retries: "Retries",
-    queue: "Queue", storage: "Storage", rows: "Records", size: "Size", oldest: "Oldest", newest: "Newest", mode: "Delivery", rollups: "Rollups behind", indexes: "Indexes", noIndexes: "none",
+    queue: "Queue", storage: "Storage", rows: "Records", size: "Size", limit: "Largest allowed, filled", oldest: "Oldest", newest: "Newest", mode: "Delivery", rollups: "Rollups behind", indexes: "Indexes", noIndexes: "none",
     writers: "Streams", stream: "Stream", last: "Last number", lag: "Lag",
     droppedBy: "Dropped, by reason", beside: "Besides",
     refreshed: text => `Asked ${text}`,

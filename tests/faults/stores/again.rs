@@ -6,15 +6,17 @@ use std::{fs, path::Path, process::Command};
 use tower_activity::{PostgresStore, SqliteStore};
 
 use super::{
-    app::{App, signal},
+    PATIENCE,
+    app::App,
     child::Settings,
     cluster::Cluster,
     load::{Book, send},
     oracle::{Log, Verdict, judge},
+    proxy::{Proxy, Trick},
     server::Database,
-    until,
+    soon, until,
 };
-use crate::table::times;
+use crate::{process::signal, table::times};
 
 /// Copies a folder with the rights of its files.
 fn copy(from: &Path, to: &Path) {
@@ -29,6 +31,18 @@ fn streams(spool: &Path) -> usize {
     names.filter(|name| name.len() == 16).count()
 }
 
+/// Leaves records of so many requests in a spool, by a process that was killed.
+async fn left_in(spool: &Path, folder: &Path, count: usize) -> Book {
+    // Nobody listens there.
+    let away = Settings::new("postgres://postgres@127.0.0.1:9/away", spool);
+    let app = App::start(&away, folder).await;
+    let book = Book::default();
+    send(app.address, count, &book).await;
+    assert_eq!(app.tally().await["spooled"], count as u64);
+    app.kill().await;
+    book
+}
+
 /// (25) Copies of one spool, two of them at the same time and then one after the other: its records are stored once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_that_are_sent_again_are_stored_once() {
@@ -36,13 +50,8 @@ async fn segments_that_are_sent_again_are_stored_once() {
     let log = Log::Postgres(database.url());
     PostgresStore::open(&database.url()).await.unwrap();
     let spool = folder.path().join("spool");
-    // Nobody listens there.
-    let away = Settings::new("postgres://postgres@127.0.0.1:9/away", &spool);
-    let app = App::start(&away, folder.path()).await;
-    let (book, count) = (Book::default(), times(500, 10_000));
-    send(app.address, count, &book).await;
-    assert_eq!(app.tally().await["spooled"], count as u64);
-    app.kill().await;
+    let count = times(500, 10_000);
+    let book = left_in(&spool, folder.path(), count).await;
 
     let copies: Vec<_> =
         (0..times(3, 10)).map(|copy| folder.path().join(format!("copy-{copy}"))).collect();
@@ -72,11 +81,52 @@ async fn segments_that_are_sent_again_are_stored_once() {
     judge("25 delivered again", copies.len(), &book, &log).await;
 }
 
+/// (25) A copy that was at its work when another one had sent all of it: it goes on behind that, and nobody says that
+/// anything was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_overtaken_sends_nothing_again_and_alarms_nobody() {
+    let (database, folder) = (Database::new().await, tempfile::tempdir().unwrap());
+    let log = Log::Postgres(database.url());
+    PostgresStore::open(&database.url()).await.unwrap();
+    let spool = folder.path().join("spool");
+    let book = left_in(&spool, folder.path(), times(120, 10_000)).await;
+    let named = |entry: fs::DirEntry| {
+        u64::from_str_radix(entry.file_name().to_str()?, 16).ok().map(u64::cast_signed)
+    };
+    let stream = fs::read_dir(&spool).unwrap().flatten().find_map(named).unwrap();
+
+    // It has read a batch, one of several, and its append stops before it has begun.
+    let proxy = Proxy::before(&database, format!("pg_advisory_xact_lock({stream})")).await;
+    proxy.play([Trick::Hold]);
+    let copied = folder.path().join("copy");
+    copy(&spool, &copied);
+    let settings = |url: String, spool: &Path| {
+        let mut settings = Settings::new(url, spool).deadline(2 * PATIENCE);
+        (settings.spool_keep, settings.batch_rows) = (1, 50);
+        settings
+    };
+    let slow = App::start(&settings(proxy.url(&database), &copied), folder.path()).await;
+    soon("its append begins", proxy.held()).await;
+    let fast = App::start(&settings(database.url(), &spool), folder.path()).await;
+    until("nothing is left to send", async || streams(&spool) == 1).await;
+    proxy.let_go();
+    until("nor of the copy", async || streams(&copied) == 1).await;
+
+    let said = slow.said();
+    assert!(said.contains("somebody else has sent a copy of the spool"), "{said}");
+    for app in [slow, fast] {
+        assert!(!app.said().contains("does not hold what was committed"), "{}", app.said());
+        assert_eq!(app.stop().await["dropped"], 0);
+    }
+    let verdict = judge("25 copy overtaken", 2, &book, &log).await;
+    assert_eq!(verdict.of("restored").count(), 0);
+}
+
 /// Asserts that a loss was said aloud, and that the ledger goes on in another epoch for each.
 fn assert_told(verdict: &Verdict, losses: usize, apps: &[App]) {
     assert!(verdict.of("restored").count() >= losses);
     for restored in verdict.of("restored") {
-        assert!(restored.metadata["count"].as_u64().unwrap() > 0, "{restored:?}");
+        assert!(restored.facts()["count"].as_u64().unwrap() > 0, "{restored:?}");
     }
     let epochs: Vec<_> = verdict.entries.iter().map(|entry| entry.epoch).collect();
     assert!(epochs.is_sorted(), "{epochs:?}");
@@ -175,9 +225,9 @@ async fn a_file_that_is_replaced_by_an_older_one_is_sent_its_tail_again() {
             app = App::start(&settings, folder.path()).await;
         } else {
             // Whoever opens the file between these steps would give the old one's log to the new one.
-            signal(app.pid(), "STOP");
+            assert!(signal(app.pid(), "STOP").await);
             put_back();
-            signal(app.pid(), "CONT");
+            assert!(signal(app.pid(), "CONT").await);
             under_way += 1;
         }
         send(app.address, 40, &book).await;

@@ -10,11 +10,11 @@ use std::{
 use tower_activity::PostgresStore;
 
 use super::{
-    app::signal,
     blocking,
     oracle::Log,
     server::{Server, execute, run, unprivileged},
 };
+use crate::process::signal;
 
 /// A server with a log in it.
 pub(crate) struct Cluster(Arc<Server>);
@@ -84,12 +84,12 @@ impl Cluster {
     }
 
     /// Stops every process of the server in its tracks, until the answer is dropped.
-    pub(crate) fn freeze(&self) -> Frozen {
+    pub(crate) async fn freeze(&self) -> Frozen {
         let data = self.0.folder.path().join("data");
         let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap();
         let postmaster: u32 = pid.lines().next().unwrap().parse().unwrap();
         // First the one that would make others.
-        signal(postmaster, "STOP");
+        assert!(signal(postmaster, "STOP").await);
         let mut frozen = Frozen(vec![postmaster]);
         for child in children(postmaster) {
             // One that has just ended is frozen enough.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     PATIENCE,
-    app::{App, signal},
+    app::App,
     child::Settings,
     cluster::Cluster,
     load::{Book, send},
@@ -13,7 +13,7 @@ use super::{
     server::Database,
     soon,
 };
-use crate::table::times;
+use crate::{process::signal, table::times};
 
 /// (6) Every process of the server stands still: calls to it end with their deadline, and no request hangs. A strict
 /// request asks for the disk, not for the database: it is answered as ever.
@@ -30,7 +30,7 @@ async fn a_frozen_database_is_given_up_and_no_request_hangs() {
             let app = App::start(&patient, folder.path()).await;
             send(app.address, 20, &book).await;
             app.settled().await;
-            let frozen = cluster.freeze();
+            let frozen = cluster.freeze().await;
             let during = times(100, 1_000);
             send(app.address, during, &book).await;
             assert_eq!(app.tally().await["spooled"], during as u64);
@@ -42,7 +42,7 @@ async fn a_frozen_database_is_given_up_and_no_request_hangs() {
             // And calls do have an end.
             let app = App::start(&settings.deadline(Duration::from_secs(1)), folder.path()).await;
             app.settled().await;
-            let frozen = cluster.freeze();
+            let frozen = cluster.freeze().await;
             send(app.address, 20, &book).await;
             app.retried(2).await;
             // Whoever asks for the log is told that it is away.
@@ -81,10 +81,10 @@ async fn a_service_that_freezes_inside_an_append_holds_up_no_other() {
             proxy.play([Trick::Hold]);
             send(app.address, 4, &book).await;
             soon("it is amid its append", proxy.held()).await;
-            signal(app.pid(), "STOP");
+            assert!(signal(app.pid(), "STOP").await);
             send(other.address, 40, &book).await;
             other.settled().await;
-            signal(app.pid(), "CONT");
+            assert!(signal(app.pid(), "CONT").await);
             proxy.let_go();
             app.settled().await;
         }

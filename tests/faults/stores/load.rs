@@ -1,7 +1,6 @@
 //! Clients, and what they write down.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -12,23 +11,16 @@ use std::{
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use tokio::{
-    net::TcpStream,
     sync::{Semaphore, watch},
     task::JoinSet,
 };
 
 use super::{PATIENCE, soon};
+use crate::client::{Notes, connect};
 
-/// What clients wrote down: the requests that they sent, and those whose whole answer they have seen.
-#[derive(Debug, Default)]
-pub(crate) struct Notes {
-    pub(crate) sent: BTreeSet<String>,
-    pub(crate) seen: BTreeSet<String>,
-    /// The longest that anybody waited for an answer.
-    pub(crate) slowest: Duration,
-}
+/// How the names of requests begin.
+pub(crate) const NAME: &str = "r-";
 
 /// Notes that several write in, and how many answers were seen.
 #[derive(Debug, Clone, Default)]
@@ -46,14 +38,14 @@ impl Book {
     /// Returns a name for another request, under the names of this test.
     fn sign(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("r-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{NAME}{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.notes().sent.insert(id.clone());
         id
     }
 
-    fn saw(&self, id: String, took: Duration) {
+    fn saw(&self, id: String, status: StatusCode, took: Duration) {
         let mut notes = self.notes();
-        notes.seen.insert(id);
+        notes.seen.insert(id, status.as_u16());
         notes.slowest = notes.slowest.max(took);
         self.0.1.send_replace(notes.seen.len());
     }
@@ -71,11 +63,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr, book: &Book) -> std::io::Result<Self> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(socket)).await.map_err(std::io::Error::other)?;
-        tokio::spawn(async move { drop(connection.await) });
+        let (sender, _connection) = connect(address).await?;
         Ok(Self {
             sender,
             book: book.clone(),
@@ -147,7 +135,7 @@ impl Client {
         };
         let answered = tokio::time::timeout(PATIENCE, answered).await;
         answered.expect("no request hangs")?;
-        self.book.saw(id, begun.elapsed());
+        self.book.saw(id, StatusCode::CREATED, begun.elapsed());
         Ok(())
     }
 

@@ -9,11 +9,11 @@ use super::{
     app::App,
     child::Settings,
     load::{Book, Client, Load},
-    oracle::{Log, Stored, judge},
+    oracle::{Log, judge},
     server::Database,
     until,
 };
-use crate::table::times;
+use crate::{oracle::Stored, table::times};
 
 const REPLICAS: usize = 4;
 

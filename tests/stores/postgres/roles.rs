@@ -7,18 +7,22 @@ use sqlx::{
 };
 use tower_activity::{
     Keys, Pipeline,
-    pipeline::ErasureRequest,
+    pipeline::{Eraser, ErasureRequest},
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
-    record::{Actor, Field, Record},
+    record::{Actor, Canonical, Field, Groups, Record},
     rules::RetentionPolicy,
-    store::{Append as _, Maintain as _, Read as _, StoreErrorKind, postgres::PostgresStore},
+    store::{
+        AnyStore, Append as _, Erase as _, ErasedGroups, ErasedSubject, Maintain as _, Read as _,
+        Retain as _, StoreErrorKind, postgres::PostgresStore, removal_of,
+    },
     time::{ManualClock, Timestamp},
 };
 
 use super::{schema::migrations, store, time};
 use crate::{
+    expiry::from_somewhere,
     records::{id, stream},
-    retention::old,
+    retention::{old, telling},
     server::Database,
     suite::{PATIENCE, append, newest, oldest},
 };
@@ -187,6 +191,15 @@ async fn each_role_can_do_its_own_and_no_more() {
     let code = refused("privacy", "update activity.records set actor_id = null").await;
     assert_eq!(code.as_deref(), Some("AC002"));
     assert_eq!(refused("privacy", "delete from activity.person_rollups").await, None);
+    let code = refused("retention", "update activity.records set ip = '10.0.0.1'").await;
+    assert_eq!(code.as_deref(), Some("AC002"), "addresses are its own");
+    for role in ["privacy", "retention"] {
+        for (told, expected) in [("0", None), ("1", Some("AC006")), ("null", Some("AC006"))] {
+            let code = refused(role, &format!("select activity.expect_holds({told})")).await;
+            assert_eq!(code.as_deref(), expected, "{role} {told}");
+        }
+    }
+    assert_eq!(refused("writer", "select activity.expect_holds(0)").await, denied);
 
     let sql = "select count(*)::bigint from pg_class c, aclexplode(c.relacl) a \
         join pg_roles r on r.oid = a.grantee where c.relispartition and c.relkind = 'r' \
@@ -218,6 +231,7 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     store.make_roles().await.unwrap();
     let expired: Vec<_> = (1..=3).map(|seq| old(7, seq, "2026-01-10", "authentication")).collect();
     append(&store, &expired).await.unwrap();
+    append(&store, &[from_somewhere(7, 4, "2026-01-10", "activity")]).await.unwrap();
     let clock = || ManualClock::at(time("2026-11-22T12:00:00Z"));
 
     let (keeper, keeps) = as_login(&database, &["writer", "retention"]).await;
@@ -225,7 +239,8 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     let pipeline = pipeline.retention_policy(RetentionPolicy::default()).start().await.unwrap();
     assert_eq!(pipeline.plan_retention().await.unwrap().expired().count(), 1);
     let run = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {})).await;
-    assert_eq!(run.expect("it ends").unwrap().ended.len(), 1);
+    let run = run.expect("it ends").unwrap();
+    assert_eq!((run.ended.len(), run.addresses.len(), run.addresses[0].records), (1, 1, 1));
     pipeline.shutdown(PATIENCE).await;
 
     let (privacy, erases) = as_login(&database, &["writer", "privacy"]).await;
@@ -235,7 +250,7 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     pipeline.flush().await;
     let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
     let certificate = pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
-    assert_eq!(certificate.records, 1);
+    assert_eq!(certificate.records, 2);
     pipeline.shutdown(PATIENCE).await;
 
     // Looking at the plan takes no more than reading does.
@@ -246,6 +261,72 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     for login in [keeps, erases] {
         crate::server::execute(&admin, &format!("drop role {login}")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_with_the_privacy_role_alone_empties_groups_and_writes_no_record() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    append(&store, &stream(5, 1..=3)).await.unwrap();
+    let (privacy, login) = as_login(&database, &["privacy"]).await;
+    let keys = Keys::ephemeral();
+    let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
+    let plan =
+        Eraser::plan_of(&AnyStore::new(privacy.clone()), &keys, None, &request).await.unwrap();
+    assert_eq!((plan.records, plan.held), (1, 0));
+
+    let record = privacy.records(&Filter::new(), &newest(1)).await.unwrap().records.remove(0);
+    let erased = ErasedGroups::of(&record, Groups::ALL, &mut Canonical::new()).unwrap();
+    let groups = erased.groups().iter().count() as u64;
+    assert!(groups > 0);
+    let erased = [erased];
+    assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(groups));
+    assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(0), "it is gone");
+    let subject = ErasedSubject {
+        digest: keys.pseudonym("erased", None, "ana"),
+        erasure: "e".to_owned(),
+        before: record.occurred_at,
+        types: vec!["user".to_owned()],
+        groups: String::new(),
+    };
+    privacy.add_erased_subjects(std::slice::from_ref(&subject)).await.unwrap();
+    let listed = privacy.erased_subjects(0, 9).await.unwrap();
+    assert_eq!(listed.into_iter().map(|(_, one)| one).collect::<Vec<_>>(), [subject]);
+    privacy.scrub().await.unwrap();
+    // The record that tells of it is the writer's.
+    assert!(append(&privacy, &stream(6, 1..=1)).await.is_err());
+    let emptied = store.record(record.id).await.unwrap().unwrap();
+    assert_eq!(emptied.erased().count() as u64, groups);
+    assert!(emptied.actor_id.is_absent());
+
+    let admin = database.admin().to_owned();
+    drop((privacy, store, database));
+    crate::server::execute(&admin, &format!("drop role {login}")).await;
+}
+
+/// Whoever says nothing of the holds that he has seen has seen none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_taken_out_without_a_word_about_holds() {
+    let (database, store) = store().await;
+    append(&store, &[old(7, 1, "2026-01-10", "authentication")]).await.unwrap();
+    let facts = store.units().await.unwrap().remove(0);
+    let removal = removal_of(&store, &facts).await.unwrap().unwrap();
+    let told = telling(9, 1, &removal);
+    append(&store, std::slice::from_ref(&told)).await.unwrap();
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    let mut connection = database.connect().await;
+    for holds in ["null", "1"] {
+        let sql = format!(
+            "select activity.end_unit('2026-01', 'authentication', 1, 1, '{}', '{}', {holds})",
+            told.id,
+            told.id.at()
+        );
+        let refused = connection.execute(raw_sql(AssertSqlSafe(sql))).await.unwrap_err();
+        let code = refused.as_database_error().unwrap().code().unwrap().into_owned();
+        assert_eq!(code, "AC006", "{holds}");
+    }
+    assert_eq!(store.storage().await.unwrap().rows, 2);
+    assert!(store.record(old(7, 1, "2026-01-10", "authentication").id).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use super::{
     Described, closed, count, either_or_null, list, moment, object, one_of, or_null, text, uuid,
 };
-use crate::{query::MAX_LENGTH, record::Category};
-use utoipa::openapi::schema::Type;
+use crate::{pipeline::HeldPseudonyms, query::MAX_LENGTH, record::Category};
+use utoipa::openapi::{ObjectBuilder, schema::Type};
 
 pub(super) fn new_hold() -> Described {
     let query = text().min_length(Some(1)).max_length(Some(MAX_LENGTH));
@@ -49,6 +49,17 @@ pub(super) fn hold() -> Described {
             ("at", moment().into()),
             ("lifted", either_or_null(lifted)),
             ("records", either_or_null(records)),
+            (
+                "pseudonyms",
+                either_or_null(
+                    one_of(HeldPseudonyms::ALL.map(HeldPseudonyms::as_str))
+                        .description(Some(
+                            "How far what the query names is held also where the log has it as a pseudonym: of every \
+                             tenant that there is, of some, or not; `null` where it names nothing of the kind",
+                        ))
+                        .into(),
+                ),
+            ),
         ],
     )
 }
@@ -70,11 +81,18 @@ pub(super) fn policy() -> Described {
     let group = {
         let mut properties = vec![("name", text().into()), ("tenants", list(text().into()))];
         properties.extend(Category::WORDS.iter().map(|word| (*word, keep())));
+        properties.push(("addresses", keep()));
         closed(2, properties)
     };
+    let size = text().pattern(Some("^[0-9]+ *([kMGT]B|[KMGT]iB|B)$")).description(Some(
+        "How large the log may get, as in `20GB`; with `force`, months go before their time when it is larger",
+    ));
     let mut properties = vec![
         ("preset", one_of(crate::rules::Preset::WORDS.iter().copied()).into()),
         ("tenant", list(group)),
+        ("addresses", keep()),
+        ("max_size", size.into()),
+        ("force", ObjectBuilder::new().schema_type(Type::Boolean).into()),
     ];
     properties.extend(Category::WORDS.iter().map(|word| (*word, keep())));
     closed(0, properties)

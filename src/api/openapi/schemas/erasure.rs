@@ -44,6 +44,19 @@ fn held() -> Described {
     count().description(Some("Records under a legal hold, which stay as they are")).into()
 }
 
+fn archive() -> Described {
+    object(
+        5,
+        vec![
+            ("location", text().description(Some("The archive")).into()),
+            ("parts", count().description(Some("Parts that are written anew")).into()),
+            ("records", count().into()),
+            ("groups", by_key(count().into())),
+            ("held", held()),
+        ],
+    )
+}
+
 pub(super) fn plan() -> Described {
     object(
         4,
@@ -52,6 +65,7 @@ pub(super) fn plan() -> Described {
             ("groups", by_key(count().into())),
             ("held", held()),
             ("places", places()),
+            ("archive", archive()),
         ],
     )
 }
@@ -91,6 +105,7 @@ pub(super) fn certificate() -> Described {
             ("checkpoint_after", head()),
             ("places", places()),
             ("subjects", list(subject)),
+            ("archive", archive()),
         ],
     )
 }

@@ -12,13 +12,20 @@ use crate::{pipeline::DropReason, rules::Delivery, store::Index};
 pub(super) fn health() -> Described {
     let status = one_of(["ok", "degraded", "failing"]);
     let share = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+    let max = or_null(Type::Integer).description(Some(
+        "How large the log may get, as the retention says; null when it does not",
+    ));
+    let part = or_null(Type::Number).description(Some("How much of that is filled"));
     let storage = object(
-        4,
+        7,
         vec![
             ("rows", or_null(Type::Integer).into()),
             ("bytes", or_null(Type::Integer).into()),
             ("oldest", moment_or_null().into()),
             ("newest", moment_or_null().into()),
+            ("used_bytes", or_null(Type::Integer).into()),
+            ("max_bytes", max.into()),
+            ("share", part.into()),
         ],
     );
     let lag = or_null(Type::Integer).description(Some(

@@ -2,7 +2,10 @@
 
 use std::{fs, io, path::Path};
 
-use tower_activity::{Keys, rules::Rules};
+use tower_activity::{
+    Keys,
+    rules::{Rules, SizeLimit},
+};
 
 use super::{Finding, words};
 use crate::{arguments::Common, store};
@@ -18,6 +21,12 @@ pub(super) fn rules(file: Option<&Path>) -> Vec<Finding> {
             "mend the line; until then the service does not start",
         ),
     }]
+}
+
+/// Returns how large the log may get, where a file says so.
+pub(super) fn size_limit(file: &Path) -> Option<SizeLimit> {
+    // What is wrong with the file is said elsewhere.
+    Rules::rest().with_file(file).ok()?.retention_policy()?.size_limit()
 }
 
 pub(super) fn keys(common: &Common) -> Vec<Finding> {

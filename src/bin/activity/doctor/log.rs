@@ -5,9 +5,10 @@ use std::{fmt::Write as _, time::Duration};
 use tower_activity::{
     Filter, Record,
     query::{Aggregate, PageRequest},
+    rules::{RetentionPolicy, SizeLimit},
     store::{
         AnyStore, CompletenessRequest, Index, Maintain as _, Read as _, Register as _, StoreError,
-        StreamEnd, StreamReport,
+        StreamEnd, StreamReport, policy_set,
     },
     time::{Clock as _, SystemClock, Timestamp},
 };
@@ -23,10 +24,11 @@ const SAMPLE: usize = 1_000;
 const WRITERS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn look(store: &AnyStore) -> Vec<Finding> {
+pub(super) async fn look(store: &AnyStore, limit: Option<SizeLimit>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (what, looked) in [
         ("records", storage(store).await),
+        ("size", size(store, limit).await),
         ("rows", rows(store).await),
         ("gaps", gaps(store).await),
         ("writers", writers(store).await),
@@ -68,6 +70,26 @@ async fn storage(store: &AnyStore) -> Result<Finding, StoreError> {
     };
     let size = super::size(u64::try_from(storage.bytes).unwrap_or(0));
     Ok(Finding::fine("records", format!("{} in {size}, the newest of {newest}", storage.rows)))
+}
+
+/// Says how much of what it may have the log fills: as was set while the service runs, else as the rules file says.
+async fn size(store: &AnyStore, limit: Option<SizeLimit>) -> Result<Finding, StoreError> {
+    let set = policy_set(store).await?;
+    let limit = match set.is_set() {
+        true => set.over(&RetentionPolicy::default())?.size_limit(),
+        false => limit,
+    };
+    let Some(limit) = limit else { return Ok(Finding::fine("size", "no limit is set")) };
+    let full = limit.filled(store.storage().await?.used);
+    if !full.is_near() {
+        return Ok(Finding::fine("size", full.to_string()));
+    }
+    let mend = "keep records for less time, or raise `max_size` of [retention]; with `force = true` the oldest months \
+         go before their time";
+    Ok(match full.is_over() {
+        true => Finding::wrong("size", full.to_string(), mend),
+        false => Finding::note("size", full.to_string(), mend),
+    })
 }
 
 /// Rows that cannot be read as records were edited by somebody else.

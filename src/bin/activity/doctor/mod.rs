@@ -78,7 +78,8 @@ pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode,
                 Store::Sqlite(store) => database::sqlite(store).await,
                 Store::Postgres(store) => database::postgres(store).await,
             });
-            findings.extend(log::look(&store.reader()).await);
+            let limit = arguments.rules.as_deref().and_then(files::size_limit);
+            findings.extend(log::look(&store.reader(), limit).await);
         }
         Err(error) => findings.push(Finding::wrong(
             "store",

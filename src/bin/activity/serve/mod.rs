@@ -31,7 +31,7 @@ pub(crate) async fn run(common: &Common, arguments: &Serve) -> Result<ExitCode, 
     let settings = Settings::read(common, arguments)?;
     let rules = rules(&settings)?;
     diagnostics::to_stderr();
-    match Store::open(&settings.common).await? {
+    match Store::to_serve(&settings.common).await? {
         Store::Sqlite(store) => serve(&settings, rules, store).await,
         Store::Postgres(store) => serve(&settings, rules, store).await,
     }
@@ -67,7 +67,17 @@ where
 
     let named = rules.defaults().service().map(str::to_owned);
     let service = settings.service.clone().or(named).unwrap_or_else(|| "activity".to_owned());
+    if let Some(scratch) = store.scratch().await? {
+        out::note(format!(
+            "this is a scratch copy of what is archived in {}, and not the log: what is recorded here stays here",
+            scratch.from
+        ));
+    }
+    let archive = store::archive([settings.archive.as_deref(), rules.retention_archive()])?;
     let mut builder = Pipeline::builder(store).rules(rules).service(service);
+    if let Some(archive) = archive {
+        builder = builder.archive(archive);
+    }
     if let Some(environment) = &settings.environment {
         builder = builder.environment(environment);
     }

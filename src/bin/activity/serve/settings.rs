@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) mode: Option<Delivery>,
     pub(super) spool: Option<PathBuf>,
     pub(super) retention: Option<Schedule>,
+    pub(super) archive: Option<String>,
 }
 
 /// The file. An unknown key is an error: nothing starts with half of its settings.
@@ -62,6 +63,7 @@ struct File {
     mode: Option<String>,
     spool: Option<PathBuf>,
     retention: Option<String>,
+    archive: Option<String>,
 }
 
 impl Settings {
@@ -87,6 +89,7 @@ impl Settings {
             drain: file.drain_seconds.map_or(DEFAULT_DRAIN, Duration::from_secs),
             mode,
             spool,
+            archive: variable("ACTIVITY_ARCHIVE").or(file.archive),
             retention: file.retention.as_deref().and_then(|text| text.parse().ok()),
         })
     }

@@ -12,9 +12,12 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use tower_activity::{
     Keys, Pipeline,
-    pipeline::{Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest},
+    archive::Archive,
+    pipeline::{
+        ArchiveErasure, Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest,
+    },
     record::{Actor, Group, Groups},
-    store::{Append, ErasedSubject},
+    store::{Append, Archival, ErasedSubject},
 };
 
 use crate::{
@@ -38,31 +41,43 @@ pub(crate) async fn run(common: &Common, arguments: &SubjectErase) -> Result<Exi
              services have, so that they know who was erased",
         )
     })?;
+    let archive = store::archive([arguments.archive.as_deref(), None])?;
+    let with = With { keys, archive, request, kept };
     match Store::existing(common).await? {
-        Store::Sqlite(log) => with_pipeline(common, arguments, log, keys, &request, &kept).await,
-        Store::Postgres(log) => with_pipeline(common, arguments, log, keys, &request, &kept).await,
+        Store::Sqlite(log) => with_pipeline(common, arguments, log, with).await,
+        Store::Postgres(log) => with_pipeline(common, arguments, log, with).await,
     }
+}
+
+/// What is needed beside the log.
+struct With {
+    keys: Keys,
+    archive: Option<Archive>,
+    request: ErasureRequest,
+    kept: Vec<ErasedSubject>,
 }
 
 async fn with_pipeline<S: Append>(
     common: &Common,
     arguments: &SubjectErase,
     log: S,
-    keys: Keys,
-    request: &ErasureRequest,
-    kept: &[ErasedSubject],
+    With { keys, archive, request, kept }: With,
 ) -> Result<ExitCode, Trouble> {
     if arguments.dry_run {
         // Not even that somebody looked is recorded: nothing is begun.
         let log = log.reader().ok_or_else(|| Trouble::new("the log cannot be read"))?;
-        let plan = Eraser::plan_of(&log, &keys, request).await.map_err(trouble)?;
+        let archive = archive.as_ref().map(|archive| archive as &dyn Archival);
+        let plan = Eraser::plan_of(&log, &keys, archive, &request).await.map_err(trouble)?;
         return planned(common, &plan);
     }
     // Before anything is erased, as above: nobody can make the certificate again.
     let certificate = arguments.certificate.as_deref().map(Partial::create).transpose()?;
-    let pipeline = Pipeline::builder(log).keys(keys).service("activity").start().await;
-    let pipeline = pipeline.map_err(|error| Trouble::of(&error))?;
-    let done = erased(&pipeline, arguments, request, kept).await;
+    let mut builder = Pipeline::builder(log).keys(keys).service("activity");
+    if let Some(archive) = archive {
+        builder = builder.archive(archive);
+    }
+    let pipeline = builder.start().await.map_err(|error| Trouble::of(&error))?;
+    let done = erased(&pipeline, arguments, &request, &kept).await;
     pipeline.shutdown(ENDS_WITHIN).await;
     let done = done?;
     if let Some((partial, mut file)) = certificate {
@@ -188,6 +203,7 @@ fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
         out::records(plan.records)
     ))?;
     held(plan.held)?;
+    archived(plan.archive.as_ref(), "would be")?;
     places(&plan.groups, &plan.places)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -203,6 +219,7 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         out::records(certificate.records)
     ))?;
     held(certificate.held)?;
+    archived(certificate.archive.as_ref(), "were")?;
     places(&certificate.groups, &certificate.places)?;
     let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
         head.as_ref().map_or(0, |head| head.size)
@@ -225,6 +242,18 @@ fn held(records: u64) -> Result<(), Trouble> {
         "{} more under a legal hold: nothing of them goes until it is lifted (`activity hold list`); then erase again.",
         out::records(records)
     ))
+}
+
+/// Says what of an archive is reached.
+fn archived(archive: Option<&ArchiveErasure>, done: &str) -> Result<(), Trouble> {
+    let Some(archive) = archive else { return Ok(()) };
+    out::line(&format!(
+        "In the archive {}: {} {done} erased from, parts written anew: {}.",
+        archive.location,
+        out::records(archive.records),
+        archive.parts
+    ))?;
+    held(archive.held)
 }
 
 fn places(

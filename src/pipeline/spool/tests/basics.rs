@@ -127,6 +127,35 @@ fn a_next_process_knows_what_was_stored() {
 }
 
 #[test]
+fn who_was_erased_before_a_stream_was_begun_takes_none_of_its_ten_minutes() {
+    let fs = Memory::new();
+    let begun = Timestamp::from_micros(1_000_000);
+    let before = Timestamp::from_micros(999_999);
+    let spool = open(&fs);
+    let mut store = Store::default();
+    append(&spool, "a");
+    sync(&spool);
+    drain(&mut spool.reader(), &mut store);
+    spool.core.tidy();
+    let kept = fs.paths(".seg");
+    spool.leave_stored(Some(before));
+    assert_eq!(fs.paths(".seg"), kept);
+
+    // A next process has read nothing of it yet, and sends it again.
+    let fs = fs.after_kill();
+    let next = open(&fs);
+    let old = next.old_streams().remove(0);
+    next.leave_stored(Some(before));
+    drain_old(&old, &mut Store::default());
+    next.core.tidy();
+    let is_there = || kept[..1].iter().all(|path| fs.paths(".seg").contains(path));
+    assert!(is_there(), "{:?}", fs.paths(".seg"));
+    next.leave_stored(Some(begun));
+    next.core.tidy();
+    assert!(!is_there() && next.has_left());
+}
+
+#[test]
 fn segments_follow_each_other_and_go_ten_minutes_after_they_were_stored() {
     let fs = Memory::new();
     let clock = clock();

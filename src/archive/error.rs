@@ -1,0 +1,92 @@
+//! What can go wrong with an archive.
+
+use std::{error, fmt};
+
+use crate::store::StoreError;
+
+/// An error of an archive.
+#[derive(Debug)]
+pub struct ArchiveError {
+    kind: ArchiveErrorKind,
+    doing: String,
+    source: Option<Box<dyn error::Error + Send + Sync>>,
+}
+
+/// What sort of error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArchiveErrorKind {
+    /// The place names no archive, or one of another log.
+    Place,
+    /// The archive could not be reached, or refused.
+    Access,
+    /// A file is not there.
+    Missing,
+    /// A file is there, and is nothing that an archive holds.
+    Unreadable,
+    /// What was written is not what is read back.
+    NotKept,
+    /// The log is not as it was written, so that nothing of it is archived.
+    Altered,
+    /// The log could not be asked.
+    Log,
+    /// The database into which something is put back has something in it, or refuses.
+    Copy,
+}
+
+impl ArchiveError {
+    pub(super) fn new(kind: ArchiveErrorKind, doing: impl Into<String>) -> Self {
+        Self { kind, doing: doing.into(), source: None }
+    }
+
+    pub(super) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The error of an object store over a file.
+    pub(super) fn of_file(doing: &str, path: &str, error: object_store::Error) -> Self {
+        let kind = match error {
+            object_store::Error::NotFound { .. } => ArchiveErrorKind::Missing,
+            _ => ArchiveErrorKind::Access,
+        };
+        Self::new(kind, format!("{doing} {path}")).with_source(error)
+    }
+
+    pub(super) fn unreadable(path: &str, why: impl fmt::Display) -> Self {
+        Self::new(ArchiveErrorKind::Unreadable, format!("read {path}")).with_source(why.to_string())
+    }
+
+    /// The error of the database into which something is put back.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn of_copy(error: StoreError) -> Self {
+        Self::new(ArchiveErrorKind::Copy, "restore from the archive").with_source(error)
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub const fn kind(&self) -> ArchiveErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}", self.doing)
+    }
+}
+
+impl error::Error for ArchiveError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+    }
+}
+
+impl From<StoreError> for ArchiveError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ArchiveErrorKind::Log, "read what is to be archived").with_source(error)
+    }
+}

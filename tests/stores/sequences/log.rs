@@ -1,0 +1,477 @@
+//! A log, and what is known of it from what was done.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+
+use tower_activity::{
+    Keys, Pipeline,
+    ledger::{
+        Checkpoint, Entry, KeptCheckpoint, NoteSigner, Trust, origin_of,
+        verify::{Report, Shortfall, State, Verdict},
+    },
+    pipeline::{ErasureRequest, HoldRequest},
+    record::{Actor, Group, Json, Origin, Outcome, Record, Seal},
+    store::{Append as _, Appender as _, Audit, Batch, Evidence, Read, holds, make_checkpoint},
+    time::{Clock as _, ManualClock, Timestamp},
+};
+
+use super::{Lived, Step};
+use crate::{
+    records::salts,
+    retention::old,
+    suite::{PATIENCE, all},
+};
+
+pub(super) const WRITERS: usize = 3;
+pub(super) const PEOPLE: [&str; 3] = ["ana", "bob", "eve"];
+pub(super) const TENANTS: [&str; 2] = ["acme", "globex"];
+/// Months and classes: two whose time is over, three whose time is not, and one that is kept for ever.
+pub(super) const KINDS: [(&str, &str); 6] = [
+    ("2024-01-10", "authentication"),
+    ("2023-10-05", "activity"),
+    ("2024-01-10", "activity"),
+    ("2024-10-10", "authentication"),
+    ("2024-10-11", "activity"),
+    ("2020-05-05", "consent"),
+];
+/// Between two steps.
+const TICK: Duration = Duration::from_secs(60);
+
+/// What a verification is to say is missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Short {
+    Gap { stream: i64, seq: i64, count: u64 },
+    Stub { stream: i64, seq: i64 },
+    UncleanEnd { stream: i64, seq: i64 },
+    RolledBack { position: i64, epoch: i64, lost: u64 },
+}
+
+/// What is known of a log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// The last number of each writer.
+    last: [i64; WRITERS],
+    epoch: i64,
+    expired: u64,
+    gaps: Vec<Short>,
+    /// With the month and class of each.
+    stubs: Vec<(Short, usize)>,
+    /// Of which writer it was told last that he ended, and with which number.
+    ends: BTreeMap<usize, i64>,
+    /// The rollbacks, the oldest first.
+    pub(super) rolled_back: Vec<Short>,
+}
+
+impl Known {
+    /// Returns what is missing.
+    fn short(&self) -> Vec<Short> {
+        let ends = self.ends.iter().filter(|(writer, told)| {
+            let last = self.last[**writer];
+            last > 0 && last <= **told
+        });
+        let ends = ends.map(|(writer, _)| Short::UncleanEnd {
+            stream: stream(*writer),
+            seq: self.last[*writer],
+        });
+        let stubs = self.stubs.iter().map(|(stub, _)| stub.clone());
+        let told = self.gaps.iter().chain(&self.rolled_back).cloned();
+        let mut short: Vec<_> = told.chain(stubs).chain(ends).collect();
+        short.sort();
+        short
+    }
+
+    /// Of the ledger only that much is left.
+    pub(super) fn is_cut(&mut self, keep: i64) {
+        let is_left = |rolled_back: &Short| matches!(rolled_back, Short::RolledBack { position, .. } if *position < keep);
+        self.rolled_back.retain(is_left);
+    }
+
+    /// Tells whether a rollback that the log tells of explains that a head is of another ledger.
+    pub(super) fn explains(&self, head: &Checkpoint) -> bool {
+        self.rolled_back.iter().any(|rolled_back| {
+            let Short::RolledBack { position, epoch, .. } = rolled_back else { return false };
+            head.epoch < *epoch && *position < head.size as i64
+        })
+    }
+}
+
+/// A key that signs heads for a time.
+struct Signer {
+    seed: [u8; 32],
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+pub(super) struct Log<F: Lived> {
+    pub(super) fixture: F,
+    pub(super) store: F::Store,
+    pub(super) known: Known,
+    clock: Arc<ManualClock>,
+    keys: Keys,
+    signers: Vec<Signer>,
+    pub(super) anchors: Vec<String>,
+    state: Option<State>,
+    pub(super) backup: Option<(F, Known)>,
+}
+
+pub(super) const fn stream(writer: usize) -> i64 {
+    writer as i64 + 1
+}
+
+impl<F: Lived> Log<F> {
+    pub(super) async fn new() -> Self {
+        let fixture = F::new().await;
+        let store = fixture.open().await;
+        let begun: Timestamp = "2024-11-22T12:00:00Z".parse().unwrap();
+        Self {
+            fixture,
+            store,
+            known: Known { epoch: 1, ..Known::default() },
+            clock: Arc::new(ManualClock::at(begun)),
+            keys: Keys::ephemeral(),
+            signers: vec![Signer { seed: [1; 32], from: begun, until: None }],
+            anchors: Vec::new(),
+            state: None,
+            backup: None,
+        }
+    }
+
+    pub(super) async fn take(&mut self, step: &Step) {
+        self.clock.advance(TICK);
+        match step {
+            Step::Append { writer, runs } => {
+                let kinds = runs.iter().flat_map(|(kind, count)| (0..*count).map(|_| *kind));
+                let mut kinds: Vec<_> = kinds.collect();
+                // Those of one leaf stand together.
+                kinds.sort_unstable();
+                let first = self.known.last[*writer] + 1;
+                let records = (first..).zip(kinds).map(|(seq, kind)| deed(*writer, seq, kind));
+                let records: Vec<_> = records.collect();
+                self.append(*writer, &records).await;
+            }
+            Step::Gap { writer, count } => {
+                let facts = serde_json::json!({ "count": count, "reason": "queue_full" });
+                let seq = self.tell(*writer, "gap", "queue_full", &facts).await;
+                self.known.gaps.push(Short::Gap { stream: stream(*writer), seq, count: *count });
+            }
+            Step::Stub { writer, kind } => {
+                let seq = self.known.last[*writer] + 1;
+                let (day, class) = KINDS[*kind];
+                // As the pipeline makes one: it names nobody.
+                let mut record = old(stream(*writer), seq, day, class);
+                record.actor_id.set("");
+                record.entity_id.set("");
+                record.outcome_reason.set("quarantined");
+                record.metadata = Json::from_stored("{\"quarantined\":true}");
+                record.seal(salts(stream(*writer) * 1_000 + seq));
+                self.append(*writer, &[record]).await;
+                self.known.stubs.push((Short::Stub { stream: stream(*writer), seq }, *kind));
+            }
+            Step::UncleanEnd { of, by } => {
+                let last = self.known.last[*of];
+                let facts = serde_json::json!({
+                    "count": null, "reason": "unclean_end",
+                    "writer_id": stream(*of).to_string(), "last_seq": last,
+                });
+                self.tell(*by, "gap", "unclean_end", &facts).await;
+                let told = self.known.ends.entry(*of).or_insert(last);
+                *told = last.max(*told);
+            }
+            Step::Erase { person, tenant } => self.erase(*person, *tenant).await,
+            Step::Hold { person } => {
+                let pipeline = self.pipeline().await;
+                let query = format!("actor_id:{}", PEOPLE[*person]);
+                let held = HoldRequest::new(query, "a lawsuit");
+                pipeline.custodian().unwrap().place(&held).await.unwrap();
+                pipeline.shutdown(PATIENCE).await;
+            }
+            Step::Lift => {
+                let known = holds(&self.store).await.unwrap();
+                let Some(hold) = known.standing().next() else { return };
+                let pipeline = self.pipeline().await;
+                let (custodian, by) = (pipeline.custodian().unwrap(), Actor::user("dpo"));
+                custodian.lift(hold.id, &by, "settled", None).await.unwrap();
+                pipeline.shutdown(PATIENCE).await;
+            }
+            Step::Retain => self.retain().await,
+            Step::Sign { anchored } => {
+                let seeds = self.seeds();
+                let kept = make_checkpoint(&self.store, &seeds, self.clock.now()).await.unwrap();
+                self.anchors.extend(kept.filter(|_| *anchored).map(|kept| kept.note));
+            }
+            Step::Rotate => {
+                let now = self.clock.now();
+                let seed = [self.signers.len() as u8 + 1; 32];
+                // Two heads more may be signed by both.
+                let until = now.saturating_add(2 * TICK);
+                for signer in self.signers.iter_mut().filter(|signer| signer.until.is_none()) {
+                    signer.until = Some(until);
+                }
+                self.signers.push(Signer { seed, from: now, until: None });
+            }
+            Step::Verify => self.verify_on().await,
+            Step::BackUp => {
+                self.backup = self.fixture.copied().map(|copy| (copy, self.known.clone()));
+            }
+            Step::Restore { writer } => self.restore(*writer).await,
+        }
+    }
+
+    async fn append(&mut self, writer: usize, records: &[Box<Record>]) {
+        crate::suite::append(&self.store, records).await.unwrap();
+        self.known.last[writer] += records.len() as i64;
+    }
+
+    /// Has a writer tell something of the log itself; returns under which number.
+    async fn tell(
+        &mut self,
+        writer: usize,
+        action: &str,
+        reason: &str,
+        facts: &serde_json::Value,
+    ) -> i64 {
+        let seq = self.known.last[writer] + 1;
+        let record = own(writer, seq, action, reason, facts);
+        self.append(writer, &[record]).await;
+        seq
+    }
+
+    async fn pipeline(&self) -> Pipeline {
+        let builder = Pipeline::builder(self.store.clone()).clock(Arc::clone(&self.clock));
+        builder.keys(self.keys.clone()).start().await.unwrap()
+    }
+
+    /// Returns what is held.
+    async fn held(&self) -> Vec<Record> {
+        let known = holds(&self.store).await.unwrap();
+        let all = all(&self.store).await.into_iter();
+        all.filter(|record| known.held(record).is_some()).collect()
+    }
+
+    async fn is_still_there(&self, held: &[Record]) {
+        for record in held {
+            let stored = self.store.record(record.id).await.unwrap();
+            assert_eq!(stored.as_ref(), Some(record), "it is held");
+        }
+    }
+
+    async fn erase(&mut self, person: usize, tenant: Option<usize>) {
+        let held = self.held().await;
+        let pipeline = self.pipeline().await;
+        let request = ErasureRequest::new(PEOPLE[person], "a court's order").alone();
+        let request = request.by(Actor::user("dpo"));
+        let request = request.tenant(tenant.map(|tenant| TENANTS[tenant].to_owned()));
+        pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
+        pipeline.shutdown(PATIENCE).await;
+        self.is_still_there(&held).await;
+    }
+
+    async fn retain(&mut self) {
+        let held = self.held().await;
+        let pipeline = self.pipeline().await;
+        let run = pipeline.run_retention(|_| {});
+        let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
+        pipeline.shutdown(PATIENCE).await;
+        assert!(run.busy.is_empty(), "{run:?}");
+        for ended in &run.ended {
+            let gone = &ended.removal;
+            self.known.expired += gone.records as u64;
+            let month = gone.month.to_string();
+            self.known.stubs.retain(|(_, kind)| {
+                let (day, class) = KINDS[*kind];
+                !(day.starts_with(&month) && gone.class == class)
+            });
+        }
+        self.is_still_there(&held).await;
+    }
+
+    async fn restore(&mut self, writer: usize) {
+        let Some((copy, known)) = &self.backup else { return };
+        let fixture = copy.copied().expect("it was copied before");
+        let store = fixture.open().await;
+        let (before, now) = (self.store.head().await.unwrap(), store.head().await.unwrap());
+        if before <= now {
+            return;
+        }
+        let lost = all(&self.store).await.len().abs_diff(all(&store).await.len()) as u64 + 1;
+        let seen = self.known.epoch;
+        (self.fixture, self.store, self.known) = (fixture, store, known.clone());
+        let seq = self.known.last[writer] + 1;
+        let record = own(writer, seq, "restored", "", &serde_json::json!({ "count": lost }));
+        let records = [record];
+        let batch = Batch::new(&records).unwrap().after_loss(seen);
+        self.store.connect().await.unwrap().append(batch).await.unwrap();
+        self.known.last[writer] = seq;
+        self.known.epoch = seen + 1;
+        let rolled_back = Short::RolledBack { position: now, epoch: seen + 1, lost };
+        self.known.rolled_back.push(rolled_back);
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Returns the keys that sign now.
+    pub(super) fn seeds(&self) -> Vec<[u8; 32]> {
+        let now = self.clock.now();
+        let may =
+            |signer: &&Signer| signer.from <= now && signer.until.is_none_or(|until| now < until);
+        self.signers.iter().filter(may).map(|signer| signer.seed).collect()
+    }
+
+    /// Returns a key that may not sign any more, if there is one.
+    pub(super) fn retired(&self) -> Option<[u8; 32]> {
+        let now = self.clock.now();
+        let is_over = |signer: &&Signer| signer.until.is_some_and(|until| until <= now);
+        self.signers.iter().find(is_over).map(|signer| signer.seed)
+    }
+
+    /// Returns the trust file; `None` while there is no ledger.
+    pub(super) async fn trust(&self) -> Option<Trust> {
+        let first: Entry = self.store.entries(0, 1).await.unwrap().into_iter().next()?;
+        let origin = origin_of(&first);
+        let key = |seed| NoteSigner::new(&origin, seed).unwrap().key().to_string();
+        let mut file = "# activity trust 1\n".to_owned();
+        for Signer { seed, from, until } in &self.signers {
+            write!(file, "{} from={from}", key(seed)).unwrap();
+            if let Some(until) = until {
+                write!(file, " until={until}").unwrap();
+            }
+            file.push('\n');
+        }
+        // Whoever erases somebody has the head signed before and after, by the keys of the application.
+        for seed in self.keys.signing_seeds() {
+            writeln!(file, "{}", key(seed)).unwrap();
+        }
+        Some(file.parse().unwrap())
+    }
+
+    /// Verifies a log as this one is verified: with its keys, and with its anchors if wanted.
+    pub(super) async fn audit<S: Evidence + Read>(
+        &self,
+        store: &S,
+        anchored: bool,
+        since: Option<State>,
+    ) -> (Report, Option<State>) {
+        let mut audit = Audit::new(store);
+        if let Some(trust) = self.trust().await {
+            audit = audit.trust(trust);
+        }
+        if anchored {
+            audit = audit.anchored(self.anchors.clone());
+        }
+        if let Some(state) = since {
+            audit = audit.since(state);
+        }
+        audit.run_on(self.clock.now(), |_progress| {}).await.unwrap()
+    }
+
+    /// Verifies what came since the last time.
+    async fn verify_on(&mut self) {
+        let since = self.state.take();
+        let (report, state) = self.audit(&self.store, true, since).await;
+        assert_ne!(report.verdict(), Verdict::Altered, "{report:#?}");
+        let (short, told) = (self.known.short(), short_of(&report));
+        match report.since {
+            None => assert_eq!(told, short, "{report:#?}"),
+            Some((position, _)) => {
+                assert!(told.iter().all(|told| short.contains(told)), "{told:?} {short:?}");
+                let newer = |short: &&Short| matches!(short, Short::RolledBack { position: at, .. } if *at >= position);
+                let newer: Vec<_> = short.iter().filter(newer).collect();
+                assert!(newer.iter().all(|short| told.contains(short)), "{told:?} {newer:?}");
+            }
+        }
+        self.state = state;
+    }
+
+    /// Verifies all of it, with and without what is kept elsewhere: it is what is known of it.
+    pub(super) async fn is_as_known(&self) {
+        let short = self.known.short();
+        let verdict = if short.is_empty() { Verdict::Unaltered } else { Verdict::Incomplete };
+        let records = all(&self.store).await;
+        let entries = self.store.entries(0, 100_000).await.unwrap();
+        let accounted: i64 = entries.iter().map(|entry| entry.new.count()).sum();
+        let is_erased = |record: &Record, group| matches!(record.seals.of(group), Seal::Erased(_));
+        let erased = records.iter().flat_map(|record| {
+            Group::ERASABLE.into_iter().filter(move |group| is_erased(record, *group))
+        });
+        let erased = erased.count() as u64;
+        for anchored in [false, true] {
+            let (report, state) = self.audit(&self.store, anchored, None).await;
+            assert_eq!(
+                (report.verdict(), short_of(&report)),
+                (verdict, short.clone()),
+                "{report:#?}"
+            );
+            assert_eq!(
+                (report.records, report.expired),
+                (records.len() as u64, self.known.expired)
+            );
+            assert_eq!((report.records + report.expired) as i64, accounted);
+            assert_eq!(report.erased, erased);
+            assert_eq!(state.is_some(), !entries.is_empty());
+        }
+    }
+}
+
+/// Returns what a report says is missing.
+pub(super) fn short_of(report: &Report) -> Vec<Short> {
+    let short = |shortfall: &Shortfall| match shortfall {
+        Shortfall::Gap { place, count, .. } => Short::Gap {
+            stream: place.writer_id.unwrap().get(),
+            seq: place.first_seq.unwrap(),
+            count: count.expect("every gap here has one"),
+        },
+        Shortfall::UncleanEnd { place } => Short::UncleanEnd {
+            stream: place.writer_id.unwrap().get(),
+            seq: place.last_seq.unwrap(),
+        },
+        Shortfall::Stub { place } => {
+            Short::Stub { stream: place.writer_id.unwrap().get(), seq: place.first_seq.unwrap() }
+        }
+        Shortfall::RolledBack { position, epoch, lost } => Short::RolledBack {
+            position: *position,
+            epoch: *epoch,
+            lost: lost.expect("every rollback here is told of"),
+        },
+        other => panic!("a new kind: {other:?}"),
+    };
+    let mut short: Vec<_> = report.incomplete.kept().iter().map(short).collect();
+    short.sort();
+    short
+}
+
+/// Returns the heads that a store keeps.
+pub(super) async fn checkpoints<S: Evidence>(store: &S) -> Vec<KeptCheckpoint> {
+    store.checkpoints(0, 1_000).await.unwrap()
+}
+
+/// What somebody did: each of its personal groups holds something.
+fn deed(writer: usize, seq: i64, kind: usize) -> Box<Record> {
+    let (day, class) = KINDS[kind];
+    let mut record = old(stream(writer), seq, day, class);
+    let one_of = |names: &[&'static str]| names[(seq as usize + writer) % names.len()];
+    record.actor_id.set(one_of(&PEOPLE));
+    record.tenant_id.set(one_of(&TENANTS));
+    record.ip = Some("192.0.2.7".parse().unwrap());
+    record.description.set("as it was told");
+    record.seal(salts(stream(writer) * 1_000 + seq));
+    record
+}
+
+/// What the log says of itself.
+fn own(
+    writer: usize,
+    seq: i64,
+    action: &str,
+    reason: &str,
+    facts: &serde_json::Value,
+) -> Box<Record> {
+    let mut record = old(stream(writer), seq, "2024-11-22", "system");
+    record.origin = Origin::System;
+    record.outcome = Outcome::Failure;
+    record.action.set(action);
+    record.outcome_reason.set(reason);
+    record.metadata = Json::from_stored(facts.to_string());
+    record.seal(salts(stream(writer) * 1_000 + seq));
+    record
+}
