@@ -402,6 +402,8 @@ impl<S: Append> PipelineBuilder<S> {
             custody::look(&core, store).await;
         }
         let store = Arc::new(self.store);
+        // Before anything is written: the first commit may be over when this task goes on.
+        let committed = core.committed.subscribe();
         let mut outboxes = Vec::with_capacity(self.outboxes.len());
         for outbox in self.outboxes.into_iter().enumerate() {
             let link = Link::new(Arc::clone(&store), core.stop.subscribe(), setup.call_deadline);
@@ -424,7 +426,7 @@ impl<S: Append> PipelineBuilder<S> {
             (runtime.spawn(writer.run()), handle)
         };
         if let (Some(store), Some(process)) = (&reader, process) {
-            ends::look_later(&core, store.clone(), process, handle.ended.clone());
+            ends::look_later(&core, store.clone(), process, committed, handle.ended.clone());
         }
         if let Some(store) = &reader {
             custody::follow(&core, store.clone(), handle.ended.clone());

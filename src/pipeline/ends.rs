@@ -63,15 +63,17 @@ impl Ends {
     }
 }
 
-/// Looks for ends without a word once the store has answered, until the pipeline has ended.
+/// Looks for ends without a word once the store has answered, until the pipeline has ended. `committed` knows of no
+/// commit of this pipeline yet.
 pub(super) fn look_later(
     core: &Arc<Core>,
     store: AnyStore,
     this: Process,
+    committed: watch::Receiver<()>,
     mut ended: watch::Receiver<bool>,
 ) {
     let search = Search {
-        committed: core.committed.subscribe(),
+        committed,
         // Keeps no pipeline alive.
         core: Arc::downgrade(core),
         store,
