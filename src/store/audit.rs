@@ -1,21 +1,23 @@
 //! Shows a store's rows to the verifier, page by page.
 
+mod records;
+
 use std::collections::BTreeSet;
 
+use self::records::Hashing;
 use super::{Evidence, Read, Scratch, StoreError, retain};
 use crate::{
     ledger::{
         Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, root_by_inclusion,
-        verify::{EntryCheck, Head, RecordRow, Report, Source, State, Verdict, Verifier},
+        verify::{EntryCheck, Head, Report, Source, State, Verdict, Verifier},
     },
-    record::{Canonical, WriterId},
+    record::WriterId,
     time::Timestamp,
 };
 
 /// So many entries of the ledger are read at once.
 const ENTRIES: usize = 1_000;
-/// So many records at once, and about so many before the next entries are looked at.
-const ROWS: usize = 2_000;
+/// About so many records before the next entries are looked at.
 const CHUNK: i64 = 8_000;
 /// So many streams at once.
 const STREAMS: usize = 100;
@@ -32,7 +34,7 @@ const HEADS: usize = 1_000;
 pub struct Audit<'s, S> {
     store: &'s S,
     verifier: Verifier,
-    canonical: Canonical,
+    hashing: Hashing,
     trust: Option<Trust>,
     anchored: Vec<Head>,
     earlier: Option<State>,
@@ -60,7 +62,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         Self {
             store,
             verifier: Verifier::new(),
-            canonical: Canonical::new(),
+            hashing: Hashing::default(),
             trust: None,
             anchored: Vec::new(),
             earlier: None,
@@ -189,6 +191,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             self.records(std::mem::take(&mut waiting)).await?;
             progress(self.progress());
             if last {
+                self.hashed().await?;
                 // Erased while this was on its way: the record that tells of it is in the ledger by now.
                 if rounds == 0 || !self.verifier.lacks_a_telling() {
                     break;
@@ -274,107 +277,6 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         AuditProgress { position: self.verifier.position(), records: self.verifier.records() }
     }
 
-    /// Reads the records of some entries, those of one stream in one go.
-    async fn records(&mut self, mut checks: Vec<EntryCheck>) -> Result<(), StoreError> {
-        let place = |check: &EntryCheck| {
-            let new = &check.entry().new;
-            (new.writer_id, new.first_seq)
-        };
-        checks.sort_by_key(place);
-        let mut checks = checks.into_iter().peekable();
-        let mut done = Vec::with_capacity(checks.len());
-        while let Some(first) = checks.next() {
-            let mut run = vec![first];
-            let follows = |run: &[EntryCheck], next: &EntryCheck| {
-                run.last().is_some_and(|last| goes_on(last.entry(), next.entry()))
-            };
-            while let Some(next) = checks.next_if(|next| follows(&run, next)) {
-                run.push(next);
-            }
-            self.run_of(&mut run).await?;
-            done.extend(run);
-        }
-        done.sort_by_key(|check| check.entry().position);
-        for check in done {
-            self.verifier.checked(check.finish());
-        }
-        Ok(())
-    }
-
-    /// Reads the records of entries of a scratch copy, and the hashes of those that it leaves out.
-    async fn run_of_scratch(&mut self, run: &mut [EntryCheck]) -> Result<(), StoreError> {
-        for check in run {
-            let (stream, mut from, to) = {
-                let new = &check.entry().new;
-                (new.writer_id, new.first_seq, new.last_seq)
-            };
-            let left_out = self.store.scratch_leaves(stream, from, to).await?;
-            let mut left_out = left_out.into_iter().peekable();
-            loop {
-                let rows = self.store.record_rows(stream, from, to, ROWS).await?;
-                let full = rows.len() == ROWS;
-                from = rows.last().map_or(to, |row| row.seq.saturating_add(1));
-                for row in rows {
-                    while let Some((seq, hash)) = left_out.next_if(|(seq, _)| *seq < row.seq) {
-                        check.left_out(seq, hash);
-                    }
-                    check.row(row, &mut self.canonical);
-                }
-                if !full {
-                    break;
-                }
-            }
-            left_out.for_each(|(seq, hash)| check.left_out(seq, hash));
-        }
-        Ok(())
-    }
-
-    /// Reads the records of entries that follow each other in one stream.
-    async fn run_of(&mut self, run: &mut [EntryCheck]) -> Result<(), StoreError> {
-        if self.scratch.is_some() {
-            return self.run_of_scratch(run).await;
-        }
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-        let stream = first.entry().new.writer_id;
-        let (mut from, to) = (first.entry().new.first_seq, last.entry().new.last_seq);
-        let mut checks = run.iter_mut();
-        let mut check = checks.next();
-        let mut rows = self.store.record_rows(stream, from, to, ROWS).await?;
-        loop {
-            let full = rows.len() == ROWS;
-            let last_seq = rows.last().map_or(to, |row| row.seq);
-            // Rows of the last number may go on behind the page, if somebody made a second one.
-            let held_back = match full && rows.first().is_some_and(|row| row.seq < last_seq) {
-                true => rows.iter().rev().take_while(|row| row.seq == last_seq).count(),
-                false => 0,
-            };
-            rows.truncate(rows.len() - held_back);
-            from = if held_back > 0 { last_seq } else { last_seq.saturating_add(1) };
-            let canonical = &mut self.canonical;
-            let mut take = |rows: Vec<RecordRow>| {
-                for row in rows {
-                    while check.as_ref().is_some_and(|it| it.entry().new.last_seq < row.seq) {
-                        check = checks.next();
-                    }
-                    if let Some(check) = &mut check {
-                        check.row(row, canonical);
-                    }
-                }
-            };
-            if !full || from > to {
-                take(rows);
-                return Ok(());
-            }
-            // The store reads on while these are hashed.
-            let (next, ()) = tokio::join!(
-                biased;
-                self.store.record_rows(stream, from, to, ROWS),
-                async { take(rows) }
-            );
-            rows = next?;
-        }
-    }
-
     /// Looks for rows that no entry accounts for.
     async fn extra(&mut self) -> Result<(), StoreError> {
         let mut after = i64::MIN;
@@ -391,11 +293,6 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             }
         }
     }
-}
-
-fn goes_on(one: &Entry, other: &Entry) -> bool {
-    one.new.writer_id == other.new.writer_id
-        && one.new.last_seq.checked_add(1) == Some(other.new.first_seq)
 }
 
 /// Returns the head of a checkpoint as the database keeps it: what stands beside the note, from where the next one goes

@@ -127,23 +127,27 @@ pub async fn prove<S: Evidence>(
     store: &S,
     record: &Record,
 ) -> Result<Option<RecordProof>, StoreError> {
-    let Some(checkpoint) = store.last_checkpoint().await? else { return Ok(None) };
-    let Some(entry) = store.entry_of(record.writer_id, record.seq).await? else {
-        return Ok(None);
-    };
+    // What does not wait for each other is asked at once: most of a proof is the way to the database.
+    let (checkpoint, entry, sees_all) = tokio::join!(
+        store.last_checkpoint(),
+        store.entry_of(record.writer_id, record.seq),
+        store.expect_all()
+    );
+    let (Some(checkpoint), Some(entry)) = (checkpoint?, entry?) else { return Ok(None) };
     if entry.position > checkpoint.size {
         return Ok(None);
     }
-    store.expect_all().await?;
+    sees_all?;
     let altered = |what: &str| damaged(DOING, what);
     let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);
     let bytes = Canonical::new().encode(record).to_vec();
     let record_leaf = leaf_hash(&bytes);
-    let record_path = path_in_entry(store, &entry, record.seq, &record_leaf).await?;
-
     let size = u64::try_from(checkpoint.size).unwrap_or_default();
     let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
-    let nodes = entry_nodes(store, index, size).await?;
+    let (record_path, nodes) = tokio::try_join!(
+        path_in_entry(store, &entry, record.seq, &record_leaf),
+        entry_nodes(store, index, size)
+    )?;
     let entry_path = nodes
         .inclusion_proof(index, size)
         .ok_or_else(|| altered("parts of the ledger's tree are missing"))?;
@@ -176,9 +180,9 @@ async fn path_in_entry<S: Evidence>(
     let proves = |path: &Vec<Hash>, count: u64| {
         root_by_inclusion(leaf, index, count, path) == Some(new.batch_root)
     };
-    let folded = store.folded_roots(entry).await?;
-    if let Some(beside) = folded::beside(new, seq).filter(|_| folded::is_kept(&folded)) {
-        let leaves = leaves_of(store, new.writer_id, beside).await?;
+    if let Some(beside) = folded::beside(new, seq) {
+        let leaves = leaves_of(store, new.writer_id, beside);
+        let (folded, leaves) = tokio::try_join!(store.folded_roots(entry), leaves)?;
         let count = new.count().unsigned_abs();
         let path = folded::path(&leaves, &folded, index, count);
         if let Some(path) = path.filter(|path| proves(path, count)) {

@@ -38,7 +38,9 @@ impl Removed {
     /// Takes an entry whose records are all gone; tells whether that is accounted for as far as is known.
     pub(super) fn gone(&mut self, entry: &Entry) -> bool {
         let Some(claim) = self.of(entry).next() else { return false };
-        claim.first_gone.get_or_insert(entry.position);
+        // Those of several streams come by turns.
+        let first = claim.first_gone.map_or(entry.position, |first| first.min(entry.position));
+        claim.first_gone = Some(first);
         claim.gone = claim.gone.saturating_add(entry.new.count().unsigned_abs());
         true
     }
