@@ -2,11 +2,11 @@
 
 use std::{error, fmt};
 
-use super::{own, pipeline::Pipeline};
+use super::{own, pipeline::Pipeline, teller::Teller};
 use crate::{
     archive::{Archive, ArchiveError, Part},
     record::RecordId,
-    store::{Fate, PlannedUnit, Read as _, StoreError, StoreErrorKind, UnitFacts},
+    store::{Fate, PlannedUnit, StoreError, UnitFacts},
     time::{Month, Timestamp},
 };
 
@@ -139,23 +139,7 @@ impl Pipeline {
 
     /// Has the writer store that a part was written, and waits until it has.
     async fn tell_of_part(&self, part: &Part) -> Result<RecordId, StoreError> {
-        let (core, store) = (&self.core, self.readable()?);
-        let mut committed = core.committed.subscribe();
-        let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
-        let mut record = own::archived(part);
-        // The id holds the milliseconds of the time.
-        (record.id, record.occurred_at) = (id, id.at());
-        core.ends.put(record);
-        core.queue.nudge();
-        loop {
-            let ended = |_| {
-                let doing = "tell of what was archived: the pipeline has ended";
-                StoreError::new(StoreErrorKind::Transient, doing)
-            };
-            committed.changed().await.map_err(ended)?;
-            if store.record(id).await?.is_some() {
-                return Ok(id);
-            }
-        }
+        let mut teller = Teller::new(&self.core, self.readable()?.clone(), self.ended());
+        teller.tell(own::archived(part), "what was archived").await
     }
 }

@@ -86,6 +86,11 @@ impl Pipeline {
         self.handle.flushes.clone()
     }
 
+    /// Returns what becomes true, or is dropped, when the writer has ended.
+    pub(super) fn ended(&self) -> watch::Receiver<bool> {
+        self.handle.ended.clone()
+    }
+
     /// Returns what erases people from the log.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ use tower_activity::{
     record::{Actor, Canonical, Category, Group, Groups, Json, Origin, Record, Seal},
     rules::{RetentionPolicy, SizeLimit},
     store::{
-        Addresses, Audit, Erase as _, ErasedGroups, Maintain as _, Read as _, Retain as _, holds,
-        retention_plan,
+        Addresses, Audit, Erase as _, ErasedGroups, Maintain as _, Read as _, Retain as _,
+        StoreErrorKind, holds, retention_plan,
     },
     time::{ManualClock, Timestamp},
 };
@@ -273,9 +273,12 @@ pub(crate) async fn what_cannot_be_read_keeps_no_other_address<F: Owned>() {
     with_addresses::<F>(&store).await;
     let nonsense = "UPDATE TABLE SET outcome = 'odd' WHERE writer_id = 7 AND seq = 1";
     fixture.force(&nonsense.replace("TABLE", F::RECORDS)).await;
+    fixture.mend().await;
     let pipeline = pipeline::<F>(&store, &RetentionPolicy::default()).await;
     let failed = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {}));
-    failed.await.expect("it ends").unwrap_err();
+    let failed = failed.await.expect("it ends").unwrap_err();
+    // Not that the run could not be told of: that no row can be made of it.
+    assert_eq!(failed.kind(), StoreErrorKind::Data, "{failed}");
     pipeline.shutdown(PATIENCE).await;
     let of_system = fixture.open().await;
     assert_eq!(told::<F>(&of_system, "addresses_ended").await.len(), 1);
@@ -352,7 +355,7 @@ pub(crate) async fn an_address_that_no_run_names_is_missed<F: Owned>() {
 }
 
 /// Text of which nothing can be saved by compressing it.
-fn noise(seed: i64) -> String {
+pub(crate) fn noise(seed: i64) -> String {
     let mut state = seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::new();
     while text.len() < 12_000 {

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod agenda;
+mod archived;
 mod run;
 mod schedule;
 mod timer;
@@ -160,7 +161,8 @@ impl Pipeline {
         let (core, store) = (&self.core, self.readable()?);
         // What was set a moment ago elsewhere holds too.
         let (set, _) = core.policies.under(&policy_set(store).await?)?;
-        run::Sweep::new(core, store.clone(), core.clock.now()).run(&policy(set), told).await
+        let sweep = run::Sweep::new(core, store.clone(), self.ended(), core.clock.now());
+        sweep.run(&policy(set), told).await
     }
 
     pub(in crate::pipeline) fn readable(&self) -> Result<&AnyStore, StoreError> {
