@@ -7,10 +7,10 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, timeout_at},
 };
 
-use super::core::Core;
+use super::{core::Core, pipeline::HAS_ENDED};
 use crate::{
     record::{Record, RecordId},
     store::{AnyStore, Read as _, StoreError, StoreErrorKind},
@@ -29,22 +29,19 @@ pub(super) struct Teller {
     core: Weak<Core>,
     store: AnyStore,
     committed: watch::Receiver<()>,
-    ended: watch::Receiver<bool>,
 }
 
 impl Teller {
-    /// Tells through the writer of a pipeline, until that has `ended`.
-    pub(super) fn new(core: &Arc<Core>, store: AnyStore, ended: watch::Receiver<bool>) -> Self {
-        let committed = core.committed.subscribe();
-        Self { core: Arc::downgrade(core), store, committed, ended }
+    /// Tells through the writer of a pipeline.
+    pub(super) fn new(core: &Arc<Core>, store: AnyStore) -> Self {
+        Self { core: Arc::downgrade(core), store, committed: core.committed.subscribe() }
     }
 
     /// Has a record stored and returns when it is; `what` it tells, as in "what is to be taken out".
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked; and when the writer ends before, or has not stored it in time: then it may be
-    /// stored later.
+    /// When the store cannot be asked, and when the writer has not stored it in time: then it may be stored later.
     pub(super) async fn tell(
         &mut self,
         mut record: Box<Record>,
@@ -54,12 +51,9 @@ impl Teller {
             let doing = format!("have the log tell of {what}");
             StoreError::new(StoreErrorKind::Transient, doing).with_source(why)
         };
-        let has_ended = || failed("the pipeline has ended".to_owned());
-        if *self.ended.borrow() {
-            return Err(has_ended());
-        }
+        let gone = || failed(HAS_ENDED.to_owned());
         let id = {
-            let core = self.core.upgrade().ok_or_else(has_ended)?;
+            let core = self.core.upgrade().ok_or_else(gone)?;
             let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
             // The id holds the milliseconds of the time.
             (record.id, record.occurred_at) = (id, id.at());
@@ -69,23 +63,15 @@ impl Teller {
         };
         let deadline = Instant::now() + STORED_WITHIN;
         loop {
-            // An error of either means that the pipeline is gone.
-            let goes_on = tokio::select! {
-                changed = self.committed.changed() => changed.is_ok(),
-                _ended = self.ended.wait_for(|ended| *ended) => false,
-                () = sleep_until(deadline) => {
-                    return Err(failed(format!(
-                        "the writer has not stored it within {STORED_WITHIN:?}, and tries on: what keeps it is in the \
-                         diagnostics of this process; run it again when that is mended"
-                    )));
-                }
+            let Ok(changed) = timeout_at(deadline, self.committed.changed()).await else {
+                return Err(failed(format!(
+                    "the writer has not stored it within {STORED_WITHIN:?}, and tries on: what keeps it is in the \
+                     diagnostics of this process; run it again when that is mended"
+                )));
             };
-            // Also behind the end: it may have been in the last batch.
+            changed.map_err(|_gone| gone())?;
             if self.store.record(id).await?.is_some() {
                 return Ok(id);
-            }
-            if !goes_on {
-                return Err(has_ended());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     ledger::Removal,
@@ -123,14 +123,9 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn new(
-        core: &Arc<Core>,
-        store: AnyStore,
-        ended: watch::Receiver<bool>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(core: &Arc<Core>, store: AnyStore, now: Timestamp) -> Self {
         let (archive, keys) = (core.archive.clone(), core.privacy.keys.clone());
-        let teller = Teller::new(core, store.clone(), ended);
+        let teller = Teller::new(core, store.clone());
         Self { teller, store, archive, keys, now }
     }
 

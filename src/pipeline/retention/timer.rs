@@ -38,13 +38,13 @@ pub(in crate::pipeline) fn keep(
 ) {
     // Keeps no pipeline alive.
     let (weak, begun) = (Arc::downgrade(core), core.clock.now());
-    until(core, ended.clone(), async move {
+    until(core, ended, async move {
         let mut agenda = Agenda::new(schedule, begun);
         loop {
             {
                 let Some(core) = weak.upgrade() else { return };
                 if let Some(at) = agenda.due(core.clock.now()) {
-                    let done = run(&core, &store, &ended, key("", at.as_micros())).await;
+                    let done = run(&core, &store, key("", at.as_micros())).await;
                     let again = agenda.ran(at, done.is_ok(), core.clock.now());
                     if let Err(error) = done {
                         let error = &error as &dyn std::error::Error;
@@ -68,7 +68,7 @@ pub(in crate::pipeline) fn watch_size(
     ended: watch::Receiver<bool>,
 ) {
     let weak = Arc::downgrade(core);
-    until(core, ended.clone(), async move {
+    until(core, ended, async move {
         let (mut watchman, mut due) = (Watchman::default(), None);
         loop {
             {
@@ -101,8 +101,7 @@ pub(in crate::pipeline) fn watch_size(
                         }
                         if alarm.run && is_scheduled {
                             let round = now.as_micros().div_euclid(ROUND);
-                            if let Err(error) = run(&core, &store, &ended, key("size", round)).await
-                            {
+                            if let Err(error) = run(&core, &store, key("size", round)).await {
                                 let error = &error as &dyn std::error::Error;
                                 tracing::warn!(
                                     error,
@@ -133,12 +132,7 @@ fn until(
 }
 
 /// Runs under a claim, unless another process has it.
-async fn run(
-    core: &Arc<Core>,
-    store: &AnyStore,
-    ended: &watch::Receiver<bool>,
-    key: IngestKey,
-) -> Result<(), StoreError> {
+async fn run(core: &Arc<Core>, store: &AnyStore, key: IngestKey) -> Result<(), StoreError> {
     let now = core.clock.now();
     let record_id = RecordId::from_bytes(core.ids.id(now));
     let fingerprint = Sha256::digest(record_id.as_bytes()).into();
@@ -148,7 +142,7 @@ async fn run(
     else {
         return Ok(());
     };
-    match sweep(core, store, ended, now).await {
+    match sweep(core, store, now).await {
         Ok(run) => {
             said(&run);
             store.settle(&[key]).await
@@ -164,11 +158,10 @@ async fn run(
 async fn sweep(
     core: &Arc<Core>,
     store: &AnyStore,
-    ended: &watch::Receiver<bool>,
     now: Timestamp,
 ) -> Result<RetentionRun, StoreError> {
     let (policy, _) = core.policies.under(&policy_set(store).await?)?;
-    let sweep = Sweep::new(core, store.clone(), ended.clone(), now);
+    let sweep = Sweep::new(core, store.clone(), now);
     let run = sweep.run(&policy, |step| match step {
         RetentionStep::Ended(ended) => {
             let (month, class) = (ended.removal.month, &*ended.removal.class);
