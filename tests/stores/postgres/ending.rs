@@ -20,7 +20,7 @@ use crate::{
     suite::{PATIENCE, append},
 };
 
-/// What an append needs of a table conflicts with none of these but the last three.
+/// The modes that no append waits for: of a table it takes ROW EXCLUSIVE at the most.
 const WEAK: &str =
     "'AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock'";
 
