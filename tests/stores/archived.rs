@@ -323,7 +323,7 @@ pub(crate) async fn addresses_end_in_the_archive_too<F: Fixture>() {
     append(&store, &from(6..=6, "2026-10-10")).await.unwrap();
     let (folder, archive) = in_folder();
     let (log, keys) = (store.reader().unwrap(), Keys::ephemeral());
-    let session = archive.begin(&log, &[], now()).await.unwrap().unwrap();
+    let session = archive.begin(&log, &[[9; 32]], now()).await.unwrap().unwrap();
     for facts in log.units().await.unwrap() {
         session.unit(&facts.unit, |_part| {}).await.unwrap();
     }
@@ -350,9 +350,11 @@ pub(crate) async fn addresses_end_in_the_archive_too<F: Fixture>() {
 
     let told = async || {
         let all = all(&store).await.into_iter();
-        all.filter(|one| one.metadata.as_str().contains("\"part\":\"manifests/")).count()
+        let of_addresses = all.filter(|one| one.action.as_str().starts_with("addresses_"));
+        of_addresses.filter(|one| one.metadata.as_str().contains("\"archive\":")).count()
     };
     let before = told().await;
+    assert_eq!(before, 4, "of both that it is about to happen, and that it has");
     assert!(emptied(&run::<F>(&store, &keys, &archive).await).is_empty(), "nothing has changed");
     assert_eq!(told().await, before, "what was looked at is not looked at again");
     custodian.lift(placed.hold.id, &Actor::user("dpo"), "settled", None).await.unwrap();

@@ -148,6 +148,7 @@ macro_rules! suite {
             what_is_held_stays_until_the_hold_is_lifted,
             a_hold_that_came_after_the_look_wins,
             of_a_hold_and_a_run_at_once_both_tell_the_truth,
+            so_many_holds_stand_at_a_time_and_no_more,
             what_is_set_in_one_process_holds_in_the_others,
         );
     };
@@ -228,6 +229,10 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn an_address_that_no_run_names_is_missed() {
             $crate::expiry::an_address_that_no_run_names_is_missed::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn what_cannot_be_read_may_be_held() {
+            $crate::holds::what_cannot_be_read_may_be_held::<$fixture>().await;
         }
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn what_cannot_be_read_keeps_no_other_address() {
