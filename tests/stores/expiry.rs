@@ -14,11 +14,14 @@ use tower_activity::{
     record::{Actor, Canonical, Category, Group, Groups, Json, Origin, Record, Seal},
     rules::{RetentionPolicy, SizeLimit},
     store::{
-        Addresses, Audit, Erase as _, ErasedGroups, Maintain as _, Read as _, Retain as _,
-        StoreErrorKind, holds, retention_plan,
+        Addresses, Audit, Erase as _, ErasedGroups, Maintain as _, Read as _, Retain as _, holds,
+        retention_plan,
     },
     time::{ManualClock, Timestamp},
 };
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use tower_activity::store::StoreErrorKind;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::{counts::hex, tampering::Owned};

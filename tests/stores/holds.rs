@@ -8,9 +8,12 @@ use tower_activity::{
     pipeline::{Custodian, HoldRequest, PolicySource, RetentionRun},
     record::{Actor, Category, Json, Origin},
     rules::RetentionPolicy,
-    store::{Audit, Ending, Read as _, Retain as _, StoreErrorKind, holds, removal_of},
+    store::{Audit, Ending, Retain as _, holds, removal_of},
     time::{ManualClock, Timestamp},
 };
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use tower_activity::store::{Read as _, StoreErrorKind};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::tampering::Owned;
