@@ -43,6 +43,10 @@ impl Archival for Archive {
         })
     }
 
+    fn unit_of(&self, part: &str) -> Option<Unit> {
+        names::of_manifest(part).map(|(unit, _)| unit)
+    }
+
     fn find<'a>(
         &'a self,
         part: &'a str,

@@ -2,11 +2,11 @@
 
 use std::{error, fmt};
 
-use super::{own, pipeline::Pipeline};
+use super::{own, pipeline::Pipeline, teller::Teller};
 use crate::{
     archive::{Archive, ArchiveError, Part},
     record::RecordId,
-    store::{Fate, PlannedUnit, Read as _, StoreError, StoreErrorKind, UnitFacts},
+    store::{Fate, PlannedUnit, StoreError, UnitFacts},
     time::{Month, Timestamp},
 };
 
@@ -102,7 +102,8 @@ impl Pipeline {
     /// # Errors
     ///
     /// When log or archive cannot be reached, the log is not as it was written, or what is read back from the archive is
-    /// not what was written. The parts until then stay.
+    /// not what was written; when the record of a part is not stored within 30 seconds, and when the pipeline ends. The
+    /// parts until then stay.
     ///
     /// # Cancel safety
     ///
@@ -113,49 +114,36 @@ impl Pipeline {
         request: &ArchiveRequest,
         mut told: impl FnMut(&ToldPart),
     ) -> Result<Vec<ToldPart>, ArchivingError> {
-        let store = self.readable()?.clone();
-        let now = self.core.clock.now();
-        let Some(session) = archive.begin(&store, &request.seeds, now).await? else {
-            return Ok(Vec::new());
-        };
-        let plan = self.plan_retention().await?;
-        let wanted = plan.units.iter().filter(|unit| request.wants(unit, now));
-        let units: Vec<UnitFacts> = wanted.map(|unit| unit.facts.clone()).collect();
-        let mut all = Vec::new();
-        for facts in units {
-            let mut written = Vec::new();
-            let ended = session.unit(&facts.unit, |part| written.push(part.clone())).await;
-            // Also of those that were written before something went wrong.
-            for part in written {
-                let told_by = self.tell_of_part(&part).await?;
-                let part = ToldPart { part, told_by };
-                told(&part);
-                all.push(part);
+        let work = async {
+            let store = self.readable()?.clone();
+            let now = self.core.clock.now();
+            let Some(session) = archive.begin(&store, &request.seeds, now).await? else {
+                return Ok(Vec::new());
+            };
+            let plan = self.plan_retention().await?;
+            let wanted = plan.units.iter().filter(|unit| request.wants(unit, now));
+            let units: Vec<UnitFacts> = wanted.map(|unit| unit.facts.clone()).collect();
+            let mut all = Vec::new();
+            for facts in units {
+                let mut written = Vec::new();
+                let ended = session.unit(&facts.unit, |part| written.push(part.clone())).await;
+                // Also of those that were written before something went wrong.
+                for part in written {
+                    let told_by = self.tell_of_part(&part).await?;
+                    let part = ToldPart { part, told_by };
+                    told(&part);
+                    all.push(part);
+                }
+                ended?;
             }
-            ended?;
-        }
-        Ok(all)
+            Ok(all)
+        };
+        self.unless_ended("archive what is over", work).await
     }
 
     /// Has the writer store that a part was written, and waits until it has.
     async fn tell_of_part(&self, part: &Part) -> Result<RecordId, StoreError> {
-        let (core, store) = (&self.core, self.readable()?);
-        let mut committed = core.committed.subscribe();
-        let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
-        let mut record = own::archived(part);
-        // The id holds the milliseconds of the time.
-        (record.id, record.occurred_at) = (id, id.at());
-        core.ends.put(record);
-        core.queue.nudge();
-        loop {
-            let ended = |_| {
-                let doing = "tell of what was archived: the pipeline has ended";
-                StoreError::new(StoreErrorKind::Transient, doing)
-            };
-            committed.changed().await.map_err(ended)?;
-            if store.record(id).await?.is_some() {
-                return Ok(id);
-            }
-        }
+        let mut teller = Teller::new(&self.core, self.readable()?.clone());
+        teller.tell(own::archived(part), "what was archived").await
     }
 }

@@ -116,6 +116,7 @@ mod spooling;
 mod starts;
 mod subject;
 mod tally;
+mod teller;
 mod threads;
 mod told;
 mod unended;

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     ledger::{AddressExpiry, Removal},
-    record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
+    record::{
+        ActorType, Category, Group, Groups, Json, Operation, Origin, Outcome, Record, WriterId,
+    },
     rules::{Fullness, Keep},
     store::{
-        ADDRESSES_ENDED, AddressesEnded, Archived, ERASED, PROCESS_ENDED, RETENTION_CHANGED,
-        StreamReport, UNCLEAN_END, is_of_holds,
+        ADDRESSES_ENDED, AddressesEnded, Archived, ArchivedAddressesEnded, ERASED, PROCESS_ENDED,
+        RETENTION_CHANGED, StreamReport, UNCLEAN_END, Unit, is_of_holds,
     },
     time::Timestamp,
 };
@@ -246,6 +248,29 @@ pub(super) fn addresses_expired(expiry: &AddressExpiry) -> Box<Record> {
 
 /// Says what became of it.
 pub(super) fn addresses_ended(ended: &AddressesEnded) -> Box<Record> {
+    record(ADDRESSES_ENDED, 1, &ended.to_json())
+}
+
+/// Says in which part of an archive the addresses are about to go. Without positions: no verification of the log takes it
+/// for its own.
+pub(super) fn archived_addresses_expired(
+    unit: &Unit,
+    days: u32,
+    location: &str,
+    part: &str,
+) -> Box<Record> {
+    let facts = serde_json::json!({
+        "month": unit.month.to_string(),
+        "class": unit.class,
+        "groups": Groups::of(Group::Network).to_string(),
+        "archive": { "location": location, "part": part },
+        "days": days,
+    });
+    record(ADDRESSES_EXPIRED, 2, &facts)
+}
+
+/// Says what became of it.
+pub(super) fn archived_addresses_ended(ended: &ArchivedAddressesEnded) -> Box<Record> {
     record(ADDRESSES_ENDED, 1, &ended.to_json())
 }
 

@@ -23,11 +23,14 @@ use super::{
 };
 use crate::{
     query::Filter,
-    store::{AnyStore, Append},
+    store::{AnyStore, Append, StoreError, StoreErrorKind},
 };
 
 /// What is not stored by then, after a pipeline was dropped without a shutdown, is counted as lost.
 pub const DROP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why nothing more can be stored.
+pub(super) const HAS_ENDED: &str = "the pipeline has ended";
 
 /// The writer is asked to end by the deadline; if it has not ended this much later, its thread is stuck
 /// in code that never yields, and is not waited for.
@@ -84,6 +87,23 @@ impl Pipeline {
     /// Returns what asks the writer to store at once what it was given.
     pub(super) fn flushes(&self) -> mpsc::UnboundedSender<oneshot::Sender<()>> {
         self.handle.flushes.clone()
+    }
+
+    /// Does what has the writer store records, for as long as there is one; `doing` as in "run the retention".
+    pub(super) async fn unless_ended<T, E: From<StoreError>>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut ended = self.handle.ended.clone();
+        tokio::select! {
+            biased;
+            done = work => done,
+            // An error means that it is gone.
+            _ended = ended.wait_for(|ended| *ended) => {
+                Err(StoreError::new(StoreErrorKind::Transient, doing).with_source(HAS_ENDED).into())
+            }
+        }
     }
 
     /// Returns what erases people from the log.

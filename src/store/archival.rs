@@ -4,7 +4,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin};
 
 use serde_json::{Value, json};
 
-use super::{AnyStore, ErasedGroups};
+use super::{AnyStore, ErasedGroups, Unit};
 use crate::{
     ledger::Removal,
     record::{Groups, Record, hex, unhex},
@@ -89,6 +89,13 @@ pub trait Archival: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the names of its parts.
     fn parts(&self) -> Archiving<'_, Vec<String>>;
+
+    /// Returns of which unit the records of a part are, which its name says: so a run of the retention knows in which
+    /// parts the time of addresses is over. Defaults to `None`: nobody knows, and the addresses stay as long as the part.
+    fn unit_of(&self, part: &str) -> Option<Unit> {
+        let _nothing_is_known = part;
+        None
+    }
 
     /// Goes through the records of a part, and returns what is to be emptied of them: of each the groups that
     /// `concerned` says, as far as they are there.

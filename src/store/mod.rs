@@ -62,12 +62,13 @@ pub use outbox::{
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
 pub(crate) use retain::{
-    ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldRemoval, removals, tells_of_archives,
-    told_of_addresses,
+    ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldOfArchive, ToldRemoval, removals,
+    tells_of_archives, told_of_addresses, told_of_archived_addresses,
 };
 pub use retain::{
-    Addresses, AddressesEnded, Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain,
-    RetentionPlan, Unit, UnitFacts, policy_set, removal_of, retention_plan,
+    Addresses, AddressesEnded, ArchivedAddressesEnded, Ending, Fate, HeldBy, PlannedUnit,
+    PolicyChange, PolicySet, Retain, RetentionPlan, Unit, UnitFacts, policy_set, removal_of,
+    retention_plan,
 };
 pub use scratch::{Scratch, ScratchEntry};
 #[cfg(any(feature = "api", feature = "archive"))]

@@ -12,6 +12,7 @@ on_both!(
     an_archive_that_is_not_there_is_not_verified,
     what_expires_is_archived_first_or_stays,
     what_is_archived_comes_back_as_a_copy_without_those_who_were_erased,
+    addresses_end_in_the_archive_by_the_run_that_ends_them_in_the_log,
 );
 
 impl Log {
@@ -203,4 +204,26 @@ async fn what_is_archived_comes_back_as_a_copy_without_those_who_were_erased(log
     assert_eq!(alone("after").await, 0);
     let verified = log.run(&["archive", "verify", "--from", &to]).await.with(0).json();
     assert_eq!(verified[0]["records"], 6);
+}
+
+async fn addresses_end_in_the_archive_by_the_run_that_ends_them_in_the_log(log: Log) {
+    log.run(&["migrate"]).await.with(0);
+    let from = record(1, "2024-02-10T12:00:00Z", |record| {
+        record.retention_class.set("consent");
+        record.ip = Some("192.0.2.7".parse().unwrap());
+    });
+    log.append(&[from]).await;
+    let to = log.archive();
+    let listed = log.run(&["archive", "run", "--to", &to, "--all-closed"]).await.with(0).json();
+    let run = ["retention", "run", "--preset", "default", "--archive", &to];
+    let gone = log.run(&run).await.with(0).json();
+    let of: Vec<_> = gone.iter().map(|line| (&line["class"], &line["addresses"])).collect();
+    assert_eq!(of, [(&"consent".into(), &1.into()); 2], "{gone:?}");
+    assert!(gone[0]["archive"].is_null());
+    assert_eq!(gone[1]["archive"]["part"], listed[0]["manifest"]);
+    let again = log.run(&[&run[..], &["--output", "table"]].concat()).await.with(0);
+    assert_eq!(again.stdout, "nothing has expired\n");
+    let verified = log.run(&["archive", "verify", "--from", &to]).await.with(0).json();
+    assert_eq!((&verified[0]["records"], &verified[0]["erased"]), (&1.into(), &1.into()));
+    log.run(&["verify"]).await.with(0);
 }

@@ -13,9 +13,11 @@ mod memory;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod replaced;
+mod scheduled;
 mod scripted;
 mod shutdown;
 mod start;
+mod waits;
 
 use std::time::Duration;
 

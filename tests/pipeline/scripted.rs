@@ -11,10 +11,12 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 use tower_activity::{
-    record::{Record, WriterId},
+    record::{Record, RecordId, WriterId},
     store::{
-        Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError, StoreErrorKind,
+        AnyStore, Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError,
+        StoreErrorKind,
     },
+    time::Timestamp,
 };
 
 /// Far longer than anything here takes on a busy machine: only a defect meets it.
@@ -260,4 +262,46 @@ impl ScriptedAppender {
         self.store.shared.committed.send_replace(());
         Ok(appended)
     }
+}
+
+/// One that can be read as well: its memory, whatever the script does to appends.
+#[derive(Clone)]
+pub(crate) struct Readable(pub(crate) Scripted);
+
+impl Append for Readable {
+    type Appender = ScriptedAppender;
+
+    async fn connect(&self) -> Result<ScriptedAppender, StoreError> {
+        self.0.connect().await
+    }
+
+    fn reader(&self) -> Option<AnyStore> {
+        Some(AnyStore::new(self.0.memory.clone()))
+    }
+}
+
+/// The stream of the old records.
+const OLD: i64 = 7;
+
+/// Puts a record of long ago into a store, by hand: the next of their stream.
+pub(crate) async fn put_old(
+    memory: &MemoryStore,
+    seq: i64,
+    class: &str,
+    change: impl Fn(&mut Record),
+) {
+    let mut record = Box::new(Record::default());
+    record.occurred_at = "2020-01-10T12:00:00Z".parse::<Timestamp>().unwrap();
+    record.id = RecordId::new(record.occurred_at, [u8::try_from(seq).unwrap(); 10]);
+    (record.writer_id, record.seq) = (WriterId::new(OLD), seq);
+    record.retention_class.set(class);
+    change(&mut record);
+    let batch = [record];
+    let mut by_hand = memory.connect().await.unwrap();
+    by_hand.append(Batch::new(&batch).unwrap()).await.unwrap();
+}
+
+/// Tells whether any of them is there.
+pub(crate) fn has_old(memory: &MemoryStore) -> bool {
+    memory.all().iter().any(|record| record.writer_id.get() == OLD)
 }

@@ -1,7 +1,7 @@
 //! What retention, erasure and restoring make of a real archive: in a directory, and in a bucket of the S3 server that
 //! `TEST_S3_URL` names.
 
-use std::{env, fs, path::Path, sync::Arc};
+use std::{env, fs, ops::RangeInclusive, path::Path, sync::Arc};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,9 +12,9 @@ use tower_activity::{
         object_store::{RetryConfig, aws::AmazonS3Builder, path::Path as Key},
     },
     ledger::verify::Verdict,
-    pipeline::{Certificate, ErasedPeople, ErasureRequest, RetentionRun},
+    pipeline::{Certificate, ErasedPeople, ErasureRequest, HoldRequest, RetentionRun},
     query::Filter,
-    record::{Groups, Json, Record},
+    record::{Actor, Groups, Json, Record},
     rules::RetentionPolicy,
     store::{
         Append as _, Archival as _, Audit, Evidence as _, Retain as _, StoreErrorKind,
@@ -25,6 +25,7 @@ use tower_activity::{
 
 use crate::{
     erasing::NAME,
+    expiry::from_somewhere,
     records::salts,
     retention::old,
     suite::{Fixture, PATIENCE, all, append},
@@ -292,6 +293,82 @@ pub(crate) async fn nothing_goes_whose_part_was_altered_since<F: Fixture>() {
     assert_eq!(left.iter().filter(|one| one.retention_class == "authentication").count(), 40);
     assert_eq!(run::<F>(&store, &keys, &archive).await.ended.len(), 1);
     assert_eq!(archive.parts().await.unwrap().len(), 1, "it was there already");
+}
+
+/// Those in the archive that say whence, by number.
+async fn with_address(archive: &Archive) -> Vec<i64> {
+    let mut found = Vec::new();
+    for part in archive.parts().await.unwrap() {
+        let mut reader = archive.reader(&part).await.unwrap();
+        while let Some(rows) = reader.next().await.unwrap() {
+            let records = rows.iter().map(|row| &row.record);
+            found.extend(records.filter(|one| one.ip.is_some()).map(|one| one.seq));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// What was archived while addresses were kept has none either once their time is over, whether the log still has the
+/// records or not.
+pub(crate) async fn addresses_end_in_the_archive_too<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let from = |seqs: RangeInclusive<i64>, day: &'static str| {
+        seqs.map(|seq| from_somewhere(7, seq, day, "activity")).collect::<Vec<_>>()
+    };
+    append(&store, &from(1..=3, "2026-09-10")).await.unwrap();
+    append(&store, &from(4..=5, "2025-01-10")).await.unwrap();
+    // Kept until December.
+    append(&store, &from(6..=6, "2026-10-10")).await.unwrap();
+    let (folder, archive) = in_folder();
+    let (log, keys) = (store.reader().unwrap(), Keys::ephemeral());
+    let session = archive.begin(&log, &[[9; 32]], now()).await.unwrap().unwrap();
+    for facts in log.units().await.unwrap() {
+        session.unit(&facts.unit, |_part| {}).await.unwrap();
+    }
+    assert_eq!(with_address(&archive).await, [1, 2, 3, 4, 5, 6]);
+    let holder = Pipeline::builder(store.clone()).clock(ManualClock::at(now())).start().await;
+    let holder = holder.unwrap();
+    let custodian = holder.custodian().unwrap();
+    let request = HoldRequest::new("path:/orders/2", "a lawsuit").by(Actor::user("dpo"));
+    let placed = custodian.place(&request).await.unwrap();
+    let emptied = |run: &RetentionRun| {
+        assert!(run.unemptied.is_empty() && run.busy.is_empty(), "{run:?}");
+        let parts = run.archived_addresses.iter();
+        parts.map(|one| (one.unit.to_string(), one.records, one.held)).collect::<Vec<_>>()
+    };
+    let first = run::<F>(&store, &keys, &archive).await;
+    assert_eq!(first.ended.len(), 1, "January of 2025 is gone from the log");
+    let (gone, there) = ("2025-01 activity".to_owned(), "2026-09 activity".to_owned());
+    assert_eq!(emptied(&first), [(gone, 2, 0), (there.clone(), 2, 1)]);
+    assert_eq!(with_address(&archive).await, [2, 6]);
+    assert_eq!(files(&folder.path().join("archive/personal")).len(), 3, "the old ones are gone");
+    assert_eq!(is_sound(&archive).await, 6);
+    // The others have all that they had.
+    assert!(contents(&archive).await.contains("\"ana\""));
+
+    let told = async || {
+        let all = all(&store).await.into_iter();
+        let of_addresses = all.filter(|one| one.action.as_str().starts_with("addresses_"));
+        of_addresses.filter(|one| one.metadata.as_str().contains("\"archive\":")).count()
+    };
+    let before = told().await;
+    assert_eq!(before, 4, "of both that it is about to happen, and that it has");
+    assert!(emptied(&run::<F>(&store, &keys, &archive).await).is_empty(), "nothing has changed");
+    assert_eq!(told().await, before, "what was looked at is not looked at again");
+    custodian.lift(placed.hold.id, &Actor::user("dpo"), "settled", None).await.unwrap();
+    assert_eq!(emptied(&run::<F>(&store, &keys, &archive).await), [(there, 1, 0)]);
+    assert_eq!(with_address(&archive).await, [6]);
+    assert_eq!(is_sound(&archive).await, 6);
+    holder.shutdown(PATIENCE).await;
+    let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
+    assert_eq!((report.verdict(), report.expired), (Verdict::Unaltered, 2), "{report:#?}");
+    let path = folder.path().join("copy.db").to_str().unwrap().to_owned();
+    archive.restore(&path, &ask(), |_| Groups::NONE, |_| {}).await.unwrap();
+    let copy = SqliteStore::open_existing(&path).await.unwrap();
+    let report = Audit::new(&copy).of_scratch().run(|_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
 }
 
 /// An archive in a bucket of its own.

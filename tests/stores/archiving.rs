@@ -13,17 +13,18 @@ use tower_activity::{
     Keys, Pipeline,
     ledger::{Removal, RemovalCount, verify::Verdict},
     pipeline::{ErasureRequest, HoldRequest, RetentionRun},
-    record::{Actor, Canonical, Group, Groups, Record, Seal},
-    rules::{RetentionPolicy, Rules},
+    record::{Actor, Canonical, Group, Groups, Json, Record, Seal},
+    rules::{RetentionPolicy, Rules, SizeLimit},
     store::{
-        AnyStore, Archival, ArchivedPart, Archiving, Audit, ErasedGroup, ErasedGroups, Read as _,
-        Retain as _, Unit,
+        AnyStore, Archival, ArchivedPart, Archiving, Audit, ErasedGroup, ErasedGroups,
+        Maintain as _, Read as _, Retain as _, Unit,
     },
     time::{ManualClock, Timestamp},
 };
 
 use crate::{
     erasing::pipeline,
+    expiry::from_somewhere,
     records::salts,
     retention::{old, telling},
     suite::{Fixture, PATIENCE, all, append},
@@ -112,6 +113,12 @@ impl Archival for Shelf {
             self.is_there()?;
             Ok(self.parts().keys().cloned().collect())
         })
+    }
+
+    fn unit_of(&self, part: &str) -> Option<Unit> {
+        let (unit, _positions) = part.rsplit_once(' ')?;
+        let (month, class) = unit.split_once(' ')?;
+        Some(Unit { month: month.parse().ok()?, class: class.to_owned() })
     }
 
     fn find<'a>(
@@ -382,6 +389,103 @@ pub(crate) async fn what_is_held_stays_in_the_archive<F: Fixture>() {
     let archive = erased::<F>(&store, &keys, &shelf).await.unwrap().archive.unwrap();
     assert_eq!((archive.records, archive.held), (1, 0));
     holder.shutdown(PATIENCE).await;
+}
+
+/// How many records on the shelf say whence.
+fn addresses(shelf: &Shelf) -> usize {
+    let parts = shelf.parts();
+    let has = |record: &&Record| matches!(record.seals.of(Group::Network), Seal::Salted(_));
+    parts.values().flatten().filter(has).count()
+}
+
+pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let records: Vec<_> =
+        (1..=3).map(|seq| from_somewhere(7, seq, "2026-01-10", "authentication")).collect();
+    append(&store, &records).await.unwrap();
+    let shelf = Shelf::default();
+    shelf.0.unwritable.store(true, Ordering::SeqCst);
+    let failed = run::<F>(&store, &shelf).await;
+    assert_eq!(failed.ended.len(), 1, "the records are archived, and go");
+    let why = "2026-01 authentication 1-1: the shelf is read-only";
+    assert_eq!(failed.unemptied, [why]);
+    assert!(failed.archived_addresses.is_empty());
+    assert_eq!(addresses(&shelf), 3);
+    shelf.0.unwritable.store(false, Ordering::SeqCst);
+    let done = run::<F>(&store, &shelf).await;
+    assert_eq!((done.unemptied.len(), done.archived_addresses[0].records), (0, 3));
+    assert_eq!(addresses(&shelf), 0);
+    let parts = &done.archived_addresses[0];
+    assert_eq!((&*parts.location, parts.held), ("memory:shelf", 0));
+    assert!(run::<F>(&store, &shelf).await.archived_addresses.is_empty(), "it is done");
+    is_unaltered::<F>(&store).await;
+}
+
+/// Months that are forced out are archived first, each whole; what is held is neither archived nor forced out.
+pub(crate) async fn what_goes_before_its_time_is_archived_and_what_is_held_stays<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    for (first, day) in [(1, "2026-09-10"), (3, "2026-10-10"), (5, "2026-11-10")] {
+        let records: Vec<_> =
+            (first..first + 2).map(|seq| old(7, seq, day, "authentication")).collect();
+        append(&store, &records).await.unwrap();
+    }
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    let shelf = Shelf::default();
+    // As small as a limit can be; whether the log is larger depends on the store, so it is told to be.
+    let limit = SizeLimit::new(1_000_000).unwrap();
+    let used = store.storage().await.unwrap().used;
+    let filler = usize::try_from((1_200_000 - used).max(0)).unwrap();
+    fill::<F>(&store, filler).await;
+    let policy = RetentionPolicy::default().max_size(Some(limit));
+    let builder = Pipeline::builder(store.clone()).clock(ManualClock::at(now()));
+    let builder = builder.retention_policy(policy).archive(shelf.clone());
+    let pipeline = builder.start().await.unwrap();
+    let custodian = pipeline.custodian().unwrap();
+    let hold = HoldRequest::new("category:authentication at:2026-09", "a case");
+    let placed = custodian.place(&hold.by(Actor::user("dpo"))).await.unwrap();
+    let forced = async || {
+        let run = tokio::time::timeout(PATIENCE, pipeline.force_retention(|_| {}));
+        run.await.expect("it ends").unwrap()
+    };
+    // Nothing goes where the archive is away, however large the log is.
+    shelf.0.away.store(true, Ordering::SeqCst);
+    let away = forced().await;
+    assert!(away.size.is_some_and(|full| full.is_over()), "{away:?}");
+    assert!(away.ended.is_empty());
+    assert_eq!(away.unarchived.len(), 1, "{away:?}");
+    assert_eq!(left::<F>(&store).await.len(), 6);
+    shelf.0.away.store(false, Ordering::SeqCst);
+    let gone = forced().await;
+    let ended: Vec<_> = gone.ended.iter().map(|ended| ended.removal.month.to_string()).collect();
+    assert_eq!(ended, ["2026-10"], "September is held, and November is not over");
+    assert!(gone.ended[0].forced && gone.ended[0].archived.is_some());
+    assert_eq!(gone.held[0].unit.to_string(), "2026-09 authentication");
+    assert_eq!(shelf.holds(), BTreeSet::from([(7, 3), (7, 4)]), "all of it, and nothing else");
+    assert_eq!(left::<F>(&store).await, BTreeSet::from([(7, 1), (7, 2), (7, 5), (7, 6)]));
+    let told = told::<F>(&store).await;
+    assert_eq!((&told[0]["why"], told.len()), (&"max_size".into(), 1));
+    assert_eq!(told[0]["archive"]["location"], "memory:shelf");
+    custodian.lift(placed.hold.id, &Actor::user("dpo"), "settled", None).await.unwrap();
+    assert_eq!(forced().await.ended.len(), 1);
+    pipeline.shutdown(PATIENCE).await;
+    assert_eq!(shelf.holds(), BTreeSet::from([(7, 1), (7, 2), (7, 3), (7, 4)]));
+    assert_eq!(is_unaltered::<F>(&store).await, 4);
+}
+
+/// Adds at least so many bytes that are kept for ever.
+async fn fill<F: Fixture>(store: &F::Store, bytes: usize) {
+    let records: Vec<_> = (1..=i64::try_from(bytes / 8_000 + 1).unwrap())
+        .map(|seq| {
+            let mut record = old(8, seq, "2026-11-10", "consent");
+            let text = crate::expiry::noise(seq);
+            record.metadata = Json::of(&serde_json::json!({ "x": text })).unwrap();
+            record.seal(salts(seq));
+            record
+        })
+        .collect();
+    append(store, &records).await.unwrap();
 }
 
 pub(crate) async fn rules_that_name_an_archive_do_not_start_without<F: Fixture>() {

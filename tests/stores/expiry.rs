@@ -21,6 +21,9 @@ use tower_activity::{
 };
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+use tower_activity::store::StoreErrorKind;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::{counts::hex, tampering::Owned};
 use crate::{
     records::salts,
@@ -273,9 +276,12 @@ pub(crate) async fn what_cannot_be_read_keeps_no_other_address<F: Owned>() {
     with_addresses::<F>(&store).await;
     let nonsense = "UPDATE TABLE SET outcome = 'odd' WHERE writer_id = 7 AND seq = 1";
     fixture.force(&nonsense.replace("TABLE", F::RECORDS)).await;
+    fixture.mend().await;
     let pipeline = pipeline::<F>(&store, &RetentionPolicy::default()).await;
     let failed = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {}));
-    failed.await.expect("it ends").unwrap_err();
+    let failed = failed.await.expect("it ends").unwrap_err();
+    // Not that the run could not be told of: that no row can be made of it.
+    assert_eq!(failed.kind(), StoreErrorKind::Data, "{failed}");
     pipeline.shutdown(PATIENCE).await;
     let of_system = fixture.open().await;
     assert_eq!(told::<F>(&of_system, "addresses_ended").await.len(), 1);
@@ -352,7 +358,7 @@ pub(crate) async fn an_address_that_no_run_names_is_missed<F: Owned>() {
 }
 
 /// Text of which nothing can be saved by compressing it.
-fn noise(seed: i64) -> String {
+pub(crate) fn noise(seed: i64) -> String {
     let mut state = seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::new();
     while text.len() < 12_000 {

@@ -12,6 +12,11 @@ use tower_activity::{
     time::{ManualClock, Timestamp},
 };
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use tower_activity::store::{Read as _, StoreErrorKind};
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::tampering::Owned;
 use crate::{
     records::salts,
     retention::{old, telling},
@@ -90,6 +95,8 @@ pub(crate) async fn what_is_held_stays_until_the_hold_is_lifted<F: Fixture>() {
     assert_eq!(logins::<F>(&store).await, [1, 2, 3]);
     sound::<F>(&store, 3).await;
 
+    let of_another = custodian.lift(placed.hold.id, &Actor::user("eve"), "", Some("acme")).await;
+    assert!(of_another.unwrap_err().is_unknown(), "it is no hold of that tenant");
     let told = holds(&store).await.unwrap();
     assert_eq!(all(&store).await.iter().filter(|record| told.held(record).is_some()).count(), 1);
     let lifted =
@@ -140,6 +147,60 @@ pub(crate) async fn a_hold_that_came_after_the_look_wins<F: Fixture>() {
     assert_eq!(store.end_unit(&removal, told.id, 1).await.unwrap(), Ending::Done);
     assert_eq!(logins::<F>(&store).await, [4, 5, 6]);
     sound::<F>(&store, 3).await;
+}
+
+/// A row that nobody can read may be what a hold is about; and where a hold itself cannot be read, nobody knows of what.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) async fn what_cannot_be_read_may_be_held<F: Owned>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    expired::<F>(&store).await;
+    let spoil = async |stream: i64, seq: i64| {
+        let records = F::RECORDS;
+        let sql = format!(
+            "UPDATE {records} SET outcome = 'odd' WHERE writer_id = {stream} AND seq = {seq}"
+        );
+        fixture.force(&sql).await;
+        fixture.mend().await;
+    };
+    spoil(7, 1).await;
+    let (pipeline, custodian) = pipeline::<F>(&store).await;
+    // The first record of January alone.
+    let query = "category:authentication at:<2026-01-10T12:00:02Z";
+    let placed = custodian.place(&HoldRequest::new(query, "a lawsuit")).await.unwrap();
+    // It fails for the addresses of that month, behind what it takes out.
+    let fails = async || {
+        let run = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {}));
+        assert_eq!(run.await.expect("it ends").unwrap_err().kind(), StoreErrorKind::Data);
+        let units = store.units().await.unwrap().into_iter().map(|facts| facts.unit);
+        let logins = units.filter(|unit| unit.class == "authentication");
+        logins.map(|unit| unit.month.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(fails().await, ["2026-01"], "it may be the one that is held");
+    let hold = store.record(placed.hold.id).await.unwrap().unwrap();
+    spoil(hold.writer_id.get(), hold.seq).await;
+    assert_eq!(fails().await, ["2026-01"], "nobody knows what is held");
+    pipeline.shutdown(PATIENCE).await;
+}
+
+pub(crate) async fn so_many_holds_stand_at_a_time_and_no_more<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut held: Vec<_> = (1..=1_000).map(|seq| old(9, seq, "2026-11-20", "system")).collect();
+    for record in &mut held {
+        record.origin = Origin::System;
+        record.action.set("held");
+        record.metadata = Json::from_stored("{\"query\":\"at:2020\"}".to_owned());
+        record.seal(salts(record.seq));
+    }
+    append(&store, &held).await.unwrap();
+    let (pipeline, custodian) = pipeline::<F>(&store).await;
+    let request = HoldRequest::new("at:2021", "one more");
+    let refused = custodian.place(&request).await.unwrap_err();
+    assert!(refused.is_request() && refused.to_string().contains("1000"), "{refused}");
+    custodian.lift(held[0].id, &Actor::user("dpo"), "settled", None).await.unwrap();
+    custodian.place(&request).await.unwrap();
+    pipeline.shutdown(PATIENCE).await;
 }
 
 /// Whoever places a hold while a run is under way is told of just what it holds, and that stays.

@@ -2,6 +2,7 @@
 
 mod bouncer;
 mod costs;
+mod ending;
 mod faults;
 mod filters;
 mod leaves;

@@ -14,8 +14,9 @@ use tower_activity::{
     record::{Category, Field, Json, Origin, Record, RecordId},
     rules::{Keep, RetentionPolicy, TenantGroup},
     store::{
-        AnyStore, Audit, Ending, Evidence as _, Fate, Maintain as _, Read as _, Retain as _,
-        StoreErrorKind, Unit, make_checkpoint, prove, removal_of,
+        Addresses, AnyStore, Audit, Ending, Evidence as _, Fate, Maintain as _, Read as _,
+        Retain as _, RetentionPlan, StoreErrorKind, Unit, UnitFacts, make_checkpoint, prove,
+        removal_of,
     },
     time::{ManualClock, Timestamp},
 };
@@ -409,6 +410,31 @@ pub(crate) async fn a_schedule_runs_once_for_all_processes<F: Fixture>() {
     let told = told.iter().filter(|record| record.action == "retention_run").count();
     assert_eq!(told, 1);
     assert_eq!(verify::<F>(&store).await.expired, 7);
+}
+
+/// To the microsecond, for records and for addresses.
+#[test]
+fn a_month_ends_when_its_time_is_over_and_not_before() {
+    let unit = Unit { month: at("2026-01-10T00:00:00Z").month(), class: "activity".to_owned() };
+    let facts = UnitFacts {
+        unit,
+        records: 1,
+        entries: 1,
+        first: 1,
+        last: 1,
+        first_at: at("2026-01-10T00:00:00Z"),
+        last_at: at("2026-01-10T00:00:00Z"),
+        bytes: None,
+    };
+    let fates = |text: &str, before: u64| {
+        let now = at(text).saturating_sub(Duration::from_micros(before));
+        let plan = RetentionPlan::new([facts.clone()], &RetentionPolicy::default(), now);
+        (plan.expired().count(), matches!(plan.units[0].addresses, Addresses::Expired(_)))
+    };
+    assert_eq!(fates("2026-03-03T00:00:00Z", 1), (0, false));
+    assert_eq!(fates("2026-03-03T00:00:00Z", 0), (0, true), "30 days after the last of January");
+    assert_eq!(fates("2027-02-01T00:00:00Z", 1), (0, true));
+    assert_eq!(fates("2027-02-01T00:00:00Z", 0), (1, true), "365 days");
 }
 
 /// Units are counted from the ledger, whatever lies there.

@@ -209,11 +209,6 @@ async fn an_erasure_passes_over_no_row_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_read_keeps_no_other_address() {
-    crate::expiry::what_cannot_be_read_keeps_no_other_address::<InFile>().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_behind_a_verification_follows_it() {
     crate::tampering::what_comes_behind_a_verification_follows_it::<InFile>().await;
 }

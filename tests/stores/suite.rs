@@ -132,6 +132,8 @@ macro_rules! suite {
             an_erasure_that_does_not_reach_the_archive_is_not_finished,
             an_archive_that_nobody_named_is_told_of,
             what_is_held_stays_in_the_archive,
+            addresses_that_the_archive_does_not_let_go_of_are_told_of,
+            what_goes_before_its_time_is_archived_and_what_is_held_stays,
             rules_that_name_an_archive_do_not_start_without,
         );
         suite!(@expiry $fixture:
@@ -146,6 +148,7 @@ macro_rules! suite {
             what_is_held_stays_until_the_hold_is_lifted,
             a_hold_that_came_after_the_look_wins,
             of_a_hold_and_a_run_at_once_both_tell_the_truth,
+            so_many_holds_stand_at_a_time_and_no_more,
             what_is_set_in_one_process_holds_in_the_others,
         );
     };
@@ -177,6 +180,7 @@ macro_rules! suite {
             who_was_erased_since_does_not_come_back,
             a_late_record_makes_a_further_part,
             nothing_goes_whose_part_was_altered_since,
+            addresses_end_in_the_archive_too,
         );
     };
     (@in_archives $fixture:ty: $($fact:ident,)*) => {$(
@@ -225,6 +229,14 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn an_address_that_no_run_names_is_missed() {
             $crate::expiry::an_address_that_no_run_names_is_missed::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn what_cannot_be_read_may_be_held() {
+            $crate::holds::what_cannot_be_read_may_be_held::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn what_cannot_be_read_keeps_no_other_address() {
+            $crate::expiry::what_cannot_be_read_keeps_no_other_address::<$fixture>().await;
         }
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_removal_that_the_ledger_does_not_bear_out_is_none() {

@@ -9,8 +9,9 @@ use tower_activity::{
     pipeline::{EndedUnit, RetentionRun as Run, RetentionStep},
     rules::{Fullness, RetentionPolicy},
     store::{
-        Addresses, AddressesEnded, AnyStore, Append, Evidence, Fate, HeldBy, Maintain, PlannedUnit,
-        Read, Register, Retain, RetentionPlan, policy_set, retention_plan,
+        Addresses, AddressesEnded, AnyStore, Append, ArchivedAddressesEnded, Evidence, Fate,
+        HeldBy, Maintain, PlannedUnit, Read, Register, Retain, RetentionPlan, policy_set,
+        retention_plan,
     },
     time::{Clock as _, SystemClock},
 };
@@ -55,6 +56,12 @@ pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCo
                 return Err(Trouble::new(format!(
                     "what could not be archived stays in the log: {}; run it again when that is mended",
                     units.join("; ")
+                )));
+            }
+            if !run.unemptied.is_empty() {
+                return Err(Trouble::new(format!(
+                    "expired addresses stay in the archive: {}; run it again when that is mended",
+                    run.unemptied.join("; ")
                 )));
             }
             if !run.busy.is_empty() {
@@ -238,6 +245,7 @@ where
             printed = match step {
                 RetentionStep::Ended(ended) => print(common, ended),
                 RetentionStep::Addresses(ended) => print_addresses(common, ended),
+                RetentionStep::ArchivedAddresses(ended) => print_archived(common, ended),
                 _ => Ok(()),
             };
         }
@@ -256,8 +264,12 @@ where
     if let Some(full) = run.size.filter(|full| full.is_near()) {
         say_size(full);
     }
-    let stays = run.busy.is_empty() && run.held.is_empty() && run.unarchived.is_empty();
-    let nothing = run.ended.is_empty() && run.addresses.is_empty() && stays;
+    let stays = run.busy.is_empty()
+        && run.held.is_empty()
+        && run.unarchived.is_empty()
+        && run.unemptied.is_empty();
+    let no_addresses = run.addresses.is_empty() && run.archived_addresses.is_empty();
+    let nothing = run.ended.is_empty() && no_addresses && stays;
     if nothing && out::is_table(common) {
         out::line("nothing has expired")?;
     }
@@ -298,5 +310,20 @@ fn print_addresses(common: &Common, ended: &AddressesEnded) -> Result<(), Troubl
     }
     out::json(&json!({
         "month": unit.month.to_string(), "class": unit.class, "addresses": records, "held": held,
+    }))
+}
+
+fn print_archived(common: &Common, ended: &ArchivedAddressesEnded) -> Result<(), Trouble> {
+    let ArchivedAddressesEnded { location, part, unit, records, held, .. } = ended;
+    if out::is_table(common) {
+        let count = out::records(*records);
+        let held = if *held == 0 { String::new() } else { format!(", {held} held") };
+        return out::line(&format!(
+            "{unit}: addresses of {count} taken out of {location}, {part}{held}"
+        ));
+    }
+    out::json(&json!({
+        "month": unit.month.to_string(), "class": unit.class, "addresses": records, "held": held,
+        "archive": { "location": location, "part": part },
     }))
 }

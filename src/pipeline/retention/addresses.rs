@@ -17,7 +17,7 @@ const ENTRIES: usize = 1_000;
 /// So many records are emptied at once: the log waits for as long.
 const STEP: usize = 200;
 /// A unit of which holds change again and again is begun anew so often; then it is left to the next run.
-const BEGINNINGS: u32 = 10;
+pub(super) const BEGINNINGS: u32 = 10;
 
 /// What became of all units.
 #[derive(Default)]

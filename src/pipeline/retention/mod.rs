@@ -6,6 +6,7 @@
 
 mod addresses;
 mod agenda;
+mod archived;
 mod run;
 mod schedule;
 mod timer;
@@ -119,7 +120,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked or refuses; what was taken out until then is.
+    /// When the store cannot be asked or refuses, when a record that tells of it is not stored within 30 seconds, and when
+    /// the pipeline ends; what was taken out until then is.
     ///
     /// # Cancel safety
     ///
@@ -159,8 +161,12 @@ impl Pipeline {
     ) -> Result<RetentionRun, StoreError> {
         let (core, store) = (&self.core, self.readable()?);
         // What was set a moment ago elsewhere holds too.
-        let (set, _) = core.policies.under(&policy_set(store).await?)?;
-        run::Sweep::new(core, store.clone(), core.clock.now()).run(&policy(set), told).await
+        let work = async {
+            let (set, _) = core.policies.under(&policy_set(store).await?)?;
+            let sweep = run::Sweep::new(core, store.clone(), core.clock.now());
+            sweep.run(&policy(set), told).await
+        };
+        self.unless_ended("run the retention", work).await
     }
 
     pub(in crate::pipeline) fn readable(&self) -> Result<&AnyStore, StoreError> {

@@ -1,26 +1,23 @@
 //! One run: what is over is told of, and then taken out.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     ledger::Removal,
     pipeline::{
         core::Core,
         own::{self, Cause},
+        teller::Teller,
     },
     privacy::Keys,
     record::{Record, RecordId},
     rules::{Fullness, RetentionPolicy},
     store::{
-        AddressesEnded, AnyStore, Archival, Archived, Ending, HeldBy, Maintain as _, Read as _,
-        Retain as _, RetentionPlan, StoreError, StoreErrorKind, ToldRemoval, Unit, UnitFacts,
-        holds, removal_of, removals,
+        AddressesEnded, AnyStore, Archival, Archived, ArchivedAddressesEnded, Ending, HeldBy,
+        Maintain as _, Retain as _, RetentionPlan, StoreError, ToldRemoval, Unit, UnitFacts, holds,
+        removal_of, removals,
     },
     time::Timestamp,
 };
@@ -46,6 +43,11 @@ pub struct RetentionRun {
     pub unarchived: Vec<UnarchivedUnit>,
     /// Of which units the addresses were taken out, and the records stay.
     pub addresses: Vec<AddressesEnded>,
+    /// From which parts of the archive addresses were taken out.
+    pub archived_addresses: Vec<ArchivedAddressesEnded>,
+    /// Parts of the archive in which addresses stay whose time is over, because they could not be read or written anew, each
+    /// with why; left to the next run.
+    pub unemptied: Vec<String>,
     /// How full the log is after it, where the policy limits its size.
     pub size: Option<Fullness>,
 }
@@ -58,6 +60,8 @@ pub enum RetentionStep<'a> {
     Ended(&'a EndedUnit),
     /// Of a unit, the addresses were taken out.
     Addresses(&'a AddressesEnded),
+    /// Of a part of the archive, the addresses were taken out.
+    ArchivedAddresses(&'a ArchivedAddressesEnded),
 }
 
 /// A unit whose time is over, and that stays until it is archived.
@@ -109,22 +113,20 @@ pub struct EndedUnit {
 }
 
 pub(super) struct Sweep {
-    /// Keeps no pipeline alive.
-    core: Weak<Core>,
-    committed: watch::Receiver<()>,
+    teller: Teller,
     pub(super) store: AnyStore,
-    archive: Option<Arc<dyn Archival>>,
+    pub(super) archive: Option<Arc<dyn Archival>>,
     /// What signs the head that proves what is archived.
     keys: Option<Keys>,
     /// When the run began.
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Sweep {
     pub(super) fn new(core: &Arc<Core>, store: AnyStore, now: Timestamp) -> Self {
-        let (committed, archive) = (core.committed.subscribe(), core.archive.clone());
-        let keys = core.privacy.keys.clone();
-        Self { core: Arc::downgrade(core), committed, store, archive, keys, now }
+        let (archive, keys) = (core.archive.clone(), core.privacy.keys.clone());
+        let teller = Teller::new(core, store.clone());
+        Self { teller, store, archive, keys, now }
     }
 
     pub(super) async fn run(
@@ -158,10 +160,21 @@ impl Sweep {
             }
         }
         let gone = |unit: &Unit| run.ended.iter().any(|ended| ended.removal.is_of_unit(unit));
-        let tell = |ended: &AddressesEnded| tell(RetentionStep::Addresses(ended));
-        let ended = self.end_addresses(&plan, policy, gone, tell).await?;
+        let told = |ended: &AddressesEnded| tell(RetentionStep::Addresses(ended));
+        let ended = self.end_addresses(&plan, policy, gone, told).await?;
+        // Behind the log: what is archived from here on is archived as emptied.
+        let told = |ended: &ArchivedAddressesEnded| tell(RetentionStep::ArchivedAddresses(ended));
+        let archived = self.end_archived_addresses(policy, told).await?;
         run.addresses = ended.done;
-        run.busy.extend(ended.busy);
+        run.archived_addresses = archived.done;
+        run.busy.extend(ended.busy.into_iter().chain(archived.busy));
+        for why in &archived.failed {
+            tracing::warn!(
+                why,
+                "expired addresses stay in the archive, and were left to the next run"
+            );
+        }
+        run.unemptied = archived.failed;
         match ended.failed {
             Some(error) => Err(error),
             None => Ok(run),
@@ -276,34 +289,13 @@ impl Sweep {
     }
 
     /// Has the writer store a record of the log itself, and waits until it has.
-    pub(super) async fn store_own(
-        &mut self,
-        mut record: Box<Record>,
-    ) -> Result<RecordId, StoreError> {
-        let ended = || {
-            let doing = "tell of what is to be taken out: the pipeline has ended";
-            StoreError::new(StoreErrorKind::Transient, doing)
-        };
-        let id = {
-            let core = self.core.upgrade().ok_or_else(ended)?;
-            let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
-            // The id holds the milliseconds of the time.
-            (record.id, record.occurred_at) = (id, id.at());
-            core.ends.put(record);
-            core.queue.nudge();
-            id
-        };
-        loop {
-            self.committed.changed().await.map_err(|_| ended())?;
-            if self.store.record(id).await?.is_some() {
-                return Ok(id);
-            }
-        }
+    pub(super) async fn store_own(&mut self, record: Box<Record>) -> Result<RecordId, StoreError> {
+        self.teller.tell(record, "what is to be taken out").await
     }
 }
 
 /// Says what failed, and all that made it fail.
-fn said(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn said(error: &(dyn std::error::Error + 'static)) -> String {
     let mut said = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

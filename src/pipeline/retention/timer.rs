@@ -172,6 +172,10 @@ async fn sweep(
             let (unit, records, held) = (ended.unit.to_string(), ended.records, ended.held);
             tracing::info!(unit, records, held, "expired addresses were taken out");
         }
+        RetentionStep::ArchivedAddresses(ended) => {
+            let (part, records, held) = (&*ended.part, ended.records, ended.held);
+            tracing::info!(part, records, held, "expired addresses were taken out of the archive");
+        }
     });
     run.await
 }

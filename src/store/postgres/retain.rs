@@ -118,22 +118,27 @@ enum Attempt {
 
 impl PostgresStore {
     /// Asks for one text in a transaction that waits for no lock for long.
+    ///
+    /// In one message, the COMMIT too: others wait for its locks, and nobody is to wait for a client that stalls.
     async fn in_short(&self, sql: String) -> Result<Attempt, StoreError> {
         // A leaf of several classes is counted first, which may take its time; nobody waits for that.
         let limits = Limits::INDEX;
         let attempt = limits.bounded(TAKING_OUT, async {
             let mut connection = self.dial().await?;
-            let begin = format!("{}; {LOCK_TIMEOUT}", limits.begin(Access::AsAllowed));
-            raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
-            let row = raw_sql(AssertSqlSafe(sql)).fetch_one(&mut connection).await;
-            let word = match row {
-                Ok(row) => row.try_get_unchecked::<String, _>(0)?,
+            let begin = limits.begin(Access::AsAllowed);
+            let whole = format!("{begin}; {LOCK_TIMEOUT}; {sql}; commit");
+            // To the end: an error of the COMMIT comes behind the row.
+            let rows = raw_sql(AssertSqlSafe(whole)).fetch_all(&mut connection).await;
+            let word = match rows {
+                Ok(rows) => {
+                    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+                    row.try_get_unchecked::<String, _>(0)?
+                }
                 Err(error) if is_locked(&error) => return Ok(Attempt::Busy),
                 Err(error) if is_grown(&error) => return Ok(Attempt::Grown),
                 Err(error) if is_held(&error) => return Ok(Attempt::Held),
                 Err(error) => return Err(error.into()),
             };
-            raw_sql("commit").execute(&mut connection).await?;
             Ok(Attempt::Row(word))
         });
         attempt.await

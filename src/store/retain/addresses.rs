@@ -66,25 +66,98 @@ impl AddressesEnded {
     }
 
     fn told(record: &Record) -> Option<Self> {
-        if record.category != Category::System
-            || record.origin != Origin::System
-            || record.action != ADDRESSES_ENDED
-        {
-            return None;
-        }
-        let told: Value = serde_json::from_str(record.metadata.as_str()).ok()?;
+        let told = facts(record)?;
         let number = |key: &str| told[key].as_u64();
         Some(Self {
-            unit: Unit {
-                month: told["month"].as_str()?.parse().ok()?,
-                class: told["class"].as_str()?.to_owned(),
-            },
+            unit: unit(&told)?,
             last: told["last"].as_i64()?,
             records: number("count")?,
             held: number("held")?,
             holds: number("holds")?,
         })
     }
+}
+
+/// That the addresses in a part of an archive are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArchivedAddressesEnded {
+    /// The archive.
+    pub location: String,
+    /// The part.
+    pub part: String,
+    /// Of which unit its records are.
+    pub unit: Unit,
+    /// How many of them were emptied.
+    pub records: u64,
+    /// How many are held, and keep theirs.
+    pub held: u64,
+    /// How many records placed and lifted holds by then.
+    pub(crate) holds: u64,
+}
+
+impl ArchivedAddressesEnded {
+    /// As [`AddressesEnded`] but for the position, so that neither is taken for the other.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "month": self.unit.month.to_string(),
+            "class": self.unit.class,
+            "archive": { "location": self.location, "part": self.part },
+            "count": self.records,
+            "held": self.held,
+            "holds": self.holds,
+        })
+    }
+
+    fn told(record: &Record) -> Option<Self> {
+        let told = facts(record)?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let number = |key: &str| told[key].as_u64();
+        Some(Self {
+            location: text(&told["archive"]["location"])?,
+            part: text(&told["archive"]["part"])?,
+            unit: unit(&told)?,
+            records: number("count")?,
+            held: number("held")?,
+            holds: number("holds")?,
+        })
+    }
+}
+
+/// What the log tells of the addresses in one archive.
+#[derive(Debug, Default)]
+pub(crate) struct ToldOfArchive(Vec<ArchivedAddressesEnded>);
+
+impl ToldOfArchive {
+    /// Tells whether there is nothing to do in a part, under so many records of holds.
+    pub(crate) fn is_done(&self, part: &str, holds: u64) -> bool {
+        let of_it = self.0.iter().filter(|ended| ended.part == part);
+        let newest = of_it.max_by_key(|ended| ended.holds);
+        newest.is_some_and(|ended| ended.held == 0 || ended.holds == holds)
+    }
+}
+
+/// Returns what a log tells of the addresses in an archive.
+pub(crate) async fn told_of_archived_addresses<S: Read>(
+    store: &S,
+    location: &str,
+) -> Result<ToldOfArchive, StoreError> {
+    let mut told = told_as(store, ADDRESSES_ENDED, ArchivedAddressesEnded::told).await?;
+    told.retain(|ended| ended.location == location);
+    Ok(ToldOfArchive(told))
+}
+
+/// Returns what a record says of how far addresses are gone, if it is one of the log itself that does.
+fn facts(record: &Record) -> Option<Value> {
+    let is_own = record.category == Category::System
+        && record.origin == Origin::System
+        && record.action == ADDRESSES_ENDED;
+    is_own.then(|| serde_json::from_str(record.metadata.as_str()).ok()).flatten()
+}
+
+fn unit(told: &Value) -> Option<Unit> {
+    let month = told["month"].as_str()?.parse().ok()?;
+    Some(Unit { month, class: told["class"].as_str()?.to_owned() })
 }
 
 /// What the log tells of addresses.
@@ -142,6 +215,39 @@ mod tests {
         assert_eq!(AddressesEnded::told(&record), Some(ended));
         let by_hand = Record { origin: Origin::Manual, ..record };
         assert_eq!(AddressesEnded::told(&by_hand), None);
+    }
+
+    #[test]
+    fn what_is_told_of_an_archive_is_not_taken_for_the_log() {
+        let ended = ArchivedAddressesEnded {
+            location: "file:/srv/archive".to_owned(),
+            part: "manifests/1".to_owned(),
+            unit: unit("activity"),
+            records: 4,
+            held: 1,
+            holds: 2,
+        };
+        let mut record = Record {
+            category: Category::System,
+            origin: Origin::System,
+            metadata: Json::from_stored(ended.to_json().to_string()),
+            ..Record::default()
+        };
+        record.action.set(ADDRESSES_ENDED);
+        assert_eq!(ArchivedAddressesEnded::told(&record).as_ref(), Some(&ended));
+        assert_eq!(AddressesEnded::told(&record), None);
+        let by_hand = Record { origin: Origin::Manual, ..record.clone() };
+        assert_eq!(ArchivedAddressesEnded::told(&by_hand), None);
+        let of_log = AddressesEnded::new(unit("activity"), 9, 4, 1, 2);
+        record.metadata = Json::from_stored(of_log.to_json().to_string());
+        assert_eq!(ArchivedAddressesEnded::told(&record), None);
+
+        let told = ToldOfArchive(vec![ended.clone()]);
+        assert!(told.is_done("manifests/1", 2));
+        assert!(!told.is_done("manifests/1", 3), "what was held may be lifted");
+        assert!(!told.is_done("manifests/2", 2));
+        let told = ToldOfArchive(vec![ArchivedAddressesEnded { held: 0, ..ended }]);
+        assert!(told.is_done("manifests/1", 3), "nothing was held");
     }
 
     #[test]

@@ -15,8 +15,10 @@ mod set;
 
 use std::{fmt, future::Future};
 
-pub(crate) use addresses::{ADDRESSES_ENDED, Told, told_of_addresses};
-pub use addresses::{Addresses, AddressesEnded};
+pub(crate) use addresses::{
+    ADDRESSES_ENDED, Told, ToldOfArchive, told_of_addresses, told_of_archived_addresses,
+};
+pub use addresses::{Addresses, AddressesEnded, ArchivedAddressesEnded};
 pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
 pub(crate) use removals::{ToldRemoval, removals, tells_of_archives};
