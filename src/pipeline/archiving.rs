@@ -2,11 +2,11 @@
 
 use std::{error, fmt};
 
-use super::{own, pipeline::Pipeline};
+use super::{ends::stored, own, pipeline::Pipeline};
 use crate::{
     archive::{Archive, ArchiveError, Part},
     record::RecordId,
-    store::{Fate, PlannedUnit, Read as _, StoreError, StoreErrorKind, UnitFacts},
+    store::{Fate, PlannedUnit, StoreError, StoreErrorKind, UnitFacts},
     time::{Month, Timestamp},
 };
 
@@ -145,17 +145,10 @@ impl Pipeline {
         let mut record = own::archived(part);
         // The id holds the milliseconds of the time.
         (record.id, record.occurred_at) = (id, id.at());
-        core.ends.put(record);
-        core.queue.nudge();
-        loop {
-            let ended = |_| {
-                let doing = "tell of what was archived: the pipeline has ended";
-                StoreError::new(StoreErrorKind::Transient, doing)
-            };
-            committed.changed().await.map_err(ended)?;
-            if store.record(id).await?.is_some() {
-                return Ok(id);
-            }
+        if core.tell(record) && stored(&mut committed, store, id).await? {
+            return Ok(id);
         }
+        let doing = "tell of what was archived: the pipeline has ended";
+        Err(StoreError::new(StoreErrorKind::Transient, doing))
     }
 }

@@ -12,15 +12,16 @@ use crate::{
     ledger::Removal,
     pipeline::{
         core::Core,
+        ends::stored,
         own::{self, Cause},
     },
     privacy::Keys,
     record::{Record, RecordId},
     rules::{Fullness, RetentionPolicy},
     store::{
-        AddressesEnded, AnyStore, Archival, Archived, Ending, HeldBy, Maintain as _, Read as _,
-        Retain as _, RetentionPlan, StoreError, StoreErrorKind, ToldRemoval, Unit, UnitFacts,
-        holds, removal_of, removals,
+        AddressesEnded, AnyStore, Archival, Archived, Ending, HeldBy, Maintain as _, Retain as _,
+        RetentionPlan, StoreError, StoreErrorKind, ToldRemoval, Unit, UnitFacts, holds, removal_of,
+        removals,
     },
     time::Timestamp,
 };
@@ -111,7 +112,7 @@ pub struct EndedUnit {
 pub(super) struct Sweep {
     /// Keeps no pipeline alive.
     core: Weak<Core>,
-    committed: watch::Receiver<()>,
+    committed: watch::Receiver<bool>,
     pub(super) store: AnyStore,
     archive: Option<Arc<dyn Archival>>,
     /// What signs the head that proves what is archived.
@@ -289,16 +290,12 @@ impl Sweep {
             let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
             // The id holds the milliseconds of the time.
             (record.id, record.occurred_at) = (id, id.at());
-            core.ends.put(record);
-            core.queue.nudge();
+            if !core.tell(record) {
+                return Err(ended());
+            }
             id
         };
-        loop {
-            self.committed.changed().await.map_err(|_| ended())?;
-            if self.store.record(id).await?.is_some() {
-                return Ok(id);
-            }
-        }
+        if stored(&mut self.committed, &self.store, id).await? { Ok(id) } else { Err(ended()) }
     }
 }
 
