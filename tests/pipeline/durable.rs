@@ -443,7 +443,7 @@ async fn what_a_copy_has_sent_is_not_sent_again(made: impl Fn(usize) -> Record) 
 async fn whoever_waits_for_room_in_the_spool_is_refused_when_the_door_is_closed() {
     let (folder, store) = (folder(), Scripted::gated());
     let waits = Overflow::Block(Duration::from_secs(86_400));
-    let builder = spooled(store.clone(), folder.path()).spool_cap(1 << 20).overflow(waits);
+    let builder = spooled(store.clone(), folder.path()).spool_cap(8 << 20).overflow(waits);
     let pipeline = builder.start().await.unwrap();
     let recorder = pipeline.recorder();
     let large = |n| numbered(n).describe(&"x".repeat(2_040)).metadata(&["y".repeat(3_000)]);
