@@ -1,5 +1,5 @@
 //! Records into the spool: what it costs to make bytes of one and to append them, how many a second reach the disk
-//! against a raw loop on the same disk, and how long 64 wait who want theirs on the disk at once.
+//! against a raw loop on the same disk, and how long 64 wait who want theirs on the disk at once, against a raw group commit.
 //!
 //! `cargo bench --features internals --bench spool [-- --rounds 21] [--only encode|append|sync|waiters]`
 //!
@@ -15,13 +15,15 @@ use std::{
     os::unix::fs::FileExt as _,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    thread::{JoinHandle, Thread},
     time::{Duration, Instant},
 };
 
 use common::{Case, argument, interleave, is_test, paired, quantile, sample::Stream};
+use tokio::sync::oneshot;
 use tower_activity::{
     pipeline::internals::Spool,
     record::{Record, internals},
@@ -193,81 +195,177 @@ fn sync(folder: &Path, rounds: usize) {
     );
 }
 
-/// 64 tasks that each append one record, wait for the disk, and go on with the next one; and what the disk alone takes for
-/// as much, in turns with them.
+/// 64 tasks that each append one record, wait for the disk, and go on with the next one: through the spool, and through the
+/// least that a group commit is; and what the disk alone takes for as much, in turns with them.
 fn waiters(folder: &Path, rounds: usize) {
-    let spool = Spool::open(folder, Duration::ZERO, CAP).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let length = Duration::from_millis(if is_test() { 20 } else { 250 });
-    let (mut rates, mut halves, mut tails) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut raw_halves, mut raw_tails) = (Vec::new(), Vec::new());
+    let ours = Log::Ours(Spool::open(folder, Duration::ZERO, CAP).unwrap());
+    let (rival, thread) = Rival::begin(File::create_new(folder.join("rival")).unwrap());
+    let crowds = [&ours, &Log::Rival(Arc::clone(&rival))];
+    let mut samples: [Crowd; 3] = Default::default();
     let file = File::create_new(folder.join("raw")).unwrap();
-    let (bytes, mut at) = ([b'x'; RECORD + FRAME], 0);
+    let mut at = 0;
     for round in 0..=rounds {
-        let start = Instant::now();
-        let mut syncs = Vec::new();
-        while start.elapsed() < length {
-            let start = Instant::now();
-            for _ in 0..GROUP {
-                file.write_all_at(&bytes, at).unwrap();
-                at += bytes.len() as u64;
+        for turn in 0..3 {
+            let which = (round + turn) % 3;
+            let (rate, waits) = match crowds.get(which) {
+                Some(log) => runtime.block_on(crowd(log, length)),
+                None => groups(&file, &mut at, length),
+            };
+            // The first round warms up.
+            if round > 0 {
+                samples[which].rates.push(rate);
+                samples[which].halves.push(quantile(&waits, 0.5));
+                samples[which].tails.push(quantile(&waits, 0.99));
             }
-            file.sync_data().unwrap();
-            syncs.push(start.elapsed().as_secs_f64() * 1e6);
-        }
-        syncs.sort_by(f64::total_cmp);
-        if round > 0 {
-            raw_halves.push(quantile(&syncs, 0.5));
-            raw_tails.push(quantile(&syncs, 0.99));
-        }
-        let stop = Arc::new(AtomicBool::new(false));
-        let start = Instant::now();
-        let mut waits: Vec<f64> = runtime.block_on(async {
-            let tasks: Vec<_> = (0..GROUP)
-                .map(|_| {
-                    let (spool, stop) = (spool.clone(), Arc::clone(&stop));
-                    tokio::spawn(async move {
-                        let record = [b'x'; RECORD];
-                        let mut waits = Vec::new();
-                        while !stop.load(Ordering::Relaxed) {
-                            let start = Instant::now();
-                            let written = spool.append(&record).unwrap();
-                            assert!(spool.synced(written).await);
-                            waits.push(start.elapsed().as_secs_f64() * 1e6);
-                        }
-                        waits
-                    })
-                })
-                .collect();
-            tokio::time::sleep(length).await;
-            stop.store(true, Ordering::Relaxed);
-            let mut waits = Vec::new();
-            for task in tasks {
-                waits.extend(task.await.unwrap());
-            }
-            waits
-        });
-        let took = start.elapsed();
-        waits.sort_by(f64::total_cmp);
-        // The first round warms up.
-        if round > 0 {
-            rates.push(waits.len() as f64 / took.as_secs_f64());
-            halves.push(quantile(&waits, 0.5));
-            tails.push(quantile(&waits, 0.99));
         }
     }
+    rival.stop.store(true, Ordering::Release);
+    thread.thread().unpark();
+    thread.join().unwrap();
+    let [ours, rival, alone] = samples;
     let show = |name: &str, samples: &[f64], more: &str| {
         let [low, half, high] = [0.25, 0.5, 0.75].map(|q| quantile(samples, q));
         println!("{name:46} {half:>9.0}  ({low:.0}–{high:.0}){more}");
     };
-    show("64 waiters, fsync_interval 0: records/s", &rates, "");
-    show("64 waiters: p50, µs", &halves, "");
-    show("64 waiters: p99, µs", &tails, "; target: ≤ 500");
-    show("raw: 64 writes and fdatasync, p50, µs", &raw_halves, "");
-    show("raw: p99, µs", &raw_tails, "");
-    for (name, ours, raw) in [("p50", &halves, &raw_halves), ("p99", &tails, &raw_tails)] {
-        let ratios: Vec<f64> = ours.iter().zip(raw).map(|(ours, raw)| ours / raw).collect();
-        let [low, half, high] = [0.25, 0.5, 0.75].map(|q| quantile(&ratios, q));
-        println!("  {name}, ours / raw: {half:.2} ({low:.2}–{high:.2})");
+    show("64 waiters, fsync_interval 0: records/s", &ours.rates, "");
+    show("64 waiters: p50, µs", &ours.halves, "");
+    show("64 waiters: p99, µs", &ours.tails, "; target: ≤ 500");
+    show("raw group commit, 64 tasks: records/s", &rival.rates, "");
+    show("raw group commit: p50, µs", &rival.halves, "");
+    show("raw group commit: p99, µs", &rival.tails, "");
+    show("the disk alone: 64 writes, fdatasync, p50, µs", &alone.halves, "");
+    show("the disk alone: p99, µs", &alone.tails, "");
+    for (name, other) in [("raw group commit", &rival), ("the disk alone", &alone)] {
+        for (what, ours, other) in [
+            ("p50", &ours.halves, &other.halves),
+            ("p99", &ours.tails, &other.tails),
+            ("records/s", &ours.rates, &other.rates),
+        ] {
+            let ratios: Vec<f64> = ours.iter().zip(other).map(|(ours, raw)| ours / raw).collect();
+            let [low, half, high] = [0.25, 0.5, 0.75].map(|q| quantile(&ratios, q));
+            println!("  {what}, ours / {name}: {half:.2} ({low:.2}–{high:.2})");
+        }
     }
+}
+
+/// Of each round: records a second, and what half of the waits and all but one in a hundred did not exceed, in µs.
+#[derive(Default)]
+struct Crowd {
+    rates: Vec<f64>,
+    halves: Vec<f64>,
+    tails: Vec<f64>,
+}
+
+#[derive(Clone)]
+enum Log {
+    Ours(Spool),
+    Rival(Arc<Rival>),
+}
+
+impl Log {
+    /// Appends a record, and returns when the disk has it.
+    async fn put(&self) {
+        match self {
+            Self::Ours(spool) => {
+                let written = spool.append(&[b'x'; RECORD]).unwrap();
+                assert!(spool.synced(written).await);
+            }
+            Self::Rival(rival) => rival.put().await,
+        }
+    }
+}
+
+/// A group commit with nothing to it: a file, a lock, and a thread that syncs what was written during the last sync.
+struct Rival {
+    file: File,
+    state: Mutex<(u64, Vec<oneshot::Sender<()>>)>,
+    stop: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Rival {
+    fn begin(file: File) -> (Arc<Self>, JoinHandle<()>) {
+        let (state, stop, thread) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
+        let rival = Arc::new(Self { file, state, stop, thread });
+        let works = Arc::clone(&rival);
+        let handle = std::thread::spawn(move || works.sync());
+        rival.thread.set(handle.thread().clone()).unwrap();
+        (rival, handle)
+    }
+
+    async fn put(&self) {
+        let (done, synced) = oneshot::channel();
+        let is_first = {
+            let mut state = self.state.lock().unwrap();
+            let (at, waiting) = &mut *state;
+            self.file.write_all_at(&[b'x'; RECORD + FRAME], *at).unwrap();
+            *at += (RECORD + FRAME) as u64;
+            waiting.push(done);
+            waiting.len() == 1
+        };
+        if is_first {
+            self.thread.get().unwrap().unpark();
+        }
+        synced.await.unwrap();
+    }
+
+    fn sync(&self) {
+        while !self.stop.load(Ordering::Acquire) {
+            let group = std::mem::take(&mut self.state.lock().unwrap().1);
+            if group.is_empty() {
+                std::thread::park();
+                continue;
+            }
+            self.file.sync_data().unwrap();
+            for done in group {
+                done.send(()).unwrap();
+            }
+        }
+    }
+}
+
+/// Lets 64 tasks write for so long; returns records a second, and what each waited, sorted.
+async fn crowd(log: &Log, length: Duration) -> (f64, Vec<f64>) {
+    let (start, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+    let task = |_| {
+        let (log, stop) = (log.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut waits = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                log.put().await;
+                waits.push(start.elapsed().as_secs_f64() * 1e6);
+            }
+            waits
+        })
+    };
+    let tasks: Vec<_> = (0..GROUP).map(task).collect();
+    tokio::time::sleep(length).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut waits = Vec::new();
+    for task in tasks {
+        waits.extend(task.await.unwrap());
+    }
+    let rate = waits.len() as f64 / start.elapsed().as_secs_f64();
+    waits.sort_by(f64::total_cmp);
+    (rate, waits)
+}
+
+/// One thread that writes 64 records and syncs, again and again for so long; what each group took counts as a wait.
+fn groups(file: &File, at: &mut u64, length: Duration) -> (f64, Vec<f64>) {
+    let (begun, mut waits) = (Instant::now(), Vec::new());
+    while begun.elapsed() < length {
+        let start = Instant::now();
+        for _ in 0..GROUP {
+            file.write_all_at(&[b'x'; RECORD + FRAME], *at).unwrap();
+            *at += (RECORD + FRAME) as u64;
+        }
+        file.sync_data().unwrap();
+        waits.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let rate = (waits.len() * GROUP) as f64 / begun.elapsed().as_secs_f64();
+    waits.sort_by(f64::total_cmp);
+    (rate, waits)
 }

@@ -377,7 +377,7 @@ impl<S: Append> PipelineBuilder<S> {
             policies: Arc::new(policies),
             archive: self.archive,
             runtime: runtime.clone(),
-            committed: tokio::sync::watch::Sender::new(()),
+            committed: tokio::sync::watch::Sender::new(false),
             folding: std::sync::Once::new(),
             signing: std::sync::Once::new(),
             stop: tokio::sync::watch::Sender::new(None),

@@ -45,6 +45,7 @@ impl Clerk {
                 self.flush(spooling, reply);
             }
             self.gaps.look(&core.counters, now);
+            core.counters.warn_of_rest(core.clock.monotonic(), false);
             if self.gaps.due_at().is_some_and(|due| due <= now) {
                 self.add_gaps(spooling, false);
             }
@@ -59,16 +60,16 @@ impl Clerk {
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
         let core = Arc::clone(&self.core);
-        let fold_due = fold_due(&core);
+        let clock_due = core.clock_due();
         // Windows are measured by the clock, since requests count into them.
-        let folded = fold_due.map(|due| now + due.saturating_sub(core.clock.monotonic()));
+        let by_clock = clock_due.map(|due| now + due.saturating_sub(core.clock.monotonic()));
         let has_ends = || core.spooling.as_ref().is_some_and(|it| !it.unended.is_empty());
         let again = (!self.held.is_empty() || has_ends()).then_some(now + AGAIN);
-        let until = [self.gaps.due_at(), folded, again].into_iter().flatten().min();
+        let until = [self.gaps.due_at(), by_clock, again].into_iter().flatten().min();
         core.queue.disarm();
         if core.queue.is_closed()
             || self.gaps.has_unseen(&core.counters)
-            || self::fold_due(&core) != fold_due
+            || core.clock_due() != clock_due
             || !core.ends.is_empty()
             || (again.is_none() && has_ends())
         {
@@ -123,6 +124,7 @@ impl Clerk {
         self.send_held(spooling);
         spooling.unended.send(&core, spooling);
         self.add_gaps(spooling, true);
+        core.ends.close();
         self.add_folded(spooling, true);
         let mut stopped = own::stopped(spooling.last() + 1);
         super::admit::prepare(&core, &mut stopped);
@@ -198,8 +200,4 @@ impl Clerk {
             self.add_own(spooling, record);
         }
     }
-}
-
-fn fold_due(core: &Core) -> Option<Duration> {
-    [core.folds.due_at(), core.watched.due_at()].into_iter().flatten().min()
 }

@@ -91,8 +91,8 @@ pub(super) struct Core {
     pub(super) archive: Option<Arc<dyn Archival>>,
     /// The runtime that the writer runs on.
     pub(super) runtime: Handle,
-    /// Changes with each commit.
-    pub(super) committed: watch::Sender<()>,
+    /// Changes with each commit; true once the writer has ended, after which there is none.
+    pub(super) committed: watch::Sender<bool>,
     /// Whether somebody folds rollups already.
     #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "for the interface"))]
     pub(super) folding: Once,
@@ -202,9 +202,23 @@ impl Core {
         Admission::Dropped(reason)
     }
 
+    /// Returns when, by the clock, there is next something to say of what was counted and not recorded singly.
+    pub(super) fn clock_due(&self) -> Option<Duration> {
+        let dues = [self.folds.due_at(), self.watched.due_at(), self.counters.warning_due()];
+        dues.into_iter().flatten().min()
+    }
+
+    /// Closes the door. Those who wait for room come again at once, and are refused.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        if let Some(spooling) = &self.spooling {
+            spooling.spool.room().notify_waiters();
+        }
+    }
+
     /// Asks the writer to drain and end by `deadline`; of several deadlines the earliest holds.
     pub(super) fn ask_to_stop(&self, deadline: Instant) {
-        self.queue.close();
+        self.close();
         self.hung_up.send_replace(true);
         self.stop.send_modify(|stop| *stop = Some(stop.map_or(deadline, |at| at.min(deadline))));
     }

@@ -101,7 +101,7 @@ impl<S: Append> Drain<S> {
     /// spool for the next process.
     pub(super) async fn run(mut self) {
         let _stopped = self.work().await;
-        self.core.queue.close();
+        self.core.close();
         // The folder is given back to others below; a disk that hangs is not waited for.
         let recalled = async {
             for stream in &mut self.streams {
@@ -318,9 +318,12 @@ impl<S: Append> Drop for Drain<S> {
     /// Closes the door. What is in the spool stays there.
     fn drop(&mut self) {
         let core = &self.core;
-        core.queue.close();
+        core.close();
+        core.counters.warn_of_rest(core.clock.monotonic(), true);
         core.receipts.end();
         core.feed.end();
+        core.ends.close();
+        core.committed.send_replace(true);
         meters::publish(core);
         if let Some(spooling) = &core.spooling
             && !self.is_closed

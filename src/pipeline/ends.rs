@@ -12,7 +12,7 @@ mod telling;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     query::PageRequest,
     record::{Record, RecordId, WriterId},
     store::{
-        AnyStore, CompletenessRequest, Maintain as _, Read as _, StoreError, StreamEnd,
+        AnyStore, CompletenessRequest, Holding, Maintain as _, Read as _, StoreError, StreamEnd,
         StreamReport, own_filter,
     },
 };
@@ -37,29 +37,80 @@ use crate::{
 const STARTS: usize = 500;
 /// So many of them are told of at one start.
 const TOLD: usize = 64;
-/// Whether others have told of what they had claimed is looked at this often.
-const AGAIN: Duration = Duration::from_secs(10 * 60);
+/// Whether others have told of what they had claimed is looked at after so long, then after twice as long each time, up
+/// to the other: they may have ended before they came to it.
+const AGAIN: Duration = Duration::from_secs(1);
+const MAX_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What waits between two attempts while the store is away.
 const BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Records of the pipeline about itself that wait for the writer.
 #[derive(Debug, Default)]
-pub(super) struct Ends(Mutex<Vec<Box<Record>>>);
+pub(super) struct Ends(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: Vec<Box<Record>>,
+    is_closed: bool,
+}
 
 impl Ends {
-    pub(super) fn put(&self, record: Box<Record>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
-    }
-
     /// Takes what is to be written.
     pub(super) fn take(&self) -> Vec<Box<Record>> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lock().records)
     }
 
     /// Tells whether there is something to be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock().records.is_empty()
+    }
+
+    /// Refuses every later one: what is there is taken once more at most.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Has the writer write a record of the log itself; false when it would not any more.
+    pub(super) fn tell(&self, record: Box<Record>) -> bool {
+        {
+            let mut ends = self.ends.lock();
+            if ends.is_closed {
+                return false;
+            }
+            ends.records.push(record);
+        }
+        self.queue.nudge();
+        true
+    }
+}
+
+/// Waits until the store has a record that the writer was given; false when the writer ended without it.
+///
+/// # Errors
+///
+/// When the store cannot be asked.
+pub(super) async fn stored(
+    committed: &mut watch::Receiver<bool>,
+    store: &AnyStore,
+    id: RecordId,
+) -> Result<bool, StoreError> {
+    loop {
+        // Before the look: what is committed behind it ends the wait below, however long ago the last one was.
+        let has_ended = *committed.borrow_and_update();
+        if store.record(id).await?.is_some() {
+            return Ok(true);
+        }
+        // An error means that not even its memory is left.
+        if has_ended || committed.changed().await.is_err() {
+            return Ok(false);
+        }
     }
 }
 
@@ -69,8 +120,8 @@ pub(super) fn look_later(
     core: &Arc<Core>,
     store: AnyStore,
     this: Process,
-    committed: watch::Receiver<()>,
-    mut ended: watch::Receiver<bool>,
+    committed: watch::Receiver<bool>,
+    ended: watch::Receiver<bool>,
 ) {
     let search = Search {
         committed,
@@ -79,14 +130,10 @@ pub(super) fn look_later(
         store,
         this,
         claimed: Vec::new(),
+        held: Vec::new(),
         given: Vec::new(),
     };
-    core.runtime.spawn(async move {
-        tokio::select! {
-            _ended = ended.wait_for(|ended| *ended) => {}
-            () = search.run() => {}
-        }
-    });
+    core.runtime.spawn(search.run_until(ended));
 }
 
 /// What became of telling.
@@ -102,26 +149,41 @@ enum Told {
 
 struct Search {
     core: Weak<Core>,
-    committed: watch::Receiver<()>,
+    committed: watch::Receiver<bool>,
     store: AnyStore,
     this: Process,
     /// The records that it has claimed: after an error it goes on with them.
     claimed: Vec<RecordId>,
+    /// The claims of those that are not told of yet.
+    held: Vec<Holding>,
     /// Those of them that the writer has.
     given: Vec<RecordId>,
 }
 
 impl Search {
-    async fn run(mut self) {
+    async fn run_until(mut self, mut ended: watch::Receiver<bool>) {
+        tokio::select! {
+            // First: a pipeline that has ended looks for nothing any more.
+            biased;
+            _ended = ended.wait_for(|ended| *ended) => {}
+            () = self.run() => {}
+        }
+        self.let_go().await;
+    }
+
+    async fn run(&mut self) {
         // The store is reached, and holds the start of this very process.
         if self.committed.changed().await.is_err() {
             return;
         }
-        let mut backoff = BACKOFF;
+        let (mut backoff, mut again) = (BACKOFF, AGAIN);
         loop {
             match self.tell().await {
                 Ok(Told::All | Told::Ended) => return,
-                Ok(Told::ByOthers) => sleep(AGAIN).await,
+                Ok(Told::ByOthers) => {
+                    sleep(again).await;
+                    again = (again * 2).min(MAX_AGAIN);
+                }
                 Err(error) => {
                     complain(&error);
                     if !error.is_transient() {

@@ -40,6 +40,8 @@ struct Listeners {
     records: Vec<Weak<Shared>>,
     /// To whole commits.
     commits: Vec<Weak<CommitQueue>>,
+    /// There is nothing to listen to any more.
+    ended: bool,
 }
 
 impl Listeners {
@@ -75,8 +77,10 @@ enum Item {
 
 impl Feed {
     pub(super) fn subscribe(&self, filter: Filter, capacity: usize) -> Subscription {
-        let shared = Arc::new(Shared { filter, capacity, inner: Mutex::default() });
         let mut listeners = lock(&self.listeners);
+        // Who comes too late is not told of the end by anybody.
+        let inner = Mutex::new(Inner { ended: listeners.ended, ..Inner::default() });
+        let shared = Arc::new(Shared { filter, capacity, inner });
         listeners.records.push(Arc::downgrade(&shared));
         self.count.store(listeners.tidy(), Ordering::Release);
         Subscription { shared }
@@ -87,6 +91,9 @@ impl Feed {
     pub(super) fn commits(&self) -> Commits {
         let queue = Arc::new(CommitQueue::default());
         let mut listeners = lock(&self.listeners);
+        if listeners.ended {
+            queue.end();
+        }
         listeners.commits.push(Arc::downgrade(&queue));
         self.count.store(listeners.tidy(), Ordering::Release);
         Commits::new(queue)
@@ -142,7 +149,8 @@ impl Feed {
 
     /// Ends every subscription once it has been read to its end.
     pub(super) fn end(&self) {
-        let listeners = std::mem::take(&mut *lock(&self.listeners));
+        let none = Listeners { ended: true, ..Listeners::default() };
+        let listeners = std::mem::replace(&mut *lock(&self.listeners), none);
         listeners.commits.iter().filter_map(Weak::upgrade).for_each(|queue| queue.end());
         for subscriber in listeners.records.iter().filter_map(Weak::upgrade) {
             let waker = {
@@ -302,6 +310,17 @@ mod tests {
         feed.end();
         assert_eq!(texts(&mut some).await, ["b"]);
         assert_eq!(texts(&mut all).await, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn who_subscribes_after_the_end_does_not_wait_for_it() {
+        let feed = Feed::default();
+        feed.end();
+        let mut late = feed.subscribe(Filter::new(), 8);
+        let mut commits = feed.commits();
+        let both = async { (late.next().await.is_none(), commits.next().await.is_none()) };
+        let both = tokio::time::timeout(std::time::Duration::from_secs(60), both).await;
+        assert_eq!(both.expect("nobody waits"), (true, true));
     }
 
     #[test]

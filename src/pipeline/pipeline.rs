@@ -266,7 +266,7 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         // Never blocks: the writer goes on by itself, and ends without being waited for. After a shutdown
         // its earlier deadline holds.
-        self.core.queue.close();
+        self.core.close();
         if self.core.stop.borrow().is_none() {
             let queued = self.core.counters.snapshot().queued;
             if queued > 0 {

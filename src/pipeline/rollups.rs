@@ -32,7 +32,7 @@ pub(super) fn keep(core: &Arc<Core>, store: &AnyStore, ended: &watch::Receiver<b
 
 async fn fold(
     store: AnyStore,
-    mut committed: watch::Receiver<()>,
+    mut committed: watch::Receiver<bool>,
     mut ended: watch::Receiver<bool>,
 ) {
     tokio::select! {

@@ -228,7 +228,7 @@ impl<S: Append> Settler<S> {
             // The larger buffer stays in use.
             self.batch = emptied;
         }
-        self.core.committed.send_replace(());
+        self.core.committed.send_modify(|_has_ended| ());
     }
 
     /// Says what is wrong, and waits as long as the kind of error asks for.

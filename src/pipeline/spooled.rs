@@ -253,7 +253,7 @@ impl Spooled {
             let lost = leg.first_missing.max(self.counted + 1)..leg.next;
             let own = core.spooling.as_ref().map_or(0, |it| it.own_among(lost.clone()));
             let count = lost.end.abs_diff(lost.start).saturating_sub(own);
-            core.counters.drop_unseen(count, core.clock.now());
+            core.counters.drop_unseen(count, core.clock.now(), core.clock.monotonic());
             self.counted = leg.next - 1;
         }
     }

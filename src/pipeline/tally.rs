@@ -189,6 +189,8 @@ pub(super) struct Counters {
     refused: AtomicU64,
     /// Monotonic microseconds of the last warning about losses, plus one; 0 before the first.
     warned_at: AtomicU64,
+    /// How many losses the last warning told of.
+    warned_of: AtomicU64,
 }
 
 /// A loss is said aloud at once, then at most once in this time.
@@ -289,11 +291,14 @@ impl Counters {
     }
 
     /// Counts records as lost that the disk of the spool has not kept: of which kind, nobody knows.
-    pub(super) fn drop_unseen(&self, count: u64, now: Timestamp) {
+    pub(super) fn drop_unseen(&self, count: u64, now: Timestamp, monotonic: Duration) {
         let index = DropReason::SpoolDamaged.index();
         self.last_loss[index].store(now.as_micros().max(1), Ordering::Relaxed);
         self.dropped[index][Lane::General.index()][category_index(Category::System)]
             .fetch_add(count, Ordering::Release);
+        if count > 0 {
+            self.warn(DropReason::SpoolDamaged, monotonic);
+        }
     }
 
     fn warn(&self, reason: DropReason, monotonic: Duration) {
@@ -307,7 +312,30 @@ impl Counters {
         if self.warned_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             let dropped = self.snapshot().dropped.total();
+            self.warned_of.fetch_max(dropped, Ordering::Relaxed);
             tracing::warn!(dropped, %reason, "activity records are being dropped");
+        }
+    }
+
+    /// Returns when it is time to say aloud how many were lost since the last warning, if any were: no loss may follow
+    /// that would.
+    pub(super) fn warning_due(&self) -> Option<Duration> {
+        let last = self.warned_at.load(Ordering::Relaxed).checked_sub(1)?;
+        let is_unsaid = self.snapshot().dropped.total() > self.warned_of.load(Ordering::Relaxed);
+        is_unsaid.then(|| Duration::from_micros(last).saturating_add(WARN_EVERY))
+    }
+
+    /// Says aloud what was lost since the last warning, once it is time, or because nobody will later.
+    pub(super) fn warn_of_rest(&self, monotonic: Duration, ending: bool) {
+        if self.warning_due().is_some_and(|due| ending || due <= monotonic) {
+            let newest = DropReason::ALL
+                .into_iter()
+                .max_by_key(|reason| self.last_loss[reason.index()].load(Ordering::Relaxed));
+            if ending {
+                // Whenever the last warning was.
+                self.warned_at.store(0, Ordering::Relaxed);
+            }
+            self.warn(newest.unwrap_or(DropReason::Closed), monotonic);
         }
     }
 

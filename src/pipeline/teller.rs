@@ -10,10 +10,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{core::Core, pipeline::HAS_ENDED};
+use super::{core::Core, ends::stored, pipeline::HAS_ENDED};
 use crate::{
     record::{Record, RecordId},
-    store::{AnyStore, Read as _, StoreError, StoreErrorKind},
+    store::{AnyStore, StoreError, StoreErrorKind},
 };
 
 /// A record that is not stored by then is not going to be soon: the store refuses, or what waits before it is much.
@@ -28,7 +28,7 @@ pub(super) struct Teller {
     /// Keeps no pipeline alive.
     core: Weak<Core>,
     store: AnyStore,
-    committed: watch::Receiver<()>,
+    committed: watch::Receiver<bool>,
 }
 
 impl Teller {
@@ -57,22 +57,21 @@ impl Teller {
             let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
             // The id holds the milliseconds of the time.
             (record.id, record.occurred_at) = (id, id.at());
-            core.ends.put(record);
-            core.queue.nudge();
+            if !core.tell(record) {
+                return Err(gone());
+            }
             id
         };
         let deadline = Instant::now() + STORED_WITHIN;
-        loop {
-            let Ok(changed) = timeout_at(deadline, self.committed.changed()).await else {
-                return Err(failed(format!(
-                    "the writer has not stored it within {STORED_WITHIN:?}, and tries on: what keeps it is in the \
-                     diagnostics of this process; run it again when that is mended"
-                )));
-            };
-            changed.map_err(|_gone| gone())?;
-            if self.store.record(id).await?.is_some() {
-                return Ok(id);
-            }
+        let stored = stored(&mut self.committed, &self.store, id);
+        match timeout_at(deadline, stored).await {
+            Ok(Ok(true)) => Ok(id),
+            Ok(Ok(false)) => Err(gone()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(failed(format!(
+                "the writer has not stored it within {STORED_WITHIN:?}, and tries on: what keeps it is in the \
+                 diagnostics of this process; run it again when that is mended"
+            ))),
         }
     }
 }

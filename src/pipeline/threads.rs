@@ -5,7 +5,7 @@
 
 pub(super) use std::{
     sync::atomic,
-    thread::{Builder, JoinHandle, Thread, current, park, park_timeout},
+    thread::{Builder, JoinHandle, Thread, park, park_timeout},
     time::Instant,
 };
 

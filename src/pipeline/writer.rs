@@ -138,6 +138,7 @@ impl<S: Append> Writer<S> {
             let now = self.now();
             self.take_flushes();
             let pending_loss = self.gaps.look(&self.core.counters, now);
+            self.core.counters.warn_of_rest(self.core.clock.monotonic(), false);
             // Before the batch is filled: under an overload that does not end, every batch is full.
             if self.gaps.due_at().is_some_and(|due| due <= now) {
                 self.add_gaps(false);
@@ -154,6 +155,7 @@ impl<S: Append> Writer<S> {
                     continue;
                 }
                 self.add_gaps(true);
+                self.core.ends.close();
                 self.add_folded(true);
                 return true;
             }
@@ -174,9 +176,9 @@ impl<S: Append> Writer<S> {
     /// Waits until there may be something to do.
     async fn wait(&mut self, now: Duration) {
         // Windows are measured by the clock, since requests count into them.
-        let fold_due = self.fold_due();
-        let folded = fold_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
-        let dues = [self.batcher.due_at(), self.gaps.due_at(), folded];
+        let clock_due = self.core.clock_due();
+        let by_clock = clock_due.map(|due| now + due.saturating_sub(self.core.clock.monotonic()));
+        let dues = [self.batcher.due_at(), self.gaps.due_at(), by_clock];
         let mut until = dues.into_iter().flatten().min();
         if now.saturating_sub(self.busy_at) < IDLE {
             let tick = now + TICK;
@@ -187,7 +189,7 @@ impl<S: Append> Writer<S> {
             if self.core.queue.len() > 0
                 || self.core.queue.is_closed()
                 || self.gaps.has_unseen(&self.core.counters)
-                || self.fold_due() != fold_due
+                || self.core.clock_due() != clock_due
                 || !self.core.ends.is_empty()
             {
                 self.core.queue.rearm();
@@ -289,10 +291,6 @@ impl<S: Append> Writer<S> {
         }
     }
 
-    fn fold_due(&self) -> Option<Duration> {
-        [self.core.folds.due_at(), self.core.watched.due_at()].into_iter().flatten().min()
-    }
-
     /// Closes the batch, numbers it, and sees it into the store.
     async fn write(&mut self) -> Result<(), Stopped> {
         if self.batcher.is_empty() {
@@ -381,7 +379,7 @@ impl<S: Append> Drop for Writer<S> {
     /// Closes the queue and counts what is left: after a shutdown in good order that is nothing.
     fn drop(&mut self) {
         let core = Arc::clone(&self.core);
-        core.queue.close();
+        core.close();
         let lose = |record: Box<Record>| {
             if !own::is_own(&record) {
                 core.lose(record, DropReason::Shutdown);
@@ -401,8 +399,11 @@ impl<S: Append> Drop for Writer<S> {
             }
         }
         core.queue.release(0);
+        core.counters.warn_of_rest(core.clock.monotonic(), true);
         core.receipts.end();
         core.feed.end();
+        core.ends.close();
+        core.committed.send_replace(true);
         meters::publish(&core);
         self.ended.send_replace(true);
     }

@@ -9,7 +9,7 @@ use std::{
 use shuttle::rand::{Rng as _, thread_rng};
 pub(super) use shuttle::{
     sync::atomic,
-    thread::{Builder, JoinHandle, Thread, current, park},
+    thread::{Builder, JoinHandle, Thread, park},
 };
 
 /// A lock as `parking_lot` has it.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 use tower_activity::{
-    pipeline::{Admission, DropReason, Pipeline, PipelineBuilder, ShutdownReport},
+    pipeline::{Admission, DropReason, Overflow, Pipeline, PipelineBuilder, ShutdownReport},
     record::{Category, Record, RecordId, WriterId},
     store::{
         Append, Appended, Appender, Batch, MemoryAppender, MemoryStore, StoreError, StoreErrorKind,
@@ -437,6 +437,23 @@ async fn what_a_copy_has_sent_is_not_sent_again(made: impl Fn(usize) -> Record) 
     stored.sort_unstable();
     assert_eq!(stored, (0..100).collect::<Vec<_>>(), "each of them once");
     assert!(adds_up(&pipeline.shutdown(SOON).await));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_room_in_the_spool_is_refused_when_the_door_is_closed() {
+    let (folder, store) = (folder(), Scripted::gated());
+    let waits = Overflow::Block(Duration::from_secs(86_400));
+    let builder = spooled(store.clone(), folder.path()).spool_cap(8 << 20).overflow(waits);
+    let pipeline = builder.start().await.unwrap();
+    let recorder = pipeline.recorder();
+    let large = |n| numbered(n).describe(&"x".repeat(2_040)).metadata(&["y".repeat(3_000)]);
+    while recorder.record(large(1)).is_accepted() {}
+    let waiting = recorder.record_wait(large(2));
+    let both = async { tokio::join!(biased; waiting, pipeline.shutdown(AT_ONCE)) };
+    let (waited, report) = tokio::time::timeout(PATIENCE, both).await.expect("nobody waits on");
+    assert_eq!(waited, Admission::Dropped(DropReason::Closed));
+    assert!(adds_up(&report), "{report:?}");
+    assert_eq!(report.dropped.of(DropReason::Closed), 1);
 }
 
 #[tokio::test]

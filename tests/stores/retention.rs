@@ -109,6 +109,19 @@ fn policy() -> RetentionPolicy {
     RetentionPolicy::default().group(health).unwrap()
 }
 
+pub(crate) async fn a_run_whose_pipeline_has_ended_says_so_and_takes_nothing_out<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    half_expired::<F>(&store).await;
+    let builder = Pipeline::builder(store.clone()).clock(ManualClock::at(now()));
+    let pipeline = builder.retention_policy(policy()).start().await.unwrap();
+    pipeline.shutdown(PATIENCE).await;
+    let run = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {})).await;
+    let error = run.expect("it ends").unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Transient, "{error}");
+    assert_eq!(of_class::<F>(&store, "authentication").await, 9);
+}
+
 pub(crate) async fn what_has_expired_goes_is_told_of_and_verifies<F: Fixture>() {
     let fixture = F::new().await;
     let store = fixture.open().await;

@@ -116,6 +116,7 @@ macro_rules! suite {
             other_months_of_the_class_stay_wherever_they_stand,
             what_comes_late_to_a_month_that_ended_is_a_unit_again,
             a_run_that_was_stopped_is_gone_on_with,
+            a_run_whose_pipeline_has_ended_says_so_and_takes_nothing_out,
             nothing_goes_that_no_record_tells_of,
             a_unit_that_grew_after_it_was_told_of_keeps_what_came_later,
             two_that_run_at_once_do_what_one_does,

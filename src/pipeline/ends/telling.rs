@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Search, Told};
+use super::{Search, Told, stored};
 use crate::{
     pipeline::{own, process::Life, starts::Start},
     record::RecordId,
-    store::{Claim, Claimed, IngestKey, Read as _, Register as _, StoreError, StreamReport},
+    store::{
+        Claim, Claimed, Holding, IngestKey, Read as _, Register as _, StoreError, StreamReport,
+    },
     time::Timestamp,
 };
 
@@ -34,12 +36,16 @@ impl Search {
                 let fingerprint = self.this.digest();
                 // Before the answer, which may be lost on its way.
                 self.claimed.push(record_id);
+                self.held.push(Holding { key, record_id, at: now });
                 (Claim { key, fingerprint, record_id, at: now, expired_before }, now)
             };
-            let (record_id, may_be_told) = match self.store.claim(&[claim]).await?.first().copied()
-            {
+            let answer = self.store.claim(&[claim]).await?.first().copied();
+            // What was just noted is held only where it was answered so.
+            self.held.pop();
+            let (record_id, may_be_told) = match answer {
                 Some(Claimed::Yours { record_id, taken_over }) => {
                     self.claimed.push(record_id);
+                    self.held.push(Holding { key, record_id, at: now });
                     (record_id, taken_over)
                 }
                 Some(Claimed::Busy { record_id, .. }) if self.claimed.contains(&record_id) => {
@@ -50,8 +56,7 @@ impl Search {
                         return Ok(Told::ByOthers);
                     }
                     if self.store.record(record_id).await?.is_some() {
-                        self.store.settle(&[key]).await?;
-                        return Ok(Told::All);
+                        return self.settle(key).await;
                     }
                     // One of its successors takes its place, and which one, a claim decides as well.
                     key = succession(key, fingerprint);
@@ -64,10 +69,34 @@ impl Search {
             {
                 return Ok(Told::Ended);
             }
-            self.store.settle(&[key]).await?;
-            return Ok(Told::All);
+            return self.settle(key).await;
         }
         Ok(Told::ByOthers)
+    }
+
+    /// Takes note that one was told of.
+    async fn settle(&mut self, key: IngestKey) -> Result<Told, StoreError> {
+        self.store.settle(&[key]).await?;
+        self.held.retain(|held| held.key != key);
+        Ok(Told::All)
+    }
+
+    /// Gives up what it has claimed and not told of, once the pipeline has ended: its process may go on, and whoever else
+    /// starts would wait for it. Of what the writer had been given and what is not stored nobody knows whether it still
+    /// comes: that claim expires.
+    pub(super) async fn let_go(&mut self) {
+        for held in std::mem::take(&mut self.held) {
+            let told = match self.store.record(held.record_id).await {
+                Ok(Some(_)) => self.store.settle(&[held.key]).await,
+                Ok(None) if self.given.contains(&held.record_id) => Ok(()),
+                Ok(None) => self.store.release(&[held]).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "a claim is left to expire");
+            }
+        }
     }
 
     /// Tells whether a process is gone and nothing of it can come any more, not out of its spool either.
@@ -99,21 +128,15 @@ impl Search {
                 stream = %stream.writer_id, last_seq = stream.last_seq, silent_since = %stream.last_at,
                 "a process of this service ended without a word; activity records that it held are lost"
             );
-            self.given.push(id);
             let mut record = own::unclean_end(stream, now);
             // The id holds the milliseconds of the time.
             (record.id, record.occurred_at) = (id, id.at());
-            core.ends.put(record);
-            core.queue.nudge();
-        }
-        loop {
-            if self.committed.changed().await.is_err() {
+            if !core.tell(record) {
                 return Ok(false);
             }
-            if self.store.record(id).await?.is_some() {
-                return Ok(true);
-            }
+            self.given.push(id);
         }
+        stored(&mut self.committed, &self.store, id).await
     }
 }
 

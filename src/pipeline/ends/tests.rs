@@ -180,14 +180,108 @@ async fn a_claim_is_left_to_whoever_may_still_tell() {
 /// A pipeline, and a search beside its own.
 async fn search(store: &MemoryStore) -> (Pipeline, Search) {
     let pipeline = start(store).await;
+    let search = search_of(&pipeline, pipeline.store().unwrap().clone());
+    (pipeline, search)
+}
+
+fn search_of(pipeline: &Pipeline, store: AnyStore) -> Search {
     let core = Arc::clone(&pipeline.recorder().core);
-    let search = Search {
+    Search {
         committed: core.committed.subscribe(),
         core: Arc::downgrade(&core),
-        store: pipeline.store().unwrap().clone(),
+        store,
         this: Process::this().unwrap(),
         claimed: Vec::new(),
+        held: Vec::new(),
         given: Vec::new(),
+    }
+}
+
+/// Takes records, and cannot be asked for any: its pipeline looks for no ends.
+struct Unread(MemoryStore);
+
+impl crate::store::Append for Unread {
+    type Appender = <MemoryStore as crate::store::Append>::Appender;
+
+    async fn connect(&self) -> Result<Self::Appender, StoreError> {
+        self.0.connect().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipeline_claimed_before_it_ended_another_one_of_its_process_tells_of() {
+    let store = MemoryStore::new();
+    let [lost] = &dead(1)[..] else { unreachable!() };
+    put_start(&store, LOST, lost, "best_effort").await;
+    let first = Pipeline::builder(Unread(store.clone())).service("shop").start().await.unwrap();
+    let mut search = search_of(&first, AnyStore::new(store.clone()));
+    let (starts, stream) = (search.starts().await.unwrap(), report(&store, LOST).await);
+    first.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(search.tell_of(&stream, &starts).await.unwrap(), Told::Ended);
+    let second = start(&store).await;
+    let mut committed = second.recorder().core.committed.subscribe();
+    let told = async {
+        // Others have looked by then, and leave it to the first: its process runs.
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(gaps(&store).await, 0);
+        search.run_until(watch::channel(true).1).await;
+        while gaps(&store).await == 0 {
+            committed.changed().await.unwrap();
+        }
     };
-    (pipeline, search)
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is told of");
+    second.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(gaps(&store).await, 1);
+    assert!(matches!(report(&store, LOST).await.end, StreamEnd::Unclean { .. }));
+}
+
+#[tokio::test]
+async fn a_claim_is_given_up_unless_its_record_is_there_or_may_still_come() {
+    let store = MemoryStore::new();
+    let this = Process::this().unwrap();
+    let (pipeline, mut search) = search(&store).await;
+    let at = Timestamp::from_micros(i64::MAX / 2);
+    let keys = [[1; 32], [2; 32], [3; 32]];
+    for (key, last) in keys.into_iter().zip(1..) {
+        let record_id = claims(&store, key, &this, last).await;
+        search.held.push(Holding { key, record_id, at });
+    }
+    let mut there = own::started("");
+    there.id = id(1);
+    put(&store, there, CLAIMANT, 1).await;
+    search.given.push(id(2));
+    search.let_go().await;
+    let claim = |key| Claim {
+        key,
+        fingerprint: this.digest(),
+        record_id: id(9),
+        at,
+        expired_before: Timestamp::from_micros(0),
+    };
+    let claimed = store.claim(&keys.map(claim)).await.unwrap();
+    assert!(
+        matches!(
+            claimed[..],
+            [Claimed::Done { .. }, Claimed::Busy { .. }, Claimed::Yours { taken_over: false, .. }]
+        ),
+        "{claimed:?}"
+    );
+    pipeline.shutdown(Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_record_that_a_pipeline_that_ended_does_not_write() {
+    let store = MemoryStore::new();
+    let pipeline = start(&store).await;
+    let core = Arc::clone(&pipeline.recorder().core);
+    let (mut before, asked) = (core.committed.subscribe(), pipeline.store().unwrap().clone());
+    pipeline.shutdown(Duration::from_secs(60)).await;
+    assert!(!core.tell(own::stopped(7)));
+    // Who began to wait before the end, and who comes after it.
+    let mut after = core.committed.subscribe();
+    for committed in [&mut before, &mut after] {
+        let waited = stored(committed, &asked, id(1));
+        let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+        assert!(!waited.expect("nobody waits for ever").unwrap());
+    }
 }

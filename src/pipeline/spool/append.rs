@@ -176,7 +176,12 @@ impl Core {
             return Err(Refused::TooLong);
         }
         let size = frame_size(frame.record.len()) as u64;
-        self.room.admit(share, size).inspect_err(|_| self.sync.tidy())?;
+        self.room.admit(share, size).inspect_err(|refused| {
+            // What the cap refuses waits for the store, and not for the thread.
+            if *refused == Refused::NoSpace {
+                self.want_space();
+            }
+        })?;
         if active.is_poisoned && !active.can_keep(share, size) {
             return Err(Refused::Failed);
         }
@@ -187,7 +192,11 @@ impl Core {
             self.rotate(active).map_err(|error| self.failed("begin a segment", &error))?;
         }
         let Active { current, frame: buffer, .. } = active;
-        let Some(current) = current else { return Err(Refused::Failed) };
+        let Some(current) = current else {
+            // No append that succeeds asks for the next segment while there is none to append to.
+            self.sync.wake();
+            return Err(Refused::Failed);
+        };
         buffer.clear();
         let Frame { kind, number, ends, recorded_at, record } = *frame;
         format::encode(self.seed, kind, number, ends, recorded_at, record, buffer);

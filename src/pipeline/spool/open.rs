@@ -49,6 +49,8 @@ impl Spool {
             .name("activity-spool".into())
             .spawn(move || core.run_sync())
             .map_err(|error| SpoolError::io("start a thread for the spool", folder, error))?;
+        // Before anybody has the spool: whoever wakes the thread later finds it, however late it begins.
+        drop(spool.core.sync.thread.set(thread.thread().clone()));
         *spool.core.thread.lock() = Some(thread);
         Ok(spool)
     }

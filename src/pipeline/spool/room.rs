@@ -1,6 +1,6 @@
 //! How much there is, and how much more there may be.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{
     Refused,
@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// What was free on the disk when somebody last looked, and what has been written since.
     free: AtomicU64,
     since: AtomicU64,
+    /// Something was refused for want of space on the disk, and no more was free whenever somebody looked since.
+    is_wanted: AtomicBool,
 }
 
 impl Room {
@@ -27,6 +29,7 @@ impl Room {
             kept: AtomicU64::new(0),
             free: AtomicU64::new(u64::MAX),
             since: AtomicU64::new(0),
+            is_wanted: AtomicBool::new(false),
         }
     }
 
@@ -53,8 +56,21 @@ impl Room {
     }
 
     pub(super) fn set_free(&self, free: u64) {
+        if free > self.free() {
+            self.is_wanted.store(false, Ordering::Relaxed);
+        }
         self.since.store(0, Ordering::Relaxed);
         self.free.store(free, Ordering::Relaxed);
+    }
+
+    /// Takes note that something was refused for want of space on the disk; tells whether nothing was before it.
+    pub(super) fn begin_want(&self) -> bool {
+        !self.is_wanted.swap(true, Ordering::Relaxed)
+    }
+
+    /// Tells whether something was refused for want of space on the disk that there may still not be.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
     }
 
     /// Tells whether what is kept has to go at once.

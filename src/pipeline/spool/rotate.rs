@@ -97,8 +97,19 @@ impl Core {
         match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Refused::NoSpace,
+            | io::ErrorKind::FileTooLarge => {
+                self.want_space();
+                Refused::NoSpace
+            }
             _ => Refused::Failed,
+        }
+    }
+
+    /// Has the thread look for space on the disk, unless it does since an earlier refusal: whoever waits is told each time
+    /// it has looked, and comes again at once.
+    pub(super) fn want_space(&self) {
+        if self.room.begin_want() {
+            self.sync.tidy();
         }
     }
 

@@ -58,7 +58,6 @@ pub(super) struct Work {
 impl Core {
     /// The thread. It ends after a last attempt when it is told to stop.
     pub(super) fn run_sync(&self) {
-        drop(self.sync.thread.set(threads::current()));
         self.learn_headers();
         let sync = &self.sync;
         let mut pause = RETRY;
@@ -168,6 +167,7 @@ impl Core {
                     self.begin_after(&mut active)
                 };
                 begun.inspect_err(|error| self.report("begin", error))?;
+                self.has_room.notify_waiters();
             }
             if !owes {
                 return Ok(());
@@ -192,6 +192,7 @@ impl Core {
                 self.sync.advance(work.written);
                 if work.is_again {
                     self.active.lock().is_poisoned = false;
+                    self.has_room.notify_waiters();
                 }
                 self.reserve(&mut syncing, &work);
                 syncing.keep(work.unsynced.bytes);

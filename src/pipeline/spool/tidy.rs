@@ -180,6 +180,7 @@ impl Core {
     pub(super) fn has_to_tidy(&self) -> bool {
         self.room.kept.load(Ordering::Relaxed) > 0
             || self.room.is_below_floor()
+            || self.room.is_wanted()
             || self.has_spent()
             || self.old.lock().iter().any(|stream| stream.segments().is_done())
     }

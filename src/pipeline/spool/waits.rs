@@ -59,10 +59,11 @@ struct Slot(Mutex<Option<Waker>>);
 pub(in crate::pipeline) struct SyncFailed;
 
 impl Sync {
-    /// Tells the thread that there is something to sync within the interval.
+    /// Tells the thread that there is something to sync within the interval, or a segment to begin.
     pub(super) fn wake(&self) {
-        self.is_wanted.store(true, Ordering::Release);
-        self.unpark();
+        if !self.is_wanted.swap(true, Ordering::AcqRel) {
+            self.unpark();
+        }
     }
 
     /// Tells the thread to look for something that can go.

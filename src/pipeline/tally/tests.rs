@@ -28,6 +28,7 @@ fn the_first_loss_is_said_aloud_and_then_their_number_once_a_minute() {
     let lose = |reason, millis| {
         counters.receive();
         let now = Timestamp::from_micros(1_800_000_000_000_000);
+        let now = now.saturating_add(Duration::from_millis(millis));
         let monotonic = Duration::from_millis(millis);
         counters.drop_record(reason, Lane::General, Category::Activity, now, monotonic);
     };
@@ -40,7 +41,16 @@ fn the_first_loss_is_said_aloud_and_then_their_number_once_a_minute() {
         lose(DropReason::Deadline, 59_999);
         lose(DropReason::Deadline, 60_000);
         lose(DropReason::Deadline, 60_001);
+        let rest = |millis, ending| counters.warn_of_rest(Duration::from_millis(millis), ending);
+        // No loss follows that would tell of the one before.
+        rest(119_999, false);
+        rest(120_000, false);
+        rest(120_001, true);
         lose(DropReason::Shutdown, 3_600_000);
+        lose(DropReason::Shutdown, 3_600_000);
+        rest(3_600_000, false);
+        rest(3_600_000, true);
+        rest(9_000_000, true);
     });
     let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
     let lines = said.lines().map(|line| {
@@ -50,8 +60,14 @@ fn the_first_loss_is_said_aloud_and_then_their_number_once_a_minute() {
         let reason = line["fields"]["reason"].as_str().unwrap().to_owned();
         (line["fields"]["dropped"].as_u64().unwrap(), reason)
     });
-    let expected = [(1, "queue_full"), (102, "deadline"), (104, "shutdown")];
+    let expected = [
+        (1, "queue_full"),
+        (102, "deadline"),
+        (103, "deadline"),
+        (104, "shutdown"),
+        (105, "shutdown"),
+    ];
     assert_eq!(lines.collect::<Vec<_>>(), expected.map(|(count, why)| (count, why.to_owned())));
     let tally = counters.snapshot();
-    assert_eq!((tally.received, tally.queued, tally.dropped.total()), (104, 0, 104));
+    assert_eq!((tally.received, tally.queued, tally.dropped.total()), (105, 0, 105));
 }

@@ -217,7 +217,7 @@ mod tests {
             let full = rows.len() == most;
             Page::of(rows, full, to)
         };
-        let (mut from, mut seen) = (1, Vec::new());
+        let (mut from, mut seen) = (1_i64, Vec::new());
         loop {
             let second = from.checked_add(numbers).filter(|second| *second <= to);
             let Page { rows, next } = match second {

@@ -432,6 +432,39 @@ fn the_floor_of_the_disk_refuses_lane_by_lane_and_recovers_by_itself() {
 }
 
 #[test]
+fn whoever_is_refused_again_and_again_does_not_keep_the_thread_at_work() {
+    // Appends until it is refused; tells for which reason, and whether the thread was asked to look for room.
+    let fill = |spool: &Spool| {
+        let append =
+            || spool.append(Share::General, None, Timestamp::default(), &[b'x'; 9_000]).err();
+        let refused = std::iter::repeat_with(append).find_map(|refused| refused).unwrap();
+        (refused, spool.core.sync.is_untidy.swap(false, Ordering::AcqRel))
+    };
+    // Room comes from the store.
+    let spool = open(&Memory::new());
+    fill(&spool);
+    assert_eq!(fill(&spool), (Refused::Full, false));
+    // From the disk, whose floor or whose end is met: it is looked at once, then now and then.
+    for (floor, room) in [(100_000, 150_000), (0, 50_000)] {
+        let fs = Memory::new();
+        let spool = open_with(&fs, Settings { floor, ..settings() }, clock());
+        fs.set_room(Some(room));
+        if floor > 0 {
+            spool.core.check_space();
+        }
+        assert_eq!(fill(&spool), (Refused::NoSpace, true), "{floor}");
+        for _ in 0..3 {
+            assert_eq!(fill(&spool), (Refused::NoSpace, false), "{floor}");
+            assert!(spool.core.has_to_tidy());
+            spool.core.tidy();
+        }
+        fs.set_room(None);
+        spool.core.tidy();
+        append(&spool, "a");
+    }
+}
+
+#[test]
 fn a_disk_that_is_full_to_the_last_byte_refuses_and_goes_on_when_there_is_room() {
     let fs = Memory::new();
     let spool = open(&fs);

@@ -102,6 +102,41 @@ fn a_disk_that_fails_altogether_refuses_and_recovers_with_what_it_owed() {
     assert_eq!(store.all(), texts(1..=2));
 }
 
+#[tokio::test]
+async fn a_disk_that_failed_is_asked_again_for_whoever_has_a_record() {
+    for is_owed in [false, true] {
+        let fs = Memory::new();
+        let files: Arc<dyn Filesystem> = Arc::new(fs.clone());
+        let spool = Spool::open(files, root(), settings(), clock(), WriterId::new(5)).unwrap();
+        let mark = spool.append(Share::General, None, Timestamp::default(), b"r1").unwrap().mark;
+        if !is_owed {
+            spool.wait_synced(mark, Duration::from_secs(60)).unwrap();
+        }
+        fail(&fs, Call::Any, 0, u64::MAX, ErrorKind::Other);
+        // Nothing can be written, cut or begun: from here on there is no segment, and nobody who waits for a sync.
+        let append = || spool.append(Share::General, None, Timestamp::default(), b"r2");
+        while append() != Err(Refused::Failed) || spool.core.active.lock().current.is_some() {}
+        fs.fail(None);
+        let room = spool.room();
+        let taken = async {
+            loop {
+                let mut there_is = std::pin::pin!(room.notified());
+                there_is.as_mut().enable();
+                if append().is_ok() {
+                    return;
+                }
+                there_is.await;
+            }
+        };
+        let taken = tokio::time::timeout(Duration::from_secs(60), taken).await;
+        taken.unwrap_or_else(|_| panic!("a segment is begun, and told of; owed: {is_owed}"));
+        spool.close(Duration::from_secs(60)).unwrap();
+        let mut store = Store::default();
+        drain(&mut spool.reader(), &mut store);
+        assert_eq!(store.all(), texts(1..=2), "owed: {is_owed}");
+    }
+}
+
 /// One run of everything that a spool does, with one call that fails; what was accepted is there in the end.
 fn run(call: Call, after: u64, times: u64, error: ErrorKind) -> bool {
     let fs = Memory::new();
