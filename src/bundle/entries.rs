@@ -133,6 +133,13 @@ impl Marked {
         }
     }
 
+    /// Tells whether an entry was marked.
+    pub(super) fn has(&self, position: i64) -> bool {
+        let index = position.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let word = index.and_then(|index| Some((index, self.bits.get(index / 64)?)));
+        word.is_some_and(|(index, bits)| bits >> (index % 64) & 1 == 1)
+    }
+
     /// Returns the next block at or behind an index in which entries are marked, and their positions.
     pub(super) fn block(&self, from: u64) -> Option<(Range<u64>, Vec<i64>)> {
         const WORDS: usize = BLOCK / 64;
@@ -147,6 +154,14 @@ impl Marked {
         });
         Some((start..start + BLOCK as u64, positions.collect()))
     }
+}
+
+/// Returns the block that begins at an index of a ledger of `size` entries, and the positions of all in it.
+pub(super) fn block(from: u64, size: u64) -> Option<(Range<u64>, Vec<i64>)> {
+    let block = from..from.saturating_add(BLOCK as u64);
+    let positions = (from..block.end.min(size)).filter_map(|index| i64::try_from(index + 1).ok());
+    let positions: Vec<_> = positions.collect();
+    (!positions.is_empty()).then_some((block, positions))
 }
 
 #[cfg(test)]
@@ -166,5 +181,21 @@ mod tests {
             from = block.end;
         }
         assert_eq!(all, [vec![1, 256], vec![257], vec![90_000], vec![100_000]]);
+        assert!(marked.has(256) && marked.has(100_000));
+        for position in [2, 255, 100_001, 0, -5, i64::MAX, i64::MIN] {
+            assert!(!marked.has(position), "{position}");
+        }
+    }
+
+    #[test]
+    fn all_entries_come_block_by_block_and_no_more_than_there_are() {
+        let (mut from, mut all) = (0, Vec::new());
+        while let Some((range, positions)) = block(from, 600) {
+            assert_eq!(range.end - range.start, BLOCK as u64);
+            all.extend(positions);
+            from = range.end;
+        }
+        assert_eq!(all, (1..=600).collect::<Vec<_>>());
+        assert_eq!(block(0, 0), None);
     }
 }

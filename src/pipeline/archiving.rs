@@ -127,7 +127,7 @@ impl Pipeline {
             let ended = session.unit(&facts.unit, |part| written.push(part.clone())).await;
             // Also of those that were written before something went wrong.
             for part in written {
-                let told_by = self.tell_of_part(&part).await?;
+                let told_by = self.tell_of_part(&part, archive).await?;
                 let part = ToldPart { part, told_by };
                 told(&part);
                 all.push(part);
@@ -138,11 +138,15 @@ impl Pipeline {
     }
 
     /// Has the writer store that a part was written, and waits until it has.
-    async fn tell_of_part(&self, part: &Part) -> Result<RecordId, StoreError> {
+    async fn tell_of_part(
+        &self,
+        part: &Part,
+        archive: &Archive,
+    ) -> Result<RecordId, StoreError> {
         let (core, store) = (&self.core, self.readable()?);
         let mut committed = core.committed.subscribe();
         let id = RecordId::from_bytes(core.ids.id(core.clock.now()));
-        let mut record = own::archived(part);
+        let mut record = own::archived(part, &archive.to_string());
         // The id holds the milliseconds of the time.
         (record.id, record.occurred_at) = (id, id.at());
         core.ends.put(record);

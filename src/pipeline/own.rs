@@ -251,12 +251,13 @@ pub(super) fn addresses_ended(ended: &AddressesEnded) -> Box<Record> {
 
 /// Says which part of an archive was written, so that nobody takes one away unnoticed.
 #[cfg(feature = "archive")]
-pub(super) fn archived(part: &crate::archive::Part) -> Box<Record> {
+pub(super) fn archived(part: &crate::archive::Part, location: &str) -> Box<Record> {
     let manifest = &part.manifest;
     let facts = serde_json::json!({
         "month": manifest.month.to_string(),
         "class": manifest.class,
         "part": manifest.part,
+        "location": location,
         "count": manifest.records,
         "entries": manifest.entries,
         "first": manifest.first,

@@ -61,6 +61,8 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+#[cfg(feature = "archive")]
+pub(crate) use retain::{ToldPart, archived_parts};
 pub(crate) use retain::{
     ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldRemoval, removals, tells_of_archives,
     told_of_addresses,
