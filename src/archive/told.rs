@@ -78,9 +78,7 @@ impl Archive {
             let within = entries.iter().take_while(|entry| entry.position <= part.manifest.last);
             within.for_each(|entry| count.push(entry));
             match entries.last() {
-                Some(last)
-                    if entries.len() == ENTRIES && last.position < part.manifest.last =>
-                {
+                Some(last) if entries.len() == ENTRIES && last.position < part.manifest.last => {
                     after = last.position;
                 }
                 _ => break,

@@ -138,11 +138,7 @@ impl Pipeline {
     }
 
     /// Has the writer store that a part was written, and waits until it has.
-    async fn tell_of_part(
-        &self,
-        part: &Part,
-        archive: &Archive,
-    ) -> Result<RecordId, StoreError> {
+    async fn tell_of_part(&self, part: &Part, archive: &Archive) -> Result<RecordId, StoreError> {
         let (core, store) = (&self.core, self.readable()?);
         let mut committed = core.committed.subscribe();
         let id = RecordId::from_bytes(core.ids.id(core.clock.now()));

@@ -61,8 +61,6 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
-#[cfg(feature = "archive")]
-pub(crate) use retain::{ToldPart, archived_parts};
 pub(crate) use retain::{
     ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldRemoval, removals, tells_of_archives,
     told_of_addresses,
@@ -71,6 +69,8 @@ pub use retain::{
     Addresses, AddressesEnded, Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain,
     RetentionPlan, Unit, UnitFacts, policy_set, removal_of, retention_plan,
 };
+#[cfg(feature = "archive")]
+pub(crate) use retain::{ToldPart, archived_parts};
 pub use scratch::{Scratch, ScratchEntry};
 #[cfg(any(feature = "api", feature = "archive"))]
 pub(crate) use seal::entry_nodes;

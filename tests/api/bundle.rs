@@ -193,7 +193,8 @@ async fn an_export_brings_its_proofs_along_where_they_are_asked_for<F: Fixture>(
     assert_eq!(found.report.verdict(), Verdict::Altered);
     // Oldest first, and plain.
     let asc = service.get(&format!("{path}&order=asc&format=jsonl")).await;
-    let first = |text: &str| -> Value { serde_json::from_str(text.lines().next().unwrap()).unwrap() };
+    let first =
+        |text: &str| -> Value { serde_json::from_str(text.lines().next().unwrap()).unwrap() };
     assert_eq!(first(asc.text())["entity_id"], "1");
     let plain = service.get("/activity/export?action=cancel&proofs=false&format=jsonl").await;
     assert_eq!(first(plain.text())["proof"], Value::Null);

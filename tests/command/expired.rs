@@ -102,8 +102,7 @@ async fn what_is_said_to_have_expired_and_has_not_is_found(log: Log) {
     let path = lines(&log, &[]).await;
     let sound = fs::read_to_string(&path).unwrap();
     let told = |line: &str| line.starts_with("{\"id\":") && line.contains("\"retention_run\"");
-    for (forged, so_many) in
-        [(without(&sound, is_the_order, 7), 7), (without(&sound, told, 6), 6)]
+    for (forged, so_many) in [(without(&sound, is_the_order, 7), 7), (without(&sound, told, 6), 6)]
     {
         fs::write(&path, forged).unwrap();
         let (kinds, text) = altered(&verify(&log, &path, &trusted, 1).await);
@@ -111,9 +110,7 @@ async fn what_is_said_to_have_expired_and_has_not_is_found(log: Log) {
         assert!(text.contains(&format!("{so_many} records have expired")), "{text}");
     }
     // Who says nothing of it has a part of the log.
-    for (part, expired) in
-        [(without(&sound, is_the_order, 6), 6), (without(&sound, told, 0), 0)]
-    {
+    for (part, expired) in [(without(&sound, is_the_order, 6), 6), (without(&sound, told, 0), 0)] {
         fs::write(&path, part).unwrap();
         let found = verify(&log, &path, &trusted, 0).await;
         assert_eq!(

@@ -215,11 +215,15 @@ async fn an_archive_that_was_moved_or_erased_from_has_all_that_the_log_tells_of(
 async fn an_archive_of_which_the_log_does_not_tell_is_not_passed_over(log: Log) {
     let kept = kept(log, &ARCHIVE).await;
     // Its ledger has another entry than the archive.
-    kept.log.by_force("UPDATE activity_ledger SET epoch = 2 WHERE writer_id = 7 AND first_seq = 7").await;
+    kept.log
+        .by_force("UPDATE activity_ledger SET epoch = 2 WHERE writer_id = 7 AND first_seq = 7")
+        .await;
     let found = kept.verified(0, 1).await;
     assert_eq!(faults(&found), [fault("altered", manifest("2024-02", 2))], "{found:#}");
     assert!(found["faults"][0]["detail"].as_str().unwrap().contains("`root`"), "{found:#}");
-    kept.log.by_force("UPDATE activity_ledger SET epoch = 1 WHERE writer_id = 7 AND first_seq = 7").await;
+    kept.log
+        .by_force("UPDATE activity_ledger SET epoch = 1 WHERE writer_id = 7 AND first_seq = 7")
+        .await;
     kept.log.by_force("DELETE FROM activity_records WHERE action = 'archived'").await;
     let found = kept.verified(0, 2).await;
     let untold: Vec<_> = faults(&found).into_iter().map(|(kind, _)| kind).collect();

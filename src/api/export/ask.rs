@@ -20,8 +20,7 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
         check_whole(parameters, "an export")?;
-        let extras =
-            [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom, Extra::Proofs];
+        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom, Extra::Proofs];
         let params = parameters.read(&extras, now)?;
         let format = params.format.as_deref().map(str::parse).transpose();
         let format = format

@@ -70,7 +70,8 @@ async fn export(
     let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
     let filter = api.unveiled(ask.filter.clone().and(scope)).await?;
     if ask.proofs {
-        let form = Form { name: NAME, ending: ask.format.extension(), kind: ask.format.media_type() };
+        let form =
+            Form { name: NAME, ending: ask.format.extension(), kind: ask.format.media_type() };
         let is_head = parts.method == Method::HEAD;
         return bundle::made(&api, &caller, (filter, ask.direction), form, is_head).await;
     }

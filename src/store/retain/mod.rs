@@ -18,9 +18,9 @@ use std::{fmt, future::Future};
 pub(crate) use addresses::{ADDRESSES_ENDED, Told, told_of_addresses};
 pub use addresses::{Addresses, AddressesEnded};
 pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
+pub use removals::removal_of;
 #[cfg(feature = "archive")]
 pub(crate) use removals::{ToldPart, archived_parts};
-pub use removals::removal_of;
 pub(crate) use removals::{ToldRemoval, removals, tells_of_archives};
 pub(crate) use set::RETENTION_CHANGED;
 pub use set::{PolicyChange, PolicySet, policy_set};
