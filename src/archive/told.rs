@@ -229,8 +229,8 @@ fn claims<'t>(told: &'t [ToldPart], removed: &'t [ToldRemoval]) -> Vec<Claim<'t>
     });
     let of_removals = removed.iter().flat_map(|told| {
         let archived = told.archived.iter();
-        archived.flat_map(|archived| {
-            archived.parts.iter().map(|part| Claim {
+        archived.flat_map(move |archived| {
+            archived.parts.iter().map(move |part| Claim {
                 part,
                 location: Some(&archived.location),
                 told_by: told.told_by,

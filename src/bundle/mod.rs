@@ -33,7 +33,7 @@ mod read;
 use about::About;
 pub use about::SubjectAsk;
 use archive::Archive;
-use entries::{Marked, Trees};
+use entries::{Located, Marked, Trees};
 use html::Html;
 use lines::{EntryLine, EntryMember, HeadMember, Manifest, Proof, RecordLine};
 pub use read::{ReadError, Verified, verify};
@@ -183,11 +183,12 @@ impl Bundle {
             let signer = NoteSigner::new(&head.origin, seed).map_err(failed)?;
             Ok(format!("{}\n", signer.key()))
         };
+        let takes_all = ask.filter.expr().conjuncts().next().is_none();
         let trust: String = seeds.iter().map(line).collect::<Result<_, StoreError>>()?;
         Ok(Some(Self {
             records: store.clone(),
             store,
-            takes_all: ask.filter.expr().conjuncts().next().is_none(),
+            takes_all,
             removals: Vec::new(),
             ask,
             about: None,
@@ -331,14 +332,13 @@ impl Bundle {
         shown: &Record,
         masked: Groups,
     ) -> Result<(), StoreError> {
-        let known = self.trees.of(&self.store, record).await?;
         let mut line = RecordLine::of(record, masked, &mut self.canonical);
-        let Some(known) = known else {
+        let located = self.trees.locate(&self.store, record, &line.leaf()).await?;
+        let Some(Located { position, path, is_proved }) = located else {
             // No entry accounts for it, and whoever verifies the bundle will say so.
             self.counts.unproved += 1;
             return self.write(shown, &line, None);
         };
-        let position = known.entry.position;
         if position > self.position {
             return Ok(());
         }
@@ -346,8 +346,7 @@ impl Bundle {
             self.counts.later += 1;
             return Ok(());
         }
-        let path = known.path(record);
-        if !known.proves(record, &line.leaf()) {
+        if !is_proved {
             self.counts.unproved += 1;
         }
         line.lies_in(position, &path);

@@ -74,4 +74,6 @@ pub(crate) use retain::{ToldPart, archived_parts};
 pub use scratch::{Scratch, ScratchEntry};
 #[cfg(any(feature = "api", feature = "archive"))]
 pub(crate) use seal::entry_nodes;
+#[cfg(feature = "api")]
+pub(crate) use seal::path_beside;
 pub use seal::{RecordProof, make_checkpoint, prove};

@@ -84,7 +84,7 @@ fn has_twins(archive: &ZipArchive<BufReader<File>>) -> bool {
         parts.collect::<Vec<_>>().join("/").to_lowercase()
     };
     let mut names = HashSet::new();
-    !archive.file_names().all(|name| names.insert(unpacked(name)))
+    !archive.file_names().all(|name| name.is_ok_and(|name| names.insert(unpacked(&name))))
 }
 
 /// How many files the record at the end of a zip file tells of, where there is one.

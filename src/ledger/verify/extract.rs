@@ -16,7 +16,7 @@ use super::{
     told::{Telling, told},
 };
 use crate::{
-    ledger::{Checkpoint, Entry, Removal, leaf_hash, root_by_inclusion},
+    ledger::{Checkpoint, Entry, Hash, Removal, leaf_hash, root_by_inclusion},
     record::{Canonical, Group, Groups, Record, Seal, WriterId},
     time::Timestamp,
 };
