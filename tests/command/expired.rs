@@ -151,11 +151,14 @@ async fn telling(log: &Log, of: Origin, change: impl FnOnce(&mut Removal)) -> (S
         record.origin = of;
         record.retention_class.set("system");
         record.action.set("retention_run");
+        record.entity_type.clear();
+        record.entity_id.clear();
         set_metadata(record, &removal.to_json().to_string());
     };
     log.append(&[record(8, "2026-11-20T13:00:00Z", tells)]).await;
     let path = lines(log, &[]).await;
     let sound = fs::read_to_string(&path).unwrap();
+    assert_eq!(sound.lines().filter(|line| is_the_order(line)).count(), 1, "{sound}");
     (path, sound)
 }
 

@@ -64,7 +64,7 @@ impl Kept {
     async fn verified(&self, alone: i32, compared: i32) -> Value {
         let verify = ["archive", "verify", "--from", &self.archive];
         let by_itself = ended(&mut activity(self.log.folder.path(), &verify)).await.with(alone);
-        assert_eq!(by_itself.json()[0]["told"], Value::Null);
+        assert!(by_itself.json().iter().all(|told| told["told"].is_null()));
         self.compared(&verify).await.with(compared).json().remove(0)
     }
 
