@@ -45,9 +45,6 @@ pub(super) fn bind_all<'q>(
 pub(super) struct Condition {
     /// What an index finds in the order of time: joined by `and`, empty where there is none.
     pub(super) indexed: String,
-    /// The list that `indexed` is, where it is nothing else: an index has the order of the page for each value, and not for
-    /// a list.
-    pub(super) one_of_list: Option<OneOfList>,
     /// The values of `indexed`: so many of the first.
     pub(super) indexed_values: usize,
     /// The rest, in the same form.
@@ -58,15 +55,6 @@ pub(super) struct Condition {
     pub(super) exact: bool,
     /// From, inclusive, and to, exclusive, of `occurred_at`.
     pub(super) range: (Option<Timestamp>, Option<Timestamp>),
-}
-
-/// A list of values, each of which is asked for by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OneOfList {
-    /// What is compared with them.
-    pub(super) column: String,
-    /// The values, as in `$1`.
-    pub(super) values: String,
 }
 
 /// Fields by whose value a leaf has an index that goes on by time.
@@ -113,9 +101,8 @@ impl Condition {
         let mut exact = true;
         let indexed = conjunction(&indexed, made, &mut values, &mut exact);
         let indexed_values = values.len();
-        let one_of_list = one_of_list(&indexed);
         let rest = conjunction(&others, made, &mut values, &mut exact);
-        Self { indexed, one_of_list, indexed_values, rest, values, exact, range: filter.range() }
+        Self { indexed, indexed_values, rest, values, exact, range: filter.range() }
     }
 
     /// Tells whether every row of the range meets it.
@@ -131,12 +118,6 @@ impl Condition {
 
     /// Appends the range and what an index finds.
     pub(super) fn push_indexed(&self, sql: &mut String) {
-        self.push_range(sql);
-        push_and(sql, &self.indexed);
-    }
-
-    /// Appends the range.
-    pub(super) fn push_range(&self, sql: &mut String) {
         let (from, to) = self.range;
         if let Some(from) = from {
             push_and(sql, &format!("occurred_at >= {}", time_literal(from)));
@@ -144,16 +125,8 @@ impl Condition {
         if let Some(to) = to {
             push_and(sql, &format!("occurred_at < {}", time_literal(to)));
         }
+        push_and(sql, &self.indexed);
     }
-}
-
-/// Returns the list that an index is asked for, where it is asked for nothing else: of a single value beside it an index has
-/// the order of the page already. What is rendered holds nothing of a caller's, so that its text says which.
-fn one_of_list(indexed: &str) -> Option<OneOfList> {
-    let (column, values) = indexed.split_once(" = any(")?;
-    let values = values.strip_suffix(')')?;
-    let is_alone = !column.contains(' ') && values.strip_prefix('$')?.parse::<u32>().is_ok();
-    is_alone.then(|| OneOfList { column: column.to_owned(), values: values.to_owned() })
 }
 
 pub(super) fn push_and(sql: &mut String, condition: &str) {
@@ -311,9 +284,6 @@ impl Renderer<'_> {
         } else {
             storable.cloned().collect()
         };
-        // Each value is asked for by itself, and would be found twice.
-        wanted.sort_unstable();
-        wanted.dedup();
         // A single value keeps the order of an index, which a list does not.
         match (wanted.pop(), wanted.is_empty()) {
             (None, _) => Sql::False,

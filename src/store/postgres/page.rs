@@ -18,7 +18,7 @@ use super::{
     column::COLUMNS,
     decode::{self, Cells as _},
     error::is_canceled,
-    filter::{Condition, OneOfList, bind_all, push_and, words_are_indexed},
+    filter::{Condition, bind_all, push_and, words_are_indexed},
     find::Find,
     literal::time_literal,
     months,
@@ -345,20 +345,10 @@ fn place(row: &sqlx::postgres::PgRow, at: usize, id: usize) -> Result<Keyset, sq
 /// Returns the statement for the candidates of a page.
 pub(super) fn page_sql(condition: &Condition, stretch: Stretch, limit: usize) -> String {
     let mut sql = format!("select {} from activity.records where true", COLUMNS.as_str());
-    let end = format!(" order by {} limit {}", stretch.order(), bounded(limit));
-    let Some(OneOfList { column, values }) = &condition.one_of_list else {
-        condition.push(&mut sql);
-        stretch.push(&mut sql);
-        return sql + &end;
-    };
-    condition.push_range(&mut sql);
-    push_and(&mut sql, &format!("{column} = any_of.value"));
-    push_and(&mut sql, &condition.rest);
+    condition.push(&mut sql);
     stretch.push(&mut sql);
-    format!(
-        "select page.* from unnest({values}::text[]) as any_of(value) \
-         cross join lateral ({sql}{end}) as page{end}"
-    )
+    put(&mut sql, format_args!(" order by {} limit {}", stretch.order(), bounded(limit)));
+    sql
 }
 
 /// Returns the statement for the end of a window.
@@ -429,28 +419,6 @@ mod tests {
         assert!(sql.contains("entity_id = $1 and lower(action) = any($2)"), "{sql}");
         let any = vec!["create".to_owned(), "update".to_owned()];
         assert_eq!(condition.values, [Bound::Text(hostile.to_owned()), Bound::Texts(any)]);
-    }
-
-    #[test]
-    fn the_values_of_a_list_are_asked_for_one_by_one() {
-        let list = Filter::new().any_of("actor_id", ["b", "a", "b"]).unwrap();
-        let condition = Condition::of(&list);
-        let sql = page_sql(&condition, NEWEST, 51);
-        assert!(sql.contains("unnest($1::text[]) as any_of(value)"), "{sql}");
-        assert!(sql.contains("actor_id = any_of.value") && !sql.contains("any($"), "{sql}");
-        assert_eq!(sql.matches("order by occurred_at desc, id desc limit 51").count(), 2, "{sql}");
-        assert_eq!(condition.values, [Bound::Texts(vec!["a".to_owned(), "b".to_owned()])]);
-        // Beside a single value, and beside another list, it is asked for as it is.
-        for field in ["tenant_id", "session_id"] {
-            for values in [&["x"][..], &["x", "y"]] {
-                let two = list.clone().any_of(field, values.iter().copied()).unwrap();
-                let sql = page_sql(&Condition::of(&two), NEWEST, 51);
-                assert!(sql.contains("any($") && !sql.contains("unnest"), "{sql}");
-            }
-        }
-        let rest = list.clone().any_of("outcome", ["denied", "failure"]).unwrap();
-        let sql = page_sql(&Condition::of(&rest), NEWEST, 51);
-        assert!(sql.contains("actor_id = any_of.value and outcome = any($2)"), "{sql}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! stop, and a page whose time is up knows where to go on.
 
 use std::{
-    ops::{ControlFlow, RangeInclusive},
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -296,58 +296,27 @@ fn beside(row: &SqliteRow, direction: Direction) -> Option<Keyset> {
     Some(Keyset { occurred_at, id })
 }
 
-/// Returns the filter without those values of a long list that are nowhere in the log; `None` where there is no such list.
-///
-/// Whoever has keys asks for a value and for all that it may stand there as, one for each tenant and key, of which hardly
-/// any is there: then few are left, each of which is asked for by itself.
-pub(super) async fn of_those_there(
-    pool: &SqlitePool,
-    filter: &Filter,
-) -> Result<Option<Filter>, sqlx::Error> {
-    let parts: Vec<_> = filter.expr().conjuncts().collect();
-    let Some(split) = list_to_split(&parts, 2..=usize::MAX) else { return Ok(None) };
-    let Expr::Test(Test::OneOf(field, values)) = parts[split] else { return Ok(None) };
-    if values.len() <= MAX_ARMS {
-        return Ok(None);
-    }
-    let fold = |value: &String| match folds_case(field) {
-        true => value.to_ascii_lowercase(),
-        false => value.clone(),
-    };
-    // No field holds a NUL, with which comparing would end.
-    let asked: Vec<_> = values.iter().filter(|value| !value.contains('\0')).map(fold).collect();
-    let asked = serde_json::to_string(&asked).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let mut sql = Sql::new("SELECT value FROM json_each(");
-    sql.bind(asked).push(") WHERE EXISTS (SELECT 1 FROM activity_records WHERE ");
-    sql.push(field.name()).push(" = value");
-    // Of ids there is an index below the types alone.
-    let of_type =
-        parts.iter().filter(|_| field.name() == "entity_id").find_map(|part| match part {
-            Expr::Test(Test::OneOf(field, one)) if field.name() == "entity_type" => one.first(),
-            _ => None,
-        });
-    if let Some(of_type) = of_type {
-        sql.push(" AND entity_type = ").bind(of_type.to_ascii_lowercase());
-    }
-    let rows = sql.push(")").clone().query()?.fetch_all(pool).await?;
-    let mut there: Vec<String> =
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, sqlx::Error>>()?;
-    if there.is_empty() {
-        there.extend(values.first().cloned());
-    }
-    let there = Expr::Test(Test::OneOf(field, there));
-    let of_them = parts.iter().enumerate().map(|(n, part)| match n == split {
-        true => there.clone(),
-        false => (*part).clone(),
-    });
-    Ok(Some(Expr::All(of_them.collect()).into()))
-}
-
 /// Splits a filter by the values of one list, where the list is what its index would be entered by: SQLite
 /// would sort all that it finds under the values, newest and oldest alike.
 fn arms(filter: &Filter) -> Vec<Sql> {
     let parts: Vec<_> = filter.expr().conjuncts().collect();
-    let Some(split) = list_to_split(&parts, 2..=MAX_ARMS) else { return Vec::new() };
+    let list = |name: &str, part: &&Expr| match part {
+        Expr::Test(Test::OneOf(field, values)) if field.name() == name => values.len(),
+        _ => 0,
+    };
+    let one_of = |name: &str, len: std::ops::RangeInclusive<usize>| {
+        parts.iter().position(|part| len.contains(&list(name, part)))
+    };
+    let entity = one_of("entity_type", 1..=1).and_then(|_| one_of("entity_id", 2..=MAX_ARMS));
+    let single = INDEXED.iter().any(|name| one_of(name, 1..=1).is_some());
+    let split = match entity {
+        Some(ids) => ids,
+        None if single => return Vec::new(),
+        None => match INDEXED.iter().find_map(|name| one_of(name, 2..=MAX_ARMS)) {
+            Some(list) => list,
+            None => return Vec::new(),
+        },
+    };
     let Expr::Test(Test::OneOf(field, values)) = parts[split] else { return Vec::new() };
     let mut values: Vec<String> = if folds_case(field) {
         values.iter().map(|value| value.to_ascii_lowercase()).collect()
@@ -360,28 +329,6 @@ fn arms(filter: &Filter) -> Vec<Sql> {
     // Each repeats the values of the other conditions.
     let values: usize = arms.iter().map(|arm| arm.binds.len()).sum();
     if values > MAX_BINDS { Vec::new() } else { arms }
-}
-
-/// Returns which of the conditions is the list of so many values by which an index is entered; of a single value beside it
-/// an index has the order of time already.
-fn list_to_split(parts: &[&Expr], len: RangeInclusive<usize>) -> Option<usize> {
-    let list = |name: &str, part: &&Expr| match part {
-        Expr::Test(Test::OneOf(field, values)) if field.name() == name => values.len(),
-        _ => 0,
-    };
-    let one_of = |name: &str, len: &RangeInclusive<usize>| {
-        parts.iter().position(|part| len.contains(&list(name, part)))
-    };
-    let single = 1..=1;
-    if one_of("entity_type", &single).is_some()
-        && let Some(ids) = one_of("entity_id", &len)
-    {
-        return Some(ids);
-    }
-    match INDEXED.iter().any(|name| one_of(name, &single).is_some()) {
-        true => None,
-        false => INDEXED.iter().find_map(|name| one_of(name, &len)),
-    }
 }
 
 fn arm(parts: &[&Expr], split: usize, field: &'static Field, value: String) -> Sql {
@@ -398,11 +345,7 @@ mod tests {
         super::store::{STREAMS, SqliteStore},
         *,
     };
-    use crate::{
-        query::{PageRequest, Phrase},
-        record::WriterId,
-        store::{Append as _, Appender as _, Batch, Read as _},
-    };
+    use crate::query::Phrase;
 
     /// Returns how SQLite would answer, step by step.
     async fn plan(store: &SqliteStore, sql: &str) -> String {
@@ -543,64 +486,5 @@ mod tests {
         let plan = plan(&store, &format!("{STREAMS} SELECT sum(last_seq) FROM streams")).await;
         assert_eq!(plan.matches("SEARCH ").count(), 3, "{plan}");
         assert!(!plan.contains("SCAN activity_ledger") && !plan.contains("SCAN e"), "{plan}");
-    }
-
-    #[tokio::test]
-    async fn of_a_long_list_the_values_that_are_there_are_asked_for_one_by_one() {
-        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-        let records: Vec<_> = (1..=60)
-            .map(|seq| {
-                let mut record = Box::new(Record::default());
-                record.occurred_at = Timestamp::from_micros(1_780_000_000_000_000 + seq * 1_000);
-                record.id = RecordId::new(record.occurred_at, [seq as u8; 10]);
-                record.action.set("Cancel");
-                record.actor_id.set(["ana", "bob", "chen"][seq as usize % 3]);
-                record.entity_type.set("user");
-                record.entity_id.set(&seq.to_string());
-                record.retention_class.set("activity");
-                (record.writer_id, record.seq) = (WriterId::new(1), seq);
-                record.seal([[1; 16]; 4]);
-                record
-            })
-            .collect();
-        let mut appender = store.connect().await.unwrap();
-        appender.append(Batch::new(&records).unwrap()).await.unwrap();
-        let many = |there: &[&str]| -> Vec<String> {
-            let nowhere = (0..500).map(|n| format!("nobody {n}"));
-            nowhere.chain(there.iter().map(|&value| value.to_owned())).collect()
-        };
-        let long = |field: &str, there: &[&str]| Filter::new().any_of(field, many(there)).unwrap();
-        for (filter, there, count) in [
-            (long("actor_id", &["ana", "chen"]), "actor_id:ana,chen", 40),
-            (long("action", &["CANCEL"]), "action:cancel", 60),
-            (
-                long("entity_id", &["7", "8"]).any_of("entity_type", ["User"]).unwrap(),
-                "entity_id:7,8 entity_type:user",
-                2,
-            ),
-            (long("actor_id", &[]), "actor_id:\"nobody 0\"", 0),
-            (long("actor_id", &["a\0", "bob"]), "actor_id:bob", 20),
-        ] {
-            let asked = of_those_there(store.pool(), &filter).await.unwrap().unwrap();
-            assert_eq!(asked.to_string(), there);
-            let arms = Question::new(&asked, Direction::Older, Duration::ZERO, None).arms.len();
-            assert_eq!(arms == 0, !there.contains(','), "{there}");
-            let page = store.records(&filter, &PageRequest::newest(100)).await.unwrap();
-            assert_eq!(page.records.len(), count, "{there}");
-        }
-        // Short lists, those without an index, and those beside a single value are asked for as they are.
-        for filter in [
-            any("actor_id", &["ana", "nobody"]),
-            long("entity_id", &["7"]),
-            long("actor_id", &["ana"]).any_of("session_id", ["s"]).unwrap(),
-        ] {
-            assert_eq!(of_those_there(store.pool(), &filter).await.unwrap(), None);
-        }
-        let sql = "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM activity_records WHERE actor_id = value)";
-        let plan = plan(&store, sql).await;
-        assert!(
-            plan.contains("USING COVERING INDEX activity_records_actor (actor_id=?)"),
-            "{plan}"
-        );
     }
 }

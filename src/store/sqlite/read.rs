@@ -8,7 +8,7 @@ use super::{
     error::store_error,
     filter::{Absent, Rendered, render},
     packed::{self, SELECT},
-    page::{Question, of_those_there},
+    page::Question,
     rows::{self, SELECT_ENTRIES},
     sql::Sql,
     store::{STREAMS, SqliteStore},
@@ -26,10 +26,7 @@ use crate::{
 impl SqliteStore {
     /// Reads a page in the order of time.
     async fn page(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        let of_those_there = of_those_there(self.pool(), filter).await;
-        let of_those_there = of_those_there.map_err(|error| store_error("read records", error))?;
-        let asked = of_those_there.as_ref().unwrap_or(filter);
-        let question = Question::new(asked, request.direction, request.patience, self.window());
+        let question = Question::new(filter, request.direction, request.patience, self.window());
         let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
         scan::page(filter, request, question.is_exact(), text, async |after, limit| {
             let after = match after {

@@ -149,38 +149,6 @@ async fn a_list_by_any_parameter_reads_the_months_of_its_page_alone() {
     }
 }
 
-/// Whoever has keys asks for a value and for all that it may stand there as: for a list, of which most is nowhere.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_of_values_reads_no_more_than_a_page_of_each() {
-    let (mut meter, records) = metered().await;
-    let middle = Place::Occurred(Keyset::of(&records[3 * A_MONTH as usize]));
-    let many: Vec<_> = (0..300).map(|n| format!("nobody {n}")).collect();
-    for (field, there) in
-        [("actor_id", "actor_id 1"), ("session_id", "session_id 2"), ("action", "action 0")]
-    {
-        let values = many.iter().map(String::as_str).chain([there]);
-        let filter = Filter::new().any_of(field, values).unwrap();
-        let alone = Filter::new().any_of(field, [there]).unwrap();
-        for first in [newest(50), oldest(50)] {
-            let request = first.after(middle);
-            let mut pages = Vec::new();
-            let rows = meter
-                .rows(async |store| {
-                    pages.push(store.records(&filter, &request).await.unwrap());
-                })
-                .await;
-            assert!(sum(&rows) <= 60, "{field}: {rows:?}");
-            meter
-                .rows(async |store| {
-                    pages.push(store.records(&alone, &request).await.unwrap());
-                })
-                .await;
-            assert_eq!(pages[0].records.len(), 50);
-            assert_eq!(pages[0].records, pages[1].records, "{field}");
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_question_beside_lists_reads_the_log_through() {
     let (mut meter, records) = metered().await;
