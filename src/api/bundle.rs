@@ -24,13 +24,26 @@ use super::{
 };
 use crate::{
     bundle::{Ask, Bundle},
-    query::Extra,
+    query::{Direction, Extra, Filter},
     store::StoreError,
     time::Timestamp,
 };
 
-/// What the name of the file begins with.
-const NAME: &str = "activity-evidence";
+/// What is made of records and their proofs: a file whose name begins and ends so, and of which kind it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) name: &'static str,
+    pub(super) ending: &'static str,
+    pub(super) kind: &'static str,
+}
+
+impl Form {
+    const fn zip(name: &'static str) -> Self {
+        Self { name, ending: "zip", kind: ZIP }
+    }
+}
+
+const ZIP: &str = "application/zip";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/bundle", get(bundle))
@@ -46,9 +59,21 @@ async fn bundle(
     let scope = caller.scope()?;
     let parameters = Parameters::of(&parts)?;
     check_whole(&parameters, "a bundle")?;
+    let params = parameters.read(&[Extra::Filters, Extra::Order], api.now())?;
+    let asked = (api.unveiled(params.filter.and(scope)).await?, params.order);
+    let is_head = parts.method == Method::HEAD;
+    made(&api, &caller, asked, Form::zip("activity-evidence"), is_head).await
+}
+
+/// Answers with the records of a filter, in an order, and their proofs: a zip file, or lines.
+pub(super) async fn made(
+    api: &Api,
+    caller: &Caller,
+    (filter, direction): (Filter, Direction),
+    form: Form,
+    is_head: bool,
+) -> Result<Response, Problem> {
     let now = api.now();
-    let params = parameters.read(&[Extra::Filters, Extra::Order], now)?;
-    let (filter, direction) = (api.unveiled(params.filter.and(scope)).await?, params.order);
     let ask = Ask { filter, direction, asked: caller.asked().to_owned(), now };
     let store = api.store()?.clone();
     let seeds = api.recorder().keys().map_or(&[][..], |keys| keys.signing_seeds());
@@ -57,20 +82,23 @@ async fn bundle(
             "there is no checkpoint that would prove anything: the log is empty, or the service has no keys",
         )
     };
-    if parts.method == Method::HEAD {
+    if is_head {
         // Nothing is signed for somebody who wants the head alone.
         let asked = async { Ok(Bundle::would_cover(&store, !seeds.is_empty()).await?) };
         let position = api.in_time(asked).await?.ok_or_else(unproved)?;
-        return Ok(head(NAME, now, position));
+        return Ok(head(form, now, position));
     }
     let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
-    let begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
-    Ok(answer(&caller, begun, false, NAME, now))
+    let mut begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
+    if form.kind != ZIP {
+        begun = begun.as_lines();
+    }
+    Ok(on_its_way(caller, begun, form, now))
 }
 
 /// Returns the head of that answer alone.
-fn head(name: &str, now: Timestamp, position: i64) -> Response {
-    file(Body::new(Unsent), "application/zip", (name, "zip"), now, position)
+fn head(form: Form, now: Timestamp, position: i64) -> Response {
+    file(Body::new(Unsent), form.kind, (form.name, form.ending), now, position)
 }
 
 /// Returns the answer that is a bundle, on its way.
@@ -78,17 +106,22 @@ pub(super) fn answer(
     caller: &Caller,
     begun: Bundle,
     is_head: bool,
-    name: &str,
+    name: &'static str,
     now: Timestamp,
 ) -> Response {
-    let position = begun.position();
-    if is_head {
-        return head(name, now, position);
+    let form = Form::zip(name);
+    match is_head {
+        true => head(form, now, begun.position()),
+        false => on_its_way(caller, begun, form, now),
     }
+}
+
+fn on_its_way(caller: &Caller, begun: Bundle, form: Form, now: Timestamp) -> Response {
+    let position = begun.position();
     let (sender, pieces) = mpsc::channel(1);
     tokio::spawn(produce(begun, caller.begin(), sender));
     let body = Body::new(ExportBody::new(pieces));
-    file(body, "application/zip", (name, "zip"), now, position)
+    file(body, form.kind, (form.name, form.ending), now, position)
 }
 
 async fn produce(mut bundle: Bundle, session: Session, sender: mpsc::Sender<Piece>) {

@@ -17,7 +17,8 @@
 //!
 //! [`Archive::verify`] needs no database: it computes everything from the columns up to the signed head. So whoever keeps
 //! an archive cannot change a record, or add one. What he can do unseen is to leave something out whole and write the manifest
-//! anew: an entry with its records, a part, a unit. The log tells of each part that was written, with the digest of its manifest.
+//! anew: an entry with its records, a part, a unit. The log tells of each part that was written, with the digest of its manifest,
+//! and its ledger has every entry: [`ArchiveAudit::log`] has both compared.
 
 mod archival;
 mod columns;
@@ -36,6 +37,7 @@ mod run;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod upload;
 mod verify;
 mod writing;

@@ -32,6 +32,10 @@ pub struct ArchiveReport {
     /// The last of them that a head from outside of the archive confirms.
     #[serde(skip)]
     pub anchored: Option<(u64, Timestamp)>,
+    /// Of how many parts that belong here the log tells; `None` where it was not compared with a log.
+    pub told: Option<u64>,
+    /// How many parts the log tells of that were written to other archives, and that were not looked for.
+    pub told_elsewhere: u64,
     /// What is not as it was written, the first of it.
     pub faults: Vec<Fault>,
     /// How many faults there are.
@@ -105,7 +109,7 @@ impl fmt::Display for Fault {
 pub enum FaultKind {
     /// A file is not the one that was written.
     Altered,
-    /// A file is not there.
+    /// A file is not there, or an entry of which the log says that it is.
     Missing,
     /// A file is there, and is nothing that this version reads.
     Unreadable,
@@ -115,13 +119,15 @@ pub enum FaultKind {
     Foreign,
     /// No signed head covers entries.
     Unproved,
+    /// A part of which no record of the log tells.
+    Untold,
 }
 
 impl FaultKind {
     /// Tells whether everything that was archived is there and unaltered all the same.
     #[must_use]
     pub const fn is_loose(self) -> bool {
-        matches!(self, Self::Foreign | Self::Unproved)
+        matches!(self, Self::Foreign | Self::Unproved | Self::Untold)
     }
 
     /// Returns it in words.
@@ -134,6 +140,7 @@ impl FaultKind {
             Self::Forged => "forged",
             Self::Foreign => "foreign",
             Self::Unproved => "unproved",
+            Self::Untold => "untold",
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     reader::{EntryReader, key, settle},
     report::{ArchiveReport, Fault, FaultKind},
     table::{Piece, Table, apart},
+    told::Present,
 };
 use crate::{
     ledger::{
@@ -23,7 +24,7 @@ use crate::{
         verify::Place,
     },
     record::{Canonical, Group, Seal, hex},
-    store::Unit,
+    store::{AnyStore, Unit},
     time::Timestamp,
 };
 
@@ -36,6 +37,7 @@ pub struct ArchiveAudit {
     trust: Option<Trust>,
     anchored: Vec<Checkpoint>,
     unit: Option<Unit>,
+    log: Option<AnyStore>,
 }
 
 impl ArchiveAudit {
@@ -66,6 +68,13 @@ impl ArchiveAudit {
         Self { unit: Some(unit), ..self }
     }
 
+    /// Compares the archive with the log that it was written from: only there it stands which parts there have to be, and
+    /// which entries. Whether the log is as it was written, [`Audit`](crate::store::Audit) tells.
+    #[must_use]
+    pub fn log(self, log: AnyStore) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
     fn head(&self, note: &str) -> Result<Checkpoint, String> {
         let note: Note = note.parse().map_err(|error| format!("{error}"))?;
         let head = match &self.trust {
@@ -81,7 +90,8 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When the archive cannot be reached. What is wrong with its files is no error but the result.
+    /// When the archive cannot be reached, or the log that it is compared with shows a part of itself alone or cannot be
+    /// asked. What is wrong with its files is no error but the result.
     ///
     /// # Cancel safety
     ///
@@ -93,6 +103,7 @@ impl Archive {
     ) -> Result<ArchiveReport, ArchiveError> {
         let mut report = ArchiveReport::default();
         let mut named = BTreeSet::new();
+        let mut present = Present::default();
         let mut before: Option<Part> = None;
         let mut origin: Option<String> = None;
         let folder = match &audit.unit {
@@ -102,6 +113,7 @@ impl Archive {
         for (name, _) in self.list(&folder).await? {
             let Some((unit, number)) = names::of_manifest(&name) else { continue };
             named.insert(name.clone());
+            present.named.insert(name.clone());
             let last = before.as_ref().filter(|part| part.unit() == unit);
             let expected = last.map_or(1, |part| part.manifest.part + 1);
             for missing in expected..number {
@@ -127,7 +139,13 @@ impl Archive {
                 report.push(Fault::new(FaultKind::Altered, &name, detail));
             }
             self.verify_part(&part, audit, &mut report, &mut progress).await?;
+            if audit.log.is_some() {
+                present.parts.push(part.clone());
+            }
             before = Some(part);
+        }
+        if let Some(log) = &audit.log {
+            self.compare(log, audit.unit.as_ref(), &present, &mut report).await?;
         }
         for kind in FileKind::ALL {
             let folder = match &audit.unit {

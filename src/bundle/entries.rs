@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range};
 use crate::{
     ledger::{Entry, Hash, leaf_hash, levels::Levels},
     record::{Canonical, Record},
-    store::{AnyStore, Evidence as _, StoreError},
+    store::{AnyStore, Evidence as _, StoreError, path_beside},
 };
 
 /// So many entries share the nodes of their proofs.
@@ -14,14 +14,32 @@ pub(super) const BLOCK: usize = 256;
 const ROWS: usize = 1_000;
 /// So many leaves of entries are held, beside those of the entry in use.
 const HELD: usize = 100_000;
+/// So many entries are held, of which few records were asked for.
+const MOST: usize = 1_000;
+/// So many records of an entry of more than so many are proved by those beside them.
+const FEW: u32 = 8;
+const LARGE: i64 = 8 * 64;
 /// No append brings more; a row of the ledger that claims so was edited, and proves nothing.
 const LARGEST: i64 = 10_000_000;
 
-/// An entry with the tree over its records, as the store holds them now.
+/// An entry, with the tree over its records as the store holds them now once many of them were asked for.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) entry: Entry,
-    tree: Levels,
+struct Known {
+    entry: Entry,
+    /// How many of its records were asked for.
+    asked: u32,
+    tree: Option<Levels>,
+}
+
+/// Where a record lies.
+#[derive(Debug)]
+pub(super) struct Located {
+    /// The position of its entry.
+    pub(super) position: i64,
+    /// From the record to the root of the entry.
+    pub(super) path: Vec<Hash>,
+    /// Whether that path proves it.
+    pub(super) is_proved: bool,
 }
 
 impl Known {
@@ -30,25 +48,24 @@ impl Known {
         new.writer_id == record.writer_id && (new.first_seq..=new.last_seq).contains(&record.seq)
     }
 
-    fn index(&self, record: &Record) -> usize {
-        usize::try_from(record.seq - self.entry.new.first_seq).unwrap_or(usize::MAX)
+    fn leaves(&self) -> usize {
+        self.tree.as_ref().map_or(0, Levels::leaves)
     }
 
-    /// Returns the path from the record to the root of the entry.
-    pub(super) fn path(&self, record: &Record) -> Vec<Hash> {
-        self.tree.inclusion_proof(self.index(record)).unwrap_or_default()
-    }
-
-    /// Tells whether that path proves the record, whose leaf that is.
-    pub(super) fn proves(&self, record: &Record, leaf: &Hash) -> bool {
-        self.tree.leaf(self.index(record)) == Some(leaf)
-            && self.tree.root() == self.entry.new.batch_root
-            && i64::try_from(self.tree.leaves()) == Ok(self.entry.new.count())
+    /// Locates a record, whose leaf that is, by the tree.
+    fn located(&self, tree: &Levels, record: &Record, leaf: &Hash) -> Located {
+        let new = &self.entry.new;
+        let index = usize::try_from(record.seq - new.first_seq).unwrap_or(usize::MAX);
+        let is_proved = tree.leaf(index) == Some(leaf)
+            && tree.root() == new.batch_root
+            && i64::try_from(tree.leaves()) == Ok(new.count());
+        let path = tree.inclusion_proof(index).unwrap_or_default();
+        Located { position: self.entry.position, path, is_proved }
     }
 }
 
-/// The trees of the entries that were needed last. Records of a query come in the order of their times, and so do
-/// nearly those of the entries.
+/// The entries that were needed last. Records of a query come in the order of their times, and so do nearly those of the
+/// entries.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
     known: VecDeque<Known>,
@@ -56,32 +73,47 @@ pub(super) struct Trees {
 }
 
 impl Trees {
-    /// Returns the entry that accounts for a record, if there is one.
-    pub(super) async fn of(
+    /// Locates a record, whose leaf that is, in the entry that accounts for it, if there is one.
+    ///
+    /// The first records of a large entry are proved by the few beside them; only where more are asked for, all of it is
+    /// read.
+    pub(super) async fn locate(
         &mut self,
         store: &AnyStore,
         record: &Record,
-    ) -> Result<Option<&Known>, StoreError> {
-        if let Some(at) = self.known.iter().position(|known| known.holds(record)) {
-            // The one that was used last is the last to go.
-            if let Some(known) = self.known.remove(at) {
-                self.known.push_back(known);
-            }
-            return Ok(self.known.back());
-        }
-        let Some(entry) = store.entry_of(record.writer_id, record.seq).await? else {
-            return Ok(None);
+        leaf: &Hash,
+    ) -> Result<Option<Located>, StoreError> {
+        let at = self.known.iter().position(|known| known.holds(record));
+        let mut known = match at.and_then(|at| self.known.remove(at)) {
+            Some(known) => known,
+            None => match store.entry_of(record.writer_id, record.seq).await? {
+                Some(entry) => Known { entry, asked: 0, tree: None },
+                None => return Ok(None),
+            },
         };
-        let tree = Levels::of(leaves_of(store, &entry).await?);
-        self.leaves += tree.leaves();
-        self.known.push_back(Known { entry, tree });
-        while self.leaves > HELD
+        known.asked = known.asked.saturating_add(1);
+        let mut located = None;
+        if known.tree.is_none() && known.asked <= FEW && known.entry.new.count() > LARGE {
+            let path = path_beside(store, &known.entry, record.seq, leaf).await?;
+            let position = known.entry.position;
+            located = path.map(|path| Located { position, path, is_proved: true });
+        }
+        if located.is_none() {
+            if known.tree.is_none() {
+                known.tree = Some(Levels::of(leaves_of(store, &known.entry).await?));
+                self.leaves += known.leaves();
+            }
+            located = known.tree.as_ref().map(|tree| known.located(tree, record, leaf));
+        }
+        // The one that was used last is the last to go.
+        self.known.push_back(known);
+        while (self.leaves > HELD || self.known.len() > MOST)
             && self.known.len() > 1
             && let Some(oldest) = self.known.pop_front()
         {
-            self.leaves -= oldest.tree.leaves();
+            self.leaves -= oldest.leaves();
         }
-        Ok(self.known.back())
+        Ok(located)
     }
 }
 
@@ -133,6 +165,13 @@ impl Marked {
         }
     }
 
+    /// Tells whether an entry was marked.
+    pub(super) fn has(&self, position: i64) -> bool {
+        let index = position.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let word = index.and_then(|index| Some((index, self.bits.get(index / 64)?)));
+        word.is_some_and(|(index, bits)| bits >> (index % 64) & 1 == 1)
+    }
+
     /// Returns the next block at or behind an index in which entries are marked, and their positions.
     pub(super) fn block(&self, from: u64) -> Option<(Range<u64>, Vec<i64>)> {
         const WORDS: usize = BLOCK / 64;
@@ -147,6 +186,14 @@ impl Marked {
         });
         Some((start..start + BLOCK as u64, positions.collect()))
     }
+}
+
+/// Returns the block that begins at an index of a ledger of `size` entries, and the positions of all in it.
+pub(super) fn block(from: u64, size: u64) -> Option<(Range<u64>, Vec<i64>)> {
+    let block = from..from.saturating_add(BLOCK as u64);
+    let positions = (from..block.end.min(size)).filter_map(|index| i64::try_from(index + 1).ok());
+    let positions: Vec<_> = positions.collect();
+    (!positions.is_empty()).then_some((block, positions))
 }
 
 #[cfg(test)]
@@ -166,5 +213,21 @@ mod tests {
             from = block.end;
         }
         assert_eq!(all, [vec![1, 256], vec![257], vec![90_000], vec![100_000]]);
+        assert!(marked.has(256) && marked.has(100_000));
+        for position in [2, 255, 100_001, 0, -5, i64::MAX, i64::MIN] {
+            assert!(!marked.has(position), "{position}");
+        }
+    }
+
+    #[test]
+    fn all_entries_come_block_by_block_and_no_more_than_there_are() {
+        let (mut from, mut all) = (0, Vec::new());
+        while let Some((range, positions)) = block(from, 600) {
+            assert_eq!(range.end - range.start, BLOCK as u64);
+            all.extend(positions);
+            from = range.end;
+        }
+        assert_eq!(all, (1..=600).collect::<Vec<_>>());
+        assert_eq!(block(0, 0), None);
     }
 }

@@ -37,7 +37,8 @@ td { overflow-wrap: anywhere; }
 const PROVES: &str = r"<h2>What it proves</h2>
 <p>That each of its records is, to the letter, what was written into the log, and lies under the head of the ledger that was
 signed. A personal group that was erased is not in it; the proof holds without.</p>
-<p>It does not prove that its question found everything there is: a whole log is verified with <code>activity verify</code>.
+<p>It does not prove that its question found everything there is, unless it asked for everything:
+<code>activity verify --export</code> tells whether all that lies under the head is in it.
 Nor does it prove that what was written was true. This page itself is for reading; what is proved is
 <code>records.jsonl</code>.</p>
 <h2>How to verify it</h2>
@@ -92,6 +93,10 @@ impl Html {
         if counts.unreadable > 0 {
             let what = "are not in it: they were edited until they were no records any more";
             facts.push(("Unreadable", format!("{} rows {what}", counts.unreadable)));
+        }
+        if counts.expired > 0 {
+            let what = "of its entries are not in it: their time was over, as its records tell";
+            facts.push(("Expired", format!("{} records {what}", counts.expired)));
         }
         if counts.masked > 0 {
             let what = "groups of fields have something about other people: it is masked in data.json and data.csv, and these \

@@ -195,6 +195,7 @@ pub(super) struct Manifest<'a> {
     unproved: u64,
     later: u64,
     unreadable: u64,
+    expired: u64,
     /// Of an export of what is about a person alone.
     #[serde(flatten)]
     about: Option<AboutPerson<'a>>,
@@ -215,7 +216,7 @@ impl<'a> Manifest<'a> {
         counts: &Counts,
         left_out: Option<&'a [&'static str]>,
     ) -> Self {
-        let Counts { records, entries, unproved, later, unreadable, masked } = *counts;
+        let Counts { records, entries, unproved, later, unreadable, expired, masked } = *counts;
         Self {
             bundle: 1,
             made_at: ask.now,
@@ -228,6 +229,7 @@ impl<'a> Manifest<'a> {
             unproved,
             later,
             unreadable,
+            expired,
             about: left_out.map(|left_out| AboutPerson { masked, left_out }),
         }
     }

@@ -14,7 +14,9 @@
 //! | `verify.py` | verifies all of it with Python 3 and nothing else |
 //!
 //! A record that was altered in the store is in it as the store holds it, and fails where the bundle is verified. What a
-//! bundle cannot prove is that its query found everything: [`verify`](crate::ledger::verify) is for that.
+//! bundle cannot prove is that its query found everything: [`verify`](crate::ledger::verify) is for that. A bundle of
+//! everything has every entry of the ledger, also those whose records have expired: then it shows of itself that it is
+//! whole, and which records are not in it since their time was over.
 //!
 //! [`Bundle::as_lines`] writes the same as JSON Lines: an export whose records bring their proofs along.
 //! [`verify()`] reads either form.
@@ -31,14 +33,14 @@ mod read;
 use about::About;
 pub use about::SubjectAsk;
 use archive::Archive;
-use entries::{Marked, Trees};
+use entries::{Located, Marked, Trees};
 use html::Html;
 use lines::{EntryLine, EntryMember, HeadMember, Manifest, Proof, RecordLine};
 pub use read::{ReadError, Verified, verify};
 
 use crate::{
     encode::{Encoder, Format},
-    ledger::{Checkpoint, KeptCheckpoint, Note, NoteSigner},
+    ledger::{Checkpoint, Entry, KeptCheckpoint, Note, NoteSigner, Removal},
     query::{Direction, Filter, PageRequest, Place},
     record::{Canonical, Groups, Record},
     store::{
@@ -92,6 +94,8 @@ pub struct Counts {
     pub later: u64,
     /// Rows that were left out, since somebody edited them until they were no records any more.
     pub unreadable: u64,
+    /// Records of the entries in it that are not, since their time was over, as a record in it tells.
+    pub expired: u64,
     /// Groups that are not opened, since something in them is about others than the person whom it is about.
     pub masked: u64,
 }
@@ -113,6 +117,10 @@ pub struct Bundle {
     canonical: Canonical,
     trees: Trees,
     marked: Marked,
+    /// Whether it has every entry, and not only those of its records.
+    takes_all: bool,
+    /// What its records tell of those whose time was over.
+    removals: Vec<Removal>,
     html: Html,
     /// Writes the records, where it is no zip file.
     lines: Option<Encoder>,
@@ -159,22 +167,29 @@ impl Bundle {
     ) -> Result<Option<Self>, StoreError> {
         store.expect_all().await?;
         // Before the head is signed, which so covers every record until then.
-        let position = store.head().await?;
+        let mut position = store.head().await?;
         let kept = match seeds {
             [] => store.last_checkpoint().await?,
             seeds => make_checkpoint(&store, seeds, ask.now).await?,
         };
         let Some(kept) = kept else { return Ok(None) };
+        if !seeds.is_empty() {
+            // What was committed meanwhile lies under the head as well, and without it the bundle would not be whole.
+            position = position.max(kept.size);
+        }
         let note: Note = kept.note.parse().map_err(failed)?;
         let head = Checkpoint::parse(note.text()).map_err(failed)?;
         let line = |seed: &[u8; 32]| {
             let signer = NoteSigner::new(&head.origin, seed).map_err(failed)?;
             Ok(format!("{}\n", signer.key()))
         };
+        let takes_all = ask.filter.expr().conjuncts().next().is_none();
         let trust: String = seeds.iter().map(line).collect::<Result<_, StoreError>>()?;
         Ok(Some(Self {
             records: store.clone(),
             store,
+            takes_all,
+            removals: Vec::new(),
             ask,
             about: None,
             position,
@@ -317,14 +332,13 @@ impl Bundle {
         shown: &Record,
         masked: Groups,
     ) -> Result<(), StoreError> {
-        let known = self.trees.of(&self.store, record).await?;
         let mut line = RecordLine::of(record, masked, &mut self.canonical);
-        let Some(known) = known else {
+        let located = self.trees.locate(&self.store, record, &line.leaf()).await?;
+        let Some(Located { position, path, is_proved }) = located else {
             // No entry accounts for it, and whoever verifies the bundle will say so.
             self.counts.unproved += 1;
             return self.write(shown, &line, None);
         };
-        let position = known.entry.position;
         if position > self.position {
             return Ok(());
         }
@@ -332,12 +346,14 @@ impl Bundle {
             self.counts.later += 1;
             return Ok(());
         }
-        let path = known.path(record);
-        if !known.proves(record, &line.leaf()) {
+        if !is_proved {
             self.counts.unproved += 1;
         }
         line.lies_in(position, &path);
         self.marked.mark(position);
+        if self.takes_all {
+            self.removals.extend(Removal::told(record));
+        }
         self.write(shown, &line, Some(position))
     }
 
@@ -361,7 +377,12 @@ impl Bundle {
 
     /// Writes the entries of one block of the ledger's tree, whose proofs take the same nodes.
     async fn block_of_entries(&mut self, from: u64) -> Result<Stage, StoreError> {
-        let Some((block, positions)) = self.marked.block(from) else {
+        let block = match self.takes_all {
+            // No more than there are: what a note claims is not asked for.
+            true => entries::block(from, self.head.size.min(self.position.unsigned_abs())),
+            false => self.marked.block(from),
+        };
+        let Some((block, positions)) = block else {
             return Ok(match self.about {
                 None => Stage::End,
                 Some(_) => Stage::Data { format: Format::Json, after: None, rows: FIRST_ROWS },
@@ -376,6 +397,9 @@ impl Bundle {
             let index = (position - 1).unsigned_abs();
             let path = nodes.inclusion_proof(index, self.head.size).unwrap_or_default();
             self.counts.entries += 1;
+            if let Some(entry) = entry.filter(|_| !self.marked.has(position)) {
+                self.without_records(entry);
+            }
             let line = EntryLine::of(position, entry, &path);
             match &self.lines {
                 None => self.zip.line(&line),
@@ -384,6 +408,13 @@ impl Bundle {
             .map_err(failed)?;
         }
         Ok(Stage::Entries { from: block.end })
+    }
+
+    /// Takes an entry of which no record was there.
+    fn without_records(&mut self, entry: &Entry) {
+        if self.removals.iter().any(|removal| removal.covers(entry)) {
+            self.counts.expired += entry.new.count().unsigned_abs();
+        }
     }
 
     fn end_file(&mut self) -> Result<(), StoreError> {

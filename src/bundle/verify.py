@@ -23,8 +23,7 @@ def add(a, b):  # RFC 8032, section 5.1.4: points as X, Y, Z, T
 def times(n, point):
     result = (0, 1, 1, 0)
     for bit in bin(n)[2:]:
-        result = add(result, result)
-        result = add(result, point) if bit == "1" else result
+        result = add(add(result, result), point) if bit == "1" else add(result, result)
     return result
 
 def same(a, b):
@@ -46,8 +45,7 @@ BASE = decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 def signed(key, text, signature):  # RFC 8032, section 5.1.7; points of small order are refused
     if len(key) != 32 or len(signature) != 64:
         return False
-    s = int.from_bytes(signature[32:], "little")
-    public, r = decode(key), decode(signature[:32])
+    s, public, r = int.from_bytes(signature[32:], "little"), decode(key), decode(signature[:32])
     if s >= L or same(times(8, public), (0, 1, 1, 0)) or same(times(8, r), (0, 1, 1, 0)):
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
@@ -107,6 +105,9 @@ class Bundle:
     def __init__(self, path):
         self.folder = path if os.path.isdir(path) else None
         self.zip = None if self.folder else zipfile.ZipFile(path)
+        names = self.zip.namelist() if self.zip else []
+        if len({os.path.normpath(name.replace("\\", "/").strip("/")).lower() for name in names}) < len(names):
+            raise ValueError("it has two files of one name, of which readers take one or the other")
 
     def open(self, name):
         file = open(os.path.join(self.folder, name), "rb") if self.folder else self.zip.open(name)
@@ -123,8 +124,7 @@ def record_of(line, entries, seen):
     """Returns what the record proves, and how many of its groups were erased, and how many are masked."""
     if line["entry"] not in entries:
         raise ValueError("no entry of the ledger that was proved accounts for it")
-    writer, first, count, root = entries[line["entry"]]
-    record = json.loads(line["record"])
+    (writer, first, count, root), record = entries[line["entry"]], json.loads(line["record"])
     place = (record["writer_id"], record["seq"])
     path = root_of(sha(b"\x00", line["record"].encode()), place[1] - first, count, line["path"])
     if path != root or place[0] != writer:

@@ -68,7 +68,11 @@ impl Removal {
         {
             return None;
         }
-        let told: Value = serde_json::from_str(record.metadata.as_str()).ok()?;
+        Self::read(&serde_json::from_str(record.metadata.as_str()).ok()?)
+    }
+
+    /// Reads what stands in the metadata of a record.
+    pub(crate) fn read(told: &Value) -> Option<Self> {
         let number = |key: &str| told[key].as_i64().filter(|number| *number >= 1);
         Some(Self {
             month: told["month"].as_str()?.parse().ok()?,

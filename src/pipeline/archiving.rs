@@ -129,7 +129,7 @@ impl Pipeline {
                 let ended = session.unit(&facts.unit, |part| written.push(part.clone())).await;
                 // Also of those that were written before something went wrong.
                 for part in written {
-                    let told_by = self.tell_of_part(&part).await?;
+                    let told_by = self.tell_of_part(&part, archive).await?;
                     let part = ToldPart { part, told_by };
                     told(&part);
                     all.push(part);
@@ -142,8 +142,8 @@ impl Pipeline {
     }
 
     /// Has the writer store that a part was written, and waits until it has.
-    async fn tell_of_part(&self, part: &Part) -> Result<RecordId, StoreError> {
+    async fn tell_of_part(&self, part: &Part, archive: &Archive) -> Result<RecordId, StoreError> {
         let mut teller = Teller::new(&self.core, self.readable()?.clone());
-        teller.tell(own::archived(part), "what was archived").await
+        teller.tell(own::archived(part, &archive.to_string()), "what was archived").await
     }
 }

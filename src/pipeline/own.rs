@@ -276,12 +276,13 @@ pub(super) fn archived_addresses_ended(ended: &ArchivedAddressesEnded) -> Box<Re
 
 /// Says which part of an archive was written, so that nobody takes one away unnoticed.
 #[cfg(feature = "archive")]
-pub(super) fn archived(part: &crate::archive::Part) -> Box<Record> {
+pub(super) fn archived(part: &crate::archive::Part, location: &str) -> Box<Record> {
     let manifest = &part.manifest;
     let facts = serde_json::json!({
         "month": manifest.month.to_string(),
         "class": manifest.class,
         "part": manifest.part,
+        "location": location,
         "count": manifest.records,
         "entries": manifest.entries,
         "first": manifest.first,

@@ -70,7 +70,11 @@ pub use retain::{
     PolicyChange, PolicySet, Retain, RetentionPlan, Unit, UnitFacts, policy_set, removal_of,
     retention_plan,
 };
+#[cfg(feature = "archive")]
+pub(crate) use retain::{ToldPart, archived_parts};
 pub use scratch::{Scratch, ScratchEntry};
 #[cfg(any(feature = "api", feature = "archive"))]
 pub(crate) use seal::entry_nodes;
+#[cfg(feature = "api")]
+pub(crate) use seal::path_beside;
 pub use seal::{RecordProof, make_checkpoint, prove};

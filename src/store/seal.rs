@@ -174,29 +174,40 @@ async fn path_in_entry<S: Evidence>(
     seq: i64,
     leaf: &Hash,
 ) -> Result<Vec<Hash>, StoreError> {
+    if let Some(path) = path_beside(store, entry, seq, leaf).await? {
+        return Ok(path);
+    }
+    // No roots are kept, or they are not those of these records, which speak for themselves.
     let altered = |what: &str| damaged(DOING, what);
     let new = &entry.new;
     let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
-    let proves = |path: &Vec<Hash>, count: u64| {
-        root_by_inclusion(leaf, index, count, path) == Some(new.batch_root)
-    };
-    if let Some(beside) = folded::beside(new, seq) {
-        let leaves = leaves_of(store, new.writer_id, beside);
-        let (folded, leaves) = tokio::try_join!(store.folded_roots(entry), leaves)?;
-        let count = new.count().unsigned_abs();
-        let path = folded::path(&leaves, &folded, index, count);
-        if let Some(path) = path.filter(|path| proves(path, count)) {
-            return Ok(path);
-        }
-    }
-    // None are kept, or they are not those of these records, which speak for themselves.
     let leaves = leaves_of(store, new.writer_id, new.first_seq..=new.last_seq).await?;
     let path = inclusion_proof(&leaves, index)
         .ok_or_else(|| altered("records of its entry are missing"))?;
-    if !proves(&path, leaves.len() as u64) {
+    if root_by_inclusion(leaf, index, leaves.len() as u64, &path) != Some(new.batch_root) {
         return Err(altered("the records of its entry are not those that were written"));
     }
     Ok(path)
+}
+
+/// Returns the path from a record to the root of its entry, from the records beside it and the roots that are kept of the
+/// others; `None` where none are kept, or they do not prove it.
+pub(crate) async fn path_beside<S: Evidence>(
+    store: &S,
+    entry: &Entry,
+    seq: i64,
+    leaf: &Hash,
+) -> Result<Option<Vec<Hash>>, StoreError> {
+    let new = &entry.new;
+    // Where they are all that there is, no roots are kept.
+    let beside = folded::beside(new, seq).filter(|it| *it != (new.first_seq..=new.last_seq));
+    let Some(beside) = beside else { return Ok(None) };
+    let leaves = leaves_of(store, new.writer_id, beside);
+    let (folded, leaves) = tokio::try_join!(store.folded_roots(entry), leaves)?;
+    let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
+    let count = new.count().unsigned_abs();
+    let path = folded::path(&leaves, &folded, index, count);
+    Ok(path.filter(|path| root_by_inclusion(leaf, index, count, path) == Some(new.batch_root)))
 }
 
 /// Returns the leaf hashes of records that follow each other in a stream.

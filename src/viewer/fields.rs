@@ -1,10 +1,14 @@
-//! The fields of the query language as a module of the page.
+//! The fields of the query language, and those that a proof shows, as a module of the page.
 
 use serde_json::json;
 
-use crate::query::{FIELDS, Values};
+use crate::{
+    query::{FIELDS, Values},
+    record::{Group, Kind, Record},
+};
 
-/// Returns the module: `export const FIELDS = […]`.
+/// Returns the module: `export const FIELDS = […]`, and `SEALED`, the fields that stand in the canonical bytes of a record
+/// as they are.
 pub(super) fn module() -> String {
     let fields = FIELDS.iter().map(|field| {
         let (kind, words): (_, &[&str]) = match field.values() {
@@ -31,9 +35,21 @@ pub(super) fn module() -> String {
         })
     });
     let fields: Vec<_> = fields.collect();
+    let sealed = Record::FIELDS.iter().filter(|field| field.group() == Group::Sealed);
+    let sealed = sealed.map(|field| {
+        let kind = match field.kind() {
+            Kind::Time => "time",
+            Kind::Json => "json",
+            _ => "plain",
+        };
+        json!({ "name": field.name(), "kind": kind })
+    });
+    let sealed: Vec<_> = sealed.collect();
     format!(
-        "// Made of the table of fields in src/query/fields.\nexport const FIELDS = {};\n",
-        json!(fields)
+        "// Made of the tables of fields in src/query/fields and src/record.\nexport const FIELDS = {};\nexport const \
+         SEALED = {};\n",
+        json!(fields),
+        json!(sealed)
     )
 }
 
@@ -49,6 +65,10 @@ mod tests {
         }
         assert!(module.contains(r#""words":["success","denied","failure","aborted","unknown"]"#));
         // Text of the table is data of a script: nothing in it may end the script or its line.
-        assert_eq!(module.lines().count(), 2);
+        assert_eq!(module.lines().count(), 3);
+        for (name, is_sealed) in [("action", true), ("seq", true), ("actor_id", false)] {
+            let told = module.contains(&format!("{{\"kind\":\"plain\",\"name\":\"{name}\"}}"));
+            assert_eq!(told, is_sealed, "{name}");
+        }
     }
 }

@@ -56,6 +56,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "retention",
         "facets?fields=action&prefix=c",
         "export",
+        "export?proofs=true",
         "bundle",
         "live/sse",
         &format!("live/sse?cursor={live}"),

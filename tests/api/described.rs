@@ -342,7 +342,7 @@ async fn the_contract_is_described() {
         ("/sessions/{id}", list),
         ("/stats", "interval"),
         ("/facets", "fields top"),
-        ("/export", "format bom"),
+        ("/export", "format bom proofs"),
         ("/live", "cursor ticket"),
         ("/live/sse", "cursor ticket Last-Event-ID"),
     ] {

@@ -197,6 +197,8 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         paths.push(format!("export?format={format}&q={}", spelt(&questions[1])));
     }
     paths.extend(["bundle".to_owned(), "bundle?q=-tenant_id:acme".to_owned()]);
+    paths.push("export?proofs=true".to_owned());
+    paths.push(format!("export?proofs=true&q={}", spelt(&questions[1])));
     // A new address is asked here too, or this fails.
     let mut rest = described(&service).await;
     rest.retain(|endpoint| !paths.iter().any(|path| is_of(path, endpoint)));

@@ -17,13 +17,13 @@ use tower_activity::{
     access::{self, Access, Denial, Grant, Permission, Permissions},
     pipeline::PipelineBuilder,
     record::{Actor, Record},
-    store::{Append, Batch, Erase, Evidence, Maintain, Read, Register},
+    store::{Append, Batch, Erase, Evidence, Maintain, Read, Register, Retain},
     time::{ManualClock, Timestamp},
 };
 
 /// A place for a store, cleaned up when dropped.
 pub(crate) trait Fixture: Send + Sync + Sized + 'static {
-    type Store: Append + Read + Maintain + Register + Evidence + Erase + Clone;
+    type Store: Append + Read + Maintain + Register + Evidence + Erase + Retain + Clone;
 
     fn new() -> impl Future<Output = Self> + Send;
     fn open(&self) -> impl Future<Output = Self::Store> + Send;

@@ -12,6 +12,7 @@ on_both!(
     what_was_altered_in_a_bundle_is_found_with_its_place,
     what_was_altered_in_the_store_does_not_pass_with_a_bundle,
     without_keys_a_bundle_rests_on_the_last_checkpoint,
+    a_record_of_a_large_entry_is_proved_by_those_beside_it,
 );
 
 /// A log of six records with a key file, and the path of its trust file.
@@ -222,4 +223,37 @@ async fn without_keys_a_bundle_rests_on_the_last_checkpoint(log: Log) {
     assert!(said.starts_with("Not in the bundle: 1 found by its query, committed after"), "{said}");
     // And nobody names the keys.
     assert_eq!(found.verify(&[]).await.0, Some(3));
+}
+
+/// Of a large entry the few records beside one prove it, so that one is proved of which others were altered.
+async fn a_record_of_a_large_entry_is_proved_by_those_beside_it(log: Log) {
+    let many: Vec<_> = (1..=1_000)
+        .map(|seq| record(seq, &format!("2026-11-20T12:{:02}:{:02}Z", seq / 60, seq % 60), |_| {}))
+        .collect();
+    log.append(&many).await;
+    log.run(&["checkpoint", "--keys", "log.keys"]).await.with(0);
+    let line = log.run(&["checkpoint", "--keys", "log.keys", "--trust-line"]).await.with(0).stdout;
+    std::fs::write(log.path("trust"), line).unwrap();
+    let trust = log.path("trust").display().to_string();
+    let verified = async |query: &str, altered: bool, records: usize| {
+        let found = bundle(&log, &[query]).await;
+        assert_eq!(found.lines("records.jsonl").len(), records);
+        let (code, said) = found.verify(&["--trust", &trust]).await;
+        assert_eq!(code, Some(i32::from(altered)), "{query}: {said}");
+        assert_eq!(found.lines("manifest.json")[0]["unproved"] != 0, altered, "{query}");
+    };
+    let many = format!(
+        "entity_id:{}",
+        (1..=20).map(|n| (n * 50).to_string()).collect::<Vec<_>>().join(",")
+    );
+    for query in ["entity_id:1", "entity_id:64,65,1000"] {
+        verified(query, false, query.split(',').count()).await;
+    }
+    verified(&many, false, 20).await;
+    log.by_force("UPDATE activity_records SET action = 'read' WHERE seq = 900").await;
+    verified("entity_id:1", false, 1).await;
+    verified("entity_id:64,65,1000", false, 3).await;
+    verified("entity_id:900", true, 1).await;
+    verified("entity_id:899", true, 1).await;
+    verified(&many, true, 20).await;
 }

@@ -23,25 +23,25 @@ on_both!(
 );
 
 /// Exports records as JSON Lines with their proofs, and returns where to.
-async fn lines(log: &Log, arguments: &[&str]) -> String {
+pub(crate) async fn lines(log: &Log, arguments: &[&str]) -> String {
     let path = log.path("export.jsonl").to_str().unwrap().to_owned();
     let all = ["export", "--proofs", "--keys", "log.keys", "--out", &path];
     log.run(&[&all[..], arguments].concat()).await.with(0);
     path
 }
 
-async fn zipped(log: &Log, arguments: &[&str]) -> String {
+pub(crate) async fn zipped(log: &Log, arguments: &[&str]) -> String {
     bundle(log, arguments).await;
     log.path("evidence.zip").to_str().unwrap().to_owned()
 }
 
-async fn verify(log: &Log, file: &str, arguments: &[&str], code: i32) -> Value {
+pub(crate) async fn verify(log: &Log, file: &str, arguments: &[&str], code: i32) -> Value {
     let all = [&["verify", "--export", file], arguments].concat();
     log.run(&all).await.with(code).json().remove(0)
 }
 
 /// Returns the kinds of what was altered, and all of it as text.
-fn altered(found: &Value) -> (Vec<String>, String) {
+pub(crate) fn altered(found: &Value) -> (Vec<String>, String) {
     assert_eq!(found["result"], "altered", "{found:#}");
     let all = found["altered"].as_array().unwrap();
     let kinds = all.iter().map(|one| one["kind"].as_str().unwrap().to_owned()).collect();
@@ -439,4 +439,57 @@ async fn a_hostile_file_is_refused_with_a_reason() {
         many.iter().map(|name| (&name[..], &empty as _)).collect();
     archive(&path, &many);
     refused("has 101 files, and is no bundle").await;
+}
+
+/// Replaces text in bytes by other text of its length, in the first so many places.
+fn patched(bytes: &[u8], from: &str, to: &str, places: usize) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let mut left = places;
+    for at in 0..bytes.len() - from.len() {
+        if left > 0 && bytes[at..].starts_with(from.as_bytes()) {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            left -= 1;
+        }
+    }
+    assert!(left < places, "there is no {from}");
+    bytes
+}
+
+/// Readers differ in which of two files of one name they take: then each of them verifies another bundle.
+#[tokio::test]
+async fn a_bundle_with_two_files_of_one_name_is_refused() {
+    let (log, trust) = signed(Log::sqlite()).await;
+    let unpacked = bundle(&log, &[]).await;
+    let sound = fs::read(log.path("evidence.zip")).unwrap();
+    let path = log.path("twice.zip");
+    // A record that was altered, in a file of another name.
+    let with_another = |name: &str| {
+        fs::write(&path, &sound).unwrap();
+        let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+        let mut zip = zip::ZipWriter::new_append(file).unwrap();
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        let forged = unpacked.text("records.jsonl").replacen("update", "delete", 1);
+        std::io::Write::write_all(&mut zip, forged.as_bytes()).unwrap();
+        zip.finish().unwrap();
+        fs::read(&path).unwrap()
+    };
+    let file = path.to_str().unwrap();
+    let verify = ["verify", "--export", file, "--trust", &trust];
+    with_another("more.jsonl");
+    log.run(&verify).await.with(0);
+    let other = with_another("records.jsonX");
+    let twice = patched(&other, "records.jsonX", "records.jsonl", usize::MAX);
+    for bundle in [twice, with_another("./records.jsonl"), with_another("RECORDS.jsonl")] {
+        fs::write(&path, bundle).unwrap();
+        let refused = log.run(&verify).await.with(3);
+        assert!(refused.stderr.contains("two files of one name"), "{}", refused.stderr);
+        let (code, said) = unpacked.verify(&[file, "--trust", &trust]).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("two files of one name"), "{said}");
+    }
+    // The directory knows one file, and who reads from the beginning to the end finds another.
+    fs::write(&path, patched(&other, "records.jsonX", "records.jsonl", 1)).unwrap();
+    let refused = log.run(&verify).await.with(3);
+    assert!(refused.stderr.contains("is no whole zip file"), "{}", refused.stderr);
 }

@@ -1,7 +1,7 @@
 //! The drawer: one record, at an address of its own.
 
 use tokio::time::timeout;
-use tower_activity::record::{Group, Json, Seal};
+use tower_activity::record::{Actor, Group, Json, Record, Seal};
 
 use crate::{
     browser::{ESCAPE, PATIENCE, Screen, browse},
@@ -145,6 +145,78 @@ async fn a_record_is_there_raw_in_every_format_and_its_place_in_the_log_is_told(
         page.click("#tab-summary").await;
         page.click("#tab-integrity").await;
         page.until("document.getElementById('panel').textContent.includes('Not proved')").await;
+    })
+    .await;
+    site.stop().await;
+}
+
+/// What the page makes of a proof, and of the same with one thing altered in each: `name: result`.
+const ALTERED: &str = r#"
+const [id, done] = arguments;
+const script = [...document.querySelectorAll('script[src]')].map(one => one.src).find(src => src.includes('/assets/'));
+const flip = hash => (hash[0] === '0' ? '1' : '0') + hash.slice(1);
+const edit = (text, from, to) => btoa(atob(text).replace(from, to));
+(async () => {
+  const { isProved } = await import(new URL('proof.js', script));
+  const base = location.pathname.replace(/\/$/, '');
+  const get = async path => (await fetch(`${base}/${path}`, { headers: { accept: 'application/json' } })).json();
+  const record = await get(`records/${id}`), proof = await get(`records/${id}/proof`);
+  const other = await get('records?q=-id:' + id + '&limit=1');
+  const changes = {
+    nothing: () => {},
+    record: p => { p.record = edit(p.record, 'order', 'odder'); },
+    index: p => { p.index += 1; },
+    size: p => { p.size += 1; },
+    path: p => { p.path[0] = flip(p.path[0]); },
+    'path cut': p => { p.path.pop(); },
+    'path longer': p => { p.path.push('00'.repeat(32)); },
+    'index behind the size': p => { p.index = p.size; },
+    entry: p => { p.entry.bytes = edit(p.entry.bytes, '\"epoch\":1', '\"epoch\":2'); },
+    'entry root': p => { p.entry.root = flip(p.entry.root); },
+    'entry index': p => { p.entry.index += 1; },
+    'entry size': p => { p.entry.size += 1; },
+    'entry path': p => { p.entry.path[0] = flip(p.entry.path[0]); },
+    'entry path cut': p => { p.entry.path.pop(); },
+    'entry path longer': p => { p.entry.path.push('00'.repeat(32)); },
+    head: p => { const lines = p.checkpoint.split('\n'); lines[2] = (lines[2][0] === 'A' ? 'B' : 'A') + lines[2].slice(1); p.checkpoint = lines.join('\n'); },
+    'head size': p => { const lines = p.checkpoint.split('\n'); lines[1] = String(Number(lines[1]) + 1); p.checkpoint = lines.join('\n'); },
+    'record as its entry': p => { p.record = p.entry.bytes; p.path = []; p.index = 0; p.size = 1; },
+  };
+  const found = {};
+  for (const [name, change] of Object.entries(changes)) {
+    const altered = structuredClone(proof);
+    change(altered);
+    found[name] = await isProved(altered, record).catch(() => 'error');
+  }
+  // What is shown is not what is proved.
+  const shown = { action: 'delete', occurred_at: record.occurred_at.replace(/.Z$/, d => (d[0] === '9' ? '8Z' : '9Z')), seq: record.seq + 1, tenant_id: null, org_id: 'x', truncated: ['x'], status: null };
+  for (const [name, value] of Object.entries(shown)) found[`shown ${name}`] = await isProved(proof, { ...record, [name]: value });
+  found['another record'] = await isProved(proof, other.records[0]);
+  done(found);
+})().catch(error => done({ failed: String(error) }));
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_with_anything_altered_in_it_is_not_passed() {
+    let site = Site::with(shop(10)).await;
+    site.sign().await;
+    // The head is of several entries, so that there is a path to it.
+    for n in 0..3 {
+        let record = Record::by(Actor::user("ana")).cancelled("order", &n.to_string());
+        site.pipeline.recorder().record(record);
+        site.sign().await;
+    }
+    browse("altered", Screen::DESK, async |page| {
+        page.open(&site.at("")).await;
+        page.open_record(1).await;
+        let id = page.parameter("record").await.unwrap();
+        let found = page.promised(ALTERED, &[id.into()]).await;
+        let found = found.as_object().unwrap_or_else(|| panic!("{found}"));
+        assert!(found.len() > 20, "{found:?}");
+        for (name, result) in found {
+            let is_passed = *result == true;
+            assert_eq!(is_passed, name == "nothing", "{name}: {result}");
+        }
     })
     .await;
     site.stop().await;

@@ -3,7 +3,7 @@
 use super::super::{parameters::Parameters, problem::Problem};
 use crate::{
     encode::{Format, UnknownFormat},
-    query::{Direction, Extra, Filter},
+    query::{Direction, Extra, Filter, Params},
     time::Timestamp,
 };
 
@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Ask {
     pub(super) format: Format,
     pub(super) bom: bool,
+    pub(super) proofs: bool,
     pub(super) direction: Direction,
     pub(super) filter: Filter,
 }
@@ -19,17 +20,22 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
         check_whole(parameters, "an export")?;
-        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom];
+        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom, Extra::Proofs];
         let params = parameters.read(&extras, now)?;
         let format = params.format.as_deref().map(str::parse).transpose();
         let format = format
             .map_err(|error: UnknownFormat| Problem::parameter("format", error.to_string()))?
-            .unwrap_or(Format::Csv);
+            .unwrap_or(if params.proofs { Format::JsonLines } else { Format::Csv });
         if params.bom && format != Format::Csv {
             let detail = "a byte order mark goes before CSV alone; leave out `bom`";
             return Err(Problem::parameter("bom", detail));
         }
-        Ok(Self { format, bom: params.bom, direction: params.order, filter: params.filter })
+        if params.proofs && format != Format::JsonLines {
+            let detail = "only `jsonl` brings proofs along; leave out `proofs`, or ask `/bundle`";
+            return Err(Problem::parameter("proofs", detail));
+        }
+        let Params { bom, proofs, order: direction, filter, .. } = params;
+        Ok(Self { format, bom, proofs, direction, filter })
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /export`: the whole result of a filter, streamed.
 //!
+//! With `proofs=true` each record brings its proof along, as in a [bundle](super::bundle), which then goes the same way.
+//!
 //! Words are looked for in all of the log here, however long it takes: an export is whole, or it breaks off.
 //!
 //! An export covers what the store held when it began, and nothing of what comes later: where the ledger
@@ -33,10 +35,18 @@ pub(super) use self::{
     produce::PATIENCE,
 };
 use super::{
-    access::Permission, answer::Unsent, parameters::Parameters, problem::Problem, state::Api,
+    access::Permission,
+    answer::Unsent,
+    bundle::{self, Form},
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
     watch::Caller,
 };
 use crate::{store::Read as _, time::Timestamp};
+
+/// What the name of the file begins with.
+const NAME: &str = "activity";
 
 /// The position of the ledger's last entry that the export covers.
 const POSITION: HeaderName = HeaderName::from_static("activity-position");
@@ -59,6 +69,12 @@ async fn export(
     let scope = caller.scope()?;
     let ask = Ask::read(&Parameters::of(&parts)?, api.now())?;
     let filter = api.unveiled(ask.filter.clone().and(scope)).await?;
+    if ask.proofs {
+        let form =
+            Form { name: NAME, ending: ask.format.extension(), kind: ask.format.media_type() };
+        let is_head = parts.method == Method::HEAD;
+        return bundle::made(&api, &caller, (filter, ask.direction), form, is_head).await;
+    }
     let store = api.store_for(caller.grant())?;
     let snapshot = api.in_time(async { Ok(store.snapshot().await?) }).await?;
 
@@ -68,7 +84,7 @@ async fn export(
     } else {
         Body::new(Producer::new(store, filter, snapshot, &ask, caller.begin()).start())
     };
-    let name = ("activity", ask.format.extension());
+    let name = (NAME, ask.format.extension());
     Ok(file(body, ask.format.media_type(), name, api.now(), position))
 }
 

@@ -170,7 +170,14 @@ fn is_refused(endpoint: &Endpoint, status: &str) -> bool {
         "403" | "500" => true,
         "404" => matches!(
             endpoint.name,
-            "record" | "proof" | "checkpoint" | "bundle" | "subject_export" | "asset" | "hold_lift"
+            "record"
+                | "proof"
+                | "checkpoint"
+                | "export"
+                | "bundle"
+                | "subject_export"
+                | "asset"
+                | "hold_lift"
         ),
         "408" => endpoint.guard == Guard::HandedIn,
         "413" | "415" => takes_body,
@@ -246,6 +253,7 @@ fn export() -> OperationBuilder {
         Extra::Order,
         Extra::Format,
         Extra::Bom,
+        Extra::Proofs,
     ])))
 }
 

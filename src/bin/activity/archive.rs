@@ -35,7 +35,7 @@ pub(crate) async fn run(
         ArchiveCommand::List(asked) => list(common, &Archive::existing(&asked.from)?).await?,
         ArchiveCommand::Restore(asked) => restore::run(common, asked).await?,
         ArchiveCommand::Verify(asked) => {
-            return match verified(asked).await {
+            return match verified(common, asked).await {
                 Ok(report) => {
                     print(common, asked, &report)?;
                     Ok(ExitCode::from(match report.verdict() {
@@ -169,7 +169,7 @@ async fn list(common: &Common, archive: &Archive) -> Result<(), Trouble> {
     rows.print()
 }
 
-async fn verified(asked: &ArchiveVerify) -> Result<ArchiveReport, Trouble> {
+async fn verified(common: &Common, asked: &ArchiveVerify) -> Result<ArchiveReport, Trouble> {
     let mut audit = ArchiveAudit::new();
     if let Some(path) = &asked.trust {
         audit = audit.trust(verify::trust(path)?);
@@ -179,6 +179,11 @@ async fn verified(asked: &ArchiveVerify) -> Result<ArchiveReport, Trouble> {
         notes.extend(anchor.read().await?);
     }
     let archive = Archive::existing(&asked.from)?;
+    if common.named_store().is_some() {
+        let log = Store::existing(common).await?.reader();
+        verify::expect(log.scratch().await?.as_ref(), false)?;
+        audit = audit.log(log);
+    }
     let report = archive.verify(&audit.anchored(notes), |_records| {}).await?;
     if report.parts == 0 && report.total == 0 {
         let why = format!("there is no archive in {archive}: nothing in it is a part of one");
@@ -231,7 +236,19 @@ fn print(common: &Common, asked: &ArchiveVerify, report: &ArchiveReport) -> Resu
         // Each part has a head of its own, and an anchor vouches for one of them.
         _ => "the holder of the key could have made up what no anchored head covers",
     };
-    out::line(&format!("Not excluded: {not_excluded}; something was left out whole."))?;
+    let elsewhere = match report.told_elsewhere {
+        0 => String::new(),
+        parts => format!(" and of {parts} in other archives, which were not looked for"),
+    };
+    out::line(&match report.told {
+        None => format!(
+            "Not excluded: {not_excluded}; something was left out whole (no log was named with --store)."
+        ),
+        Some(told) => format!(
+            "Compared with the log, which tells of {told} parts{elsewhere}. Not excluded: the log was altered as well; \
+             `activity verify` says whether it was."
+        ),
+    })?;
     for fault in report.faults.iter().take(SHOWN) {
         out::line(&format!("  {}", visible(&fault.to_string())))?;
     }

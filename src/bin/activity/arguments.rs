@@ -30,7 +30,7 @@ not run";
 
 const ARCHIVE_CODES: &str = "\
 Exit codes: 0 unaltered · 1 something was altered, is missing or cannot be read · 2 unaltered, but there are files that no \
-manifest names, or entries that no signed head covers · 3 it could not run";
+manifest names, entries that no signed head covers, or parts of which the log does not tell · 3 it could not run";
 
 /// Asks an audit trail, runs one for services in any language, and looks after it.
 #[derive(Debug, Parser)]
@@ -323,7 +323,8 @@ pub(crate) enum ArchiveCommand {
     Run(ArchiveRun),
     /// Lists the parts of an archive
     List(ArchiveList),
-    /// Reads an archive back, and says what in it is not as it was written
+    /// Reads an archive back, and says what in it is not as it was written; with a log (--store) also what of it is
+    /// not there any more
     #[command(after_help = ARCHIVE_CODES)]
     Verify(ArchiveVerify),
     /// Makes a scratch copy of what an archive holds: a SQLite database of its own, to be asked like a log

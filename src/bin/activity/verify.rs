@@ -36,9 +36,15 @@ fn not_excluded(arguments: &Verify, found: &Found) -> (&'static str, String) {
     let report = &found.report;
     if let Some(export) = &found.export {
         let (trust, by_whom) = of_an_export(arguments, report);
-        let extent = match export.complete {
-            true => "It has every record under its head.",
-            false => "It is a part of the log: that nothing was left out of it is not shown.",
+        let extent = match (export.complete, report.expired) {
+            (true, 0) => "It has every record under its head.".to_owned(),
+            (true, expired) => format!(
+                "It has every record under its head but for {} whose time was over, as the log tells.",
+                out::records(expired)
+            ),
+            (false, _) => {
+                "It is a part of the log: that nothing was left out of it is not shown.".to_owned()
+            }
         };
         let uncompared = match export.not_compared {
             0 => String::new(),
@@ -97,7 +103,7 @@ struct Exported {
     file: String,
     /// How many entries the ledger had under its head.
     size: u64,
-    /// Whether every record of every one of these entries is in it.
+    /// Whether every record of every one of these entries is in it, but for those that have expired.
     complete: bool,
     /// Groups that it does not show, and that were not erased.
     masked: u64,
@@ -230,7 +236,7 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Found, Trouble>
 }
 
 /// Refuses a copy where a log was meant: a log of which entries were taken could say of itself that it is a copy.
-fn expect(scratch: Option<&Scratch>, wanted: bool) -> Result<(), Trouble> {
+pub(crate) fn expect(scratch: Option<&Scratch>, wanted: bool) -> Result<(), Trouble> {
     match (scratch, wanted) {
         (Some(scratch), false) => Err(Trouble::usage(format!(
             "the database says that it is no log, and a scratch copy of what is archived in {}: --scratch verifies it as such",

@@ -1,6 +1,7 @@
 //! What lies at a path: a zip file, a folder, or lines.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, BufReader, Read, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -43,11 +44,17 @@ impl Opened {
             return Err(many(count));
         }
         file.rewind().map_err(failed)?;
-        let archive = ZipArchive::new(BufReader::new(file))
-            .map_err(|error| ReadError::new(format!("{shown} is no whole zip file: {error}")))?;
+        let not_whole = |error| ReadError::new(format!("{shown} is no whole zip file: {error}"));
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(not_whole)?;
         if archive.len() > MOST_FILES {
             return Err(many(archive.len()));
         }
+        if archive.has_duplicate_names() || has_twins(&archive) {
+            let why = "has two files of one name, of which readers take one or the other";
+            return Err(ReadError::new(format!("{shown} {why}: it is no bundle")));
+        }
+        // Who reads it from its beginning to its end must find the same files as who asks its directory.
+        archive.validate_header_consistency().map_err(not_whole)?;
         Ok(Self::Zip(Box::new(archive)))
     }
 
@@ -68,6 +75,16 @@ impl Opened {
             Self::Lines(_) => Err(missing()),
         }
     }
+}
+
+/// Tells whether unpacking would put two of its files into one, on some disk.
+fn has_twins(archive: &ZipArchive<BufReader<File>>) -> bool {
+    let unpacked = |name: &str| {
+        let parts = name.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".");
+        parts.collect::<Vec<_>>().join("/").to_lowercase()
+    };
+    let mut names = HashSet::new();
+    !archive.file_names().all(|name| name.is_ok_and(|name| names.insert(unpacked(&name))))
 }
 
 /// How many files the record at the end of a zip file tells of, where there is one.

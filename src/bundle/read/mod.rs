@@ -75,6 +75,8 @@ struct Told {
     later: u64,
     #[serde(default)]
     unreadable: u64,
+    #[serde(default)]
+    expired: u64,
 }
 
 /// Verifies a file that a log gave away; `progress` is told how many records were read, every few thousand.
@@ -111,6 +113,7 @@ const PATH: usize = 64;
 fn ended(mut extract: Extract, told: &Told, entries: u64, records: u64) -> Verified {
     extract.counts("entries", entries, told.entries);
     extract.counts("records", records, told.records);
+    extract.says_expired(told.expired);
     let (report, extent) = extract.finish();
     Verified { report, extent, later: told.later, unreadable: told.unreadable }
 }

@@ -13,12 +13,12 @@ use super::{
     erased::Gone,
     heads::Head,
     report::{AlterationKind, Place, Report},
-    told::told,
+    told::{Telling, told},
 };
 use crate::{
-    ledger::{Checkpoint, Entry, Hash, leaf_hash, root_by_inclusion},
+    ledger::{Checkpoint, Entry, Hash, Removal, leaf_hash, root_by_inclusion},
     record::{Canonical, Group, Groups, Record, Seal, WriterId},
-    time::{Month, Timestamp},
+    time::Timestamp,
 };
 
 /// An entry of the ledger as an extract shows it.
@@ -55,7 +55,7 @@ pub struct ShownRecord {
 pub struct Extent {
     /// How many entries the ledger had under the head of the extract.
     pub size: u64,
-    /// Whether each record of each of these entries is in it.
+    /// Whether each record of each of these entries is in it, but for those whose time was over, as a record in it tells.
     pub is_complete: bool,
     /// How many groups of its records are not shown, and were not erased.
     pub masked: u64,
@@ -78,6 +78,9 @@ pub struct Extract {
     anchors: Vec<Checkpoint>,
     /// How many anchors are later than the extract.
     later: u64,
+    /// What its records tell of those whose time was over, and how many of these it says itself that there are.
+    removals: Vec<Removal>,
+    says_expired: u64,
     extent: Extent,
     canonical: Canonical,
 }
@@ -85,20 +88,18 @@ pub struct Extract {
 /// An entry that lies under the head.
 #[derive(Debug, Clone)]
 struct Held {
-    /// Its month and class.
-    unit: Arc<Option<(Month, String)>>,
-    writer_id: WriterId,
-    first_seq: i64,
-    count: u64,
-    root: Hash,
-    committed_at: Timestamp,
-    /// The times that it names of its first and last record.
-    times: (Timestamp, Timestamp),
+    entry: Arc<Entry>,
     /// How many of its records were shown, and their times.
     shown: u64,
     found: Option<(Timestamp, Timestamp)>,
     /// Whether a record of another month or class was told of.
     is_misplaced: bool,
+}
+
+impl Held {
+    fn count(&self) -> u64 {
+        self.entry.new.count().unsigned_abs()
+    }
 }
 
 impl Extract {
@@ -129,6 +130,8 @@ impl Extract {
             seen: HashMap::new(),
             anchors,
             later: later.len() as u64,
+            removals: Vec::new(),
+            says_expired: 0,
             extent: Extent { size, ..Extent::default() },
             canonical: Canonical::new(),
         };
@@ -178,19 +181,8 @@ impl Extract {
             let why = "the entry is not in the ledger whose head was signed";
             return self.found(edited, place, &at, why);
         }
-        let new = &entry.new;
-        let held = Held {
-            unit: Arc::new(Some((new.month, new.class.clone()))),
-            writer_id: new.writer_id,
-            first_seq: new.first_seq,
-            count: new.count().unsigned_abs(),
-            root: new.batch_root,
-            committed_at: entry.committed_at,
-            times: (new.first_at, new.last_at),
-            shown: 0,
-            found: None,
-            is_misplaced: false,
-        };
+        let kept = Arc::new(entry.clone());
+        let held = Held { entry: kept, shown: 0, found: None, is_misplaced: false };
         if self.entries.insert(entry.position, held).is_some() {
             let kind = AlterationKind::EntryExtra;
             return self.found(kind, place, &at, "the entry stands here twice");
@@ -201,6 +193,7 @@ impl Extract {
             self.verifier.entry(row);
             return;
         }
+        let new = &entry.new;
         let stream = self.verifier.streams.entry(new.writer_id).or_default();
         if stream.last_seq < new.last_seq {
             *stream = Stream { last_seq: new.last_seq, position: entry.position };
@@ -225,25 +218,28 @@ impl Extract {
             ..Place::records(record.writer_id, record.seq, record.seq)
         };
         let place = Place { position: entry, ..place };
-        let Some(held) = entry.and_then(|entry| self.entries.get(&entry)).cloned() else {
+        let held = entry.and_then(|entry| self.entries.get(&entry));
+        let Some(of) = held.map(|held| Arc::clone(&held.entry)) else {
             let why = "no entry of the ledger that was proved accounts for it";
             return self.found(AlterationKind::RowExtra, place, &at, why);
         };
         let leaf = leaf_hash(self.canonical.encode(&record));
-        let index =
-            record.seq.checked_sub(held.first_seq).and_then(|index| u64::try_from(index).ok());
-        let root = index.and_then(|index| root_by_inclusion(&leaf, index, held.count, &path));
-        if root != Some(held.root) || record.writer_id != held.writer_id {
+        let (first_seq, count) = (of.new.first_seq, of.new.count().unsigned_abs());
+        let index = record.seq.checked_sub(first_seq).and_then(|index| u64::try_from(index).ok());
+        let root = index.and_then(|index| root_by_inclusion(&leaf, index, count, &path));
+        if root != Some(of.new.batch_root) || record.writer_id != of.new.writer_id {
             return self.found(edited, place, &at, "it is not what was written");
         }
         if !add(self.seen.entry(record.writer_id).or_default(), record.seq) {
             return self.found(AlterationKind::RowDuplicated, place, &at, "it stands here twice");
         }
         self.verifier.report.records += 1;
-        self.belongs(&record, place.position.unwrap_or_default());
-        self.groups(&record, entry.unwrap_or_default(), &held.unit, masked);
-        if let Some(telling) = told(&record, entry.unwrap_or_default(), held.committed_at) {
-            self.verifier.told(place, telling);
+        self.belongs(&record, of.position);
+        self.groups(&record, &of, masked);
+        match told(&record, of.position, of.committed_at) {
+            Some(Telling::Removed(removal)) => self.removals.push(removal),
+            Some(telling) => self.verifier.told(place, telling),
+            None => {}
         }
     }
 
@@ -254,11 +250,10 @@ impl Extract {
         held.shown += 1;
         held.found =
             Some(held.found.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
-        let is_of_unit = held.unit.as_ref().as_ref().is_some_and(|(month, class)| {
-            (*month, class.as_str()) == (at.month(), record.retention_class.as_str())
-        });
+        let new = &held.entry.new;
+        let is_of_unit = new.month == at.month() && record.retention_class == new.class.as_str();
         if !is_of_unit && !std::mem::replace(&mut held.is_misplaced, true) {
-            let place = Place::records(held.writer_id, record.seq, record.seq).at(position);
+            let place = Place::records(new.writer_id, record.seq, record.seq).at(position);
             let detail = format!("record {} is of another month or retention class", record.seq);
             self.verifier.found(AlterationKind::EntryEdited, place, detail);
         }
@@ -267,7 +262,8 @@ impl Extract {
     /// Compares the times that entries name with those of their records, where these are all there.
     fn compare_times(&mut self) {
         for (position, held) in &self.entries {
-            if held.shown == held.count && held.found != Some(held.times) && !held.is_misplaced {
+            let times = (held.entry.new.first_at, held.entry.new.last_at);
+            if held.shown == held.count() && held.found != Some(times) && !held.is_misplaced {
                 let detail = "the times that it names are not those of its first and last record";
                 let place = Place::entry(*position);
                 self.verifier.found(AlterationKind::EntryEdited, place, detail);
@@ -275,13 +271,7 @@ impl Extract {
         }
     }
 
-    fn groups(
-        &mut self,
-        record: &Record,
-        position: i64,
-        unit: &Option<(Month, String)>,
-        masked: Groups,
-    ) {
+    fn groups(&mut self, record: &Record, of: &Entry, masked: Groups) {
         for (index, group) in Group::ERASABLE.into_iter().enumerate() {
             if !matches!(record.seals.of(group), Seal::Erased(_)) {
                 continue;
@@ -292,8 +282,9 @@ impl Extract {
             }
             self.verifier.report.erased += 1;
             let (first, last) = (record.seq, record.seq);
-            let gone = Gone { position, until: position, first, last, unit: 0 };
-            self.verifier.erasures.found(index, record.writer_id, gone, unit);
+            let gone = Gone { position: of.position, until: of.position, first, last, unit: 0 };
+            let unit = Some((of.new.month, of.new.class.clone()));
+            self.verifier.erasures.found(index, record.writer_id, gone, &unit);
         }
     }
 
@@ -312,6 +303,41 @@ impl Extract {
         self.verifier.found(kind, Place::default(), detail);
     }
 
+    /// Takes how many records it says have expired. What counts is what its records tell.
+    pub const fn says_expired(&mut self, told: u64) {
+        self.says_expired = told;
+    }
+
+    /// Counts the records of its entries that are not in it, and whose time was over, as far as its records tell of all of
+    /// them. Only from all entries it follows that it is those of which they tell.
+    fn expired(&mut self) {
+        let removals = std::mem::take(&mut self.removals);
+        self.verifier.removals(removals.iter().cloned());
+        removals.iter().for_each(|removal| self.verifier.removed.confirm(removal));
+        let mut held: Vec<_> = self.entries.values().collect();
+        held.sort_unstable_by_key(|held| held.entry.position);
+        for Held { entry, shown, .. } in held {
+            if self.verifier.removed.is_of(entry) {
+                self.verifier.removed.passed(entry, entry.leaf_hash());
+                if *shown == 0 {
+                    self.verifier.removed.gone(entry);
+                }
+            }
+        }
+        self.verifier.removed_without_a_word();
+    }
+
+    /// Compares how many have expired with what it says of that.
+    fn compare_expired(&mut self) {
+        let (there, told) = (self.verifier.report.expired, self.says_expired);
+        if told > there && self.head.is_some() {
+            let detail = format!(
+                "it says itself that {told} records have expired, and records in it tell so of {there}"
+            );
+            self.verifier.found(AlterationKind::RowMissing, Place::default(), detail);
+        }
+    }
+
     /// Returns how many records have been read.
     #[must_use]
     pub const fn records(&self) -> u64 {
@@ -322,11 +348,16 @@ impl Extract {
     #[must_use]
     pub fn finish(mut self) -> (Report, Extent) {
         self.compare_times();
+        let compared = u64::try_from(self.verifier.position()).unwrap_or_default();
+        let has_entries = self.head.is_some() && self.is_gapless && compared == self.extent.size;
+        if has_entries {
+            self.expired();
+        }
+        self.compare_expired();
         let Self { mut verifier, mut extent, entries, .. } = self;
-        let compared = u64::try_from(verifier.position()).unwrap_or_default();
-        let has_entries = self.head.is_some() && self.is_gapless && compared == extent.size;
-        let accounted = entries.values().fold(0_u64, |sum, held| sum.saturating_add(held.count));
-        extent.is_complete = has_entries && accounted == verifier.report.records;
+        let accounted = entries.values().fold(0_u64, |sum, held| sum.saturating_add(held.count()));
+        let accounted_for = verifier.report.records.saturating_add(verifier.report.expired);
+        extent.is_complete = has_entries && accounted == accounted_for;
         let not_compared = self.anchors.iter().filter(|anchor| anchor.size > compared).count();
         extent.not_compared = self.later + not_compared as u64;
         if extent.is_complete {

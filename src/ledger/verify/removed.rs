@@ -28,6 +28,11 @@ struct Claim {
 }
 
 impl Removed {
+    /// Tells whether any of them is of an entry's records.
+    pub(super) fn is_of(&mut self, entry: &Entry) -> bool {
+        self.of(entry).next().is_some()
+    }
+
     /// Takes an entry of the ledger.
     pub(super) fn passed(&mut self, entry: &Entry, hash: Hash) {
         for claim in self.of(entry) {

@@ -43,6 +43,8 @@ pub struct Params {
     pub format: Option<String>,
     /// `bom`.
     pub bom: bool,
+    /// `proofs`.
+    pub proofs: bool,
     /// `ticket`.
     pub ticket: Option<String>,
     /// What `now` was.

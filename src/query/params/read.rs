@@ -101,12 +101,8 @@ pub(super) fn read(
         top: find("top").map(|given| number(given, 1, Params::MAX_TOP)).transpose()?,
         prefix: find("prefix").map(|given| given.value.to_owned()),
         format: find("format").map(|given| given.value.to_ascii_lowercase()),
-        bom: find("bom")
-            .map(|given| {
-                word(given, &[("true", true), ("false", false), ("1", true), ("0", false)])
-            })
-            .transpose()?
-            .unwrap_or_default(),
+        bom: find("bom").map(yes_or_no).transpose()?.unwrap_or_default(),
+        proofs: find("proofs").map(yes_or_no).transpose()?.unwrap_or_default(),
         ticket: find("ticket").map(|given| given.value.to_owned()),
         tz: context.tz,
         now,
@@ -243,6 +239,10 @@ fn word<T: Copy>(given: &Given<'_>, words: &[(&str, T)]) -> Result<T, ParamError
         let known = known.join(", ");
         ParamError::new(given.name, format!("`{}` is one of {known}{near}", given.name))
     })
+}
+
+fn yes_or_no(given: &Given<'_>) -> Result<bool, ParamError> {
+    word(given, &[("true", true), ("false", false), ("1", true), ("0", false)])
 }
 
 /// Returns how many records to pass over.

@@ -38,6 +38,8 @@ pub enum Extra {
     Format,
     /// `bom`.
     Bom,
+    /// `proofs`.
+    Proofs,
     /// `ticket`.
     Ticket,
 }
@@ -150,6 +152,13 @@ pub const PARAMETERS: &[Parameter] = &[
         &[],
         Extra::Bom,
         "`true` begins a CSV file with a byte order mark, for Excel",
+        "true",
+    ),
+    of(
+        "proofs",
+        &[],
+        Extra::Proofs,
+        "`true` has each record of `jsonl` bring its proof along, and ends with the entries and the signed head",
         "true",
     ),
     of("ticket", &[], Extra::Ticket, "A one-use ticket instead of credentials", "…"),

@@ -21,6 +21,8 @@ pub(crate) use addresses::{
 pub use addresses::{Addresses, AddressesEnded, ArchivedAddressesEnded};
 pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
+#[cfg(feature = "archive")]
+pub(crate) use removals::{ToldPart, archived_parts};
 pub(crate) use removals::{ToldRemoval, removals, tells_of_archives};
 pub(crate) use set::RETENTION_CHANGED;
 pub use set::{PolicyChange, PolicySet, policy_set};

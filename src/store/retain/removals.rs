@@ -1,5 +1,7 @@
 //! What the log itself tells of what was taken out, and what it would have to tell.
 
+#[cfg(feature = "archive")]
+use crate::store::{ArchivedPart, StoreErrorKind, Unit};
 use crate::{
     ledger::{RETENTION_RUN, Removal, RemovalCount},
     query::PageRequest,
@@ -68,6 +70,64 @@ pub(crate) async fn tells_of_archives<S: Read>(store: &S) -> Result<bool, StoreE
         }
     }
     Ok(removals(store).await?.iter().any(|told| told.archived.is_some()))
+}
+
+/// A part of an archive that the log tells was written.
+#[cfg(feature = "archive")]
+#[derive(Debug, Clone)]
+pub(crate) struct ToldPart {
+    /// The record that does.
+    pub(crate) told_by: RecordId,
+    /// Where it was written to; `None` where the record is of a version that did not say so.
+    pub(crate) location: Option<String>,
+    pub(crate) part: ArchivedPart,
+    /// Its entries, as if they were taken out.
+    pub(crate) removal: Removal,
+}
+
+#[cfg(feature = "archive")]
+impl ToldPart {
+    fn of(record: &Record) -> Option<Self> {
+        let told: serde_json::Value = serde_json::from_str(record.metadata.as_str()).ok()?;
+        let manifest = crate::record::unhex(told["digest"].as_str()?)?;
+        Some(Self {
+            told_by: record.id,
+            location: told["location"].as_str().map(str::to_owned),
+            part: ArchivedPart { name: told["manifest"].as_str()?.to_owned(), manifest },
+            removal: Removal::read(&told)?,
+        })
+    }
+
+    pub(crate) fn unit(&self) -> Unit {
+        Unit { month: self.removal.month, class: self.removal.class.clone() }
+    }
+}
+
+/// Returns every part of an archive that the log tells was written, the oldest first, but for those of which the record of
+/// a removal tells.
+///
+/// # Errors
+///
+/// When the store cannot be asked, and when a record that tells of one cannot be read: then it is not known which.
+#[cfg(feature = "archive")]
+pub(crate) async fn archived_parts<S: Read>(store: &S) -> Result<Vec<ToldPart>, StoreError> {
+    let unreadable = || {
+        let why = "records that tell what was archived cannot be read; `activity verify` says where they are";
+        StoreError::new(StoreErrorKind::Data, "look for what was archived").with_source(why)
+    };
+    let (filter, mut request) = (of_the_log_itself(ARCHIVED)?, PageRequest::oldest(PAGE));
+    let mut told = Vec::new();
+    loop {
+        let page = store.records(&filter, &request).await?;
+        for record in &page.records {
+            told.push(ToldPart::of(record).ok_or_else(unreadable)?);
+        }
+        match page.next {
+            _ if page.unreadable > 0 => return Err(unreadable()),
+            Some(next) => request = request.after(next),
+            None => return Ok(told),
+        }
+    }
 }
 
 /// Adds up what is to be taken out of a unit: all that the ledger accounts for by now; `None` when that is

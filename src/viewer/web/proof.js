@@ -1,5 +1,8 @@
 // Recomputing a proof: record, entry, head of the ledger (RFC 9162, section 2.1.3.2).
 
+import { parse } from "./api.js";
+import { SEALED } from "./fields.js";
+
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 const unhex = text => Uint8Array.from(text.match(/../g) ?? [], pair => parseInt(pair, 16));
 const hex = data => Array.from(data, byte => byte.toString(16).padStart(2, "0")).join("");
@@ -22,12 +25,26 @@ async function rootOf(leaf, { index, size, path }) {
   return last === 0 ? hex(root) : null;
 }
 
-/** Tells whether a proof leads from the record to the head; `null` where a browser computes no hashes, which is without HTTPS. */
-export async function isProved({ record, index, size, path, entry, checkpoint }) {
+/** A moment as it is hashed: in microseconds. */
+const micros = text => Date.parse(`${text.slice(0, 23)}Z`) * 1000 + Number(text.slice(23, 26));
+
+/** Tells whether what was hashed is the record that is shown; of the personal fields there are commitments alone. */
+function isShown(hashed, record) {
+  return SEALED.every(({ name, kind }) => {
+    const kept = hashed[name] ?? null, shown = record[name] ?? null;
+    if (kind === "json") return JSON.stringify(kept === null ? null : parse(kept)) === JSON.stringify(shown);
+    return kept === (kind === "time" && shown !== null ? micros(shown) : shown);
+  });
+}
+
+/** Tells whether a proof leads from the record that is shown to the head; `null` where a browser computes no hashes, which is without HTTPS. */
+export async function isProved({ record, index, size, path, entry, checkpoint }, shown) {
   if (!globalThis.crypto?.subtle) return null;
   const [, covered, head] = checkpoint.split("\n");
-  const said = JSON.parse(new TextDecoder().decode(bytes(entry.bytes)));
-  return said.batch_root === entry.root && said.position === entry.index + 1 && String(entry.size) === covered
+  const read = text => JSON.parse(new TextDecoder().decode(bytes(text)));
+  const said = read(entry.bytes);
+  return isShown(read(record), shown)
+    && said.batch_root === entry.root && said.position === entry.index + 1 && said.count === size && String(entry.size) === covered
     && await rootOf(await hash(0, bytes(record)), { index, size, path }) === entry.root
     && await rootOf(await hash(0, bytes(entry.bytes)), entry) === hex(bytes(head));
 }

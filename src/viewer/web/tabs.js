@@ -167,7 +167,7 @@ export async function integrityTab(words, record, panel, signal) {
     if (problem.status === 404) return fill(place, h("h3", null, say.none), h("p", null, say.noneText));
     return showTrouble(place, words, problem, () => integrityTab(words, record, panel, signal));
   }
-  const holds = await isProved(found).catch(() => false);
+  const holds = await isProved(found, record).catch(() => false);
   if (signal?.aborted) return undefined;
   const { entry, checkpoint } = found;
   const signed = checkpoint.match(/^time (.*)$/m)?.[1];

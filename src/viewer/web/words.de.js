@@ -199,7 +199,7 @@ export const words = {
     noneText: "Noch kein Prüfpunkt deckt diesen Eintrag ab. Ein Dienst mit Schlüsseln unterschreibt alle zehn Sekunden einen.",
     proved: "Nachgewiesen",
     provedText: (position, size) => `Dieser Eintrag ist das, was geschrieben wurde: Sein Hash führt zum Hauptbucheintrag ${position}, und dieser zum unterschriebenen Kopf über ${size} Hauptbucheinträge.`,
-    byBrowser: "Dieser Browser hat es nachgerechnet.",
+    byBrowser: "Dieser Browser hat es nachgerechnet. Persönliche Felder (wer, von wo, was berührt und gesagt wurde) gehen als Festlegungen ein, die der Dienst verglichen hat.",
     byServer: "Der Dienst hat es nachgerechnet; ein Browser tut das über HTTPS.",
     wrong: "Nicht nachgewiesen",
     wrongText: "Der Nachweis führt nicht von diesem Eintrag zum unterschriebenen Kopf. `activity verify` sagt, was verändert wurde.",

@@ -202,7 +202,7 @@ export const words = {
     noneText: "No checkpoint covers this record yet. A service with keys signs one every ten seconds.",
     proved: "Proved",
     provedText: (position, size) => `This record is what was written: its hash leads to entry ${position} of the ledger, and that to the signed head of ${size} entries.`,
-    byBrowser: "This browser has computed it.",
+    byBrowser: "This browser has computed it. Personal fields (who, from where, what was touched and said) enter by commitments, which the service has compared.",
     byServer: "The service has computed it; a browser does so over HTTPS.",
     wrong: "Not proved",
     wrongText: "The proof does not lead from this record to the signed head. `activity verify` says what was altered.",
