@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Evidence, Read, Scratch, StoreError, retain};
+use super::{ErasedList, Evidence, Read, Scratch, StoreError, retain};
 use crate::{
     ledger::{
         Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, root_by_inclusion,
@@ -189,6 +189,9 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             self.records(std::mem::take(&mut waiting)).await?;
             progress(self.progress());
             if last {
+                if self.verifier.lacks_a_telling() {
+                    self.restricted().await?;
+                }
                 // Erased while this was on its way: the record that tells of it is in the ledger by now.
                 if rounds == 0 || !self.verifier.lacks_a_telling() {
                     break;
@@ -205,6 +208,29 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         let sound = report.verdict() != Verdict::Altered;
         let state = self.verifier.state(now, checkpoints, self.trust.is_some());
         Ok((report, state.filter(|_| sound)))
+    }
+
+    /// Takes what is kept aside under a hold for told of, where it is what its record lacks.
+    async fn restricted(&mut self) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let page = self.store.restricted(after, ENTRIES).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let mut proved = ErasedList::default();
+            for (_, kept) in &page {
+                let rows = self.store.record_rows(kept.writer_id, kept.seq, kept.seq, 1).await?;
+                // A row that is nothing which an append writes is told of elsewhere.
+                let Some(Ok(record)) = rows.into_iter().next().map(|row| row.record) else {
+                    continue;
+                };
+                let groups = kept.proved(&record, &mut self.canonical);
+                if !groups.is_empty() {
+                    proved.add(kept.writer_id, kept.seq, groups);
+                }
+            }
+            self.verifier.kept_aside(proved);
+        }
     }
 
     /// Takes the store for a part of a log, whose entries lie under heads of their own.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future};
 
 use serde::Serialize;
 
-use super::{ERASED, ErasedList, Read, StoreError, holds::of_the_log_itself};
+use super::{ERASED, ErasedList, Read, Restricted, StoreError, holds::of_the_log_itself};
 use crate::{
     query::PageRequest,
     record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
@@ -119,6 +119,33 @@ pub trait Erase: Send + Sync + 'static {
     fn erase(
         &self,
         records: &[ErasedGroups],
+        holds: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// Erases groups as [`erase`](Self::erase) does, and keeps aside what they held, one of `kept` for each record, in
+    /// the same transaction: a legal hold is on it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses; then nothing is changed.
+    fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// Lets go what was kept aside under these numbers, for good, and returns how many there were; `None`, and nothing
+    /// is changed, where other holds are told of by now.
+    ///
+    /// Writes no record of it: a record that the groups are erased comes first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses; then nothing is changed.
+    fn end_restricted(
+        &self,
+        numbers: &[i64],
         holds: u64,
     ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 

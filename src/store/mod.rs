@@ -27,6 +27,7 @@ mod outbox;
 pub mod postgres;
 mod read;
 mod register;
+mod restrict;
 mod retain;
 mod scan;
 mod scratch;
@@ -65,6 +66,8 @@ pub(crate) use retain::{
     ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldRemoval, removals, tells_of_archives,
     told_of_addresses,
 };
+pub(crate) use restrict::RESTRICTED;
+pub use restrict::{Restricted, whole};
 pub use retain::{
     Addresses, AddressesEnded, Ending, Fate, HeldBy, PlannedUnit, PolicyChange, PolicySet, Retain,
     RetentionPlan, Unit, UnitFacts, policy_set, removal_of, retention_plan,

@@ -16,7 +16,7 @@ use tower_activity::{
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
         CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
-        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Retain,
+        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Restricted, Retain,
         Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     },
     time::Timestamp,
@@ -225,6 +225,19 @@ impl Register for Endless {
 impl Erase for Endless {
     async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
         self.up()?.erase(records, holds).await
+    }
+
+    async fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        self.up()?.restrict(records, kept, holds).await
+    }
+
+    async fn end_restricted(&self, numbers: &[i64], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.up()?.end_restricted(numbers, holds).await
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {

@@ -228,7 +228,7 @@ impl Sweep {
             };
             let Some(removal) = removal else { return Ok(End::Busy) };
             let holds = holds(&self.store).await?;
-            if let Some(hold) = holds.held_in(&self.store, &facts.unit.filter()).await? {
+            if let Some(hold) = holds.held_in_unit(&self.store, &facts.unit).await? {
                 return Ok(End::Held(hold.into()));
             }
             // Told of before or not: it is looked at once more that all of it is there. What comes to the unit from
