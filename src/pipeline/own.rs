@@ -11,8 +11,8 @@ use crate::{
     record::{ActorType, Category, Json, Operation, Origin, Outcome, Record, WriterId},
     rules::{Fullness, Keep},
     store::{
-        ADDRESSES_ENDED, AddressesEnded, Archived, ERASED, PROCESS_ENDED, RETENTION_CHANGED,
-        StreamReport, UNCLEAN_END, is_of_holds,
+        ADDRESSES_ENDED, AddressesEnded, Archived, ERASED, PROCESS_ENDED, RESTRICTED,
+        RETENTION_CHANGED, StreamReport, UNCLEAN_END, is_of_holds,
     },
     time::Timestamp,
 };
@@ -53,7 +53,7 @@ pub(super) fn is_of_streams(record: &Record) -> bool {
 pub(super) fn tells_of_erasures(record: &Record) -> bool {
     record.origin == Origin::System
         && record.category == Category::System
-        && record.action == ERASED
+        && (record.action == ERASED || record.action == RESTRICTED)
 }
 
 /// Tells whether what a record says in its metadata is gone by later, word for word: holds, and policies.

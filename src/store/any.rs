@@ -5,7 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use super::{
     ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Erase, ErasedGroups,
     ErasedSubject, ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read,
-    Register, Restricted, Retain, Scratch, Snapshot, Storage, StoreError, StreamPosition, Unit, UnitFacts,
+    Register, Restricted, Retain, Scratch, Snapshot, Storage, StoreError, StreamPosition, Unit,
+    UnitFacts,
 };
 use crate::{
     ledger::{

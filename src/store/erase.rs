@@ -227,7 +227,7 @@ pub async fn told_erasures<S: Read>(store: &S) -> Result<ToldErasures, StoreErro
 }
 
 /// Empties groups of a record in memory, and leaves their commitments.
-pub(super) fn empty(record: &mut Record, erased: &ErasedGroups) -> u64 {
+pub(crate) fn empty(record: &mut Record, erased: &ErasedGroups) -> u64 {
     let mut count = 0;
     for (group, erased) in Group::ERASABLE.into_iter().zip(&erased.groups) {
         let Some(ErasedGroup { salt, commitment }) = erased else { continue };

@@ -216,7 +216,13 @@ impl Holds {
             let page = store.restricted(after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(None) };
             after = *last;
-            for (_, kept) in page.iter().filter(|(_, kept)| may(&kept.kept)) {
+            for (_, kept) in &page {
+                match &kept.kept {
+                    Some(kept) if !may(kept) => continue,
+                    // Nobody knows of what it is, nor whether it is held: then it is.
+                    None => return Ok(self.standing().next()),
+                    Some(_) => {}
+                }
                 let Some(record) = store.record(kept.id).await? else { continue };
                 let record = whole(store, &record).await?;
                 if filter.matches(&record)

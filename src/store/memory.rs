@@ -11,8 +11,8 @@ use std::{
 use super::{
     AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
     CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
-    Folded, Holding, Index, IngestKey, Maintain, Read, Register, Restricted, Retain, Snapshot, Storage,
-    StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
+    Folded, Holding, Index, IngestKey, Maintain, Read, Register, Restricted, Retain, Snapshot,
+    Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     erase,

@@ -9,8 +9,11 @@
 
 use std::borrow::Cow;
 
-use super::{Evidence, StoreError, StoreErrorKind};
-use crate::record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId};
+use super::{Evidence, Read, StoreError};
+use crate::{
+    query::Filter,
+    record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
+};
 
 /// The action of the record that says which groups of which records are kept aside.
 pub(crate) const RESTRICTED: &str = "restricted";
@@ -30,8 +33,8 @@ pub struct Restricted {
     pub seq: i64,
     /// Which groups.
     pub groups: Groups,
-    /// The record with these groups and no others.
-    pub kept: Box<Record>,
+    /// The record with these groups and no others; `None` where somebody has made it unreadable.
+    pub kept: Option<Box<Record>>,
 }
 
 impl Restricted {
@@ -50,7 +53,7 @@ impl Restricted {
         }
         kept.seals.restrict(Groups::NONE);
         let Record { id, writer_id, seq, .. } = *record;
-        Some(Self { id, writer_id, seq, groups, kept })
+        Some(Self { id, writer_id, seq, groups, kept: Some(kept) })
     }
 
     /// Takes these groups as those of a record that was numbered anew; `None` where the record does not lack them.
@@ -62,28 +65,30 @@ impl Restricted {
 
     /// Puts the groups back into a record that lacks them.
     pub(crate) fn unveil(&self, record: &mut Record) {
+        let Some(kept) = &self.kept else { return };
         for group in self.groups.iter() {
             if !matches!(record.seals.of(group), Seal::Erased(_)) {
                 continue;
             }
             for field in Record::FIELDS.iter().filter(|field| field.group() == group) {
                 // What one record has of the field another may have.
-                let _fits = field.set(record, field.value(&self.kept));
+                let _fits = field.set(record, field.value(kept));
             }
-            record.seals.set(group, self.kept.seals.of(group));
+            record.seals.set(group, kept.seals.of(group));
         }
     }
 
     /// Returns those of the groups that are what `record` had: they open its commitments, and the rest of what is kept
     /// is the record's.
-    pub(super) fn proved(&self, record: &Record, canonical: &mut Canonical) -> Groups {
+    pub(crate) fn proved(&self, record: &Record, canonical: &mut Canonical) -> Groups {
+        let Some(kept) = &self.kept else { return Groups::NONE };
         let mut sealed = Record::FIELDS.iter().filter(|field| field.group() == Group::Sealed);
-        if !sealed.all(|field| field.value(record) == field.value(&self.kept)) {
+        if !sealed.all(|field| field.value(record) == field.value(kept)) {
             return Groups::NONE;
         }
         let mut opens = |group: &Group| {
             let Seal::Erased(commitment) = record.seals.of(*group) else { return false };
-            canonical.commitment(&self.kept, *group) == Some(commitment)
+            canonical.commitment(kept, *group) == Some(commitment)
         };
         self.groups.iter().filter(|group| opens(group)).collect()
     }
@@ -92,21 +97,24 @@ impl Restricted {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.kept.to_portable(&mut bytes);
+        if let Some(kept) = &self.kept {
+            kept.to_portable(&mut bytes);
+        }
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, of these groups.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. What nobody wrote reads as nothing: it proves nothing either.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(super) fn from_bytes(
+    pub(super) fn stored(
+        id: RecordId,
+        (writer_id, seq): (i64, i64),
         groups: &str,
         bytes: &[u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let groups = Groups::parse(groups).ok_or("there is no group of such a letter")?;
+    ) -> Self {
+        let groups = Groups::parse(groups).unwrap_or_default();
         let mut kept = Box::<Record>::default();
-        Record::from_portable(bytes, &mut kept)?;
-        let Record { id, writer_id, seq, .. } = *kept;
-        Ok(Self { id, writer_id, seq, groups, kept })
+        let kept = Record::from_portable(bytes, &mut kept).is_ok().then_some(kept);
+        Self { id, writer_id: WriterId::new(writer_id), seq, groups, kept }
     }
 }
 
@@ -130,6 +138,56 @@ pub async fn whole<'r, S: Evidence>(
     Ok(Cow::Owned(record))
 }
 
+/// Records of which something is kept aside, as they were recorded.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct RestrictedPage {
+    /// The first that was restricted first. Which of their groups are restricted, their seals say.
+    pub records: Vec<Record>,
+    /// Where to go on; `None` when there are no more.
+    pub next: Option<i64>,
+}
+
+/// Returns what is kept aside of records that pass `filter`, each record as it was recorded, from behind a number on, at
+/// most so many: for whoever may see what holds keep.
+///
+/// # Errors
+///
+/// When the store cannot be asked, or does not show what is kept aside.
+pub async fn restricted_records<S: Read + Evidence>(
+    store: &S,
+    filter: &Filter,
+    mut after: i64,
+    limit: usize,
+) -> Result<RestrictedPage, StoreError> {
+    let mut page = RestrictedPage::default();
+    let limit = limit.max(1);
+    loop {
+        let rows = store.restricted(after, limit).await?;
+        let is_last = rows.len() < limit;
+        for (number, kept) in rows {
+            let record = store.record(kept.id).await?;
+            let mut record = match &record {
+                Some(record) => whole(store, record).await?.into_owned(),
+                None => Record::default(),
+            };
+            let is_new = !page.records.iter().any(|one| one.id == record.id);
+            if record.id == kept.id && is_new && filter.matches(&record) {
+                if page.records.len() == limit {
+                    page.next = Some(after);
+                    return Ok(page);
+                }
+                record.seals.restrict(kept.groups);
+                page.records.push(record);
+            }
+            after = number;
+        }
+        if is_last {
+            return Ok(page);
+        }
+    }
+}
+
 /// Says of records which of their groups are kept aside. Asks for nothing where no group is gone.
 pub(super) async fn mark<S: Evidence>(store: &S, records: &mut [Record]) -> Result<(), StoreError> {
     let gone = records.iter().filter(|record| record.erased().next().is_some());
@@ -145,14 +203,6 @@ pub(super) async fn mark<S: Evidence>(store: &S, records: &mut [Record]) -> Resu
         }
     }
     Ok(())
-}
-
-/// What is said of letters, or bytes, that nobody wrote.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) fn letters(groups: &str) -> Result<Groups, StoreError> {
-    Groups::parse(groups).ok_or_else(|| {
-        StoreError::new(StoreErrorKind::Data, "read what is kept aside: no group has such a letter")
-    })
 }
 
 #[cfg(test)]
@@ -181,7 +231,8 @@ mod tests {
         let identity = Groups::of(Group::Identity);
         let kept = Restricted::of(&record, identity.and(Groups::of(Group::Network))).unwrap();
         assert_eq!(kept.groups, identity, "there is no address");
-        assert!(kept.kept.description.is_absent(), "another group's");
+        let shown = kept.kept.as_ref().unwrap();
+        assert!(shown.description.is_absent(), "another group's");
         let gone = emptied(&record, identity);
         assert!(gone.actor_id.is_absent());
         let mut canonical = Canonical::new();
@@ -191,10 +242,10 @@ mod tests {
         assert_eq!(back, record);
 
         let mut other = kept.clone();
-        other.kept.actor_id.set("bob");
+        other.kept.as_mut().unwrap().actor_id.set("bob");
         assert!(other.proved(&gone, &mut canonical).is_empty());
         let mut other = kept.clone();
-        other.kept.action.set("pay");
+        other.kept.as_mut().unwrap().action.set("pay");
         assert!(other.proved(&gone, &mut canonical).is_empty(), "of another record");
         assert!(Restricted::of(&gone, identity).is_none());
     }
@@ -206,7 +257,7 @@ mod tests {
         let mut gone = emptied(&record, Groups::ALL);
         gone.seq = 9;
         let renewed = kept.renewed(&gone).unwrap();
-        assert_eq!((renewed.seq, renewed.kept.seq), (9, 9));
+        assert_eq!((renewed.seq, renewed.kept.as_ref().unwrap().seq), (9, 9));
         assert_eq!(renewed.proved(&gone, &mut Canonical::new()), kept.groups);
         assert!(kept.renewed(&Record::default()).is_none(), "a stub in its place");
     }

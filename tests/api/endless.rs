@@ -16,8 +16,8 @@ use tower_activity::{
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
         CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
-        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Restricted, Retain,
-        Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
+        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Restricted,
+        Retain, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     },
     time::Timestamp,
 };

@@ -298,7 +298,9 @@ impl Verifier {
         for (group, stream, gone) in untold {
             let place = Place::records(stream, gone.first, gone.last).at(gone.position);
             let group = group.as_str();
-            let detail = format!("the group {group} was erased, no record says so, and no hold keeps it aside");
+            let detail = format!(
+                "the group {group} was erased, no record says so, and no hold keeps it aside"
+            );
             self.found(AlterationKind::ErasedUnrecorded, place, detail);
         }
         self.removed_without_a_word();

@@ -12,6 +12,7 @@ use crate::{
     ledger::Removal,
     pipeline::{
         core::Core,
+        erasure::Dues,
         own::{self, Cause},
     },
     privacy::Keys,
@@ -133,6 +134,7 @@ impl Sweep {
         mut tell: impl FnMut(RetentionStep<'_>),
     ) -> Result<RetentionRun, StoreError> {
         let now = self.now;
+        self.end_dues().await?;
         // Which are held is asked one by one, when it is their turn.
         let plan = RetentionPlan::new(self.store.units().await?, policy, now);
         let mut run = RetentionRun { size: self.size(policy).await?, ..RetentionRun::default() };
@@ -166,6 +168,17 @@ impl Sweep {
             Some(error) => Err(error),
             None => Ok(run),
         }
+    }
+
+    /// Lets go what holds kept of people who were erased, and keep no more: a month of which something is kept stays whole.
+    async fn end_dues(&mut self) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let mut dues = Dues::new(&store);
+        while let Some(due) = dues.next().await? {
+            self.store_own(due.telling()).await?;
+            dues.end(&due).await?;
+        }
+        Ok(())
     }
 
     async fn size(&self, policy: &RetentionPolicy) -> Result<Option<Fullness>, StoreError> {

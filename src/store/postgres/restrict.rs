@@ -3,14 +3,15 @@
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, query};
 
 use super::{
-    decode,
-    store::{Failure, PostgresStore, done},
+    decode::{self, Cells as _},
+    store::{PostgresStore, done},
 };
 use crate::{
     record::{Groups, RecordId},
-    store::{Restricted, StoreError, restrict::letters},
+    store::{Restricted, StoreError},
 };
 
+const COLUMNS: &str = "number, id, writer_id, seq, groups, kept";
 const DOING: &str = "read what is kept aside";
 
 /// Puts it there, inside the caller's transaction.
@@ -24,7 +25,7 @@ pub(super) async fn keep(
         ids.push(one.id.to_string());
         streams.push(one.writer_id.get());
         seqs.push(one.seq);
-        tenants.push(one.kept.tenant_id.as_option());
+        tenants.push(one.kept.as_ref().and_then(|kept| kept.tenant_id.as_option()));
         groups.push(one.groups.to_string());
         kept.push(one.to_bytes());
     }
@@ -70,8 +71,7 @@ impl PostgresStore {
                 done(transaction);
                 return Ok(Vec::new());
             }
-            let sql =
-                format!("select number, groups, kept from activity.restricted where {condition}");
+            let sql = format!("select {COLUMNS} from activity.restricted where {condition}");
             let rows =
                 query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
             done(transaction);
@@ -85,29 +85,25 @@ impl PostgresStore {
         ids: &[RecordId],
     ) -> Result<Vec<(RecordId, Groups)>, StoreError> {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        let rows = self
-            .bounded(DOING, async {
-                let mut transaction = self.reading().await?;
-                let sql = "select id::text, groups from activity.restricted_marks($1::text[]::uuid[])";
-                let rows =
-                    query(sql).bind(ids).persistent(false).fetch_all(&mut *transaction).await?;
-                done(transaction);
-                let mark = |row: &PgRow| {
-                    let id: String = row.try_get(0)?;
-                    let id = id.parse::<RecordId>();
-                    let id = id.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-                    Ok((id, row.try_get::<String, _>(1)?))
-                };
-                Ok::<_, Failure>(rows.iter().map(mark).collect::<Result<Vec<_>, sqlx::Error>>()?)
-            })
-            .await?;
-        rows.into_iter()  .map(|(id, groups)| Ok((id, letters(&groups)?))).collect()
+        self.bounded(DOING, async {
+            let mut transaction = self.reading().await?;
+            let sql = "select id, groups from activity.restricted_marks($1::text[]::uuid[])";
+            let rows = query(sql).bind(ids).persistent(false).fetch_all(&mut *transaction).await?;
+            done(transaction);
+            let mark = |row: &PgRow| {
+                let groups: String = row.try_get(1)?;
+                let groups = Groups::parse(&groups).unwrap_or_default();
+                Ok((RecordId::from_bytes(row.array(0)?), groups))
+            };
+            Ok(rows.iter().map(mark).collect::<Result<_, sqlx::Error>>()?)
+        })
+        .await
     }
 }
 
 fn kept(row: &PgRow) -> Result<(i64, Restricted), sqlx::Error> {
-    let groups: String = row.try_get(1)?;
-    let kept: Vec<u8> = row.try_get(2)?;
-    let kept = Restricted::from_bytes(&groups, &kept);
-    Ok((decode::integer(row, 0)?, kept.map_err(sqlx::Error::Decode)?))
+    let id = RecordId::from_bytes(row.array(1)?);
+    let place = (decode::integer(row, 2)?, decode::integer(row, 3)?);
+    let (groups, kept): (String, Vec<u8>) = (row.try_get(4)?, row.try_get(5)?);
+    Ok((decode::integer(row, 0)?, Restricted::stored(id, place, &groups, &kept)))
 }

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     record::Group,
     store::{
-        Erase, ErasedGroups, ErasedSubject, ErasurePlace, Restricted, StoreError, StoreErrorKind, erase,
+        Erase, ErasedGroups, ErasedSubject, ErasurePlace, Restricted, StoreError, StoreErrorKind,
+        erase,
     },
 };
 

@@ -9,7 +9,7 @@ use sqlx::{
 use super::{error::store_error, rows::array, sql::Sql, store::SqliteStore};
 use crate::{
     record::{Groups, RecordId},
-    store::{Restricted, StoreError, restrict::letters},
+    store::{Restricted, StoreError},
 };
 
 const DOING: &str = "read what is kept aside";
@@ -52,7 +52,8 @@ impl SqliteStore {
         bind: impl FnOnce(Asked<'q>) -> Asked<'q>,
     ) -> Result<Vec<(i64, Restricted)>, StoreError> {
         let failed = |error| store_error(DOING, error);
-        let sql = format!("SELECT number, groups, kept FROM activity_restricted WHERE {condition}");
+        let columns = "number, id, writer_id, seq, groups, kept";
+        let sql = format!("SELECT {columns} FROM activity_restricted WHERE {condition}");
         let rows = bind(sqlx::query(AssertSqlSafe(sql))).fetch_all(self.pool()).await;
         rows.map_err(failed)?.iter().map(kept).collect::<Result<_, _>>().map_err(failed)
     }
@@ -69,15 +70,15 @@ impl SqliteStore {
         sql.push(")");
         let rows = sql.query().map_err(failed)?.fetch_all(self.pool()).await.map_err(failed)?;
         let mark = |row: &SqliteRow| {
-            let id = row.try_get(0).and_then(array).map_err(failed)?;
-            let groups: String = row.try_get(1).map_err(failed)?;
-            Ok((RecordId::from_bytes(id), letters(&groups)?))
+            let groups = Groups::parse(row.try_get(1)?).unwrap_or_default();
+            Ok((RecordId::from_bytes(array(row.try_get(0)?)?), groups))
         };
-        rows.iter().map(mark).collect()
+        rows.iter().map(mark).collect::<Result<_, _>>().map_err(failed)
     }
 }
 
 fn kept(row: &SqliteRow) -> Result<(i64, Restricted), sqlx::Error> {
-    let kept = Restricted::from_bytes(row.try_get(1)?, row.try_get(2)?);
-    Ok((row.try_get(0)?, kept.map_err(sqlx::Error::Decode)?))
+    let id = RecordId::from_bytes(array(row.try_get(1)?)?);
+    let place = (row.try_get(2)?, row.try_get(3)?);
+    Ok((row.try_get(0)?, Restricted::stored(id, place, row.try_get(4)?, row.try_get(5)?)))
 }
