@@ -262,6 +262,14 @@ impl Erase for Endless {
 }
 
 impl Evidence for Endless {
+    async fn restricted(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Restricted)>, StoreError> {
+        self.up()?.restricted(after, limit).await
+    }
+
     async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         self.up()?.ledger_rows(after, limit).await
     }
