@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, future::Future};
 
 use serde::Serialize;
 
-use super::{ERASED, ErasedList, Read, Restricted, StoreError, holds::of_the_log_itself};
+use super::{
+    ERASED, ErasedList, RESTRICTED, Read, Restricted, StoreError, holds::of_the_log_itself,
+};
 use crate::{
     query::PageRequest,
     record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
@@ -188,7 +190,7 @@ pub trait Erase: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(i64, ErasedSubject)>, StoreError>> + Send;
 }
 
-/// Which groups of which records the log tells that they were erased.
+/// Which groups of which records the log tells that they were erased, or restricted: nobody is shown either.
 #[derive(Debug, Clone, Default)]
 pub struct ToldErasures(Vec<ErasedList>);
 
@@ -210,20 +212,24 @@ const PAGE: usize = 500;
 ///
 /// When the store cannot be asked.
 pub async fn told_erasures<S: Read>(store: &S) -> Result<ToldErasures, StoreError> {
-    let filter = of_the_log_itself(ERASED)?;
-    let (mut told, mut request) = (ToldErasures::default(), PageRequest::oldest(PAGE));
-    loop {
-        let page = store.records(&filter, &request).await?;
-        for record in &page.records {
-            let facts: serde_json::Value =
-                serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
-            told.0.extend(ErasedList::from_json(&facts["records"]));
-        }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(told),
+    let mut told = ToldErasures::default();
+    for action in [ERASED, RESTRICTED] {
+        let filter = of_the_log_itself(action)?;
+        let mut request = PageRequest::oldest(PAGE);
+        loop {
+            let page = store.records(&filter, &request).await?;
+            for record in &page.records {
+                let facts: serde_json::Value =
+                    serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
+                told.0.extend(ErasedList::from_json(&facts["records"]));
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => break,
+            }
         }
     }
+    Ok(told)
 }
 
 /// Empties groups of a record in memory, and leaves their commitments.
