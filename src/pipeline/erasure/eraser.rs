@@ -17,6 +17,7 @@ use super::{
     error::EraseError,
     request::ErasureRequest,
     restriction::{Dues, HeldBy},
+    search::{Found, Search},
     subject::{self, Known},
 };
 use crate::{
@@ -495,105 +496,6 @@ impl Eraser {
 impl Work<'_> {
     fn come(&self) -> Erasing {
         Erasing { records: self.records, groups: self.groups.values().sum() }
-    }
-}
-
-/// What is to be emptied, and what is to be restricted, under the holds that were looked at.
-struct Found {
-    erased: Vec<ErasedGroups>,
-    held: Held,
-    /// How many records told of holds.
-    told: u64,
-}
-
-#[derive(Default)]
-struct Held {
-    groups: Vec<ErasedGroups>,
-    /// What of each is kept.
-    kept: Vec<Restricted>,
-    holds: BTreeSet<RecordId>,
-}
-
-impl Found {
-    fn under(holds: &Holds) -> Self {
-        Self { erased: Vec::new(), held: Held::default(), told: holds.told() }
-    }
-
-    const fn len(&self) -> usize {
-        self.erased.len() + self.held.kept.len()
-    }
-
-    /// Takes those of the groups that a record has, and returns the hold that it is under.
-    async fn take(
-        &mut self,
-        store: &AnyStore,
-        holds: &Holds,
-        record: &Record,
-        groups: Groups,
-        canonical: &mut Canonical,
-    ) -> Result<Option<RecordId>, EraseError> {
-        let Some(emptied) = ErasedGroups::of(record, groups, canonical) else { return Ok(None) };
-        let hold = holds.held_whole(store, record).await?.map(|hold| hold.id);
-        match (hold, Restricted::of(record, groups)) {
-            (Some(hold), Some(kept)) => {
-                self.held.groups.push(emptied);
-                self.held.kept.push(kept);
-                self.held.holds.insert(hold);
-            }
-            _ => self.erased.push(emptied),
-        }
-        Ok(hold)
-    }
-}
-
-/// What the log holds of a person, page by page.
-struct Search<'s> {
-    store: &'s AnyStore,
-    request: &'s ErasureRequest,
-    sought: &'s Sought,
-    filter: Filter,
-    ask: Option<PageRequest>,
-    canonical: Canonical,
-    unreadable: u64,
-    /// Records that are under a hold, and to be restricted.
-    held: HeldBy,
-}
-
-impl<'s> Search<'s> {
-    fn new(store: &'s AnyStore, request: &'s ErasureRequest, sought: &'s Sought) -> Self {
-        let filter = sought.filter();
-        let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
-        let held = HeldBy::default();
-        Self { store, request, sought, filter, ask, canonical, unreadable: 0, held }
-    }
-
-    /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
-    async fn next(&mut self) -> Result<Option<Found>, EraseError> {
-        let tenant = self.request.subject.tenant.as_deref();
-        while let Some(ask) = self.ask.take() {
-            let page = self.store.records(&self.filter, &ask).await?;
-            self.unreadable += page.unreadable;
-            self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
-            // Read behind the page: a hold that is placed before this step keeps what the step would empty.
-            let holds = holds(self.store).await?;
-            let mut found = Found::under(&holds);
-            for record in &page.records {
-                let groups = self.sought.erased_from(record, self.request.groups);
-                let canonical = &mut self.canonical;
-                if let Some(hold) =
-                    found.take(self.store, &holds, record, groups, canonical).await?
-                {
-                    self.held.add(hold, &holds, tenant);
-                }
-            }
-            if found.len() > 0 {
-                return Ok(Some(found));
-            }
-        }
-        match self.unreadable {
-            0 => Ok(None),
-            rows => Err(EraseError::unreadable(rows)),
-        }
     }
 }
 

@@ -25,6 +25,7 @@ mod eraser;
 mod error;
 mod request;
 mod restriction;
+mod search;
 mod subject;
 
 pub use archived::ArchiveErasure;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::eraser::PASSES;
 use crate::{
     pipeline::own,
     record::{Canonical, Groups, Operation, Record, RecordId},
@@ -28,6 +29,8 @@ pub(in crate::pipeline) struct Dues<'s> {
     store: &'s AnyStore,
     after: i64,
     canonical: Canonical,
+    /// So often all of it is looked at again.
+    rounds: u32,
 }
 
 /// Some of it, which is let go at once.
@@ -39,7 +42,7 @@ pub(in crate::pipeline) struct Due {
 
 impl<'s> Dues<'s> {
     pub(in crate::pipeline) fn new(store: &'s AnyStore) -> Self {
-        Self { store, after: 0, canonical: Canonical::new() }
+        Self { store, after: 0, canonical: Canonical::new(), rounds: PASSES }
     }
 
     /// Returns the next of it: to be [told of](Due::telling) first, and then [let go](Self::end).
@@ -72,12 +75,14 @@ impl<'s> Dues<'s> {
         }
     }
 
-    /// Lets it go, unless holds were placed or lifted meanwhile: then all is looked at again. Returns whether it did.
+    /// Lets it go, unless holds were placed or lifted meanwhile: then all is looked at again, or left to the next who looks
+    /// where they never rest. Returns whether it did.
     pub(in crate::pipeline) async fn end(&mut self, due: &Due) -> Result<bool, StoreError> {
         let numbers: Vec<_> = due.kept.iter().map(|(number, _)| *number).collect();
         let ended = self.store.end_restricted(&numbers, due.told).await?;
         if ended.is_none() {
-            self.after = 0;
+            self.after = if self.rounds == 0 { i64::MAX } else { 0 };
+            self.rounds = self.rounds.saturating_sub(1);
         }
         Ok(ended.is_some())
     }

@@ -203,7 +203,7 @@ fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
         "{} would be erased from; nothing was changed.",
         out::records(plan.records)
     ))?;
-    restricted(plan.held, &plan.held_by, "would be")?;
+    restricted(plan.held, &plan.held_by, "to be")?;
     archived(plan.archive.as_ref(), "would be")?;
     places(&plan.groups, &plan.places)?;
     Ok(ExitCode::SUCCESS)
@@ -219,7 +219,7 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         certificate.erasure,
         out::records(certificate.records)
     ))?;
-    restricted(certificate.held, &certificate.held_by, "are")?;
+    restricted(certificate.held, &certificate.held_by, "now")?;
     archived(certificate.archive.as_ref(), "were")?;
     places(&certificate.groups, &certificate.places)?;
     let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
@@ -241,8 +241,8 @@ fn restricted(records: u64, by: &BTreeMap<String, u64>, done: &str) -> Result<()
     }
     let holds: Vec<_> = by.iter().map(|(hold, records)| format!("{hold}: {records}")).collect();
     out::line(&format!(
-        "{} more {done} restricted: nobody who asks the log sees of them what it held of the person, and a legal hold \
-         keeps it until it is lifted ({}).",
+        "{} more under a legal hold, {done} restricted: nobody who asks the log sees the person in them, and the hold keeps \
+         them until it is lifted, which erases them ({}).",
         out::records(records),
         holds.join(", ")
     ))
