@@ -317,7 +317,8 @@ impl<S: Append> Settler<S> {
         number::seal(&mut stub);
         self.stubbed = stub.seq;
         let mut record = std::mem::replace(&mut **front, stub);
-        for kept in self.restricted.extract_if(.., |kept| kept.id == record.id) {
+        let id = record.id;
+        for kept in self.restricted.extract_if(.., |kept| kept.id == id) {
             kept.unveil(&mut record);
         }
         source.quarantined(&self.core);

@@ -1,9 +1,6 @@
 //! The work itself.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,11 +20,10 @@ use super::{
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
-    query::{Filter, PageRequest},
     record::{Canonical, Groups, Operation, Record, RecordId},
     store::{
         AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
-        ErasurePlace, Holds, RESTRICTED, Read as _, Restricted, by_group, holds, make_checkpoint,
+        ErasurePlace, RESTRICTED, Read as _, by_group, holds, make_checkpoint,
     },
     time::Timestamp,
 };

@@ -6,7 +6,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{error::store_error, rows::array, sql::Sql, store::SqliteStore};
+use super::{
+    error::store_error,
+    rows::array,
+    sql::{Bind, Sql},
+    store::SqliteStore,
+};
 use crate::{
     record::{Groups, RecordId},
     store::{Restricted, StoreError},
@@ -65,7 +70,7 @@ impl SqliteStore {
         let failed = |error| store_error(DOING, error);
         let mut sql = Sql::new("SELECT id, groups FROM activity_restricted WHERE id IN (");
         for (at, id) in ids.iter().enumerate() {
-            sql.push(if at == 0 { "" } else { ", " }).bind(id.as_bytes().to_vec());
+            sql.push(if at == 0 { "" } else { ", " }).bind(Bind::Bytes(id.as_bytes().to_vec()));
         }
         sql.push(")");
         let rows = sql.query().map_err(failed)?.fetch_all(self.pool()).await.map_err(failed)?;

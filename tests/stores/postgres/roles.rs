@@ -7,15 +7,16 @@ use sqlx::{
 };
 use tower_activity::{
     Keys, Pipeline,
-    pipeline::{Eraser, ErasureRequest},
+    ledger::verify::Verdict,
+    pipeline::{Eraser, ErasureRequest, HoldRequest},
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
     record::{Actor, Canonical, Field, Groups, Record},
     rules::RetentionPolicy,
     store::{
-        AnyStore, Append as _, Erase as _, ErasedGroups, ErasedSubject, Maintain as _, Read as _,
-        Retain as _, StoreErrorKind, postgres::PostgresStore, removal_of,
+        AnyStore, Append as _, Audit, Erase as _, ErasedGroups, ErasedSubject, Evidence as _,
+        Maintain as _, Read as _, Retain as _, StoreErrorKind, postgres::PostgresStore, removal_of,
     },
-    time::{ManualClock, Timestamp},
+    time::{Clock as _, ManualClock, SystemClock, Timestamp},
 };
 
 use super::{schema::migrations, store, time};
@@ -283,8 +284,8 @@ async fn what_a_hold_keeps_is_seen_by_whoever_may_and_put_aside_by_a_writer_who_
     // Who only writes does not know the holds, and keeps what arrives late for whoever does.
     let (writer, writes) = as_login(&database, &["writer"]).await;
     let late = Pipeline::builder(writer.clone()).keys(keys.clone()).start().await.unwrap();
-    let now = tower_activity::time::Clock::now(&tower_activity::time::SystemClock::default());
-    let earlier = tower_activity::time::Timestamp::from_micros(now.as_micros() - 3_600_000_000);
+    let now = SystemClock::default().now();
+    let earlier = Timestamp::from_micros(now.as_micros() - 3_600_000_000);
     late.recorder().record(deed().occurred_at(earlier));
     late.flush().await;
     late.shutdown(PATIENCE).await;
