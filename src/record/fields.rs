@@ -228,10 +228,10 @@ impl Record {
     /// The version of the canonical encoding that this build writes.
     pub const SCHEMA_VERSION: u16 = 1;
 
-    /// Returns those of the erased groups that are kept aside under a legal hold; in JSON they stand under `restricted`.
+    /// Returns the groups that are kept aside under a legal hold, be they shown or not; in JSON they stand under
+    /// `restricted`.
     pub fn restricted(&self) -> impl Iterator<Item = Group> {
-        let restricted = self.seals.restricted();
-        self.erased().filter(move |group| restricted.has(*group))
+        self.seals.restricted().iter()
     }
 
     /// Returns the groups whose fields were erased; in JSON they stand under `erased`.

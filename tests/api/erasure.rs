@@ -29,14 +29,6 @@ mod with_roles {
     );
 }
 
-/// The same where the database keeps tenants apart too.
-#[cfg(feature = "postgres")]
-mod kept_apart {
-    on_every_store!(@facts crate::support::KeptApart<true>:
-        what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone,
-    );
-}
-
 async fn somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees<F: Fixture>() {
     let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
     for tenant in ["acme", "globex"] {
