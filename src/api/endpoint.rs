@@ -103,6 +103,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     ),
     post("/subjects/{id}/erasure", "erasure", Guard::Changed, "erase a person"),
     get("/holds", "holds", Guard::Viewed, "the legal holds"),
+    get(
+        "/holds/restricted",
+        "restricted",
+        Guard::Viewed,
+        "what holds keep of people who were erased",
+    ),
     post("/holds", "hold", Guard::Changed, "place a hold: what it finds stays until it is lifted"),
     delete("/holds/{id}", "hold_lift", Guard::Changed, "lift a hold"),
     get("/retention", "retention", Guard::Viewed, "how long records are kept"),

@@ -17,12 +17,16 @@ use super::{
 };
 use crate::{
     pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed},
+    query::Extra,
     record::RecordId,
     store::{Hold, Lifted, holds, shown_holds},
 };
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/holds", get(list).post(place)).route("/holds/{id}", delete(lift))
+    Router::new()
+        .route("/holds", get(list).post(place))
+        .route("/holds/restricted", get(restricted))
+        .route("/holds/{id}", delete(lift))
 }
 
 /// What is handed in to place a hold.
@@ -58,6 +62,28 @@ async fn list(
     let mut own: Vec<_> = holds.all().iter().rev().filter(own).collect();
     own.sort_by_key(|hold| !hold.stands());
     Ok(Json(json!({ "holds": own.into_iter().map(shown).collect::<Vec<_>>() })))
+}
+
+/// What holds keep of people who were erased, for whoever may see holds, as far as he sees the log.
+async fn restricted(
+    State(api): State<Api>,
+    caller: Caller,
+    parts: Parts,
+) -> Result<Json<Value>, Problem> {
+    caller.must(Permission::Configure)?;
+    let scope = caller.scope()?;
+    let parameters = Parameters::of(&parts)?;
+    let params = parameters.read(&[Extra::Filters, Extra::Limit, Extra::Cursor], api.now())?;
+    let after = parameters.raw("cursor").map_or(Ok(0), str::parse);
+    let after =
+        after.map_err(|_| Problem::parameter("cursor", "it is the `next` of a page before"))?;
+    let filter = api.unveiled(params.filter.and(scope)).await?;
+    let custodian = api.custodian()?;
+    let page = async { Ok(custodian.restricted(&filter, after, params.limit).await?) };
+    let page = api.in_time(page).await?;
+    caller.showed(page.records.len());
+    let next = page.next.map(|number| number.to_string());
+    Ok(Json(json!({ "records": page.records, "next": next })))
 }
 
 async fn place(

@@ -14,7 +14,7 @@ use crate::{
     rules::{Fullness, Keep},
     store::{
         ADDRESSES_ENDED, AddressesEnded, Archived, ArchivedAddressesEnded, ERASED, PROCESS_ENDED,
-        RETENTION_CHANGED, StreamReport, UNCLEAN_END, Unit, is_of_holds,
+        RESTRICTED, RETENTION_CHANGED, StreamReport, UNCLEAN_END, Unit, is_of_holds,
     },
     time::Timestamp,
 };
@@ -55,7 +55,7 @@ pub(super) fn is_of_streams(record: &Record) -> bool {
 pub(super) fn tells_of_erasures(record: &Record) -> bool {
     record.origin == Origin::System
         && record.category == Category::System
-        && record.action == ERASED
+        && (record.action == ERASED || record.action == RESTRICTED)
 }
 
 /// Tells whether what a record says in its metadata is gone by later, word for word: holds, and policies.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     core::Core,
     epoch::Epochs,
-    erasure::News,
+    erasure::{Arrivals, News},
     link::{Cut, Link, Stopped},
     meters, number, quarantine,
     receipts::Fate,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ledger::Entry,
     record::{Record, RecordId, WriterId},
-    store::{Append, Batch, StoreError, StoreErrorKind},
+    store::{Append, Batch, Restricted, StoreError, StoreErrorKind},
 };
 
 /// A batch, and the connection that it goes over.
@@ -34,6 +34,8 @@ pub(super) struct Settler<S: Append> {
     quarantine: Option<PathBuf>,
     epochs: Epochs,
     begun: Instant,
+    /// What was taken out of records of the batch, and goes aside with them: holds are on it.
+    restricted: Vec<Restricted>,
 }
 
 impl<S: Append> Settler<S> {
@@ -48,6 +50,7 @@ impl<S: Append> Settler<S> {
             quarantine,
             epochs: Epochs::default(),
             begun: Instant::now(),
+            restricted: Vec::new(),
         }
     }
 
@@ -57,6 +60,8 @@ impl<S: Append> Settler<S> {
         let begun = Instant::now();
         // The numbers of the last stubs were those of the last batch.
         (self.stubbed, self.renamed) = (0, 0);
+        let Self { batch, restricted, .. } = self;
+        restricted.retain(|kept| batch.iter().any(|record| record.id == kept.id));
         // Numbers at which the batch is split while a bad record is looked for; the nearest is last.
         let mut splits: Vec<i64> = Vec::new();
         let mut stripped = false;
@@ -90,6 +95,7 @@ impl<S: Append> Settler<S> {
             };
             // Until the answer is there the outcome is open, also if the task ends right here.
             self.unsure = count;
+            let batch = batch.restricting(&self.restricted);
             match self.link.append(appender, self.epochs.mark(batch)).await {
                 Ok(appended) => self.settled(source, count, &appended.entries),
                 Err(Cut::Stopped) => return Err(Stopped),
@@ -115,7 +121,7 @@ impl<S: Append> Settler<S> {
         Ok(())
     }
 
-    /// Empties what is about people who were erased. The list may take as long as an append; one that cannot be read
+    /// Empties what is about people who were erased, or puts it aside where a hold is on it. The list may take as long as an append; one that cannot be read
     /// keeps no record back.
     async fn strip(&mut self) -> Result<(), Stopped> {
         let reading = self.core.erased.refresh();
@@ -141,7 +147,17 @@ impl<S: Append> Settler<S> {
                 );
             }
         }
-        self.core.erased.strip(&mut self.batch);
+        let concerned = self.core.erased.concerned(&self.batch);
+        if !concerned.is_empty() {
+            let asking = async { Ok(self.core.erased.holds().await) };
+            let holds = match self.link.bounded("read which holds stand", asking).await {
+                Ok(holds) => holds,
+                Err(Cut::Stopped) => return Err(Stopped),
+                Err(Cut::Store(_)) => None,
+            };
+            let kept = Arrivals::strip(&mut self.batch, &concerned, holds.as_ref());
+            self.restricted.extend(kept);
+        }
         Ok(())
     }
 
@@ -300,7 +316,11 @@ impl<S: Append> Settler<S> {
         let mut stub = quarantine::stub(front);
         number::seal(&mut stub);
         self.stubbed = stub.seq;
-        let record = std::mem::replace(&mut **front, stub);
+        let mut record = std::mem::replace(&mut **front, stub);
+        let id = record.id;
+        for kept in self.restricted.extract_if(.., |kept| kept.id == id) {
+            kept.unveil(&mut record);
+        }
         source.quarantined(&self.core);
         let (id, seq) = (record.id, record.seq);
         let Some(path) = self.quarantine.clone() else {

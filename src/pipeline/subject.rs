@@ -154,6 +154,15 @@ impl Sought {
         concerned(record, &self.subject.types, instead, |text| self.is(tenant, text))
     }
 
+    /// As [`erased_from`](Self::erased_from), of a record that has not passed the filter: it may be another tenant's.
+    pub(crate) fn erased_from_any(&self, record: &Record, instead: Groups) -> Groups {
+        let tenant = self.subject.tenant.as_deref();
+        match tenant.is_none_or(|tenant| record.tenant_id == tenant) {
+            true => self.erased_from(record, instead),
+            false => Groups::NONE,
+        }
+    }
+
     /// Tells whether a record is about him.
     #[cfg(feature = "api")]
     pub(crate) fn is_in(&self, record: &Record) -> bool {
@@ -187,7 +196,11 @@ mod tests {
         assert!(ana.filter().matches(&record));
         assert_eq!(of_ana(&record), "tc");
         let of_globex = Subject::new("ana").tenant(Some("globex".to_owned()));
-        assert!(!Sought::new(of_globex, keys).filter().matches(&record));
+        assert!(!Sought::new(of_globex, keys.clone()).filter().matches(&record));
+        record.actor_id.set("ana");
+        let of_globex = Sought::new(Subject::new("ana").tenant(Some("globex".to_owned())), keys);
+        assert!(of_globex.erased_from_any(&record, Groups::NONE).is_empty());
+        assert!(!ana.erased_from_any(&record, Groups::NONE).is_empty());
         let others = Sought::new(Subject::new("ana"), Keys::ephemeral());
         assert!(others.erased_from(&record, Groups::NONE).is_empty());
     }

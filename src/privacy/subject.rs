@@ -5,8 +5,8 @@ use serde_json::{Value, value::RawValue};
 use super::asked;
 use crate::record::{Category, Group, Groups, Json, Origin, Record};
 
-/// The action of the records that tell of erasures.
-const ERASED: &str = "erased";
+/// The actions of the records that tell of erasures, and of what holds keep of them.
+const ERASED: [&str; 2] = ["erased", "restricted"];
 
 /// Returns the groups of a record that are about the person whose names `is` knows, there or not.
 ///
@@ -23,7 +23,9 @@ pub(crate) fn concerned(
     is: impl Fn(&str) -> bool,
 ) -> Groups {
     let of_the_log = record.origin == Origin::System && record.category == Category::System;
-    if record.category == Category::Consent || (of_the_log && record.action == ERASED) {
+    if record.category == Category::Consent
+        || (of_the_log && ERASED.contains(&record.action.as_str()))
+    {
         return Groups::NONE;
     }
     let groups = instead_of(part(record, types, &is), instead);

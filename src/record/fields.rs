@@ -19,7 +19,7 @@ macro_rules! record {
         /// recorder it is finished: everybody after that holds it by shared reference.
         ///
         /// Serialised, it is one flat object with every field under its own name, `null` where absent;
-        /// where groups were erased, `erased` names them.
+        /// where groups were erased, `erased` names them, and `restricted` those of them that a legal hold keeps aside.
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub struct Record {
@@ -228,6 +228,12 @@ impl Record {
     /// The version of the canonical encoding that this build writes.
     pub const SCHEMA_VERSION: u16 = 1;
 
+    /// Returns the groups that are kept aside under a legal hold, be they shown or not; in JSON they stand under
+    /// `restricted`.
+    pub fn restricted(&self) -> impl Iterator<Item = Group> {
+        self.seals.restricted().iter()
+    }
+
     /// Returns the groups whose fields were erased; in JSON they stand under `erased`.
     pub fn erased(&self) -> impl Iterator<Item = Group> {
         let erased = |group: &Group| matches!(self.seals.of(*group), Seal::Erased(_));
@@ -243,7 +249,9 @@ impl Record {
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let erased: Vec<_> = self.erased().map(Group::as_str).collect();
-        let length = Self::FIELDS.len() + usize::from(!erased.is_empty());
+        let restricted: Vec<_> = self.restricted().map(Group::as_str).collect();
+        let more = [&erased, &restricted].into_iter().filter(|groups| !groups.is_empty()).count();
+        let length = Self::FIELDS.len() + more;
         let mut map = serializer.serialize_map(Some(length))?;
         for field in Self::FIELDS {
             map.serialize_entry(field.name(), &field.value(self))?;
@@ -251,6 +259,9 @@ impl Serialize for Record {
         // Only then: absent because it never was, and absent because it was taken away, are two things.
         if !erased.is_empty() {
             map.serialize_entry("erased", &erased)?;
+        }
+        if !restricted.is_empty() {
+            map.serialize_entry("restricted", &restricted)?;
         }
         map.end()
     }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::field::Group;
+use super::{field::Group, groups::Groups};
 
 /// The state of one erasable group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +18,7 @@ pub enum Seal {
 
 /// The seals of the four erasable groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seals([Seal; 4]);
+pub struct Seals([Seal; 4], Groups);
 
 impl Seals {
     /// Returns the seal of `group`; the sealed fields themselves have none.
@@ -40,6 +40,17 @@ impl Seals {
             },
             None => None,
         }
+    }
+
+    /// Returns those of the erased groups that are kept aside, under a legal hold.
+    #[must_use]
+    pub const fn restricted(&self) -> Groups {
+        self.1
+    }
+
+    /// Says which of the groups are kept aside: what a store says of its records, and no part of them.
+    pub const fn restrict(&mut self, groups: Groups) {
+        self.1 = groups;
     }
 
     /// Sets the seal of `group`; without effect on the sealed fields themselves.

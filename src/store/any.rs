@@ -5,7 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use super::{
     ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Erase, ErasedGroups,
     ErasedSubject, ErasurePlace, Evidence, Folded, Holding, Index, IngestKey, Maintain, Read,
-    Register, Retain, Scratch, Snapshot, Storage, StoreError, StreamPosition, Unit, UnitFacts,
+    Register, Restricted, Retain, Scratch, Snapshot, Storage, StoreError, StreamPosition, Unit,
+    UnitFacts,
 };
 use crate::{
     ledger::{
@@ -13,7 +14,7 @@ use crate::{
         verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
     query::{Aggregate, Aggregated, Count, Filter, Page, PageRequest, Total},
-    record::{Record, RecordId, WriterId},
+    record::{Groups, Record, RecordId, WriterId},
     time::Timestamp,
 };
 
@@ -111,6 +112,8 @@ erased! {
     }
     Erase {
         fn erase(records: [ErasedGroups]; holds: u64) -> Option<u64>;
+        fn restrict(records: [ErasedGroups], kept: [Restricted]; holds: u64) -> Option<u64>;
+        fn end_restricted(numbers: [i64]; holds: u64) -> Option<u64>;
         fn scrub(;) -> ();
         fn erasure_places(names: [String];) -> Vec<ErasurePlace>;
         fn add_erased_subjects(subjects: [ErasedSubject];) -> ();
@@ -127,6 +130,9 @@ erased! {
         fn committed(; stream: WriterId) -> i64;
         fn entry_of(; stream: WriterId, seq: i64) -> Option<Entry>;
         fn folded_roots(entry: Entry;) -> Vec<Hash>;
+        fn restricted(; after: i64, limit: usize) -> Vec<(i64, Restricted)>;
+        fn restricted_of(; id: RecordId) -> Vec<Restricted>;
+        fn restricted_marks(ids: [RecordId];) -> Vec<(RecordId, Groups)>;
         fn add_checkpoint(checkpoint: KeptCheckpoint, nodes: [TreeNode]; at: Timestamp) -> bool;
         fn last_checkpoint(;) -> Option<KeptCheckpoint>;
         fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{AnyStore, StoreError};
+use super::{AnyStore, Restricted, StoreError};
 use crate::{
     ledger::Entry,
     record::{Record, WriterId},
@@ -19,6 +19,8 @@ pub struct Batch<'a> {
     records: &'a [Box<Record>],
     /// The newest epoch that its writer knows of, when it found that the store has lost something.
     lost_in: Option<i64>,
+    /// What goes aside of some of the records, and maybe of others: of people who were erased, under a hold.
+    restricted: &'a [Restricted],
 }
 
 impl<'a> Batch<'a> {
@@ -30,7 +32,22 @@ impl<'a> Batch<'a> {
             pair[0].writer_id == pair[1].writer_id
                 && pair[0].seq.checked_add(1) == Some(pair[1].seq)
         });
-        (gapless && first.seq >= 1).then_some(Self { records, lost_in: None })
+        (gapless && first.seq >= 1).then_some(Self { records, lost_in: None, restricted: &[] })
+    }
+
+    /// Has what was taken out of records kept aside, in the transaction that appends them: see
+    /// [`Erase::restrict`](super::Erase::restrict). What is of other records stays out of it.
+    #[must_use]
+    pub const fn restricting(self, restricted: &'a [Restricted]) -> Self {
+        Self { restricted, ..self }
+    }
+
+    /// Returns what is to be kept aside of these records, as they are numbered now.
+    pub fn restricted(&self) -> impl Iterator<Item = Restricted> {
+        self.restricted.iter().filter_map(|kept| {
+            let record = self.records.iter().find(|record| record.id == kept.id)?;
+            kept.renewed(record)
+        })
     }
 
     /// Marks the batch as the first after its writer found the store behind: a backup was restored, or a

@@ -5,13 +5,13 @@ mod records;
 use std::collections::BTreeSet;
 
 use self::records::Hashing;
-use super::{Evidence, Read, Scratch, StoreError, retain};
+use super::{ErasedList, Evidence, Read, Scratch, StoreError, retain};
 use crate::{
     ledger::{
         Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, root_by_inclusion,
         verify::{EntryCheck, Head, Report, Source, State, Verdict, Verifier},
     },
-    record::WriterId,
+    record::{Canonical, WriterId},
     time::Timestamp,
 };
 
@@ -192,6 +192,9 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             progress(self.progress());
             if last {
                 self.hashed().await?;
+                if self.verifier.lacks_a_telling() {
+                    self.restricted().await?;
+                }
                 // Erased while this was on its way: the record that tells of it is in the ledger by now.
                 if rounds == 0 || !self.verifier.lacks_a_telling() {
                     break;
@@ -208,6 +211,29 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         let sound = report.verdict() != Verdict::Altered;
         let state = self.verifier.state(now, checkpoints, self.trust.is_some());
         Ok((report, state.filter(|_| sound)))
+    }
+
+    /// Takes what is kept aside under a hold for told of, where it is what its record lacks.
+    async fn restricted(&mut self) -> Result<(), StoreError> {
+        let (mut after, mut canonical) = (0, Canonical::new());
+        loop {
+            let page = self.store.restricted(after, ENTRIES).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let mut proved = ErasedList::default();
+            for (_, kept) in &page {
+                let rows = self.store.record_rows(kept.writer_id, kept.seq, kept.seq, 1).await?;
+                // A row that is nothing which an append writes is told of elsewhere.
+                let Some(Ok(record)) = rows.into_iter().next().map(|row| row.record) else {
+                    continue;
+                };
+                let groups = kept.proved(&record, &mut canonical);
+                if !groups.is_empty() {
+                    proved.add(kept.writer_id, kept.seq, groups);
+                }
+            }
+            self.verifier.kept_aside(proved);
+        }
     }
 
     /// Takes the store for a part of a log, whose entries lie under heads of their own.

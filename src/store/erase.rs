@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, future::Future};
 
 use serde::Serialize;
 
-use super::{ERASED, ErasedList, Read, StoreError, holds::of_the_log_itself};
+use super::{
+    ERASED, ErasedList, RESTRICTED, Read, Restricted, StoreError, holds::of_the_log_itself,
+};
 use crate::{
     query::PageRequest,
     record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
@@ -122,6 +124,33 @@ pub trait Erase: Send + Sync + 'static {
         holds: u64,
     ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
+    /// Erases groups as [`erase`](Self::erase) does, and keeps aside what they held, one of `kept` for each record, in
+    /// the same transaction: a legal hold is on it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses; then nothing is changed.
+    fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// Lets go what was kept aside under these numbers, for good, and returns how many there were; `None`, and nothing
+    /// is changed, where other holds are told of by now.
+    ///
+    /// Writes no record of it: a record that the groups are erased comes first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses; then nothing is changed.
+    fn end_restricted(
+        &self,
+        numbers: &[i64],
+        holds: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
     /// Overwrites what erased groups have left in files, as far as it can be done from here.
     ///
     /// # Errors
@@ -161,7 +190,7 @@ pub trait Erase: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(i64, ErasedSubject)>, StoreError>> + Send;
 }
 
-/// Which groups of which records the log tells that they were erased.
+/// Which groups of which records the log tells that they were erased, or restricted: nobody is shown either.
 #[derive(Debug, Clone, Default)]
 pub struct ToldErasures(Vec<ErasedList>);
 
@@ -183,24 +212,28 @@ const PAGE: usize = 500;
 ///
 /// When the store cannot be asked.
 pub async fn told_erasures<S: Read>(store: &S) -> Result<ToldErasures, StoreError> {
-    let filter = of_the_log_itself(ERASED)?;
-    let (mut told, mut request) = (ToldErasures::default(), PageRequest::oldest(PAGE));
-    loop {
-        let page = store.records(&filter, &request).await?;
-        for record in &page.records {
-            let facts: serde_json::Value =
-                serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
-            told.0.extend(ErasedList::from_json(&facts["records"]));
-        }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(told),
+    let mut told = ToldErasures::default();
+    for action in [ERASED, RESTRICTED] {
+        let filter = of_the_log_itself(action)?;
+        let mut request = PageRequest::oldest(PAGE);
+        loop {
+            let page = store.records(&filter, &request).await?;
+            for record in &page.records {
+                let facts: serde_json::Value =
+                    serde_json::from_str(record.metadata.as_str()).unwrap_or_default();
+                told.0.extend(ErasedList::from_json(&facts["records"]));
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => break,
+            }
         }
     }
+    Ok(told)
 }
 
 /// Empties groups of a record in memory, and leaves their commitments.
-pub(super) fn empty(record: &mut Record, erased: &ErasedGroups) -> u64 {
+pub(crate) fn empty(record: &mut Record, erased: &ErasedGroups) -> u64 {
     let mut count = 0;
     for (group, erased) in Group::ERASABLE.into_iter().zip(&erased.groups) {
         let Some(ErasedGroup { salt, commitment }) = erased else { continue };

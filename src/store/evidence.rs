@@ -2,13 +2,13 @@
 
 use std::future::Future;
 
-use super::{Scratch, StoreError};
+use super::{Restricted, Scratch, StoreError};
 use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
         verify::{LedgerRow, RecordRow, StreamRows, Verified},
     },
-    record::WriterId,
+    record::{Groups, RecordId, WriterId},
     time::Timestamp,
 };
 
@@ -132,6 +132,44 @@ pub trait Evidence: Send + Sync + 'static {
         &self,
         _entry: &Entry,
     ) -> impl Future<Output = Result<Vec<Hash>, StoreError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Returns what is kept aside of records under a legal hold, after a number, each with its own, at most so many. By
+    /// default nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked, and when there is something that whoever asks may not see.
+    fn restricted(
+        &self,
+        _after: i64,
+        _limit: usize,
+    ) -> impl Future<Output = Result<Vec<(i64, Restricted)>, StoreError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Returns what is kept aside of one record.
+    ///
+    /// # Errors
+    ///
+    /// As [`restricted`](Self::restricted).
+    fn restricted_of(
+        &self,
+        _id: RecordId,
+    ) -> impl Future<Output = Result<Vec<Restricted>, StoreError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Returns which groups are kept aside of some records, for whoever may not see what is in them.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn restricted_marks(
+        &self,
+        _ids: &[RecordId],
+    ) -> impl Future<Output = Result<Vec<(RecordId, Groups)>, StoreError>> + Send {
         std::future::ready(Ok(Vec::new()))
     }
 

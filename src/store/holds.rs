@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{Evidence, Read, StoreError, StoreErrorKind};
+use super::{Evidence, Read, StoreError, StoreErrorKind, Unit, whole};
 use crate::{
     query::{Expr, Filter, Form, PageRequest, ParseContext},
     record::{Category, Field, Origin, Record, RecordId},
@@ -163,7 +163,78 @@ impl Holds {
     /// # Errors
     ///
     /// When the store cannot be asked.
-    pub async fn held_in<S: Read>(
+    pub async fn held_in<S: Read + Evidence>(
+        &self,
+        store: &S,
+        filter: &Filter,
+    ) -> Result<Option<&Hold>, StoreError> {
+        match self.shown_in(store, filter).await? {
+            None => self.held_aside(store, filter, |_| true).await,
+            hold => Ok(hold),
+        }
+    }
+
+    /// As [`held_in`](Self::held_in), of the records of a unit, which is nothing personal: of what is kept aside, only
+    /// what is of the unit is put together again.
+    pub(crate) async fn held_in_unit<S: Read + Evidence>(
+        &self,
+        store: &S,
+        unit: &Unit,
+    ) -> Result<Option<&Hold>, StoreError> {
+        let filter = unit.filter();
+        match self.shown_in(store, &filter).await? {
+            None => self.held_aside(store, &filter, |kept| filter.matches(kept)).await,
+            hold => Ok(hold),
+        }
+    }
+
+    /// Returns the first hold that a record is under, as it was recorded: with what is kept aside of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked, or does not show what is kept aside.
+    pub async fn held_whole<'h, S: Evidence>(
+        &'h self,
+        store: &S,
+        record: &Record,
+    ) -> Result<Option<&'h Hold>, StoreError> {
+        Ok(self.held(whole(store, record).await?.as_ref()))
+    }
+
+    /// Looks among the records of which something is kept aside, those that `may` pass.
+    async fn held_aside<S: Read + Evidence>(
+        &self,
+        store: &S,
+        filter: &Filter,
+        may: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Option<&Hold>, StoreError> {
+        if self.standing().next().is_none() {
+            return Ok(None);
+        }
+        let mut after = 0;
+        loop {
+            let page = store.restricted(after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(None) };
+            after = *last;
+            for (_, kept) in &page {
+                match &kept.kept {
+                    Some(kept) if !may(kept) => continue,
+                    // Nobody knows of what it is, nor whether it is held: then it is.
+                    None => return Ok(self.standing().next()),
+                    Some(_) => {}
+                }
+                let Some(record) = store.record(kept.id).await? else { continue };
+                let record = whole(store, &record).await?;
+                if filter.matches(&record)
+                    && let Some(hold) = self.held(&record)
+                {
+                    return Ok(Some(hold));
+                }
+            }
+        }
+    }
+
+    async fn shown_in<S: Read>(
         &self,
         store: &S,
         filter: &Filter,

@@ -11,12 +11,13 @@ use std::{
 use super::{
     AnyStore, ApiKey, Append, Appended, Appender, Batch, Claim, Claimed, Completeness,
     CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
-    Folded, Holding, Index, IngestKey, Maintain, Read, Register, Retain, Snapshot, Storage,
-    StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
+    Folded, Holding, Index, IngestKey, Maintain, Read, Register, Restricted, Retain, Snapshot,
+    Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     claims::Claims,
     completeness::{self, Numbers, Wanted},
     erase,
     holds::is_of_holds,
+    restrict::mark,
     retain,
     scan::{self, Candidates},
 };
@@ -29,7 +30,7 @@ use crate::{
         Aggregate, Aggregated, Count, Direction, Filter, Keyset, Page, PageRequest, Place,
         TextSearch, Total,
     },
-    record::{Canonical, Record, RecordId, WriterId},
+    record::{Canonical, Groups, Record, RecordId, WriterId},
     time::{Clock, SystemClock, Timestamp},
 };
 
@@ -59,6 +60,9 @@ struct State {
     checkpoints: Vec<KeptCheckpoint>,
     nodes: BTreeMap<(u32, i64), Hash>,
     erased: Vec<ErasedSubject>,
+    /// By number.
+    restricted: BTreeMap<i64, Restricted>,
+    restricted_last: i64,
     anchors: Vec<String>,
     verified: Option<Verified>,
     /// How far each unit was taken out.
@@ -142,6 +146,18 @@ impl State {
         })
     }
 
+    fn keep(&mut self, kept: Restricted) {
+        self.restricted_last += 1;
+        self.restricted.insert(self.restricted_last, kept);
+    }
+
+    /// Erases groups of a record that is there, and returns how many there were.
+    fn empty(&mut self, erased: &ErasedGroups) -> u64 {
+        let place = self.places.get(&(erased.writer_id, erased.seq));
+        let record = place.and_then(|place| self.records.get_mut(place));
+        record.map_or(0, |record| erase::empty(record, erased))
+    }
+
     /// Returns what the entries say of the streams, the one that was written to last first.
     fn numbers(&self, wanted: &Wanted) -> Vec<Numbers> {
         let mut found: HashMap<WriterId, Numbers> = HashMap::new();
@@ -201,6 +217,9 @@ impl State {
             let place = Keyset::of(record);
             self.places.insert((record.writer_id, record.seq), place);
             self.records.insert(place, Record::clone(record));
+        }
+        for kept in batch.restricted() {
+            self.keep(kept);
         }
         self.streams.insert(batch.writer_id(), batch.last_seq());
         Ok(Appended { entries })
@@ -276,10 +295,12 @@ impl MemoryStore {
 impl Read for MemoryStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
         let text = if filter.asks_for_text() { TextSearch::Scanned } else { TextSearch::None };
-        scan::page(filter, request, true, text, async |after, limit| {
+        let mut page = scan::page(filter, request, true, text, async |after, limit| {
             self.candidates(filter, request.direction, after, limit)
         })
-        .await
+        .await?;
+        mark(self, &mut page.records).await?;
+        Ok(page)
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
@@ -304,12 +325,17 @@ impl Read for MemoryStore {
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
-        let state = self.lock();
         // The milliseconds of an id are those of the moment it occurred.
         let from = Keyset { occurred_at: id.at(), id: RecordId::NIL };
         let to = id.at().saturating_add(Duration::from_millis(1));
         let to = Keyset { occurred_at: to, id: RecordId::NIL };
-        Ok(state.records.range(from..to).map(|(_, record)| record).find(|r| r.id == id).cloned())
+        let mut record = {
+            let state = self.lock();
+            let mut range = state.records.range(from..to).map(|(_, record)| record);
+            range.find(|record| record.id == id).cloned()
+        };
+        mark(self, record.as_mut_slice()).await?;
+        Ok(record)
     }
 
     async fn entries(&self, position: i64, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -319,7 +345,9 @@ impl Read for MemoryStore {
     }
 
     async fn entry_records(&self, entry: &Entry) -> Result<Vec<Record>, StoreError> {
-        Ok(self.lock().of_entry(entry).cloned().collect())
+        let mut records: Vec<_> = self.lock().of_entry(entry).cloned().collect();
+        mark(self, &mut records).await?;
+        Ok(records)
     }
 }
 
@@ -416,6 +444,30 @@ impl Register for MemoryStore {
 }
 
 impl Evidence for MemoryStore {
+    async fn restricted(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Restricted)>, StoreError> {
+        let state = self.lock();
+        let range = state.restricted.range((Bound::Excluded(after), Bound::Unbounded)).take(limit);
+        Ok(range.map(|(number, kept)| (*number, kept.clone())).collect())
+    }
+
+    async fn restricted_of(&self, id: RecordId) -> Result<Vec<Restricted>, StoreError> {
+        let state = self.lock();
+        Ok(state.restricted.values().filter(|kept| kept.id == id).cloned().collect())
+    }
+
+    async fn restricted_marks(
+        &self,
+        ids: &[RecordId],
+    ) -> Result<Vec<(RecordId, Groups)>, StoreError> {
+        let state = self.lock();
+        let kept = state.restricted.values().filter(|kept| ids.contains(&kept.id));
+        Ok(kept.map(|kept| (kept.id, kept.groups)).collect())
+    }
+
     async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         let entries = self.entries(after.max(0), limit).await?;
         let row = |entry: Entry| LedgerRow { position: Some(entry.position), entry: Ok(entry) };
@@ -532,13 +584,37 @@ impl Erase for MemoryStore {
         if state.holds_told() != holds {
             return Ok(None);
         }
-        let State { records: kept, places, .. } = &mut *state;
-        let erased = records.iter().map(|erased| {
-            let place = places.get(&(erased.writer_id, erased.seq));
-            let record = place.and_then(|place| kept.get_mut(place));
-            record.map_or(0, |record| erase::empty(record, erased))
-        });
-        Ok(Some(erased.sum()))
+        Ok(Some(records.iter().map(|erased| state.empty(erased)).sum()))
+    }
+
+    async fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut state = self.lock();
+        if state.holds_told() != holds {
+            return Ok(None);
+        }
+        let mut count = 0;
+        for (erased, kept) in records.iter().zip(kept) {
+            let gone = state.empty(erased);
+            if gone > 0 {
+                state.keep(kept.clone());
+            }
+            count += gone;
+        }
+        Ok(Some(count))
+    }
+
+    async fn end_restricted(&self, numbers: &[i64], holds: u64) -> Result<Option<u64>, StoreError> {
+        let mut state = self.lock();
+        if state.holds_told() != holds {
+            return Ok(None);
+        }
+        let ended = numbers.iter().filter_map(|number| state.restricted.remove(number));
+        Ok(Some(ended.count() as u64))
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ mod outbox;
 pub mod postgres;
 mod read;
 mod register;
+mod restrict;
 mod retain;
 mod scan;
 mod scratch;
@@ -41,10 +42,10 @@ pub use archival::{Archival, Archived, ArchivedPart, Archiving};
 pub use audit::{Audit, AuditProgress};
 pub use completeness::{Completeness, CompletenessRequest, GapReport, StreamEnd, StreamReport};
 pub(crate) use completeness::{PROCESS_ENDED, SPOOL_DAMAGED, STORE_LOST, own_filter};
-pub(crate) use erase::by_group;
 pub use erase::{
     Erase, ErasedGroup, ErasedGroups, ErasedSubject, ErasurePlace, ToldErasures, told_erasures,
 };
+pub(crate) use erase::{by_group, empty};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::Evidence;
 #[cfg(feature = "api")]
@@ -61,6 +62,8 @@ pub use outbox::{
 };
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
+pub(crate) use restrict::RESTRICTED;
+pub use restrict::{Restricted, RestrictedPage, restricted_records, whole};
 pub(crate) use retain::{
     ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldOfArchive, ToldRemoval, removals,
     tells_of_archives, told_of_addresses, told_of_archived_addresses,

@@ -53,6 +53,7 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "subjects/ana/export",
         "consents?subject_id=ana",
         "holds",
+        "holds/restricted",
         "retention",
         "facets?fields=action&prefix=c",
         "export",

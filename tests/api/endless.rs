@@ -16,8 +16,8 @@ use tower_activity::{
     store::{
         AnyStore, ApiKey, Append, Appender as _, Batch, Claim, Claimed, Completeness,
         CompletenessRequest, Ending, Erase, ErasedGroups, ErasedSubject, ErasurePlace, Evidence,
-        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Retain,
-        Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
+        Folded, Holding, Index, IngestKey, Maintain, MemoryAppender, Read, Register, Restricted,
+        Retain, Snapshot, Storage, StoreError, StoreErrorKind, StreamPosition, Unit, UnitFacts,
     },
     time::Timestamp,
 };
@@ -227,6 +227,19 @@ impl Erase for Endless {
         self.up()?.erase(records, holds).await
     }
 
+    async fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        self.up()?.restrict(records, kept, holds).await
+    }
+
+    async fn end_restricted(&self, numbers: &[i64], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.up()?.end_restricted(numbers, holds).await
+    }
+
     async fn scrub(&self) -> Result<(), StoreError> {
         self.up()?.scrub().await
     }
@@ -249,6 +262,14 @@ impl Erase for Endless {
 }
 
 impl Evidence for Endless {
+    async fn restricted(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Restricted)>, StoreError> {
+        self.up()?.restricted(after, limit).await
+    }
+
     async fn ledger_rows(&self, after: i64, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         self.up()?.ledger_rows(after, limit).await
     }

@@ -17,6 +17,7 @@ const PATH: &str = "/activity/subjects/ana/erasure";
 on_every_store!(
     somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,
     it_is_said_which_names_which_things_and_which_groups,
+    what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone,
 );
 
 /// The same by a service that owns nothing.
@@ -24,6 +25,7 @@ on_every_store!(
 mod with_roles {
     on_every_store!(@facts crate::support::OwnsNothing:
         somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,
+        what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone,
     );
 }
 
@@ -80,6 +82,84 @@ async fn somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees<F: Fixtu
     assert_eq!((seen("acme").await, seen("globex").await), (1, 0));
     let again = ask(Method::POST, acme, basis).await.json();
     assert_eq!(again["records"], 0);
+    service.stop().await;
+}
+
+async fn what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone<F: Fixture>() {
+    const NAME: &str = "Featherstonehaugh";
+    let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
+    for tenant in ["acme", "globex"] {
+        for order in ["1", "2"] {
+            let ana = Actor::user("ana").named(NAME);
+            let record = Record::by(ana).verb("ship").on("order", order).tenant(tenant);
+            service.pipeline.recorder().record(record);
+        }
+    }
+    service.pipeline.flush().await;
+    let send = async |method: Method, path: &str, caller: &str, body: serde_json::Value| {
+        let headers = [("x-test-caller", caller), JSON];
+        service.send(method, &format!("/activity/{path}"), &headers, body.to_string()).await
+    };
+    let acme = "ada logs.actions.view,logs.configure,logs.export acme";
+    let hold = json!({ "query": "actor_id:ana entity_id:1", "reason": "a lawsuit" });
+    let hold = send(Method::POST, "holds", "admin", hold).await.json();
+    let basis = json!({ "basis": "GDPR Art. 17(1)(b)" });
+    let done = send(Method::POST, "subjects/ana/erasure", "admin", basis).await.json();
+    let id = hold["id"].as_str().unwrap();
+    assert_eq!((&done["records"], &done["held"]), (&json!(2), &json!(2)), "{done}");
+    assert_eq!(done["held_by"], json!({ id: 2 }));
+
+    // Whatever shows the log shows nobody.
+    let first = service.get("/activity/records?entity_id=1").await.json();
+    let first = first["records"][0]["id"].as_str().unwrap().to_owned();
+    let paths = [
+        "records?limit=1000&action=ship".to_owned(),
+        format!("records/{first}"),
+        format!("records?q={NAME}"),
+        "actors/ana".to_owned(),
+        "stats".to_owned(),
+        "facets".to_owned(),
+        "export?format=jsonl&action=ship".to_owned(),
+        "export?format=csv&action=ship".to_owned(),
+    ];
+    for path in paths {
+        let shown = service.get(&format!("/activity/{path}")).await;
+        // What was asked for may be said again.
+        let text = shown.text().replace(&format!("q={NAME}"), "");
+        assert_eq!(shown.status, 200, "{path}: {text}");
+        assert!(!text.contains(NAME) && !text.contains("\"ana\""), "{path}: {text}");
+    }
+    let alone = service.get(&format!("/activity/records/{first}")).await.json();
+    assert_eq!(alone["restricted"], json!(["identity"]), "{alone}");
+    let nothing = service.get("/activity/subjects/ana/export?also=nobody").await;
+    if nothing.status == 200 {
+        let found = crate::unpacked::Unpacked::of(&nothing.body).everything();
+        assert!(!found.contains(NAME), "{found}");
+    }
+
+    let kept = async |caller: &str, query: &str| {
+        let path = format!("holds/restricted{query}");
+        let shown = send(Method::GET, &path, caller, json!("")).await.json();
+        let records = shown["records"].as_array().unwrap().clone();
+        (records, shown["next"].clone())
+    };
+    let viewer = "vic logs.actions.view,logs.delete,logs.export";
+    send(Method::GET, "holds/restricted", viewer, json!("")).await.problem(403);
+    send(Method::GET, "holds/restricted?cursor=x", "admin", json!("")).await.problem(400);
+    let (records, next) = kept("admin", "?actor_id=ana").await;
+    assert_eq!((records.len(), next), (2, json!(null)));
+    assert!(records.iter().all(|r| r["actor_name"] == NAME && r["restricted"][0] == "identity"));
+    let (one, next) = kept("admin", "?limit=1").await;
+    let (other, _) = kept("admin", &format!("?limit=1&cursor={}", next.as_str().unwrap())).await;
+    assert_ne!(one[0]["id"], other[0]["id"]);
+    let (own, _) = kept(acme, "").await;
+    assert_eq!((own.len(), &own[0]["tenant_id"]), (1, &json!("acme")));
+    assert!(kept(acme, "?tenant_id=globex").await.0.is_empty());
+
+    send(Method::DELETE, &format!("holds/{id}?reason=settled"), "admin", json!("")).await.json();
+    assert!(kept("admin", "").await.0.is_empty());
+    let alone = service.get(&format!("/activity/records/{first}")).await.json();
+    assert_eq!((&alone["restricted"], &alone["erased"]), (&json!(null), &json!(["identity"])));
     service.stop().await;
 }
 

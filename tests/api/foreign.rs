@@ -144,6 +144,7 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
         "checkpoint",
         "subjects/ana/erasure",
         "holds",
+        "holds/restricted",
         "retention",
     ]
     .map(str::to_owned)

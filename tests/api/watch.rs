@@ -151,6 +151,7 @@ const CALLS: [(&str, &str, &str, &str); 27] = [
     ("GET /subjects/{id}/erasure", "subjects/ana/erasure", "log_viewed", "erasure_plan"),
     ("POST /subjects/{id}/erasure", "subjects/ana/erasure", "log_changed", "erasure"),
     ("GET /holds", "holds", "log_viewed", "holds"),
+    ("GET /holds/restricted", "holds/restricted", "log_viewed", "restricted"),
     ("POST /holds", "holds", "log_changed", "hold"),
     ("DELETE /holds/{id}", "holds/HELD", "log_changed", "hold_lift"),
     ("GET /retention", "retention", "log_viewed", "retention"),

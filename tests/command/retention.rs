@@ -11,6 +11,7 @@ on_both!(
     a_preset_ends_what_it_no_longer_keeps,
     a_rules_file_says_how_long_for_each_tenant_group,
     what_is_held_stays_until_the_hold_is_lifted,
+    what_a_hold_keeps_of_somebody_is_shown_when_it_is_asked_for,
     a_log_is_told_how_full_it_is_and_loses_months_only_by_force,
 );
 
@@ -159,6 +160,45 @@ async fn what_is_held_stays_until_the_hold_is_lifted(log: Log) {
     assert_eq!(log.run(&end).await.with(0).json()[0]["class"], "activity");
     let verified = log.run(&["verify"]).await.with(0).json().remove(0);
     assert_eq!((&verified["result"], &verified["expired"]), (&"unaltered".into(), &2.into()));
+}
+
+async fn what_a_hold_keeps_of_somebody_is_shown_when_it_is_asked_for(log: Log) {
+    let log = log.with_old_ones().await;
+    let shown = log.run(&["query", "retention_class:activity"]).await.with(0).json().remove(0);
+    let actor = shown["actor_id"].as_str().unwrap().to_owned();
+    let place = ["hold", "place", "retention_class:activity", "--reason", "a lawsuit"];
+    let placed = log.run(&place).await.with(0).json().remove(0);
+    let id = placed["id"].as_str().unwrap();
+    let erase = ["subject", "erase", &actor, "--basis", "x", "--alone", "--keys", "log.keys"];
+    let said = log.run(&[&erase[..], &["--dry-run"]].concat()).await.with(0).json().remove(0);
+    assert_eq!((&said["held"], &said["held_by"][id]), (&1.into(), &1.into()));
+    let said = log.run(&[&erase[..], &["--output", "table"]].concat()).await.with(0).stdout;
+    assert!(
+        said.contains("1 record more under a legal hold, now restricted") && said.contains(id),
+        "{said}"
+    );
+    let asks = [
+        &["query", "retention_class:activity"][..],
+        &["export", "--format", "jsonl", "retention_class:activity"],
+        &["tail", "--no-follow", "retention_class:activity"],
+        &["stats", "retention_class:activity"],
+    ];
+    let named = format!("\"{actor}\"");
+    for asked in asks {
+        let shown = log.run(asked).await.with(0).stdout;
+        assert!(!shown.is_empty() && !shown.contains(&named), "{asked:?}: {shown}");
+    }
+    let kept = ["query", "--restricted"];
+    let whole =
+        log.run(&[&kept[..], &[&format!("actor_id:{actor}")]].concat()).await.with(0).json();
+    assert_eq!((whole.len(), &whole[0]["actor_id"]), (1, &actor.clone().into()));
+    assert_eq!(whole[0]["id"], shown["id"]);
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!(verified["result"], "unaltered");
+    log.run(&["hold", "lift", id, "--reason", "settled"]).await.with(0);
+    assert!(log.run(&kept).await.with(0).json().is_empty());
+    let verified = log.run(&["verify"]).await.with(0).json().remove(0);
+    assert_eq!(verified["result"], "unaltered");
 }
 
 async fn a_log_is_told_how_full_it_is_and_loses_months_only_by_force(log: Log) {

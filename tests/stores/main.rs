@@ -25,6 +25,7 @@ mod pages;
 mod questions;
 mod records;
 mod register;
+mod restricting;
 mod retention;
 #[cfg(feature = "sqlite")]
 mod sequences;

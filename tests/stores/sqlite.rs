@@ -204,6 +204,12 @@ mod in_memory {
 // Where appends go on after the owner was at it: in Postgres they need the triggers that he takes away.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_aside_is_proved_by_the_record() {
+    let table = "activity_restricted";
+    crate::restricting::what_is_kept_aside_is_proved_by_the_record::<InFile>(table).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_erasure_passes_over_no_row_that_cannot_be_read() {
     crate::erasing::an_erasure_passes_over_no_row_that_cannot_be_read::<InFile>().await;
 }

@@ -90,6 +90,12 @@ macro_rules! suite {
             an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were_tried,
             nothing_of_somebody_who_was_erased_stays_in_a_spool,
         );
+        suite!(@restricting $fixture:
+            what_a_hold_keeps_is_hidden_whole_and_gone_when_it_is_lifted,
+            what_arrives_late_of_somebody_erased_is_kept_where_a_hold_is_on_it,
+            a_run_keeps_what_is_restricted_and_ends_what_no_hold_keeps,
+            nothing_is_restricted_or_let_go_under_other_holds,
+        );
         suite!(@edges $fixture:
             the_ends_of_time_are_bounds_like_others,
             no_filter_is_too_large_for_a_statement,
@@ -266,6 +272,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::erasing::$fact::<$fixture>().await;
+        }
+    )*};
+    (@restricting $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::restricting::$fact::<$fixture>().await;
         }
     )*};
     (@edges $fixture:ty: $($fact:ident,)*) => {$(

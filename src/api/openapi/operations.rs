@@ -82,6 +82,11 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
                 .request_body(Some(body.build()))
         }
         (_, "/holds") => answers(json_of("The holds, those that stand first", "Holds")),
+        (_, "/holds/restricted") => {
+            let extras = [Extra::Filters, Extra::Limit, Extra::Cursor];
+            answers(json_of("Records as they were recorded, the first that was restricted first", "Restricted"))
+                .parameters(Some(parameters::of(&extras)))
+        }
         (_, "/holds/{id}") => answers(json_of("The hold, which was lifted", "Hold"))
             .parameter(path("id", "The id of the hold", uuid()))
             .parameter(parameters::own(

@@ -162,6 +162,9 @@ pub(crate) struct Query {
     /// Begin with the oldest
     #[arg(long)]
     pub(crate) oldest: bool,
+    /// Instead, what legal holds keep of people who were erased, the first that was restricted first
+    #[arg(long, conflicts_with = "oldest")]
+    pub(crate) restricted: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use tower_activity::{
+    Filter,
     query::{PageRequest, TextSearch},
-    store::{AnyStore, Read as _},
+    store::{AnyStore, Read as _, restricted_records},
 };
 
 use crate::{
@@ -21,6 +22,9 @@ const PAGE: usize = 1_000;
 
 pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, Trouble> {
     let asked = arguments.question.filter()?;
+    if arguments.restricted {
+        return restricted(common, arguments, asked).await;
+    }
     let store: AnyStore = arguments.question.tenant.of(Store::existing(common).await?.reader());
     let filter = unveiled(common, &store, asked).await?;
     let printer = Printer::new(common);
@@ -59,6 +63,31 @@ pub(crate) async fn run(common: &Common, arguments: &Query) -> Result<ExitCode, 
             (_, 0) if more => out::note(format!("the first {found}; --limit asks for more")),
             _ => {}
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what holds keep of people who were erased: not as a reader of a tenant, who sees nothing of it.
+async fn restricted(
+    common: &Common,
+    arguments: &Query,
+    asked: Filter,
+) -> Result<ExitCode, Trouble> {
+    let store = Store::existing(common).await?.reader();
+    let filter = unveiled(common, &store, asked).await?;
+    let printer = Printer::new(common);
+    let (mut left, mut after) = (arguments.limit, 0);
+    while left > 0 {
+        let page = restricted_records(&store, &filter, after, left.min(PAGE)).await?;
+        printer.page(&page.records)?;
+        left -= page.records.len();
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    if printer.is_for_people() && left == arguments.limit {
+        out::note("nothing is kept aside");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -236,6 +236,11 @@ impl Verifier {
         }
     }
 
+    /// Takes groups that are gone from their records, and kept aside: whoever calls has found them to be what was there.
+    pub(crate) fn kept_aside(&mut self, list: ErasedList) {
+        self.erasures.told(list);
+    }
+
     /// Takes from which number to which a stream has rows; `committed` is the last number that the ledger
     /// accounts for by now, which may be more than was verified.
     pub fn rows_of_stream(&mut self, rows: StreamRows, committed: i64) {
@@ -293,7 +298,9 @@ impl Verifier {
         for (group, stream, gone) in untold {
             let place = Place::records(stream, gone.first, gone.last).at(gone.position);
             let group = group.as_str();
-            let detail = format!("the group {group} was erased, and no record says so");
+            let detail = format!(
+                "the group {group} was erased, no record says so, and no hold keeps it aside"
+            );
             self.found(AlterationKind::ErasedUnrecorded, place, detail);
         }
         self.removed_without_a_word();

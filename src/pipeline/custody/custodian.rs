@@ -10,14 +10,14 @@ use tokio::{
 
 use super::{CustodyError, HoldRequest};
 use crate::{
-    pipeline::{Admission, BlindIndex, blind, own, recorder::Recorder},
+    pipeline::{Admission, BlindIndex, blind, erasure::Dues, own, recorder::Recorder},
     privacy::AddressPolicy,
     query::{Count, Filter, Total},
     record::{Actor, Category, Operation, Record, RecordId},
     rules::RetentionPolicy,
     store::{
-        AnyStore, HELD, Hold, Holds, PSEUDONYMS, PolicySet, RELEASED, RETENTION_CHANGED, Read as _,
-        holds, policy_set,
+        AnyStore, Erase as _, HELD, Hold, Holds, PSEUDONYMS, PolicySet, RELEASED,
+        RETENTION_CHANGED, Read as _, RestrictedPage, holds, policy_set, restricted_records,
     },
     time::Timestamp,
 };
@@ -201,7 +201,56 @@ impl Custodian {
         record.reason.set(reason);
         self.tell(record, by, hold.tenant.as_deref(), Some(hold.at)).await?;
         let after = self.holds().await?;
-        after.get(id).cloned().ok_or_else(CustodyError::unknown)
+        let lifted = after.get(id).cloned().ok_or_else(CustodyError::unknown)?;
+        if let Err(error) = self.end_dues(by).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "what the lifted hold kept of people who were erased is not erased yet: the next run of the retention \
+                 does it, and so does `activity subject erase`"
+            );
+        }
+        Ok(lifted)
+    }
+
+    /// Erases what was restricted and no hold is on any more, of whomever it is, and returns how many records that were.
+    /// Lifting a hold does so, every erasure and every run of the retention; this is for whoever wants it at once.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked or refuses, or the record of it finds no room. What was erased by then stays so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends it after the step that it is in; begin it again.
+    pub async fn end_dues(&self, by: &Actor) -> Result<u64, CustodyError> {
+        let mut dues = Dues::new(&self.store);
+        let mut records = 0;
+        while let Some(due) = dues.next().await? {
+            self.tell(due.telling(), by, None, None).await?;
+            if dues.end(&due).await? {
+                records += due.records();
+            }
+        }
+        if records > 0 {
+            self.store.scrub().await?;
+        }
+        Ok(records)
+    }
+
+    /// Returns what is restricted of records that pass `filter`, each record as it was recorded, the first that was
+    /// restricted first, from behind a number on: for whoever may see holds, and what they keep.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked, or its role does not show what is kept aside.
+    pub async fn restricted(
+        &self,
+        filter: &Filter,
+        after: i64,
+        limit: usize,
+    ) -> Result<RestrictedPage, CustodyError> {
+        Ok(restricted_records(&self.store, filter, after, limit).await?)
     }
 
     /// Returns what was set of the retention, for all and for single tenants.

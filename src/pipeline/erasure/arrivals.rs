@@ -11,8 +11,11 @@ use super::subject::Known;
 use crate::{
     pipeline::admit::append_list,
     privacy::Keys,
-    record::{Record, Seal},
-    store::{AnyStore, Erase as _, ErasedSubject, StoreError},
+    record::{Canonical, Group, Groups, Record, Seal},
+    store::{
+        AnyStore, Erase as _, ErasedGroups, ErasedSubject, Holds, Restricted, StoreError, empty,
+        holds,
+    },
     time::Timestamp,
 };
 
@@ -56,28 +59,71 @@ impl Arrivals {
         Self { source, state: Mutex::default(), asked: Turn::default() }
     }
 
-    /// Empties what is about somebody who was erased, of the time before, in records that are about to be stored. As
-    /// they were never stored, nothing of them is to be told: they say so themselves, among their redactions.
-    pub(in crate::pipeline) fn strip(&self, batch: &mut [Box<Record>]) {
-        let Some((_, keys)) = &self.source else { return };
+    /// Returns which records of a batch are about somebody who was erased, of the time before, and which of their groups.
+    pub(in crate::pipeline) fn concerned(&self, batch: &[Box<Record>]) -> Vec<(usize, Groups)> {
+        let Some((_, keys)) = &self.source else { return Vec::new() };
         let state = self.lock();
         if state.known.is_empty() {
-            return;
+            return Vec::new();
         }
-        for record in batch {
+        let is_there =
+            |record: &Record, group: Group| matches!(record.seals.of(group), Seal::Salted(_));
+        let concerned = |(at, record): (usize, &Box<Record>)| {
             let groups = state.known.concerned(record, keys);
+            let groups: Groups = groups.iter().filter(|group| is_there(record, *group)).collect();
+            (!groups.is_empty()).then_some((at, groups))
+        };
+        batch.iter().enumerate().filter_map(concerned).collect()
+    }
+
+    /// Returns the holds that stand; `None` where they are not known: this process may not read the log, or the store does
+    /// not answer. Asked for when somebody who was erased arrives, and not otherwise.
+    pub(in crate::pipeline) async fn holds(&self) -> Option<Holds> {
+        let (store, _) = self.source.as_ref()?;
+        let asked = holds(store).await.inspect_err(|error| {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "which legal holds stand is not known: what arrives of people who were erased is kept aside until it is"
+            );
+        });
+        asked.ok()
+    }
+
+    /// Takes what is about somebody who was erased out of records that are about to be stored, and returns what a hold
+    /// keeps of them. Where the holds are not known everything is kept: it is looked at again with what is due.
+    ///
+    /// As it was never stored, nothing of what is emptied is to be told: these records say so themselves, among their
+    /// redactions.
+    pub(in crate::pipeline) fn strip(
+        batch: &mut [Box<Record>],
+        concerned: &[(usize, Groups)],
+        holds: Option<&Holds>,
+    ) -> Vec<Restricted> {
+        let mut canonical = Canonical::new();
+        let mut restricted = Vec::new();
+        for (at, groups) in concerned {
+            let Some(record) = batch.get_mut(*at) else { continue };
+            if holds.is_none_or(|holds| holds.held(record).is_some())
+                && let Some(kept) = Restricted::of(record, *groups)
+                && let Some(gone) = ErasedGroups::of(record, *groups, &mut canonical)
+            {
+                empty(record, &gone);
+                record.seals.restrict(kept.groups);
+                restricted.push(kept);
+                continue;
+            }
             for group in groups.iter() {
-                if matches!(record.seals.of(group), Seal::Salted(_)) {
-                    record.clear_group(group);
-                    record.seals.set(group, Seal::Empty);
-                    let said = format!(
-                        "[{{\"field\":\"{}\",\"path\":\"\",\"method\":\"erased\"}}]",
-                        group.as_str()
-                    );
-                    append_list(record.redactions.buffer(), &said);
-                }
+                record.clear_group(group);
+                record.seals.set(group, Seal::Empty);
+                let said = format!(
+                    "[{{\"field\":\"{}\",\"path\":\"\",\"method\":\"erased\"}}]",
+                    group.as_str()
+                );
+                append_list(record.redactions.buffer(), &said);
             }
         }
+        restricted
     }
 
     /// Knows them from now on.

@@ -19,8 +19,11 @@ pub struct ErasurePlan {
     pub records: u64,
     /// How many groups of them would be erased, by the group's name.
     pub groups: BTreeMap<&'static str, u64>,
-    /// How many records more are under a legal hold: they stay as they are until it is lifted.
+    /// How many records more are under a legal hold: what they hold of the person is, or would be, kept aside until it is
+    /// lifted, and shown to nobody who asks the log.
     pub held: u64,
+    /// How many of these by the id of the hold; those of another tenant, or of all, are `other` to a tenant.
+    pub held_by: BTreeMap<String, u64>,
     /// What of the archive would be; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveErasure>,
@@ -44,8 +47,11 @@ pub struct Certificate {
     pub records: u64,
     /// How many groups of them, by the group's name.
     pub groups: BTreeMap<&'static str, u64>,
-    /// How many records more are under a legal hold and stayed as they are: once it is lifted, erase again.
+    /// How many records more are under a legal hold, and restricted: what they held of the person is kept aside, shown to
+    /// nobody who asks the log, and erased once the hold is lifted.
     pub held: u64,
+    /// How many of these by the id of the hold; those of another tenant, or of all, are `other` to a tenant.
+    pub held_by: BTreeMap<String, u64>,
     /// What was emptied in the archive; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveErasure>,

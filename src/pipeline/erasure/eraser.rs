@@ -13,16 +13,17 @@ use super::{
     certificate::{Certificate, ErasurePlan, SignedHead},
     error::EraseError,
     request::ErasureRequest,
+    restriction::{Dues, HeldBy},
+    search::{Found, Search},
     subject::{self, Known},
 };
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
-    query::{Filter, PageRequest},
-    record::{Canonical, Operation, Record, RecordId},
+    record::{Canonical, Groups, Operation, Record, RecordId},
     store::{
         AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
-        ErasurePlace, Read as _, by_group, holds, make_checkpoint,
+        ErasurePlace, RESTRICTED, Read as _, by_group, holds, make_checkpoint,
     },
     time::Timestamp,
 };
@@ -67,7 +68,8 @@ pub(super) struct Work<'r> {
     at: Timestamp,
     records: u64,
     groups: BTreeMap<&'static str, u64>,
-    held: u64,
+    /// How many records were restricted.
+    restricted: u64,
     archive: Option<ArchiveErasure>,
     told_by: Vec<RecordId>,
 }
@@ -119,19 +121,27 @@ impl Eraser {
         let (mut records, mut groups) = (0, BTreeMap::new());
         let mut search = Search::new(store, request, &sought);
         while let Some(found) = search.next().await? {
-            records += found.len() as u64;
-            add(&mut groups, by_group(&found));
+            records += found.erased.len() as u64;
+            add(&mut groups, by_group(&found.erased));
         }
-        let held = search.held;
+        let mut held = std::mem::take(&mut search.held);
+        let tenant = request.subject.tenant.as_deref();
+        let before =
+            HeldBy::of(store, tenant, |record| sought.erased_from_any(record, request.groups));
+        let before = before.await?;
+        held.records += before.records;
+        for (hold, records) in before.by {
+            *held.by.entry(hold).or_default() += records;
+        }
         let places = places(store, archive, request, &names).await?;
         let archive = match archive {
             Some(archive) => {
-                let concerned = |record: &Record| sought.erased_from(record, request.groups);
+                let concerned = |record: &Record| sought.erased_from_any(record, request.groups);
                 Some(archived::planned(store, archive, concerned).await?)
             }
             None => None,
         };
-        Ok(ErasurePlan { records, groups, held, archive, places })
+        Ok(ErasurePlan { records, groups, held: held.records, held_by: held.by, archive, places })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -163,17 +173,17 @@ impl Eraser {
         self.flush().await?;
         let mut is_whole = true;
         for pass in 0..PASSES {
-            let before = work.records;
+            let before = (work.records, work.restricted);
             let mut search = Search::new(&self.store, request, &sought);
             is_whole = true;
             while let Some(found) = search.next().await? {
-                is_whole = self.step(&mut work, found, search.told, &mut progress).await?;
+                is_whole = self.step(&mut work, found, &mut progress).await?;
                 if !is_whole {
                     break;
                 }
             }
-            work.held = search.held;
-            if is_whole && work.records == before && (pass > 0 || request.alone) {
+            if is_whole && (work.records, work.restricted) == before && (pass > 0 || request.alone)
+            {
                 break;
             }
             if pass == 0 && !request.alone {
@@ -186,9 +196,10 @@ impl Eraser {
         }
         // Behind the log: what is archived from here on is archived as emptied.
         work.archive = self
-            .erase_archived(&mut work, |record| sought.erased_from(record, request.groups))
+            .erase_archived(&mut work, |record| sought.erased_from_any(record, request.groups))
             .await?;
-        self.end(work, checkpoint_before, &names, subjects).await
+        let concerned = |record: &Record| sought.erased_from_any(record, request.groups);
+        self.end(work, checkpoint_before, &names, subjects, concerned, &mut progress).await
     }
 
     /// Erases everybody on the list, and on a list that was kept outside, from what is in the log: after a backup
@@ -235,7 +246,8 @@ impl Eraser {
                 .erase_archived(&mut work, |record| known.concerned(record, &self.keys))
                 .await?;
         }
-        self.end(work, checkpoint_before, &[], new).await
+        let concerned = |record: &Record| known.concerned(record, &self.keys);
+        self.end(work, checkpoint_before, &[], new, concerned, &mut progress).await
     }
 
     /// Empties whatever there is about the people in `known`; says whether it came to the end: it begins again where a
@@ -246,10 +258,9 @@ impl Eraser {
         known: &Known,
         progress: &mut impl FnMut(Erasing),
     ) -> Result<bool, EraseError> {
-        work.held = 0;
         let holds = holds(&self.store).await?;
         let mut canonical = Canonical::new();
-        let mut found = Vec::new();
+        let mut found = Found::under(&holds);
         let mut after = 0;
         // What is written meanwhile, the records of this among it, is emptied as it arrives.
         let head = self.store.head().await?;
@@ -259,15 +270,11 @@ impl Eraser {
             for entry in &entries {
                 for record in self.store.entry_records(entry).await? {
                     let groups = known.concerned(&record, &self.keys);
-                    let emptied = ErasedGroups::of(&record, groups, &mut canonical);
-                    if emptied.is_some() && holds.held(&record).is_some() {
-                        work.held += 1;
-                        continue;
-                    }
-                    found.extend(emptied);
+                    let store = &self.store;
+                    found.take(store, &holds, &record, groups, &mut canonical).await?;
                     if found.len() == STEP {
-                        let found = std::mem::take(&mut found);
-                        if !self.step(work, found, holds.told(), progress).await? {
+                        let found = std::mem::replace(&mut found, Found::under(&holds));
+                        if !self.step(work, found, progress).await? {
                             return Ok(false);
                         }
                     }
@@ -275,7 +282,7 @@ impl Eraser {
             }
             after = last;
         }
-        Ok(found.is_empty() || self.step(work, found, holds.told(), progress).await?)
+        Ok(found.len() == 0 || self.step(work, found, progress).await?)
     }
 
     fn begin<'r>(&self, request: &'r ErasureRequest) -> Work<'r> {
@@ -283,7 +290,7 @@ impl Eraser {
         let at = core.clock.now();
         let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
         let (groups, told_by) = (BTreeMap::new(), Vec::new());
-        Work { request, erasure, at, records: 0, groups, held: 0, archive: None, told_by }
+        Work { request, erasure, at, records: 0, groups, restricted: 0, archive: None, told_by }
     }
 
     async fn end(
@@ -292,7 +299,12 @@ impl Eraser {
         checkpoint_before: Option<SignedHead>,
         names: &[String],
         subjects: Vec<ErasedSubject>,
+        concerned: impl Fn(&Record) -> Groups + Send,
+        progress: &mut impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
+        self.end_dues(&mut work, progress).await?;
+        let tenant = work.request.subject.tenant.as_deref();
+        let held = HeldBy::of(&self.store, tenant, concerned).await?;
         if work.told_by.is_empty() {
             // That nothing was found is a result too.
             self.announce(&mut work, &[]).await?;
@@ -310,7 +322,8 @@ impl Eraser {
             by: format!("{}:{}", by.kind().as_str(), by.id()),
             records: work.records,
             groups: work.groups,
-            held: work.held,
+            held: held.records,
+            held_by: held.by,
             archive: work.archive,
             told_by: work.told_by,
             checkpoint_before,
@@ -349,23 +362,52 @@ impl Eraser {
         left && timeout(LEFT_WITHIN, gone).await.is_ok()
     }
 
-    /// Announces what will be emptied, and empties it; says whether it did: the store refuses where other holds were told
-    /// of by then than the `told` that were looked at. What was announced and not done is found again.
+    /// Announces what will be emptied or restricted, and does it; says whether it did: the store refuses where other holds
+    /// were told of by then than were looked at. What was announced and not done is found again.
     async fn step(
         &self,
         work: &mut Work<'_>,
-        found: Vec<ErasedGroups>,
-        told: u64,
+        found: Found,
         progress: &mut impl FnMut(Erasing),
     ) -> Result<bool, EraseError> {
-        self.announce(work, &found).await?;
-        if self.store.erase(&found, told).await?.is_none() {
-            return Ok(false);
+        let Found { erased, held, told } = found;
+        if !erased.is_empty() {
+            self.announce(work, &erased).await?;
+            if self.store.erase(&erased, told).await?.is_none() {
+                return Ok(false);
+            }
+            work.records += erased.len() as u64;
+            add(&mut work.groups, by_group(&erased));
+            progress(work.come());
         }
-        work.records += found.len() as u64;
-        add(&mut work.groups, by_group(&found));
-        progress(Erasing { records: work.records, groups: work.groups.values().sum() });
+        if !held.kept.is_empty() {
+            let holds: Vec<_> = held.holds.iter().map(ToString::to_string).collect();
+            self.tell(work, RESTRICTED, &held.groups, &holds).await?;
+            if self.store.restrict(&held.groups, &held.kept, told).await?.is_none() {
+                return Ok(false);
+            }
+            work.restricted += held.kept.len() as u64;
+        }
         Ok(true)
+    }
+
+    /// Lets go what no hold keeps aside any more, of whomever it is.
+    async fn end_dues(
+        &self,
+        work: &mut Work<'_>,
+        progress: &mut impl FnMut(Erasing),
+    ) -> Result<(), EraseError> {
+        let mut dues = Dues::new(&self.store);
+        while let Some(due) = dues.next().await? {
+            let id = self.record(due.telling(), work.request).await?;
+            work.told_by.push(id);
+            if dues.end(&due).await? {
+                work.records += due.records();
+                add(&mut work.groups, due.groups());
+                progress(work.come());
+            }
+        }
+        Ok(())
     }
 
     /// Records which groups of which records are about to be emptied, and returns when it is committed.
@@ -374,6 +416,18 @@ impl Eraser {
         work: &mut Work<'_>,
         found: &[ErasedGroups],
     ) -> Result<(), EraseError> {
+        let id = self.tell(work, ERASED, found, &[]).await?;
+        work.told_by.push(id);
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        work: &Work<'_>,
+        action: &str,
+        found: &[ErasedGroups],
+        holds: &[String],
+    ) -> Result<RecordId, EraseError> {
         let mut places: Vec<_> =
             found.iter().map(|record| (record.writer_id, record.seq, record.groups())).collect();
         places.sort_unstable_by_key(|(stream, seq, _)| (*stream, *seq));
@@ -381,20 +435,32 @@ impl Eraser {
         for (stream, seq, groups) in places {
             list.add(stream, seq, groups);
         }
-        let core = self.recorder.core();
-        let facts = serde_json::json!({
+        let mut facts = serde_json::json!({
             "erasure": work.erasure,
             "basis": work.request.basis,
             "count": found.len(),
             "groups": by_group(found),
             "records": list.to_json(),
         });
-        let mut record = own::record(ERASED, 4, &facts);
+        if action == RESTRICTED {
+            facts["holds"] = holds.into();
+        }
+        let mut record = own::record(action, 4, &facts);
         record.operation = Operation::Delete;
+        record.tenant_id.set(work.request.subject.tenant.as_deref().unwrap_or_default());
+        self.record(record, work.request).await
+    }
+
+    /// Records something that is done for a request, and returns when it is committed.
+    async fn record(
+        &self,
+        mut record: Box<Record>,
+        request: &ErasureRequest,
+    ) -> Result<RecordId, EraseError> {
+        let core = self.recorder.core();
         record.occurred_at = core.clock.now();
         record.id = RecordId::from_bytes(core.ids.id(record.occurred_at));
-        record.set_actor(&work.request.by);
-        record.tenant_id.set(work.request.subject.tenant.as_deref().unwrap_or_default());
+        record.set_actor(&request.by);
         // Whose clock is far ahead is given another time, and with it another id.
         let Admission::Accepted(id) = self.recorder.announce(record) else {
             return Err(EraseError::unrecorded());
@@ -403,8 +469,7 @@ impl Eraser {
         if self.store.record(id).await?.is_none() {
             return Err(EraseError::unrecorded());
         }
-        work.told_by.push(id);
-        Ok(())
+        Ok(id)
     }
 
     /// Waits until what was recorded so far is stored.
@@ -424,55 +489,9 @@ impl Eraser {
     }
 }
 
-/// What the log holds of a person, page by page.
-struct Search<'s> {
-    store: &'s AnyStore,
-    request: &'s ErasureRequest,
-    sought: &'s Sought,
-    filter: Filter,
-    ask: Option<PageRequest>,
-    canonical: Canonical,
-    unreadable: u64,
-    /// Records that are under a hold, and are passed over.
-    held: u64,
-    /// How many records told of holds when it was last looked.
-    told: u64,
-}
-
-impl<'s> Search<'s> {
-    fn new(store: &'s AnyStore, request: &'s ErasureRequest, sought: &'s Sought) -> Self {
-        let filter = sought.filter();
-        let (ask, canonical) = (Some(PageRequest::oldest(STEP)), Canonical::new());
-        Self { store, request, sought, filter, ask, canonical, unreadable: 0, held: 0, told: 0 }
-    }
-
-    /// Returns the next of it; `None` at the end, which is none as long as there were rows that cannot be read.
-    async fn next(&mut self) -> Result<Option<Vec<ErasedGroups>>, EraseError> {
-        while let Some(ask) = self.ask.take() {
-            let page = self.store.records(&self.filter, &ask).await?;
-            self.unreadable += page.unreadable;
-            self.ask = page.next.map(|place| PageRequest::oldest(STEP).after(place));
-            // Read behind the page: a hold that is placed before this step keeps what the step would empty.
-            let holds = holds(self.store).await?;
-            self.told = holds.told();
-            let mut found = Vec::new();
-            for record in &page.records {
-                let groups = self.sought.erased_from(record, self.request.groups);
-                let emptied = ErasedGroups::of(record, groups, &mut self.canonical);
-                if emptied.is_some() && holds.held(record).is_some() {
-                    self.held += 1;
-                    continue;
-                }
-                found.extend(emptied);
-            }
-            if !found.is_empty() {
-                return Ok(Some(found));
-            }
-        }
-        match self.unreadable {
-            0 => Ok(None),
-            rows => Err(EraseError::unreadable(rows)),
-        }
+impl Work<'_> {
+    fn come(&self) -> Erasing {
+        Erasing { records: self.records, groups: self.groups.values().sum() }
     }
 }
 

@@ -11,8 +11,11 @@
 //! An [archive](crate::store::Archival) is reached the same way: what it holds of the person is announced, and then the
 //! files that have it are written anew.
 //!
+//! What is under a legal hold is restricted instead: a record `restricted` names it, and its groups leave their records
+//! for a place where no question looks, until the hold is lifted.
+//!
 //! The person is put on a list first, as a keyed digest: what arrives of the time before (from a spool, an outbox,
-//! another process) is emptied before it is stored, by every pipeline that has the same keys. The list is what a restored
+//! another process) is emptied before it is stored, or restricted where a hold is on it, by every pipeline that has the same keys. The list is what a restored
 //! backup is brought up to date with.
 
 mod archived;
@@ -21,6 +24,8 @@ mod certificate;
 mod eraser;
 mod error;
 mod request;
+mod restriction;
+mod search;
 mod subject;
 
 pub use archived::ArchiveErasure;
@@ -29,4 +34,5 @@ pub use certificate::{Certificate, ErasurePlan, SignedHead};
 pub use eraser::{Eraser, Erasing};
 pub use error::EraseError;
 pub use request::ErasureRequest;
+pub(super) use restriction::Dues;
 pub use subject::ErasedPeople;

@@ -159,7 +159,7 @@ impl Sweep {
                     let Some(group) = ErasedGroups::of(&record, groups, &mut canonical) else {
                         continue;
                     };
-                    if holds.held(&record).is_some() {
+                    if holds.held_whole(&self.store, &record).await?.is_some() {
                         held += 1;
                         continue;
                     }

@@ -8,6 +8,7 @@ use crate::{
     ledger::Removal,
     pipeline::{
         core::Core,
+        erasure::Dues,
         own::{self, Cause},
         teller::Teller,
     },
@@ -135,6 +136,7 @@ impl Sweep {
         mut tell: impl FnMut(RetentionStep<'_>),
     ) -> Result<RetentionRun, StoreError> {
         let now = self.now;
+        self.end_dues().await?;
         // Which are held is asked one by one, when it is their turn.
         let plan = RetentionPlan::new(self.store.units().await?, policy, now);
         let mut run = RetentionRun { size: self.size(policy).await?, ..RetentionRun::default() };
@@ -179,6 +181,17 @@ impl Sweep {
             Some(error) => Err(error),
             None => Ok(run),
         }
+    }
+
+    /// Lets go what holds kept of people who were erased, and keep no more: a month of which something is kept stays whole.
+    async fn end_dues(&mut self) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let mut dues = Dues::new(&store);
+        while let Some(due) = dues.next().await? {
+            self.store_own(due.telling()).await?;
+            dues.end(&due).await?;
+        }
+        Ok(())
     }
 
     async fn size(&self, policy: &RetentionPolicy) -> Result<Option<Fullness>, StoreError> {
@@ -241,7 +254,7 @@ impl Sweep {
             };
             let Some(removal) = removal else { return Ok(End::Busy) };
             let holds = holds(&self.store).await?;
-            if let Some(hold) = holds.held_in(&self.store, &facts.unit.filter()).await? {
+            if let Some(hold) = holds.held_in_unit(&self.store, &facts.unit).await? {
                 return Ok(End::Held(hold.into()));
             }
             // Told of before or not: it is looked at once more that all of it is there. What comes to the unit from

@@ -15,6 +15,7 @@ use super::{
     error::is_duplicate,
     leaf::leaf_name,
     literal::text_literal,
+    restrict,
     store::{Access, Failure, Limits, PostgresStore},
 };
 use crate::{
@@ -199,6 +200,10 @@ async fn append(
     scratch.folded.clear();
     for run in runs(batch.records()) {
         entries.extend(copy(connection, scratch, run).await?);
+    }
+    let restricted: Vec<_> = batch.restricted().collect();
+    if !restricted.is_empty() {
+        restrict::keep(connection, &restricted).await?;
     }
     commit(connection, entries, &scratch.folded).await
 }

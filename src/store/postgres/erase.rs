@@ -10,11 +10,15 @@ use super::{
     error::{is_held, is_locked},
     literal::{time_literal, time_text},
     page::bounded,
+    restrict,
     store::{Failure, PostgresStore, done},
 };
 use crate::{
     record::Group,
-    store::{Erase, ErasedGroups, ErasedSubject, ErasurePlace, StoreError, StoreErrorKind, erase},
+    store::{
+        Erase, ErasedGroups, ErasedSubject, ErasurePlace, Restricted, StoreError, StoreErrorKind,
+        erase::{columns, of_group},
+    },
     time::Timestamp,
 };
 
@@ -31,7 +35,7 @@ async fn erase_group(
     let (mut times, mut classes, mut streams, mut seqs) = (vec![], vec![], vec![], vec![]);
     let (mut salts, mut commitments) = (vec![], vec![]);
     let (mut first, mut last) = (None::<Timestamp>, None::<Timestamp>);
-    for (record, erased) in erase::of_group(records, group) {
+    for (record, erased) in of_group(records, group) {
         times.push(time_text(record.occurred_at));
         classes.push(record.class.as_str());
         streams.push(record.writer_id.get());
@@ -44,7 +48,7 @@ async fn erase_group(
     let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
     let name = group.as_str();
     let mut sql = String::from("update activity.records r set ");
-    for column in erase::columns(group) {
+    for column in columns(group) {
         let _infallible = write!(sql, "{column} = null, ");
     }
     // The bounds are there for the planner, which leaves out the leaves that lie outside of them.
@@ -80,19 +84,16 @@ enum Attempt {
 }
 
 impl PostgresStore {
-    /// Erases groups in one transaction; `is_again` where somebody in the way is no error.
-    async fn erase_once(
+    /// Does it in one transaction; `is_again` where somebody in the way is no error.
+    async fn try_once(
         &self,
-        records: &[ErasedGroups],
+        work: &Work<'_>,
         holds: u64,
         is_again: bool,
     ) -> Result<Attempt, StoreError> {
-        self.bounded("erase personal groups", async {
+        self.bounded(work.doing(), async {
             let mut transaction = self.writing().await?;
-            let mut count = 0;
-            for group in Group::ERASABLE {
-                count += erase_group(&mut transaction, group, records).await?;
-            }
+            let count = work.run(&mut transaction).await?;
             // Last, and under the lock of the ledger, for which appends wait until this is committed.
             let sql = format!("select activity.expect_holds({holds})");
             match raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await {
@@ -107,18 +108,85 @@ impl PostgresStore {
     }
 }
 
-impl Erase for PostgresStore {
-    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
+/// What is done under the eyes of holds, all or nothing.
+enum Work<'w> {
+    Erase(&'w [ErasedGroups]),
+    Restrict(&'w [ErasedGroups], &'w [Restricted]),
+    EndRestricted(&'w [i64]),
+}
+
+impl Work<'_> {
+    const fn doing(&self) -> &'static str {
+        match self {
+            Self::Erase(_) => "erase personal groups",
+            Self::Restrict(..) => "keep personal groups aside",
+            Self::EndRestricted(_) => "let go what was kept aside",
+        }
+    }
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Erase(records) => erase(connection, records).await,
+            Self::Restrict(records, kept) => {
+                let mut count = 0;
+                // One by one: who was faster with one of them has put it aside, or erased it.
+                for (record, kept) in records.iter().zip(*kept) {
+                    let gone = erase(connection, std::slice::from_ref(record)).await?;
+                    if gone > 0 {
+                        restrict::keep(connection, std::slice::from_ref(kept)).await?;
+                    }
+                    count += gone;
+                }
+                Ok(count)
+            }
+            Self::EndRestricted(numbers) => restrict::end(connection, numbers).await,
+        }
+    }
+}
+
+async fn erase(
+    connection: &mut PgConnection,
+    records: &[ErasedGroups],
+) -> Result<u64, sqlx::Error> {
+    let mut count = 0;
+    for group in Group::ERASABLE {
+        count += erase_group(connection, group, records).await?;
+    }
+    Ok(count)
+}
+
+impl PostgresStore {
+    /// Does it, unless holds are told of that were not looked at.
+    async fn under_holds(&self, work: Work<'_>, holds: u64) -> Result<Option<u64>, StoreError> {
         for _ in 1..ATTEMPTS {
-            match self.erase_once(records, holds, true).await? {
+            match self.try_once(&work, holds, true).await? {
                 Attempt::Done(count) => return Ok(Some(count)),
                 Attempt::OtherHolds => return Ok(None),
                 Attempt::Locked => sleep(PAUSE).await,
             }
         }
         // The last one says what is in the way.
-        let last = self.erase_once(records, holds, false).await?;
+        let last = self.try_once(&work, holds, false).await?;
         Ok(if let Attempt::Done(count) = last { Some(count) } else { None })
+    }
+}
+
+impl Erase for PostgresStore {
+    async fn erase(&self, records: &[ErasedGroups], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.under_holds(Work::Erase(records), holds).await
+    }
+
+    async fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        self.under_holds(Work::Restrict(records, kept), holds).await
+    }
+
+    async fn end_restricted(&self, numbers: &[i64], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.under_holds(Work::EndRestricted(numbers), holds).await
     }
 
     /// Nothing to do from here: see [`erasure_places`](Erase::erasure_places).

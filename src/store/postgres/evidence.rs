@@ -17,12 +17,33 @@ use crate::{
         folded::folded_bytes,
         verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
-    record::WriterId,
-    store::{Evidence, StoreError, StoreErrorKind},
+    record::{Groups, RecordId, WriterId},
+    store::{Evidence, Restricted, StoreError, StoreErrorKind},
     time::Timestamp,
 };
 
 impl Evidence for PostgresStore {
+    async fn restricted(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Restricted)>, StoreError> {
+        self.ask_restricted(format!("number > {after} order by number limit {}", bounded(limit)))
+            .await
+    }
+
+    async fn restricted_of(&self, id: RecordId) -> Result<Vec<Restricted>, StoreError> {
+        let kept = self.ask_restricted(format!("id = '{id}' order by number")).await?;
+        Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    async fn restricted_marks(
+        &self,
+        ids: &[RecordId],
+    ) -> Result<Vec<(RecordId, Groups)>, StoreError> {
+        self.ask_restricted_marks(ids).await
+    }
+
     async fn expect_all(&self) -> Result<(), StoreError> {
         self.bounded("look whether all of the log can be seen", async {
             let mut transaction = self.reading().await?;

@@ -47,6 +47,7 @@ mod outbox;
 mod page;
 mod read;
 mod register;
+mod restrict;
 mod retain;
 mod rollup;
 mod store;

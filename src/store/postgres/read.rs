@@ -17,7 +17,7 @@ use crate::{
         Aggregate, Aggregated, Count, Direction, Expr, Filter, Page, PageRequest, Test, Total,
     },
     record::{Record, RecordId},
-    store::{AnyStore, Read, Snapshot, StoreError},
+    store::{AnyStore, Read, Snapshot, StoreError, restrict::mark},
 };
 
 /// The position of the ledger's last entry.
@@ -26,7 +26,9 @@ pub(super) const HEAD: &str =
 
 impl Read for PostgresStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        self.page(filter, request).await
+        let mut page = self.page(filter, request).await?;
+        mark(self, &mut page.records).await?;
+        Ok(page)
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
@@ -71,7 +73,8 @@ impl Read for PostgresStore {
         let condition = Condition::of(&Filter::new().and(Expr::Test(Test::Id(id))));
         let newest = Stretch { direction: Direction::Older, after: None, up_to: None };
         let sql = page_sql(&condition, newest, 1);
-        let records = self.bounded("read a record", self.rows(sql)).await?;
+        let mut records = self.bounded("read a record", self.rows(sql)).await?;
+        mark(self, &mut records).await?;
         Ok(records.into_iter().next())
     }
 
@@ -106,7 +109,9 @@ impl Read for PostgresStore {
             new.first_seq,
             new.last_seq,
         );
-        self.bounded("read the records of an entry", self.rows(sql)).await
+        let mut records = self.bounded("read the records of an entry", self.rows(sql)).await?;
+        mark(self, &mut records).await?;
+        Ok(records)
     }
 
     fn of_tenant(&self, tenant: &str) -> Option<AnyStore> {

@@ -145,7 +145,7 @@ pub async fn retention_plan<S: Retain + Read + Evidence + Maintain>(
     let told = told_of_addresses(store).await?;
     for unit in &mut plan.units {
         if matches!(unit.fate, Fate::Expired(_)) {
-            unit.held = holds.held_in(store, &unit.unit().filter()).await?.map(HeldBy::from);
+            unit.held = holds.held_in_unit(store, unit.unit()).await?.map(HeldBy::from);
         }
         let is_expired = matches!(unit.addresses, Addresses::Expired(_));
         if is_expired && told.done(unit.unit(), holds.told()).0 >= unit.facts.last {

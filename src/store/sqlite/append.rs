@@ -7,6 +7,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use super::{
     error::store_error,
     identity::{self, Identity},
+    restrict,
     rows::{INSERT_ENTRY, Insert, entry_arguments},
 };
 use crate::{
@@ -141,6 +142,9 @@ impl SqliteAppender {
                 let query = sqlx::query(INSERT_FOLDED).bind(entry.position).bind(folded.concat());
                 query.execute(&mut self.connection).await.map_err(Err)?;
             }
+        }
+        for kept in batch.restricted() {
+            restrict::keep(&mut self.connection, &kept).await.map_err(Err)?;
         }
         self.end("COMMIT").await.map_err(Err)?;
         Ok(Appended { entries })

@@ -4,10 +4,15 @@ use std::{fmt::Write as _, sync::LazyLock, time::Duration};
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{error::store_error, retain::holds_told, sql::Sql, store::SqliteStore, words::NAME};
+use super::{
+    error::store_error, restrict, retain::holds_told, sql::Sql, store::SqliteStore, words::NAME,
+};
 use crate::{
     record::Group,
-    store::{Erase, ErasedGroups, ErasedSubject, ErasurePlace, StoreError, StoreErrorKind, erase},
+    store::{
+        Erase, ErasedGroups, ErasedSubject, ErasurePlace, Restricted, StoreError, StoreErrorKind,
+        erase,
+    },
 };
 
 const DOING: &str = "erase personal groups";
@@ -65,6 +70,40 @@ impl Erase for SqliteStore {
                 count += erase_one(connection, record).await?;
             }
             Ok(Some(count))
+        })
+        .await
+    }
+
+    async fn restrict(
+        &self,
+        records: &[ErasedGroups],
+        kept: &[Restricted],
+        holds: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        self.write_step("keep personal groups aside", async |connection| {
+            if holds_told(connection).await? != holds {
+                return Ok(None);
+            }
+            let mut count = 0;
+            for (record, kept) in records.iter().zip(kept) {
+                let gone = erase_one(connection, record).await?;
+                // Who was faster has put it aside, or erased it.
+                if gone > 0 {
+                    restrict::keep(connection, kept).await?;
+                }
+                count += gone;
+            }
+            Ok(Some(count))
+        })
+        .await
+    }
+
+    async fn end_restricted(&self, numbers: &[i64], holds: u64) -> Result<Option<u64>, StoreError> {
+        self.write_step("let go what was kept aside", async |connection| {
+            if holds_told(connection).await? != holds {
+                return Ok(None);
+            }
+            Ok(Some(restrict::end(connection, numbers).await?))
         })
         .await
     }

@@ -14,8 +14,8 @@ use crate::{
         folded::folded_bytes,
         verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
-    record::{RecordId, WriterId},
-    store::{Evidence, Scratch, StoreError},
+    record::{Groups, RecordId, WriterId},
+    store::{Evidence, Restricted, Scratch, StoreError},
     time::Timestamp,
 };
 
@@ -39,6 +39,31 @@ const SELECT_STREAMS: &str = "\
      FROM streams AS s WHERE writer_id IS NOT NULL LIMIT ?";
 
 impl Evidence for SqliteStore {
+    async fn restricted(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Restricted)>, StoreError> {
+        self.ask_restricted("number > ? ORDER BY number LIMIT ?", |query| {
+            query.bind(after).bind(bounded(limit))
+        })
+        .await
+    }
+
+    async fn restricted_of(&self, id: RecordId) -> Result<Vec<Restricted>, StoreError> {
+        let kept = self
+            .ask_restricted("id = ? ORDER BY number", |query| query.bind(id.as_bytes().to_vec()))
+            .await?;
+        Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    async fn restricted_marks(
+        &self,
+        ids: &[RecordId],
+    ) -> Result<Vec<(RecordId, Groups)>, StoreError> {
+        self.ask_restricted_marks(ids).await
+    }
+
     async fn scratch(&self) -> Result<Option<Scratch>, StoreError> {
         self.ask_scratch().await
     }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, sql: include_str!("../../../migrations/sqlite/0007_anchors.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/sqlite/0008_retention.sql") },
     Migration { version: 9, sql: include_str!("../../../migrations/sqlite/0009_folded.sql") },
+    Migration { version: 10, sql: include_str!("../../../migrations/sqlite/0010_restricted.sql") },
 ];
 
 /// Between these two stands what the runner executes inside a transaction of its own.

@@ -53,6 +53,7 @@ mod packed;
 mod page;
 mod read;
 mod register;
+mod restrict;
 mod retain;
 mod rollup;
 mod rows;

@@ -19,7 +19,7 @@ use crate::{
         Aggregate, Aggregated, Count, Filter, Page, PageRequest, Place, Relation, TextSearch, Total,
     },
     record::{Record, RecordId, WriterId},
-    store::{Read, Snapshot, StoreError, StoreErrorKind, StreamPosition, scan},
+    store::{Read, Snapshot, StoreError, StoreErrorKind, StreamPosition, restrict::mark, scan},
     time::Timestamp,
 };
 
@@ -71,10 +71,12 @@ fn of_another_order() -> StoreError {
 
 impl Read for SqliteStore {
     async fn records(&self, filter: &Filter, request: &PageRequest) -> Result<Page, StoreError> {
-        match self.page_of_words(filter, request).await? {
-            Some(page) => Ok(page),
-            None => self.page(filter, request).await,
-        }
+        let mut page = match self.page_of_words(filter, request).await? {
+            Some(page) => page,
+            None => self.page(filter, request).await?,
+        };
+        mark(self, &mut page.records).await?;
+        Ok(page)
     }
 
     async fn count(&self, filter: &Filter, how: Count) -> Result<Total, StoreError> {
@@ -157,7 +159,9 @@ impl Read for SqliteStore {
         query.push_bind(first.saturating_add(999)).push(" AND id = ");
         query.push_bind(id.as_bytes().to_vec());
         let row = query.build().fetch_optional(self.pool()).await.map_err(failed)?;
-        row.as_ref().map(packed::record).transpose().map_err(failed)
+        let mut record = row.as_ref().map(packed::record).transpose().map_err(failed)?;
+        mark(self, record.as_mut_slice()).await?;
+        Ok(record)
     }
 
     async fn entries(&self, position: i64, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -176,6 +180,9 @@ impl Read for SqliteStore {
         query.push(" AND seq BETWEEN ").push_bind(entry.new.first_seq);
         query.push(" AND ").push_bind(entry.new.last_seq).push(" ORDER BY seq");
         let rows = query.build().fetch_all(self.pool()).await.map_err(failed)?;
-        rows.iter().map(packed::record).collect::<Result<_, _>>().map_err(failed)
+        let records = rows.iter().map(packed::record).collect::<Result<Vec<_>, _>>();
+        let mut records = records.map_err(failed)?;
+        mark(self, &mut records).await?;
+        Ok(records)
     }
 }

@@ -49,7 +49,7 @@ function actor(record, words) {
   const name = record.actor_name ?? record.actor_id ?? words.actorTypes[record.actor_type];
   const real = record.impersonator_name ?? record.impersonator_id;
   return cell("actor_id", record.actor_id, { class: "actor" }, icon(record.actor_type, words.actorTypes[record.actor_type]),
-    h("span.ellipsis", null, real ?? (record.actor_id ? name : record.erased?.includes("identity") ? withheld(words.changes.erased) : h("span.quiet", null, name)), real ? h("span.quiet", null, ` ${words.list.as(name)}`) : null));
+    h("span.ellipsis", null, real ?? (record.actor_id ? name : record.erased?.includes("identity") ? withheld(words.changes[record.restricted?.includes("identity") ? "restricted" : "erased"]) : h("span.quiet", null, name)), real ? h("span.quiet", null, ` ${words.list.as(name)}`) : null));
 }
 
 /** The sentence, as a link to the record; what it says of the entity stands out. */

@@ -11,6 +11,7 @@ export function changesTable(words, record) {
   const say = words.changes;
   const changes = record.changes;
   if (changes === null || changes === undefined) {
+    if (record.restricted?.includes("content")) return h("p.quiet", null, [withheld(say.restricted), " ", say.kept]);
     return h("p.quiet", null, record.erased?.includes("content") ? [withheld(say.erased), " ", say.gone] : truncated(record, "changes") ? say.lost : say.none);
   }
   if (!Array.isArray(changes) || changes.some(change => change === null || typeof change !== "object")) {

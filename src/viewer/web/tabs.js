@@ -50,7 +50,7 @@ function sections(words, record, which) {
     const erased = record.erased?.includes(GROUPS[name]);
     if (there.length === 0 && !erased) return null;
     return h("section", null, h("h3", null, words.drawer.sections[name]), h("dl.facts", null, there.map(field => fact(words, record, field)),
-      erased ? h(".fact", null, h("dt", null, words.groups[GROUPS[name]]), h("dd", null, withheld(words.changes.erased))) : null));
+      erased ? h(".fact", null, h("dt", null, words.groups[GROUPS[name]]), h("dd", null, withheld(words.changes[record.restricted?.includes(GROUPS[name]) ? "restricted" : "erased"]))) : null));
   }).filter(Boolean);
 }
 

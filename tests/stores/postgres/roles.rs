@@ -7,15 +7,16 @@ use sqlx::{
 };
 use tower_activity::{
     Keys, Pipeline,
-    pipeline::{Eraser, ErasureRequest},
+    ledger::verify::Verdict,
+    pipeline::{Eraser, ErasureRequest, HoldRequest},
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
     record::{Actor, Canonical, Field, Groups, Record},
     rules::RetentionPolicy,
     store::{
-        AnyStore, Append as _, Erase as _, ErasedGroups, ErasedSubject, Maintain as _, Read as _,
-        Retain as _, StoreErrorKind, postgres::PostgresStore, removal_of,
+        AnyStore, Append as _, Audit, Erase as _, ErasedGroups, ErasedSubject, Evidence as _,
+        Maintain as _, Read as _, Retain as _, StoreErrorKind, postgres::PostgresStore, removal_of,
     },
-    time::{ManualClock, Timestamp},
+    time::{Clock as _, ManualClock, SystemClock, Timestamp},
 };
 
 use super::{schema::migrations, store, time};
@@ -259,6 +260,66 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     let admin = database.admin().to_owned();
     drop((keeper, privacy, reader, store, database));
     for login in [keeps, erases] {
+        crate::server::execute(&admin, &format!("drop role {login}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_hold_keeps_is_seen_by_whoever_may_and_put_aside_by_a_writer_who_may_not() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    let keys = Keys::ephemeral();
+    let (privacy, erases) = as_login(&database, &["writer", "privacy"]).await;
+    let pipeline = Pipeline::builder(privacy.clone()).keys(keys.clone()).start().await.unwrap();
+    let deed = || Record::by(Actor::user("ana")).verb("update").on("order", "55");
+    pipeline.recorder().record(deed());
+    pipeline.flush().await;
+    let custodian = pipeline.custodian().unwrap();
+    let hold = HoldRequest::new("actor_id:ana", "a lawsuit");
+    let hold = custodian.place(&hold).await.unwrap().hold.id;
+    let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
+    let certificate = pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
+    assert_eq!((certificate.records, certificate.held), (0, 1));
+
+    // Who only writes does not know the holds, and keeps what arrives late for whoever does.
+    let (writer, writes) = as_login(&database, &["writer"]).await;
+    let late = Pipeline::builder(writer.clone()).keys(keys.clone()).start().await.unwrap();
+    let now = SystemClock::default().now();
+    let earlier = Timestamp::from_micros(now.as_micros() - 3_600_000_000);
+    late.recorder().record(deed().occurred_at(earlier));
+    late.flush().await;
+    late.shutdown(PATIENCE).await;
+    assert_eq!(store.restricted(0, 9).await.unwrap().len(), 2);
+
+    let reader = as_role(&database, "reader").await;
+    for (role, seen) in [("auditor", 2), ("privacy", 2), ("retention", 2)] {
+        let role = as_role(&database, role).await;
+        assert_eq!(role.restricted(0, 9).await.unwrap().len(), seen);
+    }
+    for refused in [reader.restricted(0, 9).await, writer.restricted(0, 9).await] {
+        assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Configuration);
+    }
+    // What he is shown says that it is there, and nothing of what it is.
+    let any = Filter::new().any_of("action", ["update"]).unwrap();
+    let shown = reader.records(&any, &newest(9)).await.unwrap().records;
+    assert_eq!(shown.len(), 2);
+    for record in shown {
+        assert!(record.actor_id.is_absent() && !record.seals.restricted().is_empty(), "{record:?}");
+    }
+    let auditor = as_role(&database, "auditor").await;
+    let report = Audit::new(&auditor).run(|_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
+    // Not green to whom it cannot be shown.
+    assert!(Audit::new(&reader).run(|_progress| {}).await.is_err());
+
+    custodian.lift(hold, &Actor::user("dpo"), "settled", None).await.unwrap();
+    assert!(store.restricted(0, 9).await.unwrap().is_empty());
+    pipeline.shutdown(PATIENCE).await;
+    let report = Audit::new(&reader).run(|_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
+    let admin = database.admin().to_owned();
+    drop((privacy, writer, reader, auditor, store, database));
+    for login in [erases, writes] {
         crate::server::execute(&admin, &format!("drop role {login}")).await;
     }
 }

@@ -64,6 +64,11 @@ pub(super) fn hold() -> Described {
     )
 }
 
+pub(super) fn restricted() -> Described {
+    let next = or_null(Type::String).description(Some("The `cursor` of the next page"));
+    object(2, vec![("records", list(super::named("Record"))), ("next", next.into())])
+}
+
 pub(super) fn holds() -> Described {
     object(1, vec![("holds", list(super::named("Hold")))])
 }

@@ -41,7 +41,11 @@ fn places() -> Described {
 }
 
 fn held() -> Described {
-    count().description(Some("Records under a legal hold, which stay as they are")).into()
+    count().description(Some("Records more, which are under a legal hold")).into()
+}
+
+fn held_by() -> Described {
+    by_key(count().description(Some("How many of these, by the id of the hold")).into())
 }
 
 fn archive() -> Described {
@@ -59,11 +63,12 @@ fn archive() -> Described {
 
 pub(super) fn plan() -> Described {
     object(
-        4,
+        5,
         vec![
             ("records", count().into()),
             ("groups", by_key(count().into())),
             ("held", held()),
+            ("held_by", held_by()),
             ("places", places()),
             ("archive", archive()),
         ],
@@ -91,7 +96,7 @@ pub(super) fn certificate() -> Described {
         ],
     );
     object(
-        12,
+        13,
         vec![
             ("erasure", uuid().into()),
             ("at", moment().into()),
@@ -100,6 +105,7 @@ pub(super) fn certificate() -> Described {
             ("records", count().into()),
             ("groups", by_key(count().into())),
             ("held", held()),
+            ("held_by", held_by()),
             ("told_by", list(uuid().into())),
             ("checkpoint_before", head()),
             ("checkpoint_after", head()),

@@ -46,6 +46,7 @@ pub(super) fn all() -> Vec<(&'static str, Described)> {
         ("NewHold", custody::new_hold()),
         ("Hold", custody::hold()),
         ("Holds", custody::holds()),
+        ("Restricted", custody::restricted()),
         ("RetentionPolicy", custody::policy()),
         ("Retention", custody::retention()),
         ("Problem", envelopes::problem()),

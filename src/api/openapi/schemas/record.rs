@@ -17,8 +17,9 @@ use crate::{
 
 pub(super) fn record() -> Described {
     let fields = Record::FIELDS.iter().map(|field| (field.name(), field_of(field)));
-    let erased = list(one_of(Group::ERASABLE.map(Group::as_str)).into());
-    object(Record::FIELDS.len(), fields.chain([("erased", erased)]).collect())
+    let groups = || list(one_of(Group::ERASABLE.map(Group::as_str)).into());
+    let gone = [("erased", groups()), ("restricted", groups())];
+    object(Record::FIELDS.len(), fields.chain(gone).collect())
 }
 
 fn field_of(field: &Field) -> Described {

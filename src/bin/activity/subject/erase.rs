@@ -1,6 +1,7 @@
 //! `activity subject erase`
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{IsTerminal as _, Write as _},
     path::Path,
@@ -202,7 +203,7 @@ fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
         "{} would be erased from; nothing was changed.",
         out::records(plan.records)
     ))?;
-    held(plan.held)?;
+    restricted(plan.held, &plan.held_by, "to be")?;
     archived(plan.archive.as_ref(), "would be")?;
     places(&plan.groups, &plan.places)?;
     Ok(ExitCode::SUCCESS)
@@ -218,7 +219,7 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         certificate.erasure,
         out::records(certificate.records)
     ))?;
-    held(certificate.held)?;
+    restricted(certificate.held, &certificate.held_by, "now")?;
     archived(certificate.archive.as_ref(), "were")?;
     places(&certificate.groups, &certificate.places)?;
     let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
@@ -233,7 +234,21 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what a legal hold kept.
+/// Says what is kept aside under legal holds.
+fn restricted(records: u64, by: &BTreeMap<String, u64>, done: &str) -> Result<(), Trouble> {
+    if records == 0 {
+        return Ok(());
+    }
+    let holds: Vec<_> = by.iter().map(|(hold, records)| format!("{hold}: {records}")).collect();
+    out::line(&format!(
+        "{} more under a legal hold, {done} restricted: nobody who asks the log sees the person in them, and the hold keeps \
+         them until it is lifted, which erases them ({}).",
+        out::records(records),
+        holds.join(", ")
+    ))
+}
+
+/// Says what a legal hold kept in an archive.
 fn held(records: u64) -> Result<(), Trouble> {
     if records == 0 {
         return Ok(());
@@ -257,7 +272,7 @@ fn archived(archive: Option<&ArchiveErasure>, done: &str) -> Result<(), Trouble>
 }
 
 fn places(
-    groups: &std::collections::BTreeMap<&'static str, u64>,
+    groups: &BTreeMap<&'static str, u64>,
     places: &[tower_activity::store::ErasurePlace],
 ) -> Result<(), Trouble> {
     let mut rows = out::Rows::titled(&["group", "records"]);
