@@ -65,26 +65,17 @@ async fn bundle(
     }
     let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
     let begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
-    Ok(answer(&caller, begun, false, NAME, now))
+    Ok(answer(&caller, begun, NAME, now))
 }
 
 /// Returns the head of that answer alone.
-fn head(name: &str, now: Timestamp, position: i64) -> Response {
+pub(super) fn head(name: &str, now: Timestamp, position: i64) -> Response {
     file(Body::new(Unsent), "application/zip", (name, "zip"), now, position)
 }
 
 /// Returns the answer that is a bundle, on its way.
-pub(super) fn answer(
-    caller: &Caller,
-    begun: Bundle,
-    is_head: bool,
-    name: &str,
-    now: Timestamp,
-) -> Response {
+pub(super) fn answer(caller: &Caller, begun: Bundle, name: &str, now: Timestamp) -> Response {
     let position = begun.position();
-    if is_head {
-        return head(name, now, position);
-    }
     let (sender, pieces) = mpsc::channel(1);
     tokio::spawn(produce(begun, caller.begin(), sender));
     let body = Body::new(ExportBody::new(pieces));

@@ -151,6 +151,10 @@ impl Sought {
     /// Returns the groups of a record that erasing him takes; `instead` names them whatever his part.
     pub(crate) fn erased_from(&self, record: &Record, instead: Groups) -> Groups {
         let tenant = record.tenant_id.as_option();
+        // Whoever of this id another tenant has is somebody else.
+        if self.subject.tenant.is_some() && self.subject.tenant.as_deref() != tenant {
+            return Groups::NONE;
+        }
         concerned(record, &self.subject.types, instead, |text| self.is(tenant, text))
     }
 
@@ -186,8 +190,12 @@ mod tests {
         record.tenant_id.set("acme");
         assert!(ana.filter().matches(&record));
         assert_eq!(of_ana(&record), "tc");
-        let of_globex = Subject::new("ana").tenant(Some("globex".to_owned()));
-        assert!(!Sought::new(of_globex, keys).filter().matches(&record));
+        let of_globex = Sought::new(Subject::new("ana").tenant(Some("globex".to_owned())), keys);
+        assert!(!of_globex.filter().matches(&record));
+        // Nor where no filter was asked before, as in an archive.
+        record.actor_id.set("ana");
+        assert_eq!(of_ana(&record), "intc");
+        assert!(of_globex.erased_from(&record, Groups::NONE).is_empty());
         let others = Sought::new(Subject::new("ana"), Keys::ephemeral());
         assert!(others.erased_from(&record, Groups::NONE).is_empty());
     }

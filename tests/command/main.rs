@@ -21,6 +21,7 @@ mod exported;
 mod keys;
 mod lines;
 mod migrate;
+mod reach;
 mod refusals;
 mod report;
 mod retention;

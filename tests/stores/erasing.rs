@@ -489,6 +489,40 @@ pub(crate) async fn an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were
     pipeline.shutdown(PATIENCE).await;
 }
 
+/// A key of the same id as hers is a program, in what is there as in what comes; unless somebody says that it is hers.
+pub(crate) async fn a_program_of_the_same_id_is_not_erased_with_a_person<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
+    let early = Timestamp::from_micros(SystemClock::default().now().as_micros() - 3_600_000_000);
+    let actors = [Actor::user, Actor::agent, Actor::api_key, Actor::service, Actor::system];
+    let record = || {
+        for actor in actors {
+            let record = Record::by(actor("ana".into())).verb("update").on("order", "55");
+            pipeline.recorder().record(record.occurred_at(early));
+        }
+    };
+    record();
+    pipeline.flush().await;
+    let eraser = pipeline.eraser().unwrap();
+    assert_eq!(eraser.plan(&request()).await.unwrap().records, 2);
+    assert_eq!(eraser.erase(&request(), |_step| {}).await.unwrap().records, 2);
+    record();
+    pipeline.flush().await;
+    let left = async || {
+        let all = all::<F>(&store).await;
+        let hers = all.iter().filter(|record| record.actor_id == "ana");
+        hers.map(|record| record.actor_type.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, ["api_key", "service", "system"].repeat(2));
+    let key = request().person_type("api_key");
+    assert_eq!(eraser.erase(&key, |_step| {}).await.unwrap().records, 2);
+    record();
+    pipeline.flush().await;
+    assert_eq!(left().await, ["service", "system"].repeat(3));
+    pipeline.shutdown(PATIENCE).await;
+}
+
 /// Nobody knows whether a row that was edited until it is no record any more is about her.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn an_erasure_passes_over_no_row_that_cannot_be_read<F: Owned>() {

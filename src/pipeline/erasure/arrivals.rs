@@ -11,7 +11,7 @@ use super::subject::Known;
 use crate::{
     pipeline::admit::append_list,
     privacy::Keys,
-    record::{Record, Seal},
+    record::{Group, Groups, Record, Seal},
     store::{AnyStore, Erase as _, ErasedSubject, StoreError},
     time::Timestamp,
 };
@@ -66,17 +66,7 @@ impl Arrivals {
         }
         for record in batch {
             let groups = state.known.concerned(record, keys);
-            for group in groups.iter() {
-                if matches!(record.seals.of(group), Seal::Salted(_)) {
-                    record.clear_group(group);
-                    record.seals.set(group, Seal::Empty);
-                    let said = format!(
-                        "[{{\"field\":\"{}\",\"path\":\"\",\"method\":\"erased\"}}]",
-                        group.as_str()
-                    );
-                    append_list(record.redactions.buffer(), &said);
-                }
-            }
+            empty(record, groups);
         }
     }
 
@@ -121,6 +111,35 @@ impl Arrivals {
         // Nothing that can unwind leaves it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Empties groups of a sealed record that is not stored yet, and returns those that there were: the record says so
+/// itself, among its redactions.
+pub(super) fn empty(record: &mut Record, groups: Groups) -> Groups {
+    let mut emptied = Groups::NONE;
+    for group in groups.iter() {
+        if matches!(record.seals.of(group), Seal::Salted(_)) {
+            record.clear_group(group);
+            record.seals.set(group, Seal::Empty);
+            let group_name = group.as_str();
+            let said =
+                format!("[{{\"field\":\"{group_name}\",\"path\":\"\",\"method\":\"erased\"}}]");
+            append_list(record.redactions.buffer(), &said);
+            emptied = emptied.and(Groups::of(group));
+        }
+    }
+    emptied
+}
+
+/// As [`empty`], of a record that has no salts yet, since it waits in a file: it gets none.
+pub(super) fn empty_unsealed(record: &mut Record, groups: Groups) -> Groups {
+    let seals = record.seals;
+    record.seal([[0; 16]; 4]);
+    let emptied = empty(record, groups);
+    for group in Group::ERASABLE.into_iter().filter(|group| !emptied.has(*group)) {
+        record.seals.set(group, seals.of(group));
+    }
+    emptied
 }
 
 /// Reads the list from behind a number on.

@@ -1,6 +1,6 @@
 //! The work itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -12,6 +12,7 @@ use super::{
     arrivals,
     certificate::{Certificate, ErasurePlan, SignedHead},
     error::EraseError,
+    outside::{Concerned, Does, Outside, QUARANTINE, Reached, SPOOL, SPOOL_QUARANTINE},
     request::ErasureRequest,
     subject::{self, Known},
 };
@@ -37,7 +38,6 @@ const STORED_WITHIN: Duration = Duration::from_secs(30);
 const LEARNT: Duration = arrivals::AGE.saturating_add(Duration::from_millis(500));
 /// A file that is not removed by then is held by something: a request under way, or a store that is away.
 const LEFT_WITHIN: Duration = Duration::from_secs(10);
-const SPOOL: &str = "spool";
 /// Entries of the ledger that are read at once.
 const ENTRIES: usize = 500;
 
@@ -69,6 +69,7 @@ pub(super) struct Work<'r> {
     groups: BTreeMap<&'static str, u64>,
     held: u64,
     archive: Option<ArchiveErasure>,
+    outside: Reached,
     told_by: Vec<RecordId>,
 }
 
@@ -123,15 +124,18 @@ impl Eraser {
             add(&mut groups, by_group(&found));
         }
         let held = search.held;
-        let places = places(store, archive, request, &names).await?;
+        let concerned = concerned_by(&sought, request);
+        let outside = Outside::of(request).await?.reach(store, &concerned, Does::Plan).await?;
+        let mut places = places(store, archive, request, &names).await?;
+        outside.tell(&mut places, true);
         let archive = match archive {
             Some(archive) => {
-                let concerned = |record: &Record| sought.erased_from(record, request.groups);
-                Some(archived::planned(store, archive, concerned).await?)
+                Some(archived::planned(store, archive, |record| concerned(record)).await?)
             }
             None => None,
         };
-        Ok(ErasurePlan { records, groups, held, archive, places })
+        let Reached { spools, quarantines } = outside;
+        Ok(ErasurePlan { records, groups, held, archive, spools, quarantines, places })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -152,6 +156,8 @@ impl Eraser {
         mut progress: impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
         request.check()?;
+        // Held to the end: who starts with a spool meanwhile would send what this does not look at.
+        let outside = Outside::of(request).await?;
         let mut work = self.begin(request);
         let sought = Sought::new(request.subject.clone(), self.keys.clone());
         let names = sought.names();
@@ -185,9 +191,9 @@ impl Eraser {
             return Err(EraseError::unsettled());
         }
         // Behind the log: what is archived from here on is archived as emptied.
-        work.archive = self
-            .erase_archived(&mut work, |record| sought.erased_from(record, request.groups))
-            .await?;
+        let concerned = concerned_by(&sought, request);
+        work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
+        work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
         self.end(work, checkpoint_before, &names, subjects).await
     }
 
@@ -210,6 +216,7 @@ impl Eraser {
         mut progress: impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
         request.check()?;
+        let outside = Outside::of(request).await?;
         let mut work = self.begin(request);
         let checkpoint_before = self.checkpoint().await?;
         let listed = arrivals::read(&self.store, 0).await?;
@@ -230,11 +237,13 @@ impl Eraser {
         if !is_whole {
             return Err(EraseError::unsettled());
         }
-        if !known.is_empty() {
-            work.archive = self
-                .erase_archived(&mut work, |record| known.concerned(record, &self.keys))
-                .await?;
+        let is_anybody = !known.is_empty();
+        let keys = self.keys.clone();
+        let concerned: Concerned = Arc::new(move |record| known.concerned(record, &keys));
+        if is_anybody {
+            work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
         }
+        work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
         self.end(work, checkpoint_before, &[], new).await
     }
 
@@ -282,8 +291,17 @@ impl Eraser {
         let core = self.recorder.core();
         let at = core.clock.now();
         let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
-        let (groups, told_by) = (BTreeMap::new(), Vec::new());
-        Work { request, erasure, at, records: 0, groups, held: 0, archive: None, told_by }
+        Work {
+            request,
+            erasure,
+            at,
+            records: 0,
+            groups: BTreeMap::new(),
+            held: 0,
+            archive: None,
+            outside: Reached::default(),
+            told_by: Vec::new(),
+        }
     }
 
     async fn end(
@@ -302,6 +320,7 @@ impl Eraser {
         let mut places = places(&self.store, archive, work.request, names).await?;
         let is_gone = self.leave_spool().await;
         self.has_left(&mut places, is_gone);
+        work.outside.tell(&mut places, is_gone || self.recorder.core().spooling.is_none());
         let by = &work.request.by;
         Ok(Certificate {
             erasure: work.erasure,
@@ -312,6 +331,8 @@ impl Eraser {
             groups: work.groups,
             held: work.held,
             archive: work.archive,
+            spools: work.outside.spools,
+            quarantines: work.outside.quarantines,
             told_by: work.told_by,
             checkpoint_before,
             checkpoint_after: self.checkpoint().await?,
@@ -476,6 +497,12 @@ impl<'s> Search<'s> {
     }
 }
 
+/// Says which groups of a record go with whom a request names.
+fn concerned_by(sought: &Sought, request: &ErasureRequest) -> Concerned {
+    let (sought, groups) = (sought.clone(), request.groups);
+    Arc::new(move |record| sought.erased_from(record, groups))
+}
+
 /// Returns the places beside the records: those of the store, and those of the pipelines.
 async fn places(
     store: &AnyStore,
@@ -508,14 +535,14 @@ const OF_PIPELINES: [ErasurePlace; 6] = [
         reached: false,
         how: "who erases here has none of his own: every pipeline with these keys empties what waits in its own as it is \
               stored, and removes the files whose records are stored with the next batch that it stores; one that is \
-              down does it once it is started again",
+              down does it once it is started again, or erase again with its spool (`--spool`)",
     },
     ErasurePlace {
-        place: "spool_quarantine",
+        place: SPOOL_QUARANTINE,
         count: None,
         reached: false,
         how: "copies of damaged files, in the folder `quarantine` of each spool, stay for whoever looks into the damage: \
-              remove them by hand",
+              remove them by hand, or erase again with the spool (`--spool`) while its process is down",
     },
     ErasurePlace {
         place: "outbox",
@@ -530,10 +557,10 @@ const OF_PIPELINES: [ErasurePlace; 6] = [
         how: "hold digests and no names, and are forgotten after a day",
     },
     ErasurePlace {
-        place: "quarantine",
+        place: QUARANTINE,
         count: None,
         reached: false,
-        how: "the quarantine file has whole records, one a line: take the person's lines out by hand",
+        how: "a quarantine file has whole records, one a line: erase again with it (`--quarantine`)",
     },
     ErasurePlace {
         place: "exports_and_backups",

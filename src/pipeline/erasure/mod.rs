@@ -11,6 +11,9 @@
 //! An [archive](crate::store::Archival) is reached the same way: what it holds of the person is announced, and then the
 //! files that have it are written anew.
 //!
+//! What lies outside of the store is emptied where it lies, if it is named: [spools](ErasureRequest::spool) of processes
+//! that are down, and [quarantine files](ErasureRequest::quarantine).
+//!
 //! The person is put on a list first, as a keyed digest: what arrives of the time before (from a spool, an outbox,
 //! another process) is emptied before it is stored, by every pipeline that has the same keys. The list is what a restored
 //! backup is brought up to date with.
@@ -20,6 +23,7 @@ mod arrivals;
 mod certificate;
 mod eraser;
 mod error;
+mod outside;
 mod request;
 mod subject;
 
@@ -28,5 +32,6 @@ pub(super) use arrivals::{Arrivals, News};
 pub use certificate::{Certificate, ErasurePlan, SignedHead};
 pub use eraser::{Eraser, Erasing};
 pub use error::EraseError;
+pub use outside::FileErasure;
 pub use request::ErasureRequest;
 pub use subject::ErasedPeople;

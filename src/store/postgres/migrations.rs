@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../../../migrations/postgres/0015_retention.sql")),
     (16, include_str!("../../../migrations/postgres/0016_folded.sql")),
     (17, include_str!("../../../migrations/postgres/0017_expiry.sql")),
+    (19, include_str!("../../../migrations/postgres/0019_told.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.
