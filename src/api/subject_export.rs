@@ -14,7 +14,9 @@ use http::{Method, request::Parts};
 use super::{
     access::Permission,
     bundle::{answer, head},
-    parameters::Parameters, problem::Problem, state::Api,
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
     watch::Caller,
 };
 use crate::{
@@ -60,8 +62,7 @@ async fn export(
     let now = api.now();
     let unseen = Category::ALL.into_iter().filter(|category| !grant.may_read(*category));
     let ask = SubjectAsk::new(subject, now).scope(scope, unseen).asked(caller.asked());
-    let nothing =
-        || Problem::not_found("the log holds nothing about this person that you may see");
+    let nothing = || Problem::not_found("the log holds nothing about this person that you may see");
     if parts.method == Method::HEAD {
         // Nothing is signed for somebody who wants the head alone.
         let asked = async { Ok(Bundle::would_be_about(&store, &held, &ask, keys).await?) };

@@ -52,7 +52,8 @@ impl Appender for Nobody {
 async fn recording(folder: &Path, keys: &Keys) -> Pipeline {
     let pipeline = Pipeline::builder(Away).keys(keys.clone()).spool(folder).start().await.unwrap();
     for thing in 0..6 {
-        let actor = if thing % 2 == 0 { Actor::user("ana").named(NAME) } else { Actor::user("bob") };
+        let actor =
+            if thing % 2 == 0 { Actor::user("ana").named(NAME) } else { Actor::user("bob") };
         let record = Record::by(actor).verb("update").on("order", &thing.to_string());
         pipeline.recorder().record(record.metadata(&"x".repeat(2_000)));
     }

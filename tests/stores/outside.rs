@@ -181,8 +181,7 @@ pub(crate) async fn a_spool_in_use_is_refused_before_anybody_is_erased<F: Fixtur
     running.shutdown(std::time::Duration::ZERO).await;
     given_back(folder.path());
 
-    let certificate =
-        eraser.erase(&request().spool(folder.path()), |_step| {}).await.unwrap();
+    let certificate = eraser.erase(&request().spool(folder.path()), |_step| {}).await.unwrap();
     // While it is down somebody records under her name; a replay finds that.
     left(folder.path(), &keys).await;
     let before = ErasureRequest::new("everybody", "erased before").alone().spool(folder.path());

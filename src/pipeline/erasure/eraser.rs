@@ -20,7 +20,7 @@ use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
     query::{Filter, PageRequest},
-    record::{Canonical, Operation, Record, RecordId},
+    record::{Canonical, Operation, RecordId},
     store::{
         AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
         ErasurePlace, Read as _, by_group, holds, make_checkpoint,

@@ -125,7 +125,9 @@ impl error::Error for EraseError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.0 {
             Kind::Store(error) => Some(error),
-            Kind::Archive { error, .. } | Kind::Closed(error) | Kind::Files(error) => Some(&**error),
+            Kind::Archive { error, .. } | Kind::Closed(error) | Kind::Files(error) => {
+                Some(&**error)
+            }
             _ => None,
         }
     }

@@ -179,7 +179,8 @@ impl Unit {
         for _ in 0..PASSES {
             let holds = Arc::new(holds(store).await?);
             let told = holds.told();
-            let judge = Judge { concerned: Arc::clone(concerned), holds, counts: Counts::default() };
+            let judge =
+                Judge { concerned: Arc::clone(concerned), holds, counts: Counts::default() };
             let unit = self.clone();
             let looked = blocking(move || unit.look(judge)).await;
             let (ready, counts) = looked.map_err(EraseError::files)?;

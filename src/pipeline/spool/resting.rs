@@ -309,7 +309,6 @@ impl Resting {
         copy_range(&*from, read, from.len()?, &*to, written)?;
         Ok(to)
     }
-
 }
 
 impl SegmentFile {

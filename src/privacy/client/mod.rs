@@ -135,7 +135,8 @@ mod tests {
     fn what_the_application_calls_sensitive_is_not_read() {
         let mut sensitive = HeaderValue::from_static("203.0.113.9");
         sensitive.set_sensitive(true);
-        let mut headers = headers(&[("x-forwarded-for", "203.0.113.8"), ("forwarded", "for=1.1.1.1")]);
+        let mut headers =
+            headers(&[("x-forwarded-for", "203.0.113.8"), ("forwarded", "for=1.1.1.1")]);
         headers.append("x-forwarded-for", sensitive);
         let ask = |peer: &str| trust(PROXIES).client(&headers, Some(peer.parse().unwrap()));
         assert_eq!(ask("10.0.0.1"), None);

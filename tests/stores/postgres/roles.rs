@@ -306,7 +306,10 @@ async fn a_login_with_the_privacy_role_alone_empties_what_the_log_tells_of_and_n
     };
     let untold = async || {
         let refused = privacy.erase(&erased, 0).await.unwrap_err();
-        assert_eq!((code(&refused).as_str(), refused.kind()), ("AC005", StoreErrorKind::Configuration));
+        assert_eq!(
+            (code(&refused).as_str(), refused.kind()),
+            ("AC005", StoreErrorKind::Configuration)
+        );
         assert!(store.record(record.id).await.unwrap().unwrap().erased().next().is_none());
     };
     untold().await;
@@ -324,7 +327,8 @@ async fn a_login_with_the_privacy_role_alone_empties_what_the_log_tells_of_and_n
     tell("cancel", json!({ "records": { stream.as_str(): format!("1-9:{letters}") } })).await;
     untold().await;
     // Of two that tell, each a part.
-    tell("erased", json!({ "records": { stream.as_str(): format!("1-9:{}", &letters[..1]) } })).await;
+    tell("erased", json!({ "records": { stream.as_str(): format!("1-9:{}", &letters[..1]) } }))
+        .await;
     assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(groups));
     assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(0), "it is gone");
     let subject = ErasedSubject {
