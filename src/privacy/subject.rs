@@ -68,7 +68,7 @@ fn part(record: &Record, types: &[String], is: &impl Fn(&str) -> bool) -> Groups
 }
 
 /// Tells whether whoever acted is no person.
-pub(super) fn is_program(record: &Record, types: &[String]) -> bool {
+fn is_program(record: &Record, types: &[String]) -> bool {
     let kind = record.actor_type;
     matches!(kind, ActorType::Service | ActorType::ApiKey | ActorType::System)
         && !types.iter().any(|one| one.eq_ignore_ascii_case(kind.as_str()))
