@@ -251,13 +251,14 @@ async fn an_erasure_that_is_killed_amid_a_spool_loses_nothing() {
     let (_, before) = frames(&left);
     let mut kills = 0;
     loop {
-        let name = format!("spool{kills}");
-        let folder = log.path(&name);
+        // By its whole name, which is how strace knows it.
+        let folder = log.path(&format!("spool{kills}"));
+        let name = folder.to_str().unwrap();
         copy(&left, &folder);
         let (files, _) = frames(&folder);
         let mut fresh = files[0].clone().into_os_string();
         fresh.push(".new");
-        let arguments = erase(&["--spool", &name]);
+        let arguments = erase(&["--spool", name]);
         let code = killed(&log, &arguments, Path::new(&fresh), kills + 1).await;
         let (_, now) = frames(&folder);
         assert_eq!(now.len(), before.len(), "{kills}");
