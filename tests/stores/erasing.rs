@@ -14,7 +14,7 @@ use tower_activity::{
     ledger::verify::{Report, Verdict},
     pipeline::{Eraser, Erasing, ErasureRequest, HoldRequest},
     query::Filter,
-    record::{Actor, Category, Group, Groups, Json, Origin, Record, Seal},
+    record::{Actor, ActorType, Category, Group, Groups, Json, Origin, Record, Seal},
     store::{Append, Audit, Erase, Evidence, Read, prove},
     time::{Clock as _, IdSource, RandomIds, SystemClock, Timestamp},
 };
@@ -495,10 +495,16 @@ pub(crate) async fn a_program_of_the_same_id_is_not_erased_with_a_person<F: Fixt
     let store = fixture.open().await;
     let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
     let early = Timestamp::from_micros(SystemClock::default().now().as_micros() - 3_600_000_000);
-    let actors = [Actor::user, Actor::agent, Actor::api_key, Actor::service, Actor::system];
+    let kinds = [
+        ActorType::User,
+        ActorType::Agent,
+        ActorType::ApiKey,
+        ActorType::Service,
+        ActorType::System,
+    ];
     let record = || {
-        for actor in actors {
-            let record = Record::by(actor("ana".into())).verb("update").on("order", "55");
+        for kind in kinds {
+            let record = Record::by(Actor::new(kind, "ana")).verb("update").on("order", "55");
             pipeline.recorder().record(record.occurred_at(early));
         }
     };
