@@ -73,7 +73,12 @@ async fn left(folder: &Path, keys: &Keys) {
 fn given_back(folder: &Path) {
     let lock = fs::File::open(folder.join("lock")).unwrap();
     let (held, waits) = std::sync::mpsc::channel();
-    std::thread::spawn(move || held.send(lock.lock()));
+    std::thread::spawn(move || {
+        let got = lock.lock();
+        // Before it is said: whoever is told takes it.
+        drop(lock);
+        held.send(got)
+    });
     waits.recv_timeout(PATIENCE).expect("the folder is given back").unwrap();
 }
 
