@@ -86,7 +86,7 @@ pub(super) async fn made(
         // Nothing is signed for somebody who wants the head alone.
         let asked = async { Ok(Bundle::would_cover(&store, !seeds.is_empty()).await?) };
         let position = api.in_time(asked).await?.ok_or_else(unproved)?;
-        return Ok(head(form, now, position));
+        return Ok(head_of(form, now, position));
     }
     let begun = api.in_time(async { Ok(Bundle::begin(store, ask, seeds).await?) }).await?;
     let mut begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
@@ -97,7 +97,11 @@ pub(super) async fn made(
 }
 
 /// Returns the head of that answer alone.
-fn head(form: Form, now: Timestamp, position: i64) -> Response {
+pub(super) fn head(name: &'static str, now: Timestamp, position: i64) -> Response {
+    head_of(Form::zip(name), now, position)
+}
+
+fn head_of(form: Form, now: Timestamp, position: i64) -> Response {
     file(Body::new(Unsent), form.kind, (form.name, form.ending), now, position)
 }
 
@@ -105,15 +109,10 @@ fn head(form: Form, now: Timestamp, position: i64) -> Response {
 pub(super) fn answer(
     caller: &Caller,
     begun: Bundle,
-    is_head: bool,
     name: &'static str,
     now: Timestamp,
 ) -> Response {
-    let form = Form::zip(name);
-    match is_head {
-        true => head(form, now, begun.position()),
-        false => on_its_way(caller, begun, form, now),
-    }
+    on_its_way(caller, begun, Form::zip(name), now)
 }
 
 fn on_its_way(caller: &Caller, begun: Bundle, form: Form, now: Timestamp) -> Response {

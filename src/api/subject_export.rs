@@ -12,7 +12,11 @@ use axum::{
 use http::{Method, request::Parts};
 
 use super::{
-    access::Permission, bundle::answer, parameters::Parameters, problem::Problem, state::Api,
+    access::Permission,
+    bundle::{answer, head},
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
     watch::Caller,
 };
 use crate::{
@@ -21,6 +25,8 @@ use crate::{
     record::Category,
 };
 
+/// What the name of the file begins with.
+const NAME: &str = "activity-subject";
 /// Another id of the person; may be given several times.
 pub(super) const ALSO: &str = "also";
 /// A type of things that are persons, beside `user`; may be given several times.
@@ -56,9 +62,13 @@ async fn export(
     let now = api.now();
     let unseen = Category::ALL.into_iter().filter(|category| !grant.may_read(*category));
     let ask = SubjectAsk::new(subject, now).scope(scope, unseen).asked(caller.asked());
+    let nothing = || Problem::not_found("the log holds nothing about this person that you may see");
+    if parts.method == Method::HEAD {
+        // Nothing is signed for somebody who wants the head alone.
+        let asked = async { Ok(Bundle::would_be_about(&store, &held, &ask, keys).await?) };
+        let position = api.in_time(asked).await?.ok_or_else(nothing)?;
+        return Ok(head(NAME, now, position));
+    }
     let begun = api.in_time(async { Ok(Bundle::about(store, held, ask, keys).await?) }).await?;
-    let begun = begun.ok_or_else(|| {
-        Problem::not_found("the log holds nothing about this person that you may see")
-    })?;
-    Ok(answer(&caller, begun, parts.method == Method::HEAD, "activity-subject", now))
+    Ok(answer(&caller, begun.ok_or_else(nothing)?, NAME, now))
 }

@@ -86,19 +86,9 @@ impl Bundle {
         ask: SubjectAsk,
         keys: &Keys,
     ) -> Result<Option<Self>, StoreError> {
-        let sought = Sought::new(ask.subject, keys.clone());
-        let filter = sought.filter().and(ask.scope);
-        let about = About {
-            sought,
-            // Before the head is signed, which so covers all of it.
-            snapshot: held.snapshot().await?,
-            left_out: ask.left_out,
-            encoder: Encoder::new(Format::Json),
-            buffer: Vec::new(),
-        };
-        if !about.is_anywhere(&held, &filter).await? {
+        let Some((about, filter)) = About::anywhere(&held, &ask, keys).await? else {
             return Ok(None);
-        }
+        };
         let ask = Ask { filter, direction: Direction::Newer, asked: ask.asked, now: ask.now };
         let begun = Self::begin(store, ask, keys.signing_seeds()).await?;
         Ok(begun.map(|mut bundle| {
@@ -107,6 +97,22 @@ impl Bundle {
             bundle.about = Some(about);
             bundle
         }))
+    }
+
+    /// Returns the position up to which such an export would cover the log if it began now, and signs nothing; `None` when
+    /// there would be nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub async fn would_be_about(
+        store: &AnyStore,
+        held: &AnyStore,
+        ask: &SubjectAsk,
+        keys: &Keys,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some((about, _)) = About::anywhere(held, ask, keys).await? else { return Ok(None) };
+        Ok(Self::would_cover(store, true).await?.map(|_| about.snapshot.position))
     }
 
     /// Writes a page of the records for reading.
@@ -150,6 +156,25 @@ impl Bundle {
 }
 
 impl About {
+    /// Looks for the person, and returns what finds him; `None` where nothing does.
+    async fn anywhere(
+        held: &AnyStore,
+        ask: &SubjectAsk,
+        keys: &Keys,
+    ) -> Result<Option<(Self, Filter)>, StoreError> {
+        let sought = Sought::new(ask.subject.clone(), keys.clone());
+        let filter = sought.filter().and(ask.scope.clone());
+        let about = Self {
+            sought,
+            // Before the head is signed, which so covers all of it.
+            snapshot: held.snapshot().await?,
+            left_out: ask.left_out.clone(),
+            encoder: Encoder::new(Format::Json),
+            buffer: Vec::new(),
+        };
+        Ok(about.is_anywhere(held, &filter).await?.then_some((about, filter)))
+    }
+
     async fn is_anywhere(&self, held: &AnyStore, filter: &Filter) -> Result<bool, StoreError> {
         let mut request = PageRequest::oldest(MAX_ROWS);
         loop {

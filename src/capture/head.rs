@@ -67,7 +67,9 @@ pub(super) fn read<B>(
     {
         open.record.set_actor(actor);
     }
-    if let Some(location) = headers.get(header::LOCATION) {
+    if let Some(location) = headers.get(header::LOCATION)
+        && !location.is_sensitive()
+    {
         set_lossy(&mut state.location, location);
         keep_last_segment(&mut state.location);
     }

@@ -202,6 +202,10 @@ impl Filesystem for Disk {
         spool::Disk.remove_file(path)
     }
 
+    fn own_alike(&self, path: &Path, other: &Path) -> io::Result<()> {
+        spool::Disk.own_alike(path, other)
+    }
+
     fn remove_folder(&self, path: &Path) -> io::Result<()> {
         spool::Disk.remove_folder(path)
     }

@@ -137,7 +137,7 @@ pub(crate) use commit::{CommitSource, Commits, Committed};
 pub use custody::{Custodian, CustodyError, HeldPseudonyms, HoldRequest, Placed};
 pub use erasure::{
     ArchiveErasure, Certificate, EraseError, ErasedPeople, Eraser, Erasing, ErasurePlan,
-    ErasureRequest, SignedHead,
+    ErasureRequest, FileErasure, SignedHead,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]

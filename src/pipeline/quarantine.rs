@@ -1,10 +1,14 @@
 //! Records that the store cannot take: kept aside, and stood for by a stub.
 
+mod anew;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
+
+pub(super) use anew::{Anew, Kept};
 
 use crate::{
     record::{Json, Origin, Outcome, Record, RecordId, Text, WriterId, hex},
@@ -15,7 +19,7 @@ use crate::{
 /// Appends the record to the file as one line of JSON, and syncs it.
 pub(super) fn keep(path: &Path, record: &Record, error: &str, now: Timestamp) -> io::Result<()> {
     let line = serde_json::json!({ "quarantined_at": now, "error": error, "record": record });
-    let mut file = open(path)?;
+    let (mut file, _locked) = held(path, &adding())?;
     // One write: a second writer on the same file cannot come between.
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_data()
@@ -37,24 +41,54 @@ pub(super) fn keep_bytes(
         "seq": seq,
         "bytes": hex(bytes),
     });
-    let mut file = open(path)?;
+    let (mut file, _locked) = held(path, &adding())?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_data()
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn adding() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options
+}
+
+/// Opens the file and locks it. An erasure puts another file in its place while it holds the lock: who waited for that
+/// looks whether what he has is still the one of this name. Says beside it whether it is locked: where a file system
+/// knows no locks, a record is kept all the same.
+fn held(path: &Path, options: &OpenOptions) -> io::Result<(File, io::Result<()>)> {
+    loop {
+        let file = options.open(path)?;
+        let locked = file.lock();
+        if is_at(&file, path)? {
+            return Ok((file, locked));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let of = |data: std::fs::Metadata| (data.dev(), data.ino());
+    match std::fs::metadata(path) {
+        Ok(there) => Ok(of(there) == of(file.metadata()?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Elsewhere none is put in its place.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Finds out at the start what would otherwise be found out with the first bad row, when it is too late:
 /// whether the file can be written.
 pub(super) async fn check(path: PathBuf) -> Result<(), String> {
     let opened = tokio::task::spawn_blocking(move || {
-        open(&path).map_err(|error| {
+        adding().open(&path).map_err(|error| {
             format!("the quarantine file `{}` cannot be written: {error}", path.display())
         })
     });
@@ -137,6 +171,19 @@ mod tests {
         assert_eq!((stub.seq, stub.severity, stub.action.as_str()), (7, 6, "cancel"));
         assert!(stub.entity_type.is_absent() && stub.path.is_absent());
         assert_eq!(stub.outcome_reason, QUARANTINED);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_another_one_took_the_place_of_is_not_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quarantine.jsonl");
+        let file = adding().open(&path).unwrap();
+        assert!(is_at(&file, &path).unwrap());
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        assert!(!is_at(&file, &path).unwrap());
+        adding().open(&path).unwrap();
+        assert!(!is_at(&file, &path).unwrap());
     }
 
     #[test]

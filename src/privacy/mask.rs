@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Any;
 
-use super::{asked, subject};
+use super::{asked, keys::Keys, subject};
 use crate::record::{ActorType, Group, Groups, Json, Record, Text};
 
 /// What stands where something about somebody else stood.
@@ -78,7 +78,7 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
         if impersonator {
             add(&[&record.impersonator_id, &record.impersonator_name]);
         }
-        let person = is_person(types, &record.entity_type);
+        let person = is_thing(types, record);
         let (mut himself, mut another) = (person && is(&record.entity_id), false);
         if person && other(&record.entity_id) {
             another = true;
@@ -156,7 +156,7 @@ impl<'t, F: Fn(&str) -> bool> Others<'t, F> {
     }
 
     fn mask_targets(&self, record: &mut Record) {
-        if is_person(self.types, &record.entity_type) && !(self.is)(&record.entity_id) {
+        if is_thing(self.types, record) && !(self.is)(&record.entity_id) {
             hide(&mut [&mut record.entity_id, &mut record.entity_name]);
         }
         let mut targets = subject::elements(&record.targets);
@@ -318,6 +318,11 @@ fn replaced(text: &str, name: &str) -> Option<String> {
         from = end;
     }
     (from > 0).then(|| out + &text[from..])
+}
+
+/// Tells whether what something was done to is a person; the account that a login tried is, whatever a rule calls it.
+fn is_thing(types: &[String], record: &Record) -> bool {
+    is_person(types, &record.entity_type) || Keys::is_pseudonym(&record.entity_id)
 }
 
 fn is_person(types: &[String], kind: &str) -> bool {

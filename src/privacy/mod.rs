@@ -66,6 +66,7 @@ pub use redactor::{Extent, MARKER, Redactor};
 pub use words::{BadPattern, KeySet};
 pub(crate) use {
     asked::USES,
+    keys::own_alike,
     subject::{concerned, ids},
 };
 #[cfg(feature = "api")]

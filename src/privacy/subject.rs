@@ -2,8 +2,8 @@
 
 use serde_json::{Value, value::RawValue};
 
-use super::asked;
-use crate::record::{Category, Group, Groups, Json, Origin, Record};
+use super::{asked, keys::Keys};
+use crate::record::{ActorType, Category, Group, Groups, Json, Origin, Record};
 
 /// The actions of the records that tell of erasures, and of what holds keep of them.
 const ERASED: [&str; 2] = ["erased", "restricted"];
@@ -11,8 +11,11 @@ const ERASED: [&str; 2] = ["erased", "restricted"];
 /// Returns the groups of a record that are about the person whose names `is` knows, there or not.
 ///
 /// Who acted, acted as somebody else, or whose data it is: `identity` and `content`, and of the first two `network`,
-/// from where they came. Whom it was done to, being a thing of one of `types`: `target` and `content`. `instead` names
-/// the groups whatever the part; empty where the part decides.
+/// from where they came. Whom it was done to, being a thing of one of `types`, or the account that a failed login tried:
+/// `target` and `content`. `instead` names the groups whatever the part; empty where the part decides.
+///
+/// A service, a key and the application itself are programs, and none of them is a person of the same id, unless `types`
+/// has the word for it (`api_key`).
 ///
 /// A consent is evidence that is kept, and so is who erased somebody. What else the log says of itself is about nobody:
 /// of it only who acted goes, and from where; and what was asked about him, `content`, of whoever used the log.
@@ -47,7 +50,8 @@ fn part(record: &Record, types: &[String], is: &impl Fn(&str) -> bool) -> Groups
     let is = |text: &str| !text.is_empty() && is(text);
     let of = Groups::of;
     let mut groups = Groups::NONE;
-    if is(&record.actor_id) || is(&record.impersonator_id) {
+    let acted = !is_program(record, types) && is(&record.actor_id);
+    if acted || is(&record.impersonator_id) {
         let from = of(Group::Network).and(of(Group::Content));
         groups = groups.and(of(Group::Identity)).and(from);
     }
@@ -55,12 +59,21 @@ fn part(record: &Record, types: &[String], is: &impl Fn(&str) -> bool) -> Groups
         groups = groups.and(of(Group::Identity)).and(of(Group::Content));
     }
     let person = |kind: &str| types.iter().any(|one| one.eq_ignore_ascii_case(kind));
-    let target = (person(&record.entity_type) && is(&record.entity_id))
+    // What stands there as the pseudonym of an account is nothing else than that, whatever a rule calls it.
+    let thing = person(&record.entity_type) || Keys::is_pseudonym(&record.entity_id);
+    let target = (thing && is(&record.entity_id))
         || targets(record).iter().any(|target| person(&target.kind) && is(&target.id));
     if target {
         groups = groups.and(of(Group::Target)).and(of(Group::Content));
     }
     groups
+}
+
+/// Tells whether whoever acted is no person.
+fn is_program(record: &Record, types: &[String]) -> bool {
+    let kind = record.actor_type;
+    matches!(kind, ActorType::Service | ActorType::ApiKey | ActorType::System)
+        && !types.iter().any(|one| one.eq_ignore_ascii_case(kind.as_str()))
 }
 
 /// Returns `content` where somebody who used the log asked about him.
@@ -169,6 +182,49 @@ mod tests {
         let record = Record { subject_ids, targets, ..Record::default() };
         assert_eq!(of_ana(&record), "itc");
         assert_eq!(ids(&record), ["7", "ana"]);
+    }
+
+    #[test]
+    fn a_program_of_the_same_id_is_another() {
+        let mut record = Record::default();
+        record.actor_id.set("ana");
+        let types = |also: &str| ["user".to_owned(), also.to_owned()];
+        let about = |record: &Record, also: &str| {
+            concerned(record, &types(also), Groups::NONE, |id| id == "ana").to_string()
+        };
+        for (kind, groups) in [
+            (ActorType::User, "inc"),
+            (ActorType::Agent, "inc"),
+            (ActorType::Anonymous, "inc"),
+            (ActorType::ApiKey, ""),
+            (ActorType::Service, ""),
+            (ActorType::System, ""),
+        ] {
+            record.actor_type = kind;
+            assert_eq!(about(&record, "customer"), groups, "{kind:?}");
+            assert_eq!(about(&record, kind.as_str()), "inc", "{kind:?}");
+        }
+        // Who sent it is somebody all the same, and so is whose data it is.
+        record.actor_type = ActorType::Service;
+        record.subject_ids = Json::from_stored("[\"ana\"]");
+        assert_eq!(about(&record, "customer"), "ic");
+        record.impersonator_id.set("ana");
+        assert_eq!(about(&record, "customer"), "inc");
+    }
+
+    #[test]
+    fn the_account_that_a_login_tried_is_a_person_whatever_a_rule_calls_it() {
+        let keys = Keys::ephemeral();
+        let account = keys.pseudonym(Keys::ACCOUNT, None, "ana");
+        let mut record = Record::default();
+        record.entity_id.set(&account);
+        record.entity_type.set("session");
+        let about = |record: &Record| {
+            concerned(record, &["user".to_owned()], Groups::NONE, |id| id == account).to_string()
+        };
+        assert_eq!(about(&record), "tc");
+        record.entity_id.set("ana");
+        assert_eq!(about(&record), "");
     }
 
     #[test]

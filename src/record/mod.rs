@@ -23,7 +23,6 @@ pub mod internals;
 mod portable;
 mod seal;
 mod sentence;
-#[cfg(feature = "api")]
 mod spelled;
 mod text;
 mod trace;
@@ -45,7 +44,8 @@ pub(crate) use portable::PortableError;
 pub use seal::{Seal, Seals};
 pub use sentence::Sentence;
 #[cfg(feature = "api")]
-pub(crate) use spelled::{Members, Spelling, group_named};
+pub(crate) use spelled::group_named;
+pub(crate) use spelled::{Members, Spelling};
 pub use text::{Json, Text};
 pub(crate) use trace::traceparent;
 pub use visible::{Visible, visible};

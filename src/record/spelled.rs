@@ -1,4 +1,4 @@
-//! Fields that are read back from JSON: from canonical bytes, and from an export.
+//! Fields that are read back from JSON: from canonical bytes, from an export, and from a quarantine file.
 
 use std::fmt;
 
@@ -14,6 +14,10 @@ use super::{
 use crate::time::Timestamp;
 
 /// How values are written.
+#[cfg_attr(
+    not(any(test, feature = "api")),
+    allow(dead_code, reason = "for bundles and exports that are read back")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
     /// As in the canonical bytes: moments in microseconds, JSON within a string.
@@ -95,6 +99,7 @@ impl Record {
 }
 
 /// Returns the group whose commitment stands under a name in the canonical object.
+#[cfg(any(test, feature = "api"))]
 pub(crate) fn group_named(name: &str) -> Option<Group> {
     Group::ERASABLE.into_iter().find(|group| group.as_str() == name)
 }

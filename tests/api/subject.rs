@@ -7,7 +7,7 @@ use tower_activity::{
     pipeline::ErasureRequest,
     query::PageRequest,
     record::{Actor, Category, Json, Outcome, Record},
-    store::Read as _,
+    store::{Evidence as _, Read as _},
 };
 
 use crate::{
@@ -19,6 +19,7 @@ on_every_store! {
     a_person_gets_all_that_is_about_him_and_nothing_about_others,
     an_export_of_a_person_is_recorded_and_found_by_his_erasure,
     nobody_exports_a_person_beyond_what_he_may_see,
+    the_head_of_an_export_signs_nothing_and_takes_nothing,
     a_long_export_has_every_record_once_in_each_of_its_files,
 }
 
@@ -190,8 +191,35 @@ async fn nobody_exports_a_person_beyond_what_he_may_see<F: Fixture>() {
         let other = if caller.contains("acme") { "globex" } else { "acme" };
         assert!(!found.everything().contains(other), "{caller}");
     }
-    let head = service.send(Method::HEAD, PATH, &[("x-test-caller", "eve")], "").await;
-    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    service.stop().await;
+}
+
+/// Whoever asks for the head alone learns whether there is something, which is a view of the log.
+async fn the_head_of_an_export_signs_nothing_and_takes_nothing<F: Fixture>() {
+    let (service, _) = filled::<F>().await;
+    let head = async |caller: &str, path: &str| {
+        service.send(Method::HEAD, path, &[("x-test-caller", caller)], "").await
+    };
+    let answer = head("eve", PATH).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    assert_eq!(answer.headers["content-type"], "application/zip");
+    assert!(answer.headers.contains_key("activity-position"));
+    assert_eq!(head("eve", "/activity/subjects/zoe/export").await.status, 404);
+    let stranger = "eve logs.export,logs.actions.view initech";
+    assert_eq!(head(stranger, PATH).await.status, 404);
+    assert_eq!(head("eve logs.actions.view", PATH).await.status, 403);
+    service.pipeline.flush().await;
+    assert!(service.store.last_checkpoint().await.unwrap().is_none(), "it was signed for nothing");
+    let told = async |action: &str| {
+        let asked = Filter::new().any_of("action", [action]).unwrap();
+        let asked = asked.any_of("outcome", ["success"]).unwrap();
+        service.store.records(&asked, &PageRequest::oldest(9)).await.unwrap().records.len()
+    };
+    assert_eq!((told("log_exported").await, told("log_viewed").await), (0, 1));
+    assert_eq!(service.get_as("eve", PATH).await.status, 200);
+    service.pipeline.flush().await;
+    assert!(service.store.last_checkpoint().await.unwrap().is_some());
+    assert_eq!((told("log_exported").await, told("log_viewed").await), (2, 1));
     service.stop().await;
 }
 

@@ -219,3 +219,38 @@ async fn huge_and_odd_heads_are_cut_not_refused() {
     assert!(truncated.contains(&"path".to_owned()), "{truncated:?}");
     assert!(truncated.contains(&"user_agent".to_owned()), "{truncated:?}");
 }
+
+/// By `HeaderValue::set_sensitive`, on the way in and on the way out.
+#[tokio::test]
+async fn what_the_application_calls_sensitive_is_in_no_field() {
+    let log = Log::new().await;
+    let sensitive = |text: &'static str| {
+        let mut value = HeaderValue::from_static(text);
+        value.set_sensitive(true);
+        value
+    };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = [
+        ("host", "hidden.example"),
+        ("user-agent", "hidden-agent"),
+        ("x-request-id", "hidden-request"),
+        ("traceparent", trace),
+        ("x-forwarded-for", "203.0.113.9"),
+    ];
+    let mut request = from(PROXY, &[("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.7")]);
+    for (name, value) in sent {
+        request.headers_mut().append(name, sensitive(value));
+    }
+    let made = move || async move {
+        (StatusCode::CREATED, [("location", sensitive("/orders/hidden-id"))])
+    };
+    let app = Router::new().route("/api/orders", post(made)).layer(trusting(&log));
+    app.oneshot(request).await.unwrap();
+    let record = log.records().await.pop().unwrap();
+    let text = serde_json::to_string(&record).unwrap();
+    for value in ["hidden", "4bf92f35", "203.0.113.9", "10.0.0.1"] {
+        assert!(!text.contains(value), "{value}: {text}");
+    }
+    assert_eq!((ip(&record), record.status), ("none".to_owned(), Some(201)));
+    assert_eq!(record.forwarded.as_str(), r#"["6.6.6.6"]"#, "what is not sensitive stays");
+}

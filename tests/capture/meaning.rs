@@ -101,6 +101,12 @@ async fn a_failed_login_keeps_the_account_as_a_pseudonym_only() {
     }
     assert_eq!(records[0].entity_id, records[1].entity_id);
     assert_ne!(records[0].entity_id, records[2].entity_id);
+    // A number is hashed too.
+    let body = r#"{"phone":4915112345678,"password":"no"}"#;
+    app.oneshot(json("POST", "/login", body)).await.unwrap();
+    let record = log.records().await.pop().unwrap();
+    assert!(record.entity_id.starts_with("p1."), "{}", record.entity_id);
+    assert!(!serde_json::to_string(&record).unwrap().contains("4915112345678"));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod keys;
 mod left_out;
 mod lines;
 mod migrate;
+mod reach;
 mod refusals;
 mod report;
 mod retention;

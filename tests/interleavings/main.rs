@@ -60,11 +60,22 @@ mod pipeline {
     mod spooled;
     mod told;
 }
+mod privacy {
+    use std::{fs::Metadata, io, path::Path};
+
+    #[allow(unused_imports, reason = "the sources take some of it")]
+    pub(crate) use tower_activity::privacy::*;
+
+    /// Files of a disk are not what is tried here.
+    pub(crate) fn own_alike(_: &Path, _: &Metadata) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
 #[path = "../faults/table.rs"]
 mod table;
 
 // By these names the files of the library find the rooms above them.
-use tower_activity::{privacy, record, rules, time};
+use tower_activity::{record, rules, time};
 
 /// Tries so many orders: most by chance, the others with few switches in awkward places.
 fn tried(small: usize, full: usize, body: impl Fn() + Send + Sync + 'static) {

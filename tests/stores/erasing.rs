@@ -14,7 +14,7 @@ use tower_activity::{
     ledger::verify::{Report, Verdict},
     pipeline::{Eraser, Erasing, ErasureRequest, HoldRequest},
     query::Filter,
-    record::{Actor, Category, Group, Groups, Json, Origin, Record, Seal},
+    record::{Actor, ActorType, Category, Group, Groups, Json, Origin, Record, Seal},
     store::{Append, Audit, Erase, Evidence, Read, prove},
     time::{Clock as _, IdSource, RandomIds, SystemClock, Timestamp},
 };
@@ -491,6 +491,48 @@ pub(crate) async fn an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were
     let last: Vec<_> = last.filter(|record| record.impersonator_id == "ana").collect();
     assert_eq!((last.len(), last[0].ip, last[0].actor_id.as_str()), (1, None, "bob"));
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
+    pipeline.shutdown(PATIENCE).await;
+}
+
+/// A key of the same id as hers is a program, in what is there as in what comes; unless somebody says that it is hers.
+pub(crate) async fn a_program_of_the_same_id_is_not_erased_with_a_person<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let pipeline = pipeline::<F>(&store, &Keys::ephemeral()).await;
+    let early = Timestamp::from_micros(SystemClock::default().now().as_micros() - 3_600_000_000);
+    let kinds = [
+        ActorType::User,
+        ActorType::Agent,
+        ActorType::ApiKey,
+        ActorType::Service,
+        ActorType::System,
+    ];
+    let record = || {
+        for kind in kinds {
+            let record = Record::by(Actor::new(kind, "ana")).verb("update").on("order", "55");
+            pipeline.recorder().record(record.occurred_at(early));
+        }
+    };
+    record();
+    pipeline.flush().await;
+    let eraser = pipeline.eraser().unwrap();
+    assert_eq!(eraser.plan(&request()).await.unwrap().records, 2);
+    assert_eq!(eraser.erase(&request(), |_step| {}).await.unwrap().records, 2);
+    record();
+    pipeline.flush().await;
+    let left = async || {
+        let all = all::<F>(&store).await;
+        let hers = all.iter().filter(|record| record.actor_id == "ana");
+        let mut kinds: Vec<_> = hers.map(|record| record.actor_type.as_str()).collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    assert_eq!(left().await, ["api_key", "api_key", "service", "service", "system", "system"]);
+    let key = request().person_type("api_key");
+    assert_eq!(eraser.erase(&key, |_step| {}).await.unwrap().records, 2);
+    record();
+    pipeline.flush().await;
+    assert_eq!(left().await, [["service"; 3], ["system"; 3]].concat());
     pipeline.shutdown(PATIENCE).await;
 }
 

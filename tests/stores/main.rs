@@ -21,6 +21,7 @@ mod erasing;
 mod expiry;
 mod holds;
 mod memory;
+mod outside;
 mod pages;
 mod questions;
 mod records;

@@ -89,6 +89,12 @@ macro_rules! suite {
             what_the_log_says_of_itself_keeps_its_content,
             an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were_tried,
             nothing_of_somebody_who_was_erased_stays_in_a_spool,
+            a_program_of_the_same_id_is_not_erased_with_a_person,
+        );
+        suite!(@outside $fixture:
+            a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied,
+            a_spool_in_use_is_refused_before_anybody_is_erased,
+            what_is_held_stays_in_a_spool_at_rest,
         );
         suite!(@restricting $fixture:
             what_a_hold_keeps_is_hidden_whole_and_gone_when_it_is_lifted,
@@ -278,6 +284,12 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $fact() {
             $crate::restricting::$fact::<$fixture>().await;
+        }
+    )*};
+    (@outside $fixture:ty: $($fact:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $fact() {
+            $crate::outside::$fact::<$fixture>().await;
         }
     )*};
     (@edges $fixture:ty: $($fact:ident,)*) => {$(

@@ -72,11 +72,13 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
     let mut record = Box::<Record>::default();
     record.category = Category::System;
     record.operation = Operation::Read;
+    // Whoever asks for the head alone learns that there is something, and takes nothing away.
+    let is_taken = endpoint.guard == Guard::Exported && head.method != "HEAD";
     record.action.set(match endpoint.guard {
-        Guard::Exported => "log_exported",
+        Guard::Exported if is_taken => "log_exported",
         Guard::HandedIn => "log_ingested",
         Guard::Changed => "log_changed",
-        Guard::Open | Guard::Viewed | Guard::Asked => "log_viewed",
+        Guard::Open | Guard::Viewed | Guard::Asked | Guard::Exported => "log_viewed",
     });
     match endpoint.guard {
         Guard::HandedIn => record.operation = Operation::Create,
@@ -88,7 +90,7 @@ pub(super) fn record(visit: &Visit, ended: Ended, asked: String, shown: Option<u
         "erasure" | "erasure_plan" => endpoint.path.to_owned(),
         _ => asked,
     };
-    record.severity = if endpoint.guard == Guard::Exported { 3 } else { 1 };
+    record.severity = if is_taken { 3 } else { 1 };
     match ended {
         Ended::Answered(status) => {
             record.outcome = Outcome::Success;

@@ -605,6 +605,12 @@ pub(crate) struct SubjectErase {
     /// The archive of the log, as in `s3://bucket/log` or a directory: it is emptied too
     #[arg(long, value_name = "URL", env = "ACTIVITY_ARCHIVE", hide_env_values = true)]
     pub(crate) archive: Option<String>,
+    /// The spool of a process that is down: its files are emptied too. A service that runs empties its own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) spool: Vec<PathBuf>,
+    /// A quarantine file: the records in it are emptied too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) quarantine: Vec<PathBuf>,
     /// No service writes to this log now: spares the wait until all have learnt of it
     #[arg(long)]
     pub(crate) alone: bool,

@@ -13,7 +13,7 @@ use crate::{
     privacy::Keys,
     record::{Canonical, Group, Groups, Record, Seal},
     store::{
-        AnyStore, Erase as _, ErasedGroups, ErasedSubject, Holds, Restricted, StoreError, empty,
+        self, AnyStore, Erase as _, ErasedGroups, ErasedSubject, Holds, Restricted, StoreError,
         holds,
     },
     time::Timestamp,
@@ -108,20 +108,12 @@ impl Arrivals {
                 && let Some(kept) = Restricted::of(record, *groups)
                 && let Some(gone) = ErasedGroups::of(record, *groups, &mut canonical)
             {
-                empty(record, &gone);
+                store::empty(record, &gone);
                 record.seals.restrict(kept.groups);
                 restricted.push(kept);
                 continue;
             }
-            for group in groups.iter() {
-                record.clear_group(group);
-                record.seals.set(group, Seal::Empty);
-                let said = format!(
-                    "[{{\"field\":\"{}\",\"path\":\"\",\"method\":\"erased\"}}]",
-                    group.as_str()
-                );
-                append_list(record.redactions.buffer(), &said);
-            }
+            empty(record, *groups);
         }
         restricted
     }
@@ -167,6 +159,35 @@ impl Arrivals {
         // Nothing that can unwind leaves it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Empties groups of a sealed record that is not stored yet, and returns those that there were: the record says so
+/// itself, among its redactions.
+pub(super) fn empty(record: &mut Record, groups: Groups) -> Groups {
+    let mut emptied = Groups::NONE;
+    for group in groups.iter() {
+        if matches!(record.seals.of(group), Seal::Salted(_)) {
+            record.clear_group(group);
+            record.seals.set(group, Seal::Empty);
+            let group_name = group.as_str();
+            let said =
+                format!("[{{\"field\":\"{group_name}\",\"path\":\"\",\"method\":\"erased\"}}]");
+            append_list(record.redactions.buffer(), &said);
+            emptied = emptied.and(Groups::of(group));
+        }
+    }
+    emptied
+}
+
+/// As [`empty`], of a record that has no salts yet, since it waits in a file: it gets none.
+pub(super) fn empty_unsealed(record: &mut Record, groups: Groups) -> Groups {
+    let seals = record.seals;
+    record.seal([[0; 16]; 4]);
+    let emptied = empty(record, groups);
+    for group in Group::ERASABLE.into_iter().filter(|group| !emptied.has(*group)) {
+        record.seals.set(group, seals.of(group));
+    }
+    emptied
 }
 
 /// Reads the list from behind a number on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::archived::ArchiveErasure;
+use super::{archived::ArchiveErasure, outside::FileErasure};
 use crate::{
     record::RecordId,
     store::{ErasedSubject, ErasurePlace},
@@ -27,6 +27,12 @@ pub struct ErasurePlan {
     /// What of the archive would be; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveErasure>,
+    /// What of the spools that were named would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spools: Vec<FileErasure>,
+    /// What of the quarantine files that were named would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantines: Vec<FileErasure>,
     /// The places beside the records.
     pub places: Vec<ErasurePlace>,
 }
@@ -55,6 +61,12 @@ pub struct Certificate {
     /// What was emptied in the archive; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveErasure>,
+    /// What was emptied in the spools that were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spools: Vec<FileErasure>,
+    /// What was emptied in the quarantine files that were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantines: Vec<FileErasure>,
     /// The records `erased`, which name what was emptied.
     pub told_by: Vec<RecordId>,
     /// The head of the ledger before; `None` when it was empty.

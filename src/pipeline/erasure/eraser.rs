@@ -1,6 +1,6 @@
 //! The work itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -12,6 +12,7 @@ use super::{
     arrivals,
     certificate::{Certificate, ErasurePlan, SignedHead},
     error::EraseError,
+    outside::{Concerned, Does, Outside, QUARANTINE, Reached, SPOOL, SPOOL_QUARANTINE},
     request::ErasureRequest,
     restriction::{Dues, HeldBy},
     search::{Found, Search},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
-    record::{Canonical, Groups, Operation, Record, RecordId},
+    record::{Canonical, Operation, Record, RecordId},
     store::{
         AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
         ErasurePlace, RESTRICTED, Read as _, by_group, holds, make_checkpoint,
@@ -38,7 +39,6 @@ const STORED_WITHIN: Duration = Duration::from_secs(30);
 const LEARNT: Duration = arrivals::AGE.saturating_add(Duration::from_millis(500));
 /// A file that is not removed by then is held by something: a request under way, or a store that is away.
 const LEFT_WITHIN: Duration = Duration::from_secs(10);
-const SPOOL: &str = "spool";
 /// Entries of the ledger that are read at once.
 const ENTRIES: usize = 500;
 
@@ -71,6 +71,7 @@ pub(super) struct Work<'r> {
     /// How many records were restricted.
     restricted: u64,
     archive: Option<ArchiveErasure>,
+    outside: Reached,
     told_by: Vec<RecordId>,
 }
 
@@ -126,22 +127,33 @@ impl Eraser {
         }
         let mut held = std::mem::take(&mut search.held);
         let tenant = request.subject.tenant.as_deref();
-        let before =
-            HeldBy::of(store, tenant, |record| sought.erased_from_any(record, request.groups));
+        let before = HeldBy::of(store, tenant, |record| sought.erased_from(record, request.groups));
         let before = before.await?;
         held.records += before.records;
         for (hold, records) in before.by {
             *held.by.entry(hold).or_default() += records;
         }
-        let places = places(store, archive, request, &names).await?;
+        let concerned = concerned_by(&sought, request);
+        let outside = Outside::of(request).await?.reach(store, &concerned, Does::Plan).await?;
+        let mut places = places(store, archive, request, &names).await?;
+        outside.tell(&mut places, true);
         let archive = match archive {
             Some(archive) => {
-                let concerned = |record: &Record| sought.erased_from_any(record, request.groups);
-                Some(archived::planned(store, archive, concerned).await?)
+                Some(archived::planned(store, archive, |record| concerned(record)).await?)
             }
             None => None,
         };
-        Ok(ErasurePlan { records, groups, held: held.records, held_by: held.by, archive, places })
+        let Reached { spools, quarantines } = outside;
+        Ok(ErasurePlan {
+            records,
+            groups,
+            held: held.records,
+            held_by: held.by,
+            archive,
+            spools,
+            quarantines,
+            places,
+        })
     }
 
     /// Erases a person: what the log holds of him, and what arrives of him later.
@@ -162,6 +174,8 @@ impl Eraser {
         mut progress: impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
         request.check()?;
+        // Held to the end: who starts with a spool meanwhile would send what this does not look at.
+        let outside = Outside::of(request).await?;
         let mut work = self.begin(request);
         let sought = Sought::new(request.subject.clone(), self.keys.clone());
         let names = sought.names();
@@ -195,10 +209,10 @@ impl Eraser {
             return Err(EraseError::unsettled());
         }
         // Behind the log: what is archived from here on is archived as emptied.
-        work.archive = self
-            .erase_archived(&mut work, |record| sought.erased_from_any(record, request.groups))
-            .await?;
-        let concerned = |record: &Record| sought.erased_from_any(record, request.groups);
+        let concerned = concerned_by(&sought, request);
+        work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
+        work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
+        let concerned = |record: &Record| concerned(record);
         self.end(work, checkpoint_before, &names, subjects, concerned, &mut progress).await
     }
 
@@ -221,6 +235,7 @@ impl Eraser {
         mut progress: impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
         request.check()?;
+        let outside = Outside::of(request).await?;
         let mut work = self.begin(request);
         let checkpoint_before = self.checkpoint().await?;
         let listed = arrivals::read(&self.store, 0).await?;
@@ -241,12 +256,14 @@ impl Eraser {
         if !is_whole {
             return Err(EraseError::unsettled());
         }
-        if !known.is_empty() {
-            work.archive = self
-                .erase_archived(&mut work, |record| known.concerned(record, &self.keys))
-                .await?;
+        let is_anybody = !known.is_empty();
+        let keys = self.keys.clone();
+        let concerned: Concerned = Arc::new(move |record| known.concerned(record, &keys));
+        if is_anybody {
+            work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
         }
-        let concerned = |record: &Record| known.concerned(record, &self.keys);
+        work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
+        let concerned = |record: &Record| concerned(record);
         self.end(work, checkpoint_before, &[], new, concerned, &mut progress).await
     }
 
@@ -289,8 +306,17 @@ impl Eraser {
         let core = self.recorder.core();
         let at = core.clock.now();
         let erasure = RecordId::from_bytes(core.ids.id(at)).to_string();
-        let (groups, told_by) = (BTreeMap::new(), Vec::new());
-        Work { request, erasure, at, records: 0, groups, restricted: 0, archive: None, told_by }
+        Work {
+            request,
+            erasure,
+            at,
+            records: 0,
+            groups: BTreeMap::new(),
+            restricted: 0,
+            archive: None,
+            outside: Reached::default(),
+            told_by: Vec::new(),
+        }
     }
 
     async fn end(
@@ -314,6 +340,7 @@ impl Eraser {
         let mut places = places(&self.store, archive, work.request, names).await?;
         let is_gone = self.leave_spool().await;
         self.has_left(&mut places, is_gone);
+        work.outside.tell(&mut places, is_gone || self.recorder.core().spooling.is_none());
         let by = &work.request.by;
         Ok(Certificate {
             erasure: work.erasure,
@@ -325,6 +352,8 @@ impl Eraser {
             held: held.records,
             held_by: held.by,
             archive: work.archive,
+            spools: work.outside.spools,
+            quarantines: work.outside.quarantines,
             told_by: work.told_by,
             checkpoint_before,
             checkpoint_after: self.checkpoint().await?,
@@ -495,6 +524,12 @@ impl Work<'_> {
     }
 }
 
+/// Says which groups of a record go with whom a request names.
+fn concerned_by(sought: &Sought, request: &ErasureRequest) -> Concerned {
+    let (sought, groups) = (sought.clone(), request.groups);
+    Arc::new(move |record| sought.erased_from(record, groups))
+}
+
 /// Returns the places beside the records: those of the store, and those of the pipelines.
 async fn places(
     store: &AnyStore,
@@ -527,14 +562,14 @@ const OF_PIPELINES: [ErasurePlace; 6] = [
         reached: false,
         how: "who erases here has none of his own: every pipeline with these keys empties what waits in its own as it is \
               stored, and removes the files whose records are stored with the next batch that it stores; one that is \
-              down does it once it is started again",
+              down does it once it is started again, or erase again with its spool (`--spool`)",
     },
     ErasurePlace {
-        place: "spool_quarantine",
+        place: SPOOL_QUARANTINE,
         count: None,
         reached: false,
         how: "copies of damaged files, in the folder `quarantine` of each spool, stay for whoever looks into the damage: \
-              remove them by hand",
+              remove them by hand, or erase again with the spool (`--spool`) while its process is down",
     },
     ErasurePlace {
         place: "outbox",
@@ -549,10 +584,10 @@ const OF_PIPELINES: [ErasurePlace; 6] = [
         how: "hold digests and no names, and are forgotten after a day",
     },
     ErasurePlace {
-        place: "quarantine",
+        place: QUARANTINE,
         count: None,
         reached: false,
-        how: "the quarantine file has whole records, one a line: take the person's lines out by hand",
+        how: "a quarantine file has whole records, one a line: erase again with it (`--quarantine`)",
     },
     ErasurePlace {
         place: "exports_and_backups",

@@ -17,6 +17,8 @@ enum Kind {
     Unreadable(u64),
     Unsettled,
     Archive { location: String, error: Box<dyn error::Error + Send + Sync> },
+    Closed(Box<dyn error::Error + Send + Sync>),
+    Files(Box<dyn error::Error + Send + Sync>),
     Store(StoreError),
 }
 
@@ -50,6 +52,14 @@ impl EraseError {
         error: Box<dyn error::Error + Send + Sync>,
     ) -> Self {
         Self(Kind::Archive { location, error })
+    }
+
+    pub(super) const fn closed(error: Box<dyn error::Error + Send + Sync>) -> Self {
+        Self(Kind::Closed(error))
+    }
+
+    pub(super) const fn files(error: Box<dyn error::Error + Send + Sync>) -> Self {
+        Self(Kind::Files(error))
     }
 
     /// Tells whether the log itself was emptied, and what the archive holds of the person was not, or not all of it.
@@ -101,6 +111,11 @@ impl fmt::Display for EraseError {
                 "the archive `{location}` could not be reached or rewritten, so the erasure is not finished: erase again \
                  when it can; what the log itself held is emptied"
             ),
+            Kind::Closed(_) => f.write_str("nobody was erased, from here or from the log"),
+            Kind::Files(_) => f.write_str(
+                "a file could not be read or written anew, so the erasure is not finished: erase again when it can; what \
+                 the log itself held is emptied",
+            ),
             Kind::Store(_) => f.write_str("the store could not be asked; the erasure can be begun again"),
         }
     }
@@ -110,7 +125,9 @@ impl error::Error for EraseError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.0 {
             Kind::Store(error) => Some(error),
-            Kind::Archive { error, .. } => Some(&**error),
+            Kind::Archive { error, .. } | Kind::Closed(error) | Kind::Files(error) => {
+                Some(&**error)
+            }
             _ => None,
         }
     }

@@ -14,6 +14,9 @@
 //! What is under a legal hold is restricted instead: a record `restricted` names it, and its groups leave their records
 //! for a place where no question looks, until the hold is lifted.
 //!
+//! What lies outside of the store is emptied where it lies, if it is named: [spools](ErasureRequest::spool) of processes
+//! that are down, and [quarantine files](ErasureRequest::quarantine).
+//!
 //! The person is put on a list first, as a keyed digest: what arrives of the time before (from a spool, an outbox,
 //! another process) is emptied before it is stored, or restricted where a hold is on it, by every pipeline that has the same keys. The list is what a restored
 //! backup is brought up to date with.
@@ -23,6 +26,7 @@ mod arrivals;
 mod certificate;
 mod eraser;
 mod error;
+mod outside;
 mod request;
 mod restriction;
 mod search;
@@ -33,6 +37,7 @@ pub(super) use arrivals::{Arrivals, News};
 pub use certificate::{Certificate, ErasurePlan, SignedHead};
 pub use eraser::{Eraser, Erasing};
 pub use error::EraseError;
+pub use outside::FileErasure;
 pub use request::ErasureRequest;
 pub(super) use restriction::Dues;
 pub use subject::ErasedPeople;

@@ -1,5 +1,7 @@
 //! What is wanted.
 
+use std::path::PathBuf;
+
 use super::error::EraseError;
 use crate::{
     pipeline::subject::{LONGEST, Subject},
@@ -15,6 +17,8 @@ pub struct ErasureRequest {
     pub(super) basis: String,
     pub(super) by: Actor,
     pub(super) alone: bool,
+    pub(super) spools: Vec<PathBuf>,
+    pub(super) quarantines: Vec<PathBuf>,
 }
 
 impl ErasureRequest {
@@ -26,6 +30,8 @@ impl ErasureRequest {
             basis: basis.into(),
             by: Actor::system("activity"),
             alone: false,
+            spools: Vec::new(),
+            quarantines: Vec::new(),
         }
     }
 
@@ -64,6 +70,20 @@ impl ErasureRequest {
     /// Says that no other process writes to this log, which spares the wait until all have learnt of the erasure.
     pub const fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    /// Names the spool of a process that is down: it is emptied where it lies, and nobody can start with it meanwhile. A
+    /// process that runs empties its own.
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spools.push(folder.into());
+        self
+    }
+
+    /// Names a [quarantine file](crate::pipeline::PipelineBuilder::quarantine), whether a process writes to it or not: the
+    /// records in it are emptied too.
+    pub fn quarantine(mut self, file: impl Into<PathBuf>) -> Self {
+        self.quarantines.push(file.into());
         self
     }
 

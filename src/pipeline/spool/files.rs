@@ -4,6 +4,8 @@
 
 use std::{fmt, io, path::Path, sync::Arc};
 
+use crate::privacy::own_alike;
+
 /// A file system.
 pub(in crate::pipeline) trait Filesystem: fmt::Debug + Send + Sync {
     /// Makes a file that was not there, for reading and writing by its owner alone.
@@ -24,6 +26,9 @@ pub(in crate::pipeline) trait Filesystem: fmt::Debug + Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file the owner, the group and the mode of another one, whose place it is to take.
+    fn own_alike(&self, path: &Path, other: &Path) -> io::Result<()>;
 
     /// Removes an empty folder.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
@@ -136,6 +141,10 @@ impl Filesystem for Disk {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
+    }
+
+    fn own_alike(&self, path: &Path, other: &Path) -> io::Result<()> {
+        own_alike(path, &std::fs::metadata(other)?)
     }
 
     fn remove_folder(&self, path: &Path) -> io::Result<()> {

@@ -19,7 +19,9 @@
 //!    segment or in a later one. So a reader that comes upon damage may leave the rest of a segment whose
 //!    successor begins early enough, and two frames with one number are the same record.
 //! 3. *One writer.* Only the process that made a stream writes to its segments, and never after it
-//!    began another. A later process adds a segment of its own for what did not end, see `old`.
+//!    began another. A later process adds a segment of its own for what did not end, see `old`. Of a spool that no
+//!    process uses, an erasure puts a copy of a segment in its place that has the same frames, some of their records
+//!    emptied, see `resting`.
 //! 4. *Synced before read.* A reader is given nothing that is not on the disk. So the store is never
 //!    ahead of the spool, and a number that was stored is never given to another record after a power cut.
 //! 5. *A failed sync is final.* The file is never synced again; every frame that is not known to be on the disk
@@ -57,6 +59,7 @@ mod old;
 mod open;
 mod poison;
 mod reader;
+mod resting;
 mod room;
 mod rotate;
 mod said;
@@ -93,6 +96,7 @@ pub(super) use format::Secret;
 pub(super) use gaps::{Break, Cause};
 pub(super) use old::OldStream;
 pub(super) use reader::{ReadOutcome, Reader};
+pub(super) use resting::{Judged, Kept, Looked, Resting, SegmentFile};
 #[cfg(test)]
 use settings::MIN_CAP;
 pub(super) use settings::{Settings, Share};

@@ -57,12 +57,27 @@ fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .map(|hop| std::str::from_utf8(hop).ok().and_then(address).map_or(Hop::Opaque, Hop::Known))
 }
 
-/// Returns the lines of a header, the last first: repeated lines are one list (RFC 9110, 5.3).
+/// Returns the lines of a header, the last first: repeated lines are one list (RFC 9110, 5.3). What the application calls
+/// sensitive is not among them.
 pub(crate) fn lines<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'h [u8]> + 'h {
-    headers.get_all(name).iter().rev().map(HeaderValue::as_bytes)
+    let shown = headers.get_all(name).iter().rev().filter(|value| !value.is_sensitive());
+    shown.map(HeaderValue::as_bytes)
+}
+
+/// Tells whether the application calls a line sensitive of the header that the hops are read from.
+pub(super) fn is_sensitive(headers: &HeaderMap, header: &ForwardedHeader) -> bool {
+    let name = match header {
+        ForwardedHeader::Either if !headers.contains_key(X_FORWARDED_FOR) => {
+            &http::header::FORWARDED
+        }
+        ForwardedHeader::Either | ForwardedHeader::XForwardedFor => &X_FORWARDED_FOR,
+        ForwardedHeader::Forwarded => &http::header::FORWARDED,
+        ForwardedHeader::Single(name) => name,
+    };
+    headers.get_all(name).iter().any(HeaderValue::is_sensitive)
 }
 
 /// Splits a `Forwarded` line into its elements, the last first.

@@ -40,11 +40,16 @@ impl Trust {
     ///
     /// Walks from the peer to the left over hops that are trusted, and stops at the first that is not.
     /// A hop that names no address ends the walk at the proxy that wrote it: what stands further left
-    /// cannot be attributed. Without a peer nobody vouches for the headers, and there is no address.
+    /// cannot be attributed. Without a peer nobody vouches for the headers, and there is no address; nor is there one
+    /// where the application calls the header sensitive that has it.
     pub(crate) fn client(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
         let mut nearest = peer?.to_canonical();
         if self.networks.is_empty() || !self.trusts(nearest) {
             return Some(nearest);
+        }
+        // Nobody is to know who is behind the proxy, and it is not the proxy.
+        if forwarded::is_sensitive(headers, &self.header) {
+            return None;
         }
         for hop in forwarded::hops(headers, &self.header).take(MOST_HOPS) {
             let Hop::Known(ip) = hop else { break };
@@ -124,6 +129,21 @@ mod tests {
     #[test]
     fn without_a_peer_there_is_no_address() {
         assert_eq!(client(PROXIES, None, &[("x-forwarded-for", "6.6.6.6")]), "none");
+    }
+
+    #[test]
+    fn what_the_application_calls_sensitive_is_not_read() {
+        let mut sensitive = HeaderValue::from_static("203.0.113.9");
+        sensitive.set_sensitive(true);
+        let mut headers =
+            headers(&[("x-forwarded-for", "203.0.113.8"), ("forwarded", "for=1.1.1.1")]);
+        headers.append("x-forwarded-for", sensitive);
+        let ask = |peer: &str| trust(PROXIES).client(&headers, Some(peer.parse().unwrap()));
+        assert_eq!(ask("10.0.0.1"), None);
+        // Who is not behind a proxy came from where he came from.
+        assert_eq!(ask("198.51.100.1").unwrap().to_string(), "198.51.100.1");
+        let lines: Vec<_> = forwarded::lines(&headers, &forwarded::X_FORWARDED_FOR).collect();
+        assert_eq!(lines, [b"203.0.113.8"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rand::{TryRng, rngs::SysRng};
 use sha2::{Digest, Sha256};
 
 pub use error::{KeysError, KeysErrorKind, UnknownKeyUse};
+pub(crate) use rotate::own_alike;
 
 use crate::record::{Field, hex};
 

@@ -92,10 +92,9 @@ fn put(lines: &mut Vec<String>, what: KeyUse, key: &Secret) {
     }
 }
 
-/// Gives a file the owner, the group and the mode of another: a service that reads its keys goes on reading them, also
-/// where somebody else changes them.
-fn own_alike(path: &Path, old: &File) -> io::Result<()> {
-    let meta = old.metadata()?;
+/// Gives a file the owner, the group and the mode of another, whose place it is to take: a service that reads its keys
+/// goes on reading them, also where somebody else changes them.
+pub(crate) fn own_alike(path: &Path, meta: &fs::Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt as _, chown};
@@ -114,7 +113,7 @@ fn replace(path: &Path, old: &File, text: &str) -> io::Result<()> {
     let unique = secret().map_err(io::Error::other)?;
     let aside = beside(path, &key_id(&unique));
     let written = file::write_new(&aside, text)
-        .and_then(|()| own_alike(&aside, old))
+        .and_then(|()| own_alike(&aside, &old.metadata()?))
         .and_then(|()| fs::rename(&aside, path));
     if written.is_err() {
         // It may never have been made.

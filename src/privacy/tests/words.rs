@@ -413,3 +413,38 @@ fn patterns_that_cannot_be_read_are_refused() {
         assert!(error.starts_with(&format!("the pattern `{pattern}` ")), "{error}");
     }
 }
+
+/// What is taken out by default never becomes less by accident: each name as people write it.
+#[test]
+fn every_name_that_is_promised_is_on_a_list() {
+    let redactor = Redactor::default();
+    let names = |text: &'static str| text.split_ascii_whitespace();
+    for name in names(
+        "authorization proxy-authorization cookie cookie2 set-cookie www-authenticate authentication-info x-api-key \
+         x-auth-token x-csrf-token x-xsrf-token x-amz-security-token x-vault-token x-gitlab-token \
+         cf-access-jwt-assertion cf-access-client-secret x-amzn-oidc-data x-amzn-oidc-identity \
+         x-goog-iap-jwt-assertion x-forwarded-client-cert dpop stripe-signature x-hub-signature x-hub-signature-256 \
+         sec-websocket-protocol",
+    ) {
+        assert!(redactor.is_sensitive_header(name), "{name}");
+        assert!(redactor.is_sensitive_header(&name.to_uppercase()), "{name}");
+    }
+    for name in names(
+        "access_token refresh_token id_token token code state client_secret client_assertion code_verifier assertion \
+         SAMLResponse RelayState otp ticket key apikey api_key sig signature AWSAccessKeyId X-Amz-Signature \
+         X-Amz-Credential X-Amz-Security-Token X-Goog-Signature X-Goog-Credential",
+    ) {
+        for name in [name.to_owned(), name.to_uppercase(), name.replace(['_', '-'], "")] {
+            assert_eq!(query_of(&redactor, &format!("{name}=v")), format!("{name}=[REDACTED]"));
+        }
+    }
+    for name in names(
+        "password passwd passw passwort pwd secret token device_token api_key apikey auth credentials private_key bearer \
+         session session_id csrf csrf_nonce jwt salt crypt certificate otp mfa recovery_code pin cvv cvc card \
+         credit_card pan iban account_number ssn tax_id passport dob connection_string",
+    ) {
+        for name in [name.to_owned(), name.to_uppercase(), name.replace('_', "-")] {
+            assert!(redactor.is_sensitive_key(&name), "{name}");
+        }
+    }
+}

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (16, include_str!("../../../migrations/postgres/0016_folded.sql")),
     (17, include_str!("../../../migrations/postgres/0017_expiry.sql")),
     (18, include_str!("../../../migrations/postgres/0018_restricted.sql")),
+    (19, include_str!("../../../migrations/postgres/0019_told.sql")),
 ];
 
 /// Runs what has not run yet, inside the caller's transaction.

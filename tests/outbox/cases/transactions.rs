@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::Connection as _;
 use tower_activity::{
-    Pipeline, Record,
-    pipeline::{Context, RecordInError, WriteInError},
+    Keys, Pipeline, Record,
+    pipeline::{Context, ErasureRequest, RecordInError, WriteInError},
     query::Filter,
     record::{Actor, Origin},
     store::{MemoryStore, Read as _},
@@ -52,6 +52,44 @@ async fn a_record_exists_if_and_only_if_the_transaction_commits() {
         assert_eq!((tally.recorded, tally.stored, tally.pending), (7, 4, 0));
         // What the recorders were given is counted apart.
         assert_eq!(pipeline.tally().received, 0);
+        stop(vec![pipeline]).await;
+    }
+}
+
+/// What was in a transaction when she was erased comes after that, and nothing of it is left in either database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_was_erased_arrives_emptied() {
+    for log in BOTH {
+        let app = App::new(log).await;
+        let builder = Pipeline::builder(app.log.clone()).keys(Keys::ephemeral());
+        let pipeline = builder.outbox(app.outbox()).start().await.unwrap();
+        let mut transaction = app.pool.begin().await.unwrap();
+        let of_bob = Record::by(Actor::user("bob")).created("order", "2");
+        for record in [created(1), of_bob] {
+            pipeline.recorder().record_in(&mut transaction, record).await.unwrap();
+        }
+        // In SQLite, who writes to the same file waits for the other.
+        transaction.commit().await.unwrap();
+        let request = ErasureRequest::new("ana", "GDPR Art. 17(1)(b)").alone();
+        let certificate = pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
+        within(pipeline.flush()).await;
+        assert_each_once(&app.log, &[1, 2]).await;
+        assert_eq!(waiting(&app).await, 0);
+        let outbox = certificate.places.iter().find(|place| place.place == "outbox").unwrap();
+        assert!(outbox.reached);
+        for record in all(&app.log).await {
+            let text = serde_json::to_string(&record).unwrap();
+            assert!(!text.contains("\"ana\""), "{text}");
+        }
+        // And what another process commits of the time before.
+        let late = created(3).occurred_at(certificate.at);
+        let mut transaction = app.pool.begin().await.unwrap();
+        pipeline.recorder().record_in(&mut transaction, late).await.unwrap();
+        transaction.commit().await.unwrap();
+        within(pipeline.flush()).await;
+        let records = all(&app.log).await;
+        let late = records.iter().find(|record| record.entity_id == "3").unwrap();
+        assert!(late.actor_id.is_absent() && late.redactions.as_str().contains("\"erased\""));
         stop(vec![pipeline]).await;
     }
 }

@@ -1,5 +1,6 @@
 //! Roles with the least that each needs, and what the reader's questions cost.
 
+use serde_json::json;
 use sqlx::{
     AssertSqlSafe, Executor as _, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -10,7 +11,7 @@ use tower_activity::{
     ledger::verify::Verdict,
     pipeline::{Eraser, ErasureRequest, HoldRequest},
     query::{Aggregate, Count, Expr, Filter, Keyset, PageRequest, Place, Test},
-    record::{Actor, Canonical, Field, Groups, Record},
+    record::{Actor, Canonical, Category, Field, Group, Groups, Json, Origin, Record},
     rules::RetentionPolicy,
     store::{
         AnyStore, Append as _, Audit, Erase as _, ErasedGroups, ErasedSubject, Evidence as _,
@@ -264,6 +265,21 @@ async fn logins_with_the_roles_for_it_take_out_what_has_expired_and_erase_people
     }
 }
 
+/// A record that the log itself makes, which tells of this.
+fn telling_of(seq: i64, action: &str, facts: &serde_json::Value) -> Box<Record> {
+    let mut record = from_somewhere(9, seq, "2026-05-10", "system");
+    (record.category, record.origin) = (Category::System, Origin::System);
+    record.action.set(action);
+    record.metadata = Json::of(facts).unwrap();
+    record.seal(crate::records::salts(seq));
+    record
+}
+
+fn code(error: &dyn std::error::Error) -> String {
+    let source = error.source().unwrap().downcast_ref::<sqlx::Error>().unwrap();
+    source.as_database_error().unwrap().code().unwrap().into_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hold_keeps_is_seen_by_whoever_may_and_put_aside_by_a_writer_who_may_not() {
     let (database, store) = store().await;
@@ -325,7 +341,7 @@ async fn what_a_hold_keeps_is_seen_by_whoever_may_and_put_aside_by_a_writer_who_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_with_the_privacy_role_alone_empties_groups_and_writes_no_record() {
+async fn a_login_with_the_privacy_role_alone_empties_what_the_log_tells_of_and_nothing_else() {
     let (database, store) = store().await;
     store.make_roles().await.unwrap();
     append(&store, &stream(5, 1..=3)).await.unwrap();
@@ -338,9 +354,42 @@ async fn a_login_with_the_privacy_role_alone_empties_groups_and_writes_no_record
 
     let record = privacy.records(&Filter::new(), &newest(1)).await.unwrap().records.remove(0);
     let erased = ErasedGroups::of(&record, Groups::ALL, &mut Canonical::new()).unwrap();
-    let groups = erased.groups().iter().count() as u64;
-    assert!(groups > 0);
+    let letters = erased.groups().to_string();
+    let groups = letters.len() as u64;
+    assert!(groups > 1);
     let erased = [erased];
+    // In silence, or of another record, or of fewer groups, or of something that is no list: refused.
+    let (stream, seq) = (record.writer_id.to_string(), record.seq);
+    let mut told = 0;
+    let mut tell = async |action: &str, facts: serde_json::Value| {
+        told += 1;
+        append(&store, &[telling_of(told, action, &facts)]).await.unwrap();
+    };
+    let untold = async || {
+        let refused = privacy.erase(&erased, 0).await.unwrap_err();
+        assert_eq!(
+            (code(&refused).as_str(), refused.kind()),
+            ("AC005", StoreErrorKind::Configuration)
+        );
+        assert!(store.record(record.id).await.unwrap().unwrap().erased().next().is_none());
+    };
+    untold().await;
+    for records in [
+        json!({ stream.as_str(): format!("{}:{letters}", seq + 1) }),
+        json!({ "77": format!("1-9:{letters}") }),
+        json!({ stream.as_str(): format!("1-9:{}", &letters[1..]) }),
+        json!({ stream.as_str(): "nonsense,1:x,:i,-:inct,99999999999999999999:i" }),
+        json!([]),
+        json!(null),
+    ] {
+        tell("erased", json!({ "records": records })).await;
+        untold().await;
+    }
+    tell("cancel", json!({ "records": { stream.as_str(): format!("1-9:{letters}") } })).await;
+    untold().await;
+    // Of two that tell, each a part.
+    tell("erased", json!({ "records": { stream.as_str(): format!("1-9:{}", &letters[..1]) } }))
+        .await;
     assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(groups));
     assert_eq!(privacy.erase(&erased, 0).await.unwrap(), Some(0), "it is gone");
     let subject = ErasedSubject {
@@ -355,7 +404,7 @@ async fn a_login_with_the_privacy_role_alone_empties_groups_and_writes_no_record
     assert_eq!(listed.into_iter().map(|(_, one)| one).collect::<Vec<_>>(), [subject]);
     privacy.scrub().await.unwrap();
     // The record that tells of it is the writer's.
-    assert!(append(&privacy, &stream(6, 1..=1)).await.is_err());
+    assert!(append(&privacy, &crate::records::stream(6, 1..=1)).await.is_err());
     let emptied = store.record(record.id).await.unwrap().unwrap();
     assert_eq!(emptied.erased().count() as u64, groups);
     assert!(emptied.actor_id.is_absent());
@@ -363,6 +412,40 @@ async fn a_login_with_the_privacy_role_alone_empties_groups_and_writes_no_record
     let admin = database.admin().to_owned();
     drop((privacy, store, database));
     crate::server::execute(&admin, &format!("drop role {login}")).await;
+}
+
+/// As of people: the role that looks after leaves empties the addresses that the log tells of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_go_as_far_as_the_log_tells() {
+    let (database, store) = store().await;
+    store.make_roles().await.unwrap();
+    append(&store, &[from_somewhere(7, 1, "2026-01-10", "activity")]).await.unwrap();
+    append(&store, &[from_somewhere(7, 2, "2026-01-11", "activity")]).await.unwrap();
+    let retention = as_role(&database, "retention").await;
+    let records = store.records(&Filter::new(), &oldest(9)).await.unwrap().records;
+    let addresses = |record: &Record| {
+        let groups = Groups::of(Group::Network);
+        [ErasedGroups::of(record, groups, &mut Canonical::new()).unwrap()]
+    };
+    let (first, second) = (addresses(&records[0]), addresses(&records[1]));
+    let facts = |month: &str, last: i64| json!({ "month": month, "class": "activity", "groups": "n", "first": 1, "last": last, "days": 30 });
+    let refused = async |which: &[ErasedGroups]| {
+        let refused = retention.erase(which, 0).await.unwrap_err();
+        assert_eq!(code(&refused), "AC005");
+    };
+    refused(&first).await;
+    append(&store, &[telling_of(1, "addresses_expired", &facts("2026-02", 9))]).await.unwrap();
+    refused(&first).await;
+    append(&store, &[telling_of(2, "addresses_expired", &facts("2026-01", 1))]).await.unwrap();
+    refused(&second).await;
+    let both = [first[0].clone(), second[0].clone()];
+    refused(&both).await;
+    assert_eq!(retention.erase(&first, 0).await.unwrap(), Some(1));
+    append(&store, &[telling_of(3, "addresses_expired", &facts("2026-01", 2))]).await.unwrap();
+    assert_eq!(retention.erase(&both, 0).await.unwrap(), Some(1));
+    assert_eq!(store.facts().await.unwrap().unguarded, [""; 0]);
+    database.execute("alter table activity.records disable trigger guard_told").await;
+    assert_eq!(store.facts().await.unwrap().unguarded, ["records"]);
 }
 
 /// Whoever says nothing of the holds that he has seen has seen none.

@@ -16,6 +16,7 @@ use tower_activity::{
     archive::Archive,
     pipeline::{
         ArchiveErasure, Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest,
+        FileErasure,
     },
     record::{Actor, Group, Groups},
     store::{Append, Archival, ErasedSubject},
@@ -147,6 +148,12 @@ fn request(arguments: &SubjectErase) -> Result<ErasureRequest, Trouble> {
     if let Some(by) = &arguments.by {
         request = request.by(Actor::user(by));
     }
+    for folder in &arguments.spool {
+        request = request.spool(folder);
+    }
+    for file in &arguments.quarantine {
+        request = request.quarantine(file);
+    }
     if arguments.alone {
         request = request.alone();
     }
@@ -205,6 +212,8 @@ fn planned(common: &Common, plan: &ErasurePlan) -> Result<ExitCode, Trouble> {
     ))?;
     restricted(plan.held, &plan.held_by, "to be")?;
     archived(plan.archive.as_ref(), "would be")?;
+    files("spool", &plan.spools, "would be")?;
+    files("quarantine file", &plan.quarantines, "would be")?;
     places(&plan.groups, &plan.places)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -221,6 +230,8 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
     ))?;
     restricted(certificate.held, &certificate.held_by, "now")?;
     archived(certificate.archive.as_ref(), "were")?;
+    files("spool", &certificate.spools, "were")?;
+    files("quarantine file", &certificate.quarantines, "were")?;
     places(&certificate.groups, &certificate.places)?;
     let size = |head: &Option<tower_activity::pipeline::SignedHead>| {
         head.as_ref().map_or(0, |head| head.size)
@@ -269,6 +280,27 @@ fn archived(archive: Option<&ArchiveErasure>, done: &str) -> Result<(), Trouble>
         archive.parts
     ))?;
     held(archive.held)
+}
+
+/// Says what of spools and quarantine files is reached.
+fn files(what: &str, all: &[FileErasure], done: &str) -> Result<(), Trouble> {
+    for file in all {
+        out::line(&format!(
+            "In the {what} {}: {} {done} erased from, files written anew: {}.",
+            file.location,
+            out::records(file.records),
+            file.files
+        ))?;
+        held(file.held)?;
+        if file.unreadable > 0 {
+            out::line(&format!(
+                "{} places in it cannot be read, so that nobody knows whose they are: look into them, and remove them by \
+                 hand.",
+                file.unreadable
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn places(

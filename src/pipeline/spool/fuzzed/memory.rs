@@ -67,6 +67,7 @@ pub(in crate::pipeline) enum Call {
     SetLen,
     Remove,
     Rename,
+    Own,
     List,
     Space,
 }
@@ -298,6 +299,10 @@ impl Filesystem for Memory {
         let mut world = self.0.lock();
         world.call(Call::Remove)?;
         world.names.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn own_alike(&self, _: &Path, _: &Path) -> io::Result<()> {
+        self.0.lock().call(Call::Own)
     }
 
     fn remove_folder(&self, path: &Path) -> io::Result<()> {

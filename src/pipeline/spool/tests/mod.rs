@@ -7,6 +7,7 @@ mod failures;
 mod model;
 mod poisoned;
 mod power;
+mod resting;
 #[path = "../../../../tests/faults/table.rs"]
 mod table;
 mod waiting;

@@ -1,0 +1,226 @@
+//! People are erased from what lies outside of the store: spools of processes that are down, and quarantine files.
+
+use std::{fs, path::Path};
+
+use tower_activity::{
+    Keys, Pipeline,
+    ledger::verify::Verdict,
+    pipeline::{ErasureRequest, FileErasure, HoldRequest},
+    record::{Actor, Json, Record, Seal, WriterId},
+    store::{
+        Append, Appended, Appender, Audit, Batch, ErasurePlace, Read as _, StoreError,
+        StoreErrorKind,
+    },
+};
+
+use crate::{
+    erasing::{NAME, pipeline, request},
+    suite::{Fixture, PATIENCE, oldest},
+};
+
+/// A store that never answers.
+struct Away;
+
+enum Nobody {}
+
+impl Append for Away {
+    type Appender = Nobody;
+
+    async fn connect(&self) -> Result<Nobody, StoreError> {
+        Err(StoreError::new(StoreErrorKind::Transient, "connect: it is away"))
+    }
+}
+
+impl Appender for Nobody {
+    async fn position(&mut self, _: WriterId) -> Result<i64, StoreError> {
+        match *self {}
+    }
+
+    async fn append(&mut self, _: Batch<'_>) -> Result<Appended, StoreError> {
+        match *self {}
+    }
+}
+
+fn of_ana(thing: &str) -> Record {
+    let ana = Record::by(Actor::user("ana").named(NAME)).verb("update").on("order", thing);
+    ana.describe(&format!("{NAME} was here"))
+}
+
+fn of_bob(thing: &str) -> Record {
+    Record::by(Actor::user("bob").named("Bob")).verb("update").on("order", thing)
+}
+
+/// Leaves six records in a spool, four of them about her, as a process does whose store is away.
+async fn left(folder: &Path, keys: &Keys) {
+    let pipeline = Pipeline::builder(Away).keys(keys.clone()).spool(folder).start().await.unwrap();
+    for thing in 0..6 {
+        let thing = thing.to_string();
+        let mut of_hers = of_bob(&thing);
+        of_hers.subject_ids = Json::of(&["ana"]).unwrap();
+        of_hers.description.set(NAME);
+        pipeline.recorder().record(match thing.as_str() {
+            "1" | "4" => of_bob(&thing),
+            "2" => of_hers,
+            _ => of_ana(&thing),
+        });
+    }
+    let report = pipeline.shutdown(std::time::Duration::ZERO).await;
+    assert_eq!((report.stored, report.spooled), (0, 6));
+    given_back(folder);
+}
+
+/// The folder is given back by a thread that syncs first.
+fn given_back(folder: &Path) {
+    let lock = fs::File::open(folder.join("lock")).unwrap();
+    let (held, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let got = lock.lock();
+        // Before it is said: whoever is told takes it.
+        drop(lock);
+        held.send(got)
+    });
+    waits.recv_timeout(PATIENCE).expect("the folder is given back").unwrap();
+}
+
+/// Tells whether her name is in any file below a folder.
+fn names_her_in(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return names_her_in(&path);
+        }
+        let bytes = fs::read(&path).unwrap();
+        bytes.windows(NAME.len()).any(|part| part == NAME.as_bytes())
+    })
+}
+
+fn place<'c>(places: &'c [ErasurePlace], name: &str) -> &'c ErasurePlace {
+    places.iter().find(|place| place.place == name).unwrap()
+}
+
+fn counts(file: &FileErasure) -> (u64, u64, u64, u64) {
+    (file.files, file.records, file.held, file.unreadable)
+}
+
+async fn all<F: Fixture>(store: &F::Store) -> Vec<Record> {
+    store.records(&Default::default(), &oldest(500)).await.unwrap().records
+}
+
+pub(crate) async fn a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    left(folder.path(), &keys).await;
+    assert!(names_her_in(folder.path()));
+    let here = pipeline::<F>(&store, &keys).await;
+    let eraser = here.eraser().unwrap();
+    let wanted = || request().spool(folder.path());
+
+    let plan = eraser.plan(&wanted()).await.unwrap();
+    assert_eq!((plan.records, counts(&plan.spools[0])), (0, (1, 4, 0, 0)));
+    assert!(names_her_in(folder.path()), "a dry run changes nothing");
+
+    let certificate = eraser.erase(&wanted(), |_step| panic!("the log has nothing")).await.unwrap();
+    assert_eq!(counts(&certificate.spools[0]), (1, 4, 0, 0));
+    assert_eq!(certificate.spools[0].groups, plan.spools[0].groups);
+    assert_eq!(certificate.spools[0].groups["identity"], 4);
+    assert!(place(&certificate.places, "spool").reached);
+    assert!(place(&certificate.places, "spool_quarantine").reached);
+    assert!(!place(&certificate.places, "quarantine").reached);
+    assert!(!names_her_in(folder.path()));
+    let again = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    assert_eq!(counts(&again.spools[0]), (0, 0, 0, 0));
+    here.shutdown(PATIENCE).await;
+
+    // By somebody else, who knows nothing of the list: what is sent was emptied before.
+    let there = Pipeline::builder(store.clone()).keys(Keys::ephemeral()).spool(folder.path());
+    let there = there.start().await.unwrap();
+    let begun = std::time::Instant::now();
+    let stored = loop {
+        there.flush().await;
+        let all = all::<F>(&store).await;
+        let orders: Vec<_> =
+            all.into_iter().filter(|record| record.entity_type == "order").collect();
+        if orders.len() == 6 {
+            break orders;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{orders:#?}");
+        tokio::task::yield_now().await;
+    };
+    for record in &stored {
+        let text = serde_json::to_string(record).unwrap();
+        assert!(!text.contains("\"ana\"") && !text.contains(NAME), "{text}");
+        let is_bobs = ["1", "4"].contains(&record.entity_id.as_str());
+        assert_eq!(record.redactions.as_str().contains("\"erased\""), !is_bobs, "{text}");
+        assert_eq!(record.actor_id == "bob", is_bobs, "{text}");
+        assert_eq!(record.erased().count(), 0, "it was never there: {text}");
+        let identity = record.seals.of(tower_activity::record::Group::Identity);
+        assert_eq!(identity == Seal::Empty, !is_bobs);
+    }
+    there.shutdown(PATIENCE).await;
+    let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
+    assert_eq!(report.erased, 0);
+}
+
+/// What a restored backup is brought up to date with reaches there, too.
+pub(crate) async fn a_spool_in_use_is_refused_before_anybody_is_erased<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    let here = pipeline::<F>(&store, &keys).await;
+    here.recorder().record(of_ana("7"));
+    here.flush().await;
+    let running = Pipeline::builder(Away).keys(keys.clone()).spool(folder.path());
+    let running = running.start().await.unwrap();
+    let eraser = here.eraser().unwrap();
+    let refused = eraser.erase(&request().spool(folder.path()), |_step| {}).await.unwrap_err();
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(why.contains("a process uses it; stop that one first"), "{why}");
+    assert!(refused.to_string().contains("nobody was erased"), "{refused}");
+    let missing = request().quarantine(folder.path().join("nothing"));
+    let refused = eraser.erase(&missing, |_step| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("nobody was erased"), "{refused}");
+    assert!(all::<F>(&store).await.iter().any(|record| record.actor_id == "ana"));
+    assert!(store_has_no_list(&store).await);
+    running.shutdown(std::time::Duration::ZERO).await;
+    given_back(folder.path());
+
+    let certificate = eraser.erase(&request().spool(folder.path()), |_step| {}).await.unwrap();
+    // While it is down somebody records under her name; a replay finds that.
+    left(folder.path(), &keys).await;
+    let before = ErasureRequest::new("everybody", "erased before").alone().spool(folder.path());
+    let mut subjects = certificate.subjects.clone();
+    for subject in &mut subjects {
+        subject.before = subject.before.saturating_add(PATIENCE * 10);
+    }
+    let replayed = eraser.replay(&before, &subjects, |_step| {}).await.unwrap();
+    assert_eq!(replayed.spools[0].records, 4);
+    assert!(!names_her_in(folder.path()));
+    here.shutdown(PATIENCE).await;
+}
+
+async fn store_has_no_list<S: tower_activity::store::Erase>(store: &S) -> bool {
+    store.erased_subjects(0, 9).await.unwrap().is_empty()
+}
+
+/// Under a hold nothing of it goes; once it is lifted, what is left does.
+pub(crate) async fn what_is_held_stays_in_a_spool_at_rest<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    left(folder.path(), &keys).await;
+    let here = pipeline::<F>(&store, &keys).await;
+    let (eraser, custodian) = (here.eraser().unwrap(), here.custodian().unwrap());
+    let hold = HoldRequest::new("entity_id:3 retention_class:activity", "a lawsuit");
+    let hold = custodian.place(&hold).await.unwrap().hold.id;
+    let wanted = || request().spool(folder.path());
+    let certificate = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    assert_eq!(counts(&certificate.spools[0]), (1, 3, 1, 0));
+    assert!(names_her_in(folder.path()));
+    custodian.lift(hold, &Actor::user("dpo"), "settled", None).await.unwrap();
+    let certificate = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    assert_eq!(counts(&certificate.spools[0]), (1, 1, 0, 0));
+    assert!(!names_her_in(folder.path()));
+    here.shutdown(PATIENCE).await;
+}
