@@ -21,7 +21,7 @@ use super::{
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
     privacy::Keys,
-    record::{Canonical, Operation, Record, RecordId},
+    record::{Canonical, Groups, Operation, Record, RecordId},
     store::{
         AnyStore, Archival, ERASED, Erase as _, ErasedGroups, ErasedList, ErasedSubject,
         ErasurePlace, RESTRICTED, Read as _, by_group, holds, make_checkpoint,
