@@ -90,6 +90,7 @@ async fn what_no_pseudonym_can_be_is_asked_for_as_it_is() {
     }
     let own = asked(&format!("actor_id:{pseudonym}"));
     assert_eq!(blind.filter(own.clone()).await.unwrap(), own);
+    assert!(!BlindIndex::concerns(&own) && blind.written(&own, 9_000).await.unwrap().is_none());
     let written = blind.written(&asked("actor_id:ana -action:pay"), 9_000).await.unwrap();
     let Written { by_field, is_whole } = written.unwrap();
     assert_eq!(by_field, serde_json::json!({ "actor_id": { "ana": [pseudonym] } }));
