@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -20,9 +20,10 @@ use object_store::{
 use super::*;
 use crate::{
     ledger::{NoteSigner, Trust, verify::Verdict},
-    record::{Canonical, Group, Kind, Record, RecordId, Seal, Value, WriterId},
+    record::{Canonical, Group, Groups, Kind, Record, RecordId, Seal, Value, WriterId},
     store::{
-        AnyStore, Append as _, Appender as _, Batch, MemoryStore, Retain as _, Unit, removal_of,
+        AnyStore, Append as _, Appender as _, Batch, ErasedGroups, MemoryStore, Retain as _, Unit,
+        removal_of,
     },
     time::Timestamp,
 };
@@ -350,11 +351,7 @@ async fn a_run_that_dies_at_any_call_leaves_a_whole_part_or_none() {
     let mut seen = BTreeSet::new();
     for left in 0.. {
         let objects = Arc::new(InMemory::new());
-        let failing = Arc::new(Failing {
-            objects: Arc::clone(&objects),
-            left: AtomicUsize::new(left),
-            twice: false,
-        });
+        let failing = Arc::new(Failing::on(&objects).from_call(left));
         let mut dying = Archive::over(failing, Path::from("root"));
         dying.limits.rows = 8;
         let ended = run(&dying, &log, "a/b c").await;
@@ -387,6 +384,8 @@ async fn what_a_dead_run_left_over_is_removed_when_it_is_a_day_old() {
     let session = archive.begin(&log, &[SEED], young).await.unwrap().unwrap();
     session.unit(&unit("a/b c"), |_| {}).await.unwrap();
     assert_eq!(names(&objects).await.len(), 5, "it may be another run's");
+    session.unit(&unit("a/b c"), |_| {}).await.unwrap();
+    assert_eq!(names(&objects).await.len(), 5, "also where there is a part of that number by now");
     let later = "2126-01-01T00:00:00Z".parse().unwrap();
     let session = archive.begin(&log, &[SEED], later).await.unwrap().unwrap();
     session.unit(&unit("a/b c"), |_| {}).await.unwrap();
@@ -404,12 +403,80 @@ async fn what_a_dead_run_left_over_is_removed_when_it_is_a_day_old() {
 async fn a_manifest_whose_first_answer_was_lost_is_ones_own() {
     let (_, log) = log().await;
     let objects = Arc::new(InMemory::new());
-    let (left, twice) = (AtomicUsize::new(usize::MAX), true);
-    let failing = Arc::new(Failing { objects: Arc::clone(&objects), left, twice });
-    let archive = Archive::over(failing, Path::from("root"));
+    let failing = Failing { twice: true, ..Failing::on(&objects) };
+    let archive = Archive::over(Arc::new(failing), Path::from("root"));
     assert_eq!(run(&archive, &log, "a/b c").await.unwrap().len(), 1);
     assert_eq!(names(&objects).await.len(), 4);
     assert_eq!(verify(&archive).await.verdict(), Verdict::Unaltered);
+}
+
+#[tokio::test]
+async fn a_manifest_that_got_there_keeps_its_files_though_nobody_was_told() {
+    let (store, log) = log().await;
+    let objects = Arc::new(InMemory::new());
+    let failing = Arc::new(Failing::on(&objects));
+    let archive = Archive::over(Arc::clone(&failing) as Arc<dyn ObjectStore>, Path::from("root"));
+    failing.lost.store(true, Ordering::SeqCst);
+    run(&archive, &log, "a/b c").await.unwrap_err();
+    let report = verify(&archive).await;
+    assert_eq!((report.verdict(), report.records), (Verdict::Unaltered, 38), "{report:?}");
+    assert!(run(&archive, &log, "a/b c").await.unwrap().is_empty(), "it is archived");
+
+    // The same of one that is written anew, without a person.
+    let part = archive.parts().await.unwrap().remove(0);
+    let person = store.all().into_iter().find(|record| record.seq == 1).unwrap();
+    let groups = ErasedGroups::of(&person, Groups::ALL, &mut Canonical::new()).unwrap();
+    failing.lost.store(true, Ordering::SeqCst);
+    archive.rewrite(&log, &part.path(), &[groups], now()).await.unwrap_err();
+    let report = verify(&archive).await;
+    assert_ne!(report.verdict(), Verdict::Altered, "{report:?}");
+    assert_eq!(report.records, 38);
+    let left = records(&archive).await.into_iter().find(|record| record.seq == 1).unwrap();
+    assert_eq!(left.erased().count(), person.erased().count() + groups_of(&person));
+    // The next one tidies.
+    archive.rewrite(&log, &part.path(), &[], now()).await.unwrap();
+    assert_eq!(names(&objects).await.len(), 4);
+    assert_eq!(verify(&archive).await.verdict(), Verdict::Unaltered);
+}
+
+/// How many groups of a record hold something.
+fn groups_of(record: &Record) -> usize {
+    let is_there = |group: &Group| matches!(record.seals.of(*group), Seal::Salted(_));
+    Group::ERASABLE.iter().filter(|group| is_there(group)).count()
+}
+
+#[tokio::test]
+async fn a_rewriting_that_dies_at_any_call_leaves_the_old_groups_or_the_new() {
+    let (store, log) = log().await;
+    let person = store.all().into_iter().find(|record| record.seq == 1).unwrap();
+    let groups = ErasedGroups::of(&person, Groups::ALL, &mut Canonical::new()).unwrap();
+    let archived = Arc::new(InMemory::new());
+    let part = run(&archive(&archived), &log, "a/b c").await.unwrap().remove(0);
+    let mut seen = BTreeSet::new();
+    for left in 0.. {
+        let objects = Arc::new(archived.fork());
+        let whole = archive(&objects);
+        let dying = Arc::new(Failing::on(&objects).from_call(left));
+        let dying = Archive::over(dying, Path::from("root"));
+        // Its turn is given back by then: nobody waits for the dead here.
+        let ended = dying.rewrite(&log, &part.path(), &[groups.clone()], now()).await;
+        let report = verify(&whole).await;
+        assert_ne!(report.verdict(), Verdict::Altered, "call {left}: {report:?}");
+        assert_eq!(report.records, 38);
+        let found = records(&whole).await.into_iter().find(|record| record.seq == 1).unwrap();
+        let emptied = found.erased().count() - person.erased().count();
+        assert!([0, groups_of(&person)].contains(&emptied), "call {left}: {emptied}");
+        seen.insert(emptied);
+        whole.rewrite(&log, &part.path(), &[groups.clone()], now()).await.unwrap();
+        let report = verify(&whole).await;
+        assert_eq!(report.verdict(), Verdict::Unaltered, "after call {left}: {report:?}");
+        assert_eq!(names(&objects).await.len(), 4, "after call {left}");
+        if ended.is_ok() {
+            assert!(left > 5, "the calls are those that were meant");
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 2);
 }
 
 /// Fails from some call on, and for good: as a process that was killed does, from outside.
@@ -419,6 +486,8 @@ struct Failing {
     left: AtomicUsize,
     /// What is to be new is sent twice, as it is where the first answer was lost.
     twice: bool,
+    /// The next manifest gets there, and its answer does not come back.
+    lost: AtomicBool,
 }
 
 impl std::fmt::Display for Failing {
@@ -428,6 +497,16 @@ impl std::fmt::Display for Failing {
 }
 
 impl Failing {
+    /// One that does not fail by itself.
+    fn on(objects: &Arc<InMemory>) -> Self {
+        let (objects, left) = (Arc::clone(objects), AtomicUsize::new(usize::MAX));
+        Self { objects, left, twice: false, lost: AtomicBool::new(false) }
+    }
+
+    fn from_call(self, left: usize) -> Self {
+        Self { left: AtomicUsize::new(left), ..self }
+    }
+
     fn call(&self) -> object_store::Result<()> {
         let left =
             self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -455,7 +534,15 @@ impl ObjectStore for Failing {
         if self.twice && opts.mode == PutMode::Create {
             self.objects.put_opts(location, payload.clone(), opts.clone()).await?;
         }
-        self.objects.put_opts(location, payload, opts).await
+        let done = self.objects.put_opts(location, payload, opts).await;
+        let is_manifest = location.as_ref().contains("manifests");
+        match is_manifest && self.lost.swap(false, Ordering::SeqCst) {
+            true => Err(object_store::Error::Generic {
+                store: "failing",
+                source: "the connection was cut".into(),
+            }),
+            false => done,
+        }
     }
 
     async fn put_multipart_opts(

@@ -16,6 +16,9 @@ use crate::support::{Fixture, Service};
 on_every_store! {
     a_pseudonym_is_found_by_its_text_under_each_key_and_tenant,
     a_question_is_kept_without_what_the_log_hides,
+    a_question_is_kept_so_wherever_it_is_asked,
+    without_keys_a_question_is_kept_with_a_mark_in_its_place,
+    a_hold_holds_what_comes_after_it_too,
     a_hold_holds_what_its_text_stands_for,
 }
 
@@ -161,6 +164,95 @@ async fn a_question_is_kept_without_what_the_log_hides<F: Fixture>() {
     let eraser = service.pipeline.eraser().unwrap();
     let plan = eraser.plan(&request).await.unwrap();
     assert_eq!(plan.records, 4 + 5, "four logins, and five records of four questions");
+    service.stop().await;
+}
+
+/// Returns what the records of uses say that was asked; what the log hides stands in none of them.
+async fn all_asked<F: Fixture>(service: &Service<F>) -> Vec<String> {
+    service.pipeline.flush().await;
+    let uses = Filter::new().any_of("action", ["log_viewed", "log_exported"]).unwrap();
+    let page = service.store.records(&uses, &PageRequest::oldest(99)).await.unwrap();
+    let asked = page.records.iter().map(|record| {
+        let text = serde_json::to_string(record).unwrap();
+        assert!(!text.contains("alice") && !text.contains("raw-session"), "{text}");
+        let facts: Value = serde_json::from_str(record.metadata.as_str()).unwrap();
+        facts["asked"].as_str().unwrap_or_default().to_owned()
+    });
+    asked.collect()
+}
+
+async fn a_question_is_kept_so_wherever_it_is_asked<F: Fixture>() {
+    let (_, keys) = two_epochs();
+    let given = keys.clone();
+    let service = Service::<F>::set(|builder| builder.keys(given)).await;
+    // What stands there as it is is not hidden once more: nobody could look for it then.
+    let own = format!("/actors/{}", keys.pseudonym(Keys::ACCOUNT, None, ALICE));
+    for (caller, path) in [
+        ("a", "/actors/alice%40example.com"),
+        ("b", "/bundle?entity_id=alice%40example.com"),
+        ("c", "/facets?fields=action&session_id=raw-session-1"),
+        ("d", &*own),
+    ] {
+        service.get_as(caller, &format!("/activity{path}")).await;
+    }
+    // Whoever is not let in is recorded with what he wanted.
+    for path in [
+        "/live?session_id=raw-session-1",
+        "/consents?subject_id=alice%40example.com&x=%zz",
+        "/records?session_id=raw-session-1&nothing=1",
+    ] {
+        let path = format!("/activity{path}");
+        let refused = service.send(Method::GET, &path, &[], "").await;
+        assert_eq!(refused.status, 401, "{path}");
+    }
+    let asked = all_asked(&service).await;
+    for begin in [
+        "/actors/p1.",
+        "/bundle?q=entity%5Fid%3Ap1%2E",
+        "/live?q=session%5Fid%3Ap1%2E",
+        "/facets?q=session%5Fid%3Ap1%2E",
+        "/consents?",
+        "/records?",
+    ] {
+        assert!(asked.iter().any(|asked| asked.starts_with(begin)), "{begin}: {asked:#?}");
+    }
+    assert!(asked.contains(&own), "{asked:#?}");
+    service.stop().await;
+}
+
+async fn without_keys_a_question_is_kept_with_a_mark_in_its_place<F: Fixture>() {
+    let service = Service::<F>::start().await;
+    for path in [
+        "records?session_id=raw-session-1",
+        "sessions/raw-session-1",
+        "consents?subject_id=alice%40example.com",
+    ] {
+        service.get_as("admin", &format!("/activity/{path}")).await;
+    }
+    let asked = all_asked(&service).await;
+    let marked = asked.iter().filter(|asked| asked.contains("REDACTED")).count();
+    assert_eq!((asked.len(), marked), (3, 3), "{asked:#?}");
+    service.stop().await;
+}
+
+/// Also of an address that is to be kept as a pseudonym, where none is yet.
+async fn a_hold_holds_what_comes_after_it_too<F: Fixture>() {
+    let (_, keys) = two_epochs();
+    let service = Service::<F>::set(|builder| {
+        builder.keys(keys).address_policy_for(Category::Activity, AddressPolicy::Hmac)
+    })
+    .await;
+    let headers = [("x-test-caller", "admin"), ("content-type", "application/json")];
+    let body = json!({ "query": "ip:192.0.2.7", "reason": "case 7" }).to_string();
+    let placed = service.send(Method::POST, "/activity/holds", &headers, body).await.json();
+    assert_eq!((&placed["records"]["value"], &placed["pseudonyms"]), (&json!(0), &json!("whole")));
+    let mut paid = Record::by(Actor::user("bob")).verb("pay").on("order", "7");
+    paid.ip = Some("192.0.2.7".parse().unwrap());
+    assert!(service.pipeline.recorder().record(paid).is_accepted());
+    service.pipeline.flush().await;
+    let bob = ErasureRequest::new("bob", "GDPR Art. 17");
+    let plan = service.pipeline.eraser().unwrap().plan(&bob).await.unwrap();
+    assert_eq!((plan.records, plan.held), (0, 1));
     service.stop().await;
 }
 

@@ -30,6 +30,8 @@ mod retention;
 mod rights;
 mod rules;
 mod serve;
+mod shown;
 mod subject;
 mod tail;
+mod untold;
 mod verify;

@@ -15,8 +15,8 @@ use tower_activity::{
     pipeline::{Eraser, Erasing, ErasureRequest, HoldRequest},
     query::Filter,
     record::{Actor, ActorType, Category, Group, Groups, Json, Origin, Record, Seal},
-    store::{Append, Audit, Erase, Evidence, Read, prove},
-    time::{Clock as _, IdSource, RandomIds, SystemClock, Timestamp},
+    store::{Append, Audit, Erase, ErasurePlace, Evidence, Read, prove},
+    time::{Clock as _, IdSource, ManualClock, RandomIds, SystemClock, Timestamp},
 };
 
 #[cfg(feature = "sqlite")]
@@ -615,6 +615,70 @@ pub(crate) async fn nothing_of_somebody_who_was_erased_stays_in_a_spool<F: Fixtu
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
     first.shutdown(PATIENCE).await;
     second.shutdown(PATIENCE).await;
+}
+
+/// Who was erased before a process was started takes nothing of what that keeps for a store that loses its end.
+pub(crate) async fn a_process_that_starts_lets_go_of_nothing_for_who_was_erased_before<
+    F: Fixture,
+>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    let then = Timestamp::from_micros(SystemClock::default().now().as_micros() - 3_600_000_000);
+    let before = Pipeline::builder(store.clone()).keys(keys.clone());
+    let before = before.clock(ManualClock::at(then)).start().await.unwrap();
+    let eve = ErasureRequest::new("eve", "GDPR Art. 17").alone();
+    let certificate = before.eraser().unwrap().erase(&eve, |_step| {}).await.unwrap();
+    assert_eq!(certificate.at, then);
+    before.shutdown(PATIENCE).await;
+
+    let builder = Pipeline::builder(store.clone()).keys(keys).spool(folder.path());
+    let pipeline = builder.start().await.unwrap();
+    pipeline.recorder().record(about_ana(0));
+    pipeline.flush().await;
+    // Each batch that is stored would be the one after which it goes.
+    for _ in 0..20 {
+        pipeline.recorder().record(Record::by(Actor::user("bob")).verb("read").on("file", "7"));
+        pipeline.flush().await;
+    }
+    assert!(names_her_in(folder.path()));
+    pipeline.shutdown(PATIENCE).await;
+    assert!(names_her_in(folder.path()), "a next process may have to send it again");
+}
+
+/// A folder stands where a file of the spool should be: it cannot be removed as one.
+pub(crate) async fn a_spool_whose_files_do_not_go_is_not_said_to_be_reached<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    let builder = Pipeline::builder(store.clone()).keys(keys).spool(folder.path());
+    let pipeline = builder.start().await.unwrap();
+    pipeline.recorder().record(about_ana(0));
+    pipeline.flush().await;
+    let first = segments(folder.path()).into_iter().min().expect("there is one");
+    std::fs::remove_file(&first).unwrap();
+    std::fs::create_dir(&first).unwrap();
+    let eraser = pipeline.eraser().unwrap();
+    let spool = |places: &[ErasurePlace]| {
+        places.iter().find(|place| place.place == "spool").unwrap().reached
+    };
+    assert!(spool(&eraser.plan(&request()).await.unwrap().places), "it would be looked at");
+    let certificate = eraser.erase(&request(), |_step| {}).await.unwrap();
+    assert!(!spool(&certificate.places), "{:?}", certificate.places);
+    std::fs::remove_dir(&first).unwrap();
+    let again = eraser.erase(&request(), |_step| {}).await.unwrap();
+    assert!(spool(&again.places), "{:?}", again.places);
+    pipeline.shutdown(PATIENCE).await;
+}
+
+/// The segments in the folders of a spool.
+fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let below = |folder: &std::path::Path| {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let streams = below(folder).into_iter().filter(|path| path.is_dir());
+    let files = streams.flat_map(|stream| below(&stream));
+    files.filter(|path| path.extension().is_some_and(|end| end == "seg")).collect()
 }
 
 /// Looks for her name in every file below a folder.

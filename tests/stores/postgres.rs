@@ -1,5 +1,6 @@
 //! Postgres: the suite, and what this store promises beside it.
 
+mod barred;
 mod bouncer;
 mod costs;
 mod ending;

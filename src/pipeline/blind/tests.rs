@@ -9,7 +9,13 @@ use crate::{
 
 async fn log(records: Vec<Record>) -> AnyStore {
     let store = MemoryStore::new();
-    let numbered = records.into_iter().zip(1_u16..).map(|(mut record, n)| {
+    append(&store, 1, records).await;
+    AnyStore::new(store)
+}
+
+/// Appends records, the first of which has this number.
+async fn append(store: &MemoryStore, first: u16, records: Vec<Record>) {
+    let numbered = records.into_iter().zip(first..).map(|(mut record, n)| {
         record.occurred_at = Timestamp::from_micros(i64::from(n));
         let mut random = [0; 10];
         random[..2].copy_from_slice(&n.to_be_bytes());
@@ -22,7 +28,6 @@ async fn log(records: Vec<Record>) -> AnyStore {
     if let Some(batch) = Batch::new(&records) {
         store.connect().await.unwrap().append(batch).await.unwrap();
     }
-    AnyStore::new(store)
 }
 
 fn of(tenant: &str, set: impl FnOnce(&mut Record)) -> Record {
@@ -85,6 +90,7 @@ async fn what_no_pseudonym_can_be_is_asked_for_as_it_is() {
     }
     let own = asked(&format!("actor_id:{pseudonym}"));
     assert_eq!(blind.filter(own.clone()).await.unwrap(), own);
+    assert!(!BlindIndex::concerns(&own) && blind.written(&own, 9_000).await.unwrap().is_none());
     let written = blind.written(&asked("actor_id:ana -action:pay"), 9_000).await.unwrap();
     let Written { by_field, is_whole } = written.unwrap();
     assert_eq!(by_field, serde_json::json!({ "actor_id": { "ana": [pseudonym] } }));
@@ -139,4 +145,22 @@ async fn who_notes_pseudonyms_knows_whether_they_are_those_of_all_tenants() {
     assert_eq!(noted(&blind, "actor_id:ana tenant_id:t7", 9_000).await, (2, true));
     let blind = many(257).await;
     assert_eq!(noted(&blind, "actor_id:ana", 28_000).await, (257, false), "256 and none");
+}
+
+#[tokio::test]
+async fn a_tenant_that_came_a_moment_ago_is_one_of_those_that_are_noted() {
+    let store = MemoryStore::new();
+    append(&store, 1, vec![of("acme", |_| {})]).await;
+    let blind = BlindIndex::new(AnyStore::new(store.clone()), Keys::ephemeral());
+    let ana = asked("actor_id:ana");
+    let of_acme = forms(blind.filter(ana.clone()).await.unwrap());
+    append(&store, 2, vec![of("globex", |_| {})]).await;
+    assert_eq!(
+        forms(blind.filter(ana.clone()).await.unwrap()),
+        of_acme,
+        "a question is not counted anew for"
+    );
+    let written = blind.written(&ana, 28_000).await.unwrap().unwrap();
+    assert_eq!(written.by_field["actor_id"]["ana"].as_array().map(Vec::len), Some(of_acme));
+    assert!(written.is_whole);
 }

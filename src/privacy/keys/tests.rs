@@ -273,3 +273,48 @@ fn a_changed_file_is_read_by_whom_it_was_read_before() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_changed_file_belongs_to_whom_it_belonged_before() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    Keys::open(&path).unwrap();
+    let group = fs::metadata(&path).unwrap().gid() + 1;
+    if chown(&path, None, Some(group)).is_err() {
+        eprintln!("only who may give files away can try this");
+        return;
+    }
+    Keys::rotate(&path, &[KeyUse::Signing]).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().gid(), group);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_and_what_it_leads_to_is_changed() {
+    let folder = folder();
+    let (path, link) = (folder.path().join("activity.keys"), folder.path().join("link"));
+    let old = Keys::open(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let new = Keys::rotate(&link, &[KeyUse::Signing]).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_ne!(new.signing_seed(), old.signing_seed());
+    assert_eq!(Keys::open(&path).unwrap().signing_seeds(), new.signing_seeds());
+}
+
+#[test]
+fn a_file_that_would_be_too_large_to_be_read_again_stays_as_it_was() {
+    let folder = folder();
+    let path = folder.path().join("activity.keys");
+    Keys::open(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let room = usize::try_from(file::LARGEST).unwrap() - text.len();
+    let full = format!("{text}#{}\n", "x".repeat(room - 2));
+    fs::write(&path, &full).unwrap();
+    Keys::open(&path).expect("it is as large as one may be");
+    let refused = Keys::rotate(&path, &[KeyUse::Pseudonym]).unwrap_err();
+    assert!(refused.to_string().contains("no room for another key"), "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), full);
+    Keys::rotate(&path, &[KeyUse::Cursor]).expect("that one is replaced");
+}
