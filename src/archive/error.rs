@@ -49,11 +49,21 @@ impl ArchiveError {
 
     /// The error of an object store over a file.
     pub(super) fn of_file(doing: &str, path: &str, error: object_store::Error) -> Self {
-        let kind = match error {
-            object_store::Error::NotFound { .. } => ArchiveErrorKind::Missing,
-            _ => ArchiveErrorKind::Access,
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        let (kind, mend) = match error {
+            NotFound { .. } if doing == "read" => (ArchiveErrorKind::Missing, ""),
+            // A folder that is not there is an empty one.
+            NotFound { .. } => (
+                ArchiveErrorKind::Access,
+                "; there is no such bucket: make it, or name another one",
+            ),
+            PermissionDenied { .. } | Unauthenticated { .. } => (
+                ArchiveErrorKind::Access,
+                "; the credentials (of S3 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) are wrong, or do not allow it",
+            ),
+            _ => (ArchiveErrorKind::Access, ""),
         };
-        Self::new(kind, format!("{doing} {path}")).with_source(error)
+        Self::new(kind, format!("{doing} {path}{mend}")).with_source(error)
     }
 
     pub(super) fn unreadable(path: &str, why: impl fmt::Display) -> Self {

@@ -5,12 +5,14 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{FutureExt as _, stream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
@@ -353,7 +355,7 @@ async fn a_run_that_dies_at_any_call_leaves_a_whole_part_or_none() {
         let failing = Arc::new(Failing {
             objects: Arc::clone(&objects),
             left: AtomicUsize::new(left),
-            twice: false,
+            ..Failing::default()
         });
         let mut dying = Archive::over(failing, Path::from("root"));
         dying.limits.rows = 8;
@@ -404,21 +406,43 @@ async fn what_a_dead_run_left_over_is_removed_when_it_is_a_day_old() {
 async fn a_manifest_whose_first_answer_was_lost_is_ones_own() {
     let (_, log) = log().await;
     let objects = Arc::new(InMemory::new());
-    let (left, twice) = (AtomicUsize::new(usize::MAX), true);
-    let failing = Arc::new(Failing { objects: Arc::clone(&objects), left, twice });
+    let left = AtomicUsize::new(usize::MAX);
+    let failing =
+        Failing { objects: Arc::clone(&objects), left, twice: true, ..Failing::default() };
+    let failing = Arc::new(failing);
     let archive = Archive::over(failing, Path::from("root"));
     assert_eq!(run(&archive, &log, "a/b c").await.unwrap().len(), 1);
     assert_eq!(names(&objects).await.len(), 4);
     assert_eq!(verify(&archive).await.verdict(), Verdict::Unaltered);
 }
 
+/// Of a run that failed, what is left over is taken back, and a server that does not answer holds it up for a while.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_after_an_error_holds_no_run_up_for_ever() {
+    let (_, log) = log().await;
+    for left in 0.. {
+        let objects = Arc::new(InMemory::new());
+        let left = AtomicUsize::new(left);
+        let hanging = Failing { objects, left, hangs: true, ..Failing::default() };
+        let archive = Archive::over(Arc::new(hanging), Path::from("root"));
+        let ended = run(&archive, &log, "a/b c");
+        let ended = tokio::time::timeout(Duration::from_secs(600), ended).await;
+        if ended.expect("it ends").is_ok() {
+            break;
+        }
+    }
+}
+
 /// Fails from some call on, and for good: as a process that was killed does, from outside.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Failing {
     objects: Arc<InMemory>,
     left: AtomicUsize,
     /// What is to be new is sent twice, as it is where the first answer was lost.
     twice: bool,
+    /// One call fails, and those that follow are never answered.
+    hangs: bool,
+    failed: AtomicBool,
 }
 
 impl std::fmt::Display for Failing {
@@ -428,9 +452,12 @@ impl std::fmt::Display for Failing {
 }
 
 impl Failing {
-    fn call(&self) -> object_store::Result<()> {
+    async fn call(&self) -> object_store::Result<()> {
         let left =
             self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() && self.failed.swap(true, Ordering::SeqCst) && self.hangs {
+            std::future::pending::<()>().await;
+        }
         left.map(drop).map_err(|_| object_store::Error::Generic {
             store: "failing",
             source: "it was killed".into(),
@@ -451,7 +478,7 @@ impl ObjectStore for Failing {
         payload: PutPayload,
         opts: PutOptions,
     ) -> object_store::Result<PutResult> {
-        self.call()?;
+        self.call().await?;
         if self.twice && opts.mode == PutMode::Create {
             self.objects.put_opts(location, payload.clone(), opts.clone()).await?;
         }
@@ -463,7 +490,7 @@ impl ObjectStore for Failing {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.call()?;
+        self.call().await?;
         self.objects.put_multipart_opts(location, opts).await
     }
 
@@ -472,7 +499,7 @@ impl ObjectStore for Failing {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        self.call()?;
+        self.call().await?;
         self.objects.get_opts(location, options).await
     }
 
@@ -481,26 +508,28 @@ impl ObjectStore for Failing {
         location: &Path,
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
-        self.call()?;
+        self.call().await?;
         self.objects.get_ranges(location, ranges).await
     }
 
     fn delete_stream(&self, locations: Deleted) -> Deleted {
-        match self.call() {
-            Ok(()) => self.objects.delete_stream(locations),
-            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        match self.call().now_or_never() {
+            Some(Ok(())) => self.objects.delete_stream(locations),
+            Some(Err(error)) => Box::pin(stream::iter([Err(error)])),
+            None => Box::pin(stream::pending()),
         }
     }
 
     fn list(&self, prefix: Option<&Path>) -> Listed {
-        match self.call() {
-            Ok(()) => self.objects.list(prefix),
-            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        match self.call().now_or_never() {
+            Some(Ok(())) => self.objects.list(prefix),
+            Some(Err(error)) => Box::pin(stream::iter([Err(error)])),
+            None => Box::pin(stream::pending()),
         }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.call()?;
+        self.call().await?;
         self.objects.list_with_delimiter(prefix).await
     }
 
@@ -510,7 +539,7 @@ impl ObjectStore for Failing {
         to: &Path,
         options: CopyOptions,
     ) -> object_store::Result<()> {
-        self.call()?;
+        self.call().await?;
         self.objects.copy_opts(from, to, options).await
     }
 }
