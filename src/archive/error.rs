@@ -4,6 +4,10 @@ use std::{error, fmt};
 
 use crate::store::StoreError;
 
+/// What to look at where an archive is not reached. A listing fails without saying what of this it is.
+const PLACE: &str = "; is the directory or bucket there, and do the credentials open it (of S3 AWS_ACCESS_KEY_ID, \
+                     AWS_SECRET_ACCESS_KEY)";
+
 /// An error of an archive.
 #[derive(Debug)]
 pub struct ArchiveError {
@@ -52,18 +56,14 @@ impl ArchiveError {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
         let (kind, mend) = match error {
             NotFound { .. } if doing == "read" => (ArchiveErrorKind::Missing, ""),
-            // A folder that is not there is an empty one.
-            NotFound { .. } => (
-                ArchiveErrorKind::Access,
-                "; there is no such bucket: make it, or name another one",
-            ),
-            PermissionDenied { .. } | Unauthenticated { .. } => (
-                ArchiveErrorKind::Access,
-                "; the credentials (of S3 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) are wrong, or do not allow it",
-            ),
+            // A folder that is not there is an empty one: here the place is not, or refuses.
+            _ if doing == "list" => (ArchiveErrorKind::Access, PLACE),
+            NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. } => {
+                (ArchiveErrorKind::Access, PLACE)
+            }
             _ => (ArchiveErrorKind::Access, ""),
         };
-        Self::new(kind, format!("{doing} {path}{mend}")).with_source(error)
+        Self::new(kind, format!("{doing} {path}{mend}")).with_source(Whole(error))
     }
 
     pub(super) fn unreadable(path: &str, why: impl fmt::Display) -> Self {
@@ -94,6 +94,18 @@ impl error::Error for ArchiveError {
         self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
     }
 }
+
+/// An error of an object store, whose text tells of its causes already.
+#[derive(Debug)]
+struct Whole(object_store::Error);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl error::Error for Whole {}
 
 impl From<StoreError> for ArchiveError {
     fn from(error: StoreError) -> Self {

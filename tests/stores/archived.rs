@@ -401,7 +401,7 @@ pub(crate) async fn a_bucket_that_is_not_there_keeps_the_log_whole<F: Fixture>()
     // Nobody listens on the other: the port is given back at once.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (archive, why) in [
-        (in_bucket(false).await, "there is no such bucket"),
+        (in_bucket(false).await, "NoSuchBucket"),
         (at(&format!("http://{free}"), "log"), "error sending request"),
     ] {
         let ended = run::<F>(&store, &keys, &archive).await;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// A log that may lie where somebody can be at it.
-pub(crate) trait Lived: Fixture {
+trait Lived: Fixture {
     /// Returns another that is what this one is now, and whoever has this one open may be cut off; `None` where nobody but
     /// this process has it.
     fn copied(&self) -> impl Future<Output = Option<Self>>;
