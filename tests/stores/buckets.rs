@@ -140,20 +140,23 @@ async fn keys_that_are_wrong_take_nothing_out() {
 /// Wherever an upload ends: what is there of it counts for nothing, and the next run does all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_breaks_off_midway_counts_for_nothing() {
+    let scene = Scene::empty(ANY).await;
+    append(&scene.store, &large()).await.unwrap();
     for (marker, trick) in [
         (&b"partNumber=2"[..], Trick::CutWithin(100_000)),
         // That ends the upload: the first of them began it.
         (b"?uploadId=", Trick::Answer(FAILS_LATE)),
         (b"?uploadId=", Trick::CutBeforeReply),
     ] {
-        let scene = Scene::empty(marker).await;
-        append(&scene.store, &large()).await.unwrap();
-        scene.proxy.play([trick]);
-        scene.fails(&scene.archive(0), &["write personal/"]).await;
-        assert_eq!(scene.proxy.left(), 0, "{trick:?}");
+        let breaking = before(&scene.server, marker).await;
+        breaking.play([trick]);
+        let url = format!("http://{}", breaking.address());
+        let archive = over_s3(builder(&url, &scene.bucket).with_retry(retry(0)));
+        scene.fails(&archive, &["write personal/"]).await;
+        assert_eq!(breaking.left(), 0, "{trick:?}");
         assert!(scene.directly().parts().await.unwrap().is_empty(), "{trick:?}");
-        scene.succeeds(&scene.archive(0)).await;
     }
+    scene.succeeds(&scene.archive(0)).await;
 }
 
 /// The manifest that makes a part exist is there, and nobody was told: the next run takes it for what it is.
