@@ -64,7 +64,7 @@ impl Scene {
 
     /// The archive, asked over the wire by somebody who tries so often.
     fn archive(&self, retries: usize) -> Archive {
-        over_s3(builder(&self.url(), &self.bucket).with_retry(retry(0)))
+        over_s3(builder(&self.url(), &self.bucket).with_retry(retry(retries)))
     }
 
     fn url(&self) -> String {
