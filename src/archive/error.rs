@@ -95,13 +95,23 @@ impl error::Error for ArchiveError {
     }
 }
 
-/// An error of an object store, whose text tells of its causes already.
+/// An error of an object store with its causes, of which its text tells of most, and not of the first.
 #[derive(Debug)]
 struct Whole(object_store::Error);
 
 impl fmt::Display for Whole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let mut said = self.0.to_string();
+        let mut cause = error::Error::source(&self.0);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                said.push_str(": ");
+                said.push_str(&text);
+            }
+            cause = error.source();
+        }
+        f.write_str(&said)
     }
 }
 
