@@ -270,6 +270,8 @@ start_postgres() {
 # The version of moto, which speaks S3 over HTTP, and where it and DuckDB come from.
 MOTO=5.2.5
 DUCKDB=2.0.0
+# ClickHouse within Python.
+CHDB=26.5.0
 
 # need_python VENV PACKAGE…: an environment of Python with these packages, made once per machine.
 need_python() {
@@ -319,6 +321,16 @@ start_s3() {
     fi
     export TEST_S3_URL
     say "started moto $MOTO on ${TEST_S3_URL#http://}"
+}
+
+# Exports TEST_CLICKHOUSE, a Python that has ClickHouse within it (chDB): half a gigabyte, which scripts/torture alone asks for.
+find_clickhouse() {
+    local home=$TOOLS/clickhouse-$CHDB
+    if [ -z "${TEST_CLICKHOUSE:-}" ]; then
+        need_python "$home" "chdb-core-lite==$CHDB" 'pyarrow==26.0.1' 'pandas==3.1.1'
+        TEST_CLICKHOUSE=$home/bin/python
+    fi
+    export TEST_CLICKHOUSE
 }
 
 # ------------------------------------------------------------------- Chromium

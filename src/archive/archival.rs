@@ -111,7 +111,11 @@ impl Archive {
         if written.is_empty() {
             return Ok(());
         }
-        let (told, holds) = (told_erasures(store).await?, holds(store).await?);
+        let told = told_erasures(store).await?;
+        if told.is_empty() {
+            return Ok(());
+        }
+        let holds = holds(store).await?;
         for part in written {
             let mut erased = |record: &Record| match told.groups(record) {
                 // Told of, and then not done: it came under a hold meanwhile.

@@ -4,6 +4,10 @@ use std::{error, fmt};
 
 use crate::store::StoreError;
 
+/// What to look at where an archive is not reached. A listing fails without saying what of this it is.
+const PLACE: &str = "; is the directory or bucket there, and do the credentials open it (of S3 AWS_ACCESS_KEY_ID, \
+                     AWS_SECRET_ACCESS_KEY)";
+
 /// An error of an archive.
 #[derive(Debug)]
 pub struct ArchiveError {
@@ -49,11 +53,17 @@ impl ArchiveError {
 
     /// The error of an object store over a file.
     pub(super) fn of_file(doing: &str, path: &str, error: object_store::Error) -> Self {
-        let kind = match error {
-            object_store::Error::NotFound { .. } => ArchiveErrorKind::Missing,
-            _ => ArchiveErrorKind::Access,
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        let (kind, mend) = match error {
+            NotFound { .. } if doing == "read" => (ArchiveErrorKind::Missing, ""),
+            // A folder that is not there is an empty one: here the place is not, or refuses.
+            _ if doing == "list" => (ArchiveErrorKind::Access, PLACE),
+            NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. } => {
+                (ArchiveErrorKind::Access, PLACE)
+            }
+            _ => (ArchiveErrorKind::Access, ""),
         };
-        Self::new(kind, format!("{doing} {path}")).with_source(error)
+        Self::new(kind, format!("{doing} {path}{mend}")).with_source(Whole(error))
     }
 
     pub(super) fn unreadable(path: &str, why: impl fmt::Display) -> Self {
@@ -84,6 +94,28 @@ impl error::Error for ArchiveError {
         self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
     }
 }
+
+/// An error of an object store with its causes, of which its text tells of most, and not of the first.
+#[derive(Debug)]
+struct Whole(object_store::Error);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        let mut cause = error::Error::source(&self.0);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                said.push_str(": ");
+                said.push_str(&text);
+            }
+            cause = error.source();
+        }
+        f.write_str(&said)
+    }
+}
+
+impl error::Error for Whole {}
 
 impl From<StoreError> for ArchiveError {
     fn from(error: StoreError) -> Self {

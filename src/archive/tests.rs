@@ -7,10 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{FutureExt as _, stream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
@@ -479,8 +481,24 @@ async fn a_rewriting_that_dies_at_any_call_leaves_the_old_groups_or_the_new() {
     assert_eq!(seen.len(), 2);
 }
 
+/// Of a run that failed, what is left over is taken back, and a server that does not answer holds it up for a while.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_after_an_error_holds_no_run_up_for_ever() {
+    let (_, log) = log().await;
+    for left in 0.. {
+        let objects = Arc::new(InMemory::new());
+        let hanging = Failing { hangs: true, ..Failing::on(&objects).from_call(left) };
+        let archive = Archive::over(Arc::new(hanging), Path::from("root"));
+        let ended = run(&archive, &log, "a/b c");
+        let ended = tokio::time::timeout(Duration::from_secs(600), ended).await;
+        if ended.expect("it ends").is_ok() {
+            break;
+        }
+    }
+}
+
 /// Fails from some call on, and for good: as a process that was killed does, from outside.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Failing {
     objects: Arc<InMemory>,
     left: AtomicUsize,
@@ -488,6 +506,9 @@ struct Failing {
     twice: bool,
     /// The next manifest gets there, and its answer does not come back.
     lost: AtomicBool,
+    /// One call fails, and those that follow are never answered.
+    hangs: bool,
+    failed: AtomicBool,
 }
 
 impl std::fmt::Display for Failing {
@@ -500,16 +521,19 @@ impl Failing {
     /// One that does not fail by itself.
     fn on(objects: &Arc<InMemory>) -> Self {
         let (objects, left) = (Arc::clone(objects), AtomicUsize::new(usize::MAX));
-        Self { objects, left, twice: false, lost: AtomicBool::new(false) }
+        Self { objects, left, ..Self::default() }
     }
 
     fn from_call(self, left: usize) -> Self {
         Self { left: AtomicUsize::new(left), ..self }
     }
 
-    fn call(&self) -> object_store::Result<()> {
+    async fn call(&self) -> object_store::Result<()> {
         let left =
             self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() && self.failed.swap(true, Ordering::SeqCst) && self.hangs {
+            std::future::pending::<()>().await;
+        }
         left.map(drop).map_err(|_| object_store::Error::Generic {
             store: "failing",
             source: "it was killed".into(),
@@ -530,7 +554,7 @@ impl ObjectStore for Failing {
         payload: PutPayload,
         opts: PutOptions,
     ) -> object_store::Result<PutResult> {
-        self.call()?;
+        self.call().await?;
         if self.twice && opts.mode == PutMode::Create {
             self.objects.put_opts(location, payload.clone(), opts.clone()).await?;
         }
@@ -550,7 +574,7 @@ impl ObjectStore for Failing {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.call()?;
+        self.call().await?;
         self.objects.put_multipart_opts(location, opts).await
     }
 
@@ -559,7 +583,7 @@ impl ObjectStore for Failing {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        self.call()?;
+        self.call().await?;
         self.objects.get_opts(location, options).await
     }
 
@@ -568,26 +592,28 @@ impl ObjectStore for Failing {
         location: &Path,
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
-        self.call()?;
+        self.call().await?;
         self.objects.get_ranges(location, ranges).await
     }
 
     fn delete_stream(&self, locations: Deleted) -> Deleted {
-        match self.call() {
-            Ok(()) => self.objects.delete_stream(locations),
-            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        match self.call().now_or_never() {
+            Some(Ok(())) => self.objects.delete_stream(locations),
+            Some(Err(error)) => Box::pin(stream::iter([Err(error)])),
+            None => Box::pin(stream::pending()),
         }
     }
 
     fn list(&self, prefix: Option<&Path>) -> Listed {
-        match self.call() {
-            Ok(()) => self.objects.list(prefix),
-            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        match self.call().now_or_never() {
+            Some(Ok(())) => self.objects.list(prefix),
+            Some(Err(error)) => Box::pin(stream::iter([Err(error)])),
+            None => Box::pin(stream::pending()),
         }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.call()?;
+        self.call().await?;
         self.objects.list_with_delimiter(prefix).await
     }
 
@@ -597,7 +623,7 @@ impl ObjectStore for Failing {
         to: &Path,
         options: CopyOptions,
     ) -> object_store::Result<()> {
-        self.call()?;
+        self.call().await?;
         self.objects.copy_opts(from, to, options).await
     }
 }

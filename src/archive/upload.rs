@@ -1,13 +1,18 @@
 //! A file on its way into the archive, hashed as it goes.
 
+use std::time::Duration;
+
 use object_store::{MultipartUpload, PutMode, PutPayload};
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use super::{Archive, error::ArchiveError, manifest::FileFacts};
 use crate::record::hex;
 
 /// All pieces but the last have this size: S3 takes none below 5 MiB, and some servers none of different ones.
 const PIECE: usize = 8 * 1024 * 1024;
+/// A server that hangs is not waited for to take back what nobody reads: the run has its error to tell.
+const GIVING_UP: Duration = Duration::from_secs(10);
 
 /// A file that is being written. It is there once it is finished, and not before.
 #[derive(Debug)]
@@ -77,10 +82,10 @@ impl Upload {
 
     /// Gives it up: nothing of it stays, as far as the archive can be reached.
     pub(super) async fn abort(&mut self) {
+        // What cannot be taken back is left over, and nobody reads it.
         if let Some(mut multipart) = self.multipart.take() {
-            // What cannot be taken back is left over, and nobody reads it.
-            let _left_over = multipart.abort().await;
+            let _left_over = timeout(GIVING_UP, multipart.abort()).await;
         }
-        let _left_over = self.archive.remove(&self.name).await;
+        let _left_over = timeout(GIVING_UP, self.archive.remove(&self.name)).await;
     }
 }

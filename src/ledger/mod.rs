@@ -18,6 +18,9 @@ mod nodes;
 mod note;
 mod proof;
 mod removal;
+#[cfg(test)]
+#[path = "../../tests/faults/table.rs"]
+mod table;
 mod tree;
 mod trust;
 pub mod verify;

@@ -151,8 +151,8 @@ impl Sought {
     /// Returns the groups of a record that erasing him takes; `instead` names them whatever his part.
     pub(crate) fn erased_from(&self, record: &Record, instead: Groups) -> Groups {
         let tenant = record.tenant_id.as_option();
-        // Whoever of this id another tenant has is somebody else.
-        if self.subject.tenant.is_some() && self.subject.tenant.as_deref() != tenant {
+        // An archive is read whole, and not through the filter: somebody of this name in another tenant is another one.
+        if self.subject.tenant.as_deref().is_some_and(|own| tenant != Some(own)) {
             return Groups::NONE;
         }
         concerned(record, &self.subject.types, instead, |text| self.is(tenant, text))
@@ -176,6 +176,19 @@ impl Sought {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_erased_for_one_tenant_stays_in_the_others() {
+        let mut record = Record::default();
+        record.actor_id.set("ana");
+        record.tenant_id.set("acme");
+        for (tenant, is_meant) in [(None, true), (Some("acme"), true), (Some("globex"), false)] {
+            let ana = Subject::new("ana").tenant(tenant.map(str::to_owned));
+            let ana = Sought::new(ana, Keys::ephemeral());
+            let groups = ana.erased_from(&record, Groups::NONE);
+            assert_eq!(!groups.is_empty(), is_meant, "{tenant:?}");
+        }
+    }
 
     #[test]
     fn he_is_known_by_the_pseudonyms_of_every_key_and_of_the_records_tenant() {

@@ -201,6 +201,12 @@ impl ToldErasures {
         let told = self.0.iter().map(|list| list.groups(record.writer_id, record.seq));
         told.fold(Groups::NONE, Groups::and)
     }
+
+    /// Tells whether nobody was ever erased.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// So many records that tell of erasures are read at once.

@@ -44,7 +44,16 @@ impl Row {
     ///
     /// Panics if the file cannot be written.
     pub fn report(self) {
-        let Self { fault, runs, sent, stored, lost, duplicated, gaps } = self;
+        self.report_as(self.fault);
+    }
+
+    /// As [`report`](Self::report), of a test that runs on each store.
+    pub fn report_of(self, store: &str) {
+        self.report_as(&format!("{}, {store}", self.fault));
+    }
+
+    fn report_as(self, fault: &str) {
+        let Self { fault: _, runs, sent, stored, lost, duplicated, gaps } = self;
         let line = format!("{fault}\t{runs}\t{sent}\t{stored}\t{lost}\t{duplicated}\t{gaps}\n");
         eprint!("{line}");
         let Some(path) = env::var_os("FAULTS_TABLE") else { return };

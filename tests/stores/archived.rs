@@ -31,12 +31,12 @@ use crate::{
     suite::{Fixture, PATIENCE, all, append},
 };
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
 /// A record of a month that is over, about Ana where its number is even.
-fn record(seq: i64) -> Box<Record> {
+pub(crate) fn record(seq: i64) -> Box<Record> {
     let mut record = old(7, seq, "2026-01-10", "authentication");
     if seq % 2 == 0 {
         record.actor_id.set("ana");
@@ -48,13 +48,17 @@ fn record(seq: i64) -> Box<Record> {
 }
 
 /// Two entries with forty records.
-async fn over<F: Fixture>(store: &F::Store) {
+pub(crate) async fn over<F: Fixture>(store: &F::Store) {
     for seqs in [1..=25, 26..=40] {
         append(store, &seqs.map(record).collect::<Vec<_>>()).await.unwrap();
     }
 }
 
-async fn run<F: Fixture>(store: &F::Store, keys: &Keys, archive: &Archive) -> RetentionRun {
+pub(crate) async fn run<F: Fixture>(
+    store: &F::Store,
+    keys: &Keys,
+    archive: &Archive,
+) -> RetentionRun {
     let builder = Pipeline::builder(store.clone()).clock(ManualClock::at(now())).keys(keys.clone());
     let builder = builder.retention_policy(RetentionPolicy::default()).archive(archive.clone());
     let pipeline = builder.start().await.unwrap();
@@ -80,7 +84,7 @@ async fn erased<F: Fixture>(
     done
 }
 
-async fn is_sound(archive: &Archive) -> u64 {
+pub(crate) async fn is_sound(archive: &Archive) -> u64 {
     let report = archive.verify(&ArchiveAudit::new(), |_| {}).await.unwrap();
     assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
     report.records
@@ -110,7 +114,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-fn in_folder() -> (TempDir, Archive) {
+pub(crate) fn in_folder() -> (TempDir, Archive) {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(folder.path().join("archive").to_str().unwrap()).unwrap();
     (folder, archive)
@@ -373,6 +377,12 @@ pub(crate) async fn addresses_end_in_the_archive_too<F: Fixture>() {
 
 /// An archive in a bucket of its own.
 async fn in_bucket(make: bool) -> Archive {
+    let (url, bucket) = bucket(make).await;
+    at(&url, &bucket)
+}
+
+/// Returns the address of the S3 server, and the name of a bucket that is made or is not there.
+pub(crate) async fn bucket(make: bool) -> (String, String) {
     let url = env::var("TEST_S3_URL").expect(
         "TEST_S3_URL names no server: run scripts/test, which starts one, or set it to that of a throw-away S3 server",
     );
@@ -389,23 +399,29 @@ async fn in_bucket(make: bool) -> Archive {
         server.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    at(&url, &bucket)
+    (url, bucket)
 }
 
 fn at(url: &str, bucket: &str) -> Archive {
+    let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    over_s3(builder(url, bucket).with_retry(never))
+}
+
+/// Everything that a client of the server needs, as far as it asks whom it has before it.
+pub(crate) fn builder(url: &str, bucket: &str) -> AmazonS3Builder {
     // Brings the provider of TLS along.
     Archive::open("s3://nothing-is-read/of-it").unwrap();
-    let store = AmazonS3Builder::new()
+    AmazonS3Builder::new()
         .with_endpoint(url)
         .with_allow_http(true)
         .with_region("us-east-1")
         .with_access_key_id("key")
         .with_secret_access_key("secret")
         .with_bucket_name(bucket)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-        .build()
-        .unwrap();
-    Archive::over(Arc::new(store), Key::from("of/the/log"))
+}
+
+pub(crate) fn over_s3(builder: AmazonS3Builder) -> Archive {
+    Archive::over(Arc::new(builder.build().unwrap()), Key::from("of/the/log"))
 }
 
 pub(crate) async fn a_bucket_keeps_erases_and_restores<F: Fixture>() {
@@ -426,10 +442,9 @@ pub(crate) async fn a_bucket_keeps_erases_and_restores<F: Fixture>() {
     assert_eq!(scratch.records, 40);
 }
 
-pub(crate) async fn a_bucket_takes_what_is_larger_than_one_piece<F: Fixture>() {
-    let fixture = F::new().await;
-    let store = fixture.open().await;
-    let large: Vec<_> = (1..=20)
+/// Twenty records that make more than one piece of an upload.
+pub(crate) fn large() -> Vec<Box<Record>> {
+    (1..=20)
         .map(|seq| {
             let mut record = record(seq);
             // Nothing that could be compressed much.
@@ -439,8 +454,13 @@ pub(crate) async fn a_bucket_takes_what_is_larger_than_one_piece<F: Fixture>() {
             record.seal(salts(seq));
             record
         })
-        .collect();
-    append(&store, &large).await.unwrap();
+        .collect()
+}
+
+pub(crate) async fn a_bucket_takes_what_is_larger_than_one_piece<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    append(&store, &large()).await.unwrap();
     let (log, archive) = (store.reader().unwrap(), in_bucket(true).await);
     let session = archive.begin(&log, &[], now()).await.unwrap().unwrap();
     let unit = log.units().await.unwrap().remove(0).unit;
@@ -457,10 +477,13 @@ pub(crate) async fn a_bucket_that_is_not_there_keeps_the_log_whole<F: Fixture>()
     let keys = Keys::ephemeral();
     // Nobody listens on the other: the port is given back at once.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for archive in [in_bucket(false).await, at(&format!("http://{free}"), "log")] {
+    for (archive, why) in [
+        (in_bucket(false).await, "NoSuchBucket"),
+        (at(&format!("http://{free}"), "log"), "error sending request"),
+    ] {
         let ended = run::<F>(&store, &keys, &archive).await;
         assert_eq!((ended.ended.len(), ended.unarchived.len()), (0, 1), "{ended:?}");
-        assert!(!ended.unarchived[0].why.is_empty());
+        assert!(ended.unarchived[0].why.contains(why), "{ended:?}");
         assert_eq!(
             all(&store).await.iter().filter(|one| one.retention_class == "authentication").count(),
             40
@@ -469,12 +492,14 @@ pub(crate) async fn a_bucket_that_is_not_there_keeps_the_log_whole<F: Fixture>()
     }
 }
 
-/// The statement that `docs/archive.md` shows, in the engine that it names.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn duckdb_reads_what_is_archived() {
-    let python = env::var("TEST_DUCKDB").expect(
-        "TEST_DUCKDB names no Python that has duckdb: run scripts/test, which makes one, or set it to the path of one",
-    );
+/// What the statement that `docs/archive.md` shows for an engine finds in an archive, in the engine itself: a program for
+/// the Python that `variable` names gets it and prints rows as JSON.
+async fn found_by(engine: &str, variable: &str, program: &str) -> Vec<u8> {
+    let python = env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} names no Python that has {engine}: run scripts/test, which makes one, or set it to the path of one"
+        )
+    });
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
     append(&store, &(1..=40).map(record).collect::<Vec<_>>()).await.unwrap();
     let (folder, archive) = in_folder();
@@ -482,18 +507,40 @@ async fn duckdb_reads_what_is_archived() {
     let session = archive.begin(&log, &[], now()).await.unwrap().unwrap();
     session.unit(&log.units().await.unwrap()[0].unit, |_part| {}).await.unwrap();
     let document = include_str!("../../docs/archive.md");
-    let (_, shown) = document.split_once("<!-- duckdb -->\n```sql\n").unwrap();
+    let (_, shown) = document.split_once(&format!("<!-- {engine} -->\n```sql\n")).unwrap();
     let (sql, _) = shown.split_once("```").unwrap();
-    let program = "import duckdb, json, sys\nprint(json.dumps(duckdb.sql(sys.argv[1]).fetchall()))";
     let run = tokio::process::Command::new(python)
         .args(["-c", program, sql.trim_end().trim_end_matches(';')])
         .current_dir(folder.path())
         .output();
     let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let rows: Vec<(String, String, String, i64)> = serde_json::from_slice(&run.stdout).unwrap();
+    run.stdout
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duckdb_reads_what_is_archived() {
+    let program = "import duckdb, json, sys\nprint(json.dumps(duckdb.sql(sys.argv[1]).fetchall()))";
+    let found = found_by("duckdb", "TEST_DUCKDB", program).await;
+    let rows: Vec<(String, String, String, i64)> = serde_json::from_slice(&found).unwrap();
     assert!(rows.iter().all(|row| row.0 == "2026-01"), "{rows:?}");
     let of_ana = rows.iter().filter(|row| row.2 == "ana").map(|row| row.3);
     assert_eq!(of_ana.sum::<i64>(), 20, "{rows:?}");
     assert_eq!(rows.iter().map(|row| row.3).sum::<i64>(), 40);
+}
+
+/// In `scripts/torture` alone, which makes the Python that `TEST_CLICKHOUSE` names: it is too large for each run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clickhouse_reads_what_is_archived() {
+    if env::var_os("TEST_CLICKHOUSE").is_none() {
+        return eprintln!("ClickHouse was not asked: TEST_CLICKHOUSE names no Python that has it");
+    }
+    let program = "import chdb, json, sys\n\
+                   rows = str(chdb.query(sys.argv[1], 'JSONCompactEachRow')).splitlines()\n\
+                   print(json.dumps([json.loads(row) for row in rows if row]))";
+    let found = found_by("clickhouse", "TEST_CLICKHOUSE", program).await;
+    let rows: Vec<(String, String, i64)> = serde_json::from_slice(&found).unwrap();
+    let of_ana = rows.iter().filter(|row| row.1 == "ana").map(|row| row.2);
+    assert_eq!(of_ana.sum::<i64>(), 20, "{rows:?}");
+    assert_eq!(rows.iter().map(|row| row.2).sum::<i64>(), 40);
 }

@@ -9,6 +9,8 @@ mod answers;
 #[cfg(all(feature = "archive", feature = "sqlite"))]
 mod archived;
 mod archiving;
+#[cfg(all(feature = "archive", feature = "sqlite", feature = "postgres"))]
+mod buckets;
 mod canonical;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[path = "../faults/chance.rs"]
@@ -28,7 +30,7 @@ mod records;
 mod register;
 mod restricting;
 mod retention;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "sqlite", feature = "archive"))]
 mod sequences;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tampering;

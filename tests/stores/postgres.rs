@@ -77,6 +77,7 @@ suite!(@tampering Database);
 suite!(@archived Database);
 
 impl Owned for Database {
+    const NAME: &str = "Postgres";
     const RECORDS: &str = "activity.records";
     const LEDGER: &str = "activity.ledger_entries";
     const CHECKPOINTS: &str = "activity.checkpoints";
@@ -103,17 +104,25 @@ impl Owned for Database {
         self.execute(on).await;
     }
 
-    async fn force(&self, sql: &str) {
+    async fn force(&self, sql: &str) -> u64 {
         let off = "do $$ declare t regclass; begin \
                  for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace \
                      where n.nspname = 'activity' and c.relkind in ('r', 'p') loop \
                      execute format('alter table %s disable trigger all', t); \
                  end loop; end $$";
-        self.execute(&format!("begin; {off}; {sql}; commit")).await;
+        let forced = format!("begin; {off}; {sql}; commit");
+        let mut connection = self.connect().await;
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(forced)).execute(&mut connection).await;
+        done.expect(sql).rows_affected()
     }
 
     fn bytes(hex: &str) -> String {
         format!("decode('{hex}', 'hex')")
+    }
+
+    #[cfg(all(feature = "sqlite", feature = "archive"))]
+    fn later(column: &str, micros: i64) -> String {
+        format!("{column} + interval '{micros} microseconds'")
     }
 
     fn other(field: &Field, seed: u32) -> Option<String> {

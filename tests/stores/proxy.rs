@@ -38,6 +38,12 @@ pub(crate) enum Trick {
     CutBeforeMessage,
     /// It waits until it is let go, also when the client has given up meanwhile.
     Hold,
+    /// It goes through, and so many bytes behind it; then the connection is cut.
+    #[cfg_attr(not(feature = "archive"), allow(dead_code, reason = "only uploads are so large"))]
+    CutWithin(usize),
+    /// It never arrives: this is answered instead.
+    #[cfg_attr(not(feature = "archive"), allow(dead_code, reason = "S3 alone is answered for"))]
+    Answer(&'static str),
 }
 
 /// A proxy before a server; the tricks are used up one by one, then everything passes.
@@ -58,7 +64,11 @@ impl Proxy {
     /// Starts one before the server of `database`, looking for `marker`.
     pub(crate) async fn before(database: &Database, marker: impl Into<Vec<u8>>) -> Self {
         let options: PgConnectOptions = database.url().parse().expect("a URL");
-        let server = (options.get_host().to_owned(), options.get_port());
+        Self::to((options.get_host().to_owned(), options.get_port()), marker).await
+    }
+
+    /// Starts one before the server at this address, looking for `marker`.
+    pub(crate) async fn to(server: (String, u16), marker: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let shared = Arc::new(Shared {
@@ -83,6 +93,12 @@ impl Proxy {
     /// Returns the URL of the database through this proxy.
     pub(crate) fn url(&self, database: &Database) -> String {
         replace_host(&database.url(), &format!("127.0.0.1:{}", self.port))
+    }
+
+    /// Returns its own address.
+    #[cfg_attr(not(feature = "archive"), allow(dead_code, reason = "databases have URLs"))]
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Plays these tricks on the next messages.
@@ -119,11 +135,20 @@ async fn wire(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
         let mut buffer = vec![0; 64 * 1024];
         // The end of what went before: the bytes looked for may lie across two reads.
         let mut tail: Vec<u8> = Vec::new();
+        let mut left = None;
         loop {
             let read = match from_client.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return None,
                 Ok(read) => &buffer[..read],
             };
+            if let Some(bytes) = &mut left {
+                let more = read.len().min(*bytes);
+                *bytes -= more;
+                if to_server.write_all(&read[..more]).await.is_err() || *bytes == 0 {
+                    return None;
+                }
+                continue;
+            }
             tail.extend_from_slice(read);
             let found = tail.windows(shared.marker.len()).any(|window| window == shared.marker);
             let keep = if found { 0 } else { tail.len().min(shared.marker.len() - 1) };
@@ -138,18 +163,20 @@ async fn wire(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
                 Trick::CutBeforeReply => {
                     cut.send_replace(true);
                 }
-                Trick::CutBeforeMessage => return,
+                Trick::CutBeforeMessage => return None,
+                Trick::CutWithin(bytes) => left = Some(bytes),
+                Trick::Answer(answer) => return Some(answer),
                 Trick::Hold => {
                     let mut let_go = shared.let_go.subscribe();
                     let_go.mark_unchanged();
                     shared.held.notify_one();
                     if let_go.changed().await.is_err() {
-                        return;
+                        return None;
                     }
                 }
             }
             if to_server.write_all(read).await.is_err() {
-                return;
+                return None;
             }
         }
     };
@@ -165,5 +192,11 @@ async fn wire(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
         }
     };
     // Ends with either side: both halves are dropped, which cuts the connection.
-    tokio::select! { () = up => {}, () = down => {} }
+    let answer = tokio::select! { answer = up => answer, () = down => None };
+    if let Some(answer) = answer {
+        // What is left of the message is taken all the same, so that the client sees the answer and no broken wire.
+        let _gone = to_client.write_all(answer.as_bytes()).await;
+        let _gone = to_client.shutdown().await;
+        let _gone = tokio::io::copy(&mut from_client, &mut tokio::io::sink()).await;
+    }
 }

@@ -32,12 +32,29 @@ impl Database {
 
     /// Makes a database on the server at `admin`.
     pub(crate) async fn on(admin: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("activity_test_{}_{number}", std::process::id());
+        let name = Self::next_name();
         execute(admin, &format!("drop database if exists {name} with (force)")).await;
         execute(admin, &format!("create database {name}")).await;
         Self { admin: admin.to_owned(), name }
+    }
+
+    fn next_name() -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        format!("activity_test_{}_{number}", std::process::id())
+    }
+
+    /// Makes another database that holds what this one does. Whoever is connected to this one is cut off.
+    pub(crate) async fn copy(&self) -> Self {
+        let ended = format!(
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = '{}'",
+            self.name
+        );
+        execute(&self.admin, &ended).await;
+        let copy = Self { admin: self.admin.clone(), name: Self::next_name() };
+        execute(&self.admin, &format!("create database {} template {}", copy.name, self.name))
+            .await;
+        copy
     }
 
     pub(crate) fn name(&self) -> &str {

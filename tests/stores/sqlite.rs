@@ -117,6 +117,7 @@ suite!(@archived InFile);
 suite!(@buckets InFile);
 
 impl Owned for InFile {
+    const NAME: &str = "SQLite";
     const RECORDS: &str = "activity_records";
     const LEDGER: &str = "activity_ledger";
     const CHECKPOINTS: &str = "activity_checkpoints";
@@ -126,8 +127,8 @@ impl Owned for InFile {
 
     const DOUBLES: &str = "DROP INDEX activity_records_time; DROP INDEX activity_records_stream";
 
-    async fn force(&self, sql: &str) {
-        self.forced(sql);
+    async fn force(&self, sql: &str) -> u64 {
+        self.forced(sql)
     }
 
     /// Appends need none.
@@ -135,6 +136,11 @@ impl Owned for InFile {
 
     fn bytes(hex: &str) -> String {
         format!("x'{hex}'")
+    }
+
+    #[cfg(feature = "archive")]
+    fn later(column: &str, micros: i64) -> String {
+        format!("{column} + {micros}")
     }
 
     fn other(field: &Field, seed: u32) -> Option<String> {

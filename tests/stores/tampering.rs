@@ -29,6 +29,8 @@ use crate::{
 
 /// A database whose owner one is.
 pub(crate) trait Owned: Fixture {
+    /// What the table of faults calls it.
+    const NAME: &str;
     const RECORDS: &str;
     const LEDGER: &str;
     const CHECKPOINTS: &str;
@@ -40,14 +42,18 @@ pub(crate) trait Owned: Fixture {
     /// What takes away the indexes that keep a number from being there twice.
     const DOUBLES: &str;
 
-    /// Runs statements, and no trigger holds them up.
-    fn force(&self, sql: &str) -> impl Future<Output = ()> + Send;
+    /// Runs statements, and no trigger holds them up; returns how many rows they changed, if it is one statement.
+    fn force(&self, sql: &str) -> impl Future<Output = u64> + Send;
 
     /// Lets appends go on where they need the triggers that were in the way.
     fn mend(&self) -> impl Future<Output = ()> + Send;
 
     /// Returns bytes in hex as SQL.
     fn bytes(hex: &str) -> String;
+
+    /// Returns the moment in a column of the ledger, so many microseconds later, as SQL.
+    #[cfg(all(feature = "sqlite", feature = "archive"))]
+    fn later(column: &str, micros: i64) -> String;
 
     /// Returns another value for a column, as SQL.
     fn other(field: &Field, seed: u32) -> Option<String>;
@@ -61,9 +67,10 @@ fn places() -> usize {
 }
 
 /// Tells of a fault that was found wherever it was made: those that were made and those that were found.
-fn found(fault: &'static str, changes: usize) {
+fn found<F: Owned>(fault: &'static str, changes: usize) {
     let changes = changes as u64;
-    Row { fault, runs: changes, sent: changes, stored: changes, ..Row::default() }.report();
+    Row { fault, runs: changes, sent: changes, stored: changes, ..Row::default() }
+        .report_of(F::NAME);
 }
 
 /// A log with a checkpoint in the middle and one at its end.
@@ -223,7 +230,7 @@ pub(crate) async fn an_edited_column_is_found_wherever_it_is<F: Owned>() {
         }
     }
     assert_eq!(log.verify(true).await.verdict(), Verdict::Unaltered);
-    found("38 any column edited", edited);
+    found::<F>("38 any column edited", edited);
 }
 
 pub(crate) async fn rows_that_are_gone_moved_or_added_are_found<F: Owned>() {
@@ -256,7 +263,7 @@ pub(crate) async fn rows_that_are_gone_moved_or_added_are_found<F: Owned>() {
             assert_eq!(kinds(&report), [AlterationKind::RowsSwapped]);
         }
     }
-    found("39 row deleted, added, behind the end, swapped", places() * 4);
+    found::<F>("39 row deleted, added, behind the end, swapped", places() * 4);
 }
 
 /// A row twice, and the root of its entry over both: the number is there twice all the same.
@@ -292,7 +299,7 @@ pub(crate) async fn rows_that_are_doubled_are_found_in_the_root_too<F: Owned>() 
             assert_eq!(rewritten, covered, "{sql}: {report:#?}");
         }
     }
-    found("39 row doubled, in the root too", places() * 2);
+    found::<F>("39 row doubled, in the root too", places() * 2);
 }
 
 pub(crate) async fn an_edited_ledger_is_found<F: Owned>() {
@@ -342,7 +349,7 @@ pub(crate) async fn an_edited_ledger_is_found<F: Owned>() {
         let report = log.after(&sql, false).await;
         assert_eq!(kinds(&report), [AlterationKind::HeadForged], "{sql}: {report:#?}");
     }
-    found("40 entry, root or head edited or deleted", rounds * 15);
+    found::<F>("40 entry, root or head edited or deleted", rounds * 15);
 }
 
 pub(crate) async fn an_end_that_was_cut_off_is_found_with_an_anchor_alone<F: Owned>() {
@@ -369,7 +376,7 @@ pub(crate) async fn an_end_that_was_cut_off_is_found_with_an_anchor_alone<F: Own
         assert_eq!(kinds(&with), [AlterationKind::EntryMissing], "{keep}");
         assert_eq!(with.altered.kept()[0].place.position, Some(keep + 1));
     }
-    found("41 end cut off, with an anchor", places());
+    found::<F>("41 end cut off, with an anchor", places());
 }
 
 /// Fault 43: the files of an earlier day are put back, and gone on from. An anchor finds it, unless the log says so
@@ -422,7 +429,7 @@ pub(crate) async fn a_backup_that_is_put_back_is_found_with_an_anchor_or_told_of
         log.after("", false).await;
     }
     assert_eq!(log.verify(true).await.verdict(), Verdict::Unaltered);
-    found("43 backup put back, with an anchor or told of", places());
+    found::<F>("43 backup put back, with an anchor or told of", places());
 }
 
 pub(crate) async fn salts_and_groups_that_changed_their_records_are_found<F: Owned>() {
@@ -461,7 +468,7 @@ pub(crate) async fn salts_and_groups_that_changed_their_records_are_found<F: Own
             changed += 1;
         }
     }
-    found("45 salts or groups of another record", changed);
+    found::<F>("45 salts or groups of another record", changed);
 }
 
 pub(crate) async fn a_group_that_is_nulled_is_erased_with_its_record_and_found_without<F: Owned>() {
@@ -487,7 +494,7 @@ pub(crate) async fn a_group_that_is_nulled_is_erased_with_its_record_and_found_w
         assert_eq!(kinds(&report), [AlterationKind::ErasedUnrecorded], "{sql}: {report:#?}");
         assert!(names(&report, (stream, seq)));
     }
-    found("44 group erased without a record", places());
+    found::<F>("44 group erased without a record", places());
     // The same change of the same records, by the front door: in a database that nobody forced open.
     let fixture = F::new().await;
     let store = fixture.open().await;
@@ -579,7 +586,7 @@ pub(crate) async fn keys_take_turns_and_sign_in_their_time_alone<F: Owned>() {
             assert_eq!(report.heads, u64::from(may));
         }
     }
-    found("48 heads signed before, in and after a key's time", places() * 3);
+    found::<F>("48 heads signed before, in and after a key's time", places() * 3);
 }
 
 /// Fault 47: one bit of a proof, anywhere in it, and it proves nothing.
@@ -645,7 +652,7 @@ pub(crate) async fn a_proof_with_any_bit_changed_proves_nothing<F: Owned>() {
         bytes[at] ^= 1 << random.random_range(0..8);
         assert!(!holds(&proof), "byte {at} of part {part}: {proof:?}");
     }
-    found("47 one bit of a proof or its note", flips);
+    found::<F>("47 one bit of a proof or its note", flips);
 }
 
 /// A proof as it is handed on.

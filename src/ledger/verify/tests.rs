@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ledger::{Checkpoint, new_entries},
+    ledger::{
+        Checkpoint, new_entries,
+        table::{Row, times},
+    },
     record::{Canonical, Field, Record, RecordId, Value},
 };
 
@@ -261,10 +264,13 @@ fn heads_of(log: &Log, source: Source) -> Vec<Head> {
 /// finds him is an anchor that covers what he changed, and nothing else.
 #[test]
 fn a_history_that_was_signed_again_is_found_by_an_anchor_behind_it() {
-    let runs =
-        if std::env::var_os("FAULTS").is_some_and(|value| value == "full") { 600 } else { 60 };
+    let runs = times(60, 600);
     let sound = Log::of(&[1; 310]);
-    for every in [1, 10, 100] {
+    for (every, fault) in [
+        (1, "42 signed again, an anchor for each head"),
+        (10, "42 signed again, an anchor for each tenth head"),
+        (100, "42 signed again, an anchor for each hundredth head"),
+    ] {
         let anchors: Vec<_> =
             heads_of(&sound, Source::Anchor).into_iter().skip(every - 1).step_by(every).collect();
         let covered = anchors.last().unwrap().head.as_ref().unwrap().size;
@@ -289,6 +295,7 @@ fn a_history_that_was_signed_again_is_found_by_an_anchor_behind_it() {
             assert_eq!(report.verdict() == Verdict::Altered, (at as u64) < covered, "{at}");
         }
         assert_eq!(found, expected, "an anchor for every {every} heads");
-        eprintln!("fault 42: an anchor for every {every} heads finds {found} of {runs}");
+        let (runs, lost) = (runs as u64, expected - found);
+        Row { fault, runs, sent: runs, stored: found, lost, ..Row::default() }.report();
     }
 }

@@ -7,51 +7,47 @@ use tower_activity::{
         verify::{AlterationKind, Report, Verdict},
     },
     record::{Canonical, Category, Field, Group, Record, Seal},
-    store::{Read as _, make_checkpoint, sqlite::SqliteStore},
+    store::{Read as _, make_checkpoint},
 };
 
 use super::{
-    Lived,
+    Done, Lived,
     log::{Known, Log, checkpoints},
+    shelf,
 };
 use crate::{
     counts::hex,
     records::ordinary,
-    sqlite::InFile,
-    suite::{Fixture as _, all, append},
-    tampering::{Owned as _, kinds, names},
+    suite::{all, append},
+    tampering::{Owned, kinds, names},
 };
-
-const RECORDS: &str = InFile::RECORDS;
-const LEDGER: &str = InFile::LEDGER;
-const CHECKPOINTS: &str = InFile::CHECKPOINTS;
 
 /// A copy of a log, and somebody at it.
 struct Hands<'a, F: Lived> {
     log: &'a Log<F>,
     random: &'a mut StdRng,
-    file: InFile,
-    store: SqliteStore,
+    copy: F,
+    store: F::Store,
     records: Vec<Record>,
     entries: Vec<Entry>,
     anchors: Vec<Checkpoint>,
 }
 
-/// What was done, and whether it has to be found. `None`: there was nothing to do it to.
-type Done = Option<(&'static str, bool)>;
-
-/// Does something to a copy of a log, and verifies the copy.
-pub(super) async fn at<F: Lived>(log: &Log<F>, random: &mut StdRng) -> Done {
-    let file = log.fixture.file()?.copy();
-    let store = file.open().await;
+/// Does something to a copy of a log, or of its archive, and verifies the copy.
+pub(super) async fn at<F: Lived + Owned>(log: &mut Log<F>, random: &mut StdRng) -> Done {
+    let what = random.random_range(0..20);
+    if what >= 15 {
+        return shelf::at(log, random).await;
+    }
+    let copy = log.copied().await?;
+    let store = copy.open().await;
     let (records, entries) = (all(&store).await, store.entries(0, 100_000).await.unwrap());
     if records.is_empty() {
         return None;
     }
     let head = |note: &String| Checkpoint::parse(note.parse::<Note>().unwrap().text()).unwrap();
     let anchors = log.anchors.iter().map(head).collect();
-    let what = random.random_range(0..15);
-    let mut hands = Hands { log, random, file, store, records, entries, anchors };
+    let mut hands = Hands { log, random, copy, store, records, entries, anchors };
     match what {
         0 | 1 => hands.edit_column().await,
         2 => hands.delete_row().await,
@@ -77,7 +73,7 @@ fn place(record: &Record) -> (i64, i64) {
     (record.writer_id.get(), record.seq)
 }
 
-impl<F: Lived> Hands<'_, F> {
+impl<F: Lived + Owned> Hands<'_, F> {
     fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         &all[self.random.random_range(0..all.len())]
     }
@@ -109,6 +105,7 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 38: any column of any row, the salts and commitments among them.
     async fn edit_column(&mut self) -> Done {
+        let records = F::RECORDS;
         let record = self.record();
         let seed = self.random.random_range(0..256_u32);
         let (column, value) = if self.random.random_bool(0.3) {
@@ -116,7 +113,7 @@ impl<F: Lived> Hands<'_, F> {
             let (what, size) = *self.one_of(&[("salt", 16), ("commitment", 32)]);
             let value = match self.random.random_bool(0.3) {
                 true => "NULL".to_owned(),
-                false => format!("x'{}'", hex(&vec![seed as u8; size])),
+                false => F::bytes(&hex(&vec![seed as u8; size])),
             };
             (format!("{}_{what}", group.as_str()), value)
         } else {
@@ -128,15 +125,16 @@ impl<F: Lived> Hands<'_, F> {
             let emptied = field.group() != Group::Sealed && self.random.random_bool(0.3);
             let value = match emptied {
                 true => "NULL".to_owned(),
-                false => InFile::other(&field, seed)?,
+                false => F::other(&field, seed)?,
             };
             (field.name().to_owned(), value)
         };
         let row = at_row(&record);
         let sql = format!(
-            "UPDATE {RECORDS} SET {column} = {value} WHERE {row} AND {column} IS NOT {value}"
+            "UPDATE {records} SET {column} = {value} WHERE {row} \
+             AND CAST({column} AS TEXT) IS DISTINCT FROM CAST({value} AS TEXT)"
         );
-        if self.file.forced(&sql) == 0 {
+        if self.copy.force(&sql).await == 0 {
             return None;
         }
         self.is_found(&sql, &[place(&record)]).await;
@@ -144,9 +142,10 @@ impl<F: Lived> Hands<'_, F> {
     }
 
     async fn delete_row(&mut self) -> Done {
+        let records = F::RECORDS;
         let record = self.record();
-        let sql = format!("DELETE FROM {RECORDS} WHERE {}", at_row(&record));
-        self.file.forced(&sql);
+        let sql = format!("DELETE FROM {records} WHERE {}", at_row(&record));
+        self.copy.force(&sql).await;
         let report = self.is_found(&sql, &[place(&record)]).await;
         assert!(kinds(&report).contains(&AlterationKind::RowMissing), "{sql}: {report:#?}");
         Some(("39 row deleted", true))
@@ -154,37 +153,36 @@ impl<F: Lived> Hands<'_, F> {
 
     /// A row twice, and perhaps its entry with the root that this gives.
     async fn double_row(&mut self) -> Done {
+        let (records, ledger) = (F::RECORDS, F::LEDGER);
         let record = self.record();
         let row = at_row(&record);
-        let mut sql = format!(
-            "DROP INDEX activity_records_time; DROP INDEX activity_records_stream; \
-             INSERT INTO {RECORDS} SELECT * FROM {RECORDS} WHERE {row}"
-        );
+        let mut sql = format!("INSERT INTO {records} SELECT * FROM {records} WHERE {row}");
         let in_root = self.random.random_bool(0.5);
         if in_root {
             let entry = self.entry_of(&record);
             let mut of_entry = self.records_of(&entry);
             of_entry.push(record.clone());
-            let root = hex(&root_of(of_entry));
+            let root = F::bytes(&hex(&root_of(of_entry)));
             let position = entry.position;
-            sql += &format!(
-                "; UPDATE {LEDGER} SET batch_root = x'{root}' WHERE position = {position}"
-            );
+            sql +=
+                &format!("; UPDATE {ledger} SET batch_root = {root} WHERE position = {position}");
         }
-        self.file.forced(&sql);
+        self.copy.force(F::DOUBLES).await;
+        self.copy.force(&sql).await;
         let report = self.is_found(&sql, &[place(&record)]).await;
         assert!(kinds(&report).contains(&AlterationKind::RowDuplicated), "{sql}: {report:#?}");
         Some((if in_root { "39 row doubled, in the root too" } else { "39 row doubled" }, true))
     }
 
     async fn move_row(&mut self) -> Done {
+        let records = F::RECORDS;
         let record = self.record();
         let to = match self.random.random_bool(0.5) {
             true => "writer_id = 77, seq = 1".to_owned(),
             false => format!("seq = {}", 1_000 + record.seq),
         };
-        let sql = format!("UPDATE {RECORDS} SET {to} WHERE {}", at_row(&record));
-        self.file.forced(&sql);
+        let sql = format!("UPDATE {records} SET {to} WHERE {}", at_row(&record));
+        self.copy.force(&sql).await;
         let report = self.is_found(&sql, &[place(&record)]).await;
         for kind in [AlterationKind::RowMissing, AlterationKind::RowExtra] {
             assert!(kinds(&report).contains(&kind), "{sql}: {report:#?}");
@@ -193,6 +191,7 @@ impl<F: Lived> Hands<'_, F> {
     }
 
     async fn swap_rows(&mut self) -> Done {
+        let records = F::RECORDS;
         let one = self.record();
         let of_stream = self.records.iter().filter(|record| record.writer_id == one.writer_id);
         let others: Vec<_> = of_stream.filter(|record| record.seq != one.seq).cloned().collect();
@@ -202,37 +201,41 @@ impl<F: Lived> Hands<'_, F> {
         let other = self.one_of(&others).clone();
         let (first, second) = (one.seq, other.seq);
         let sql = format!(
-            "UPDATE {RECORDS} SET seq = -1 WHERE {}; UPDATE {RECORDS} SET seq = {first} WHERE {}; \
-             UPDATE {RECORDS} SET seq = {second} WHERE writer_id = {} AND seq = -1",
+            "UPDATE {records} SET seq = 99999 WHERE {}; UPDATE {records} SET seq = {first} WHERE {}; \
+             UPDATE {records} SET seq = {second} WHERE writer_id = {} AND seq = 99999",
             at_row(&one),
             at_row(&other),
             one.writer_id
         );
-        self.file.forced(&sql);
+        self.copy.force(&sql).await;
         self.is_found(&sql, &[place(&one), place(&other)]).await;
         Some(("39 rows swapped", true))
     }
 
     /// 40: what an entry says. What no record bears out shows in a head that covers it.
     async fn edit_entry(&mut self) -> Done {
+        let ledger = F::LEDGER;
         let entry = self.entry();
         let position = entry.position;
         let by = self.random.random_range(1..5);
-        let changes = [
+        let mut changes = vec![
             format!("writer_id = writer_id + {}", 70 + by),
             format!("first_seq = first_seq + {0}, last_seq = last_seq + {0}", 100 * by),
             "class = 'other'".to_owned(),
             "month = '2001-01'".to_owned(),
-            format!("first_at = first_at - {by}"),
-            format!("last_at = last_at + {by}"),
-            format!("batch_root = x'{}'", hex(&[by as u8; 32])),
+            format!("first_at = {}", F::later("first_at", -by)),
+            format!("last_at = {}", F::later("last_at", by)),
+            format!("batch_root = {}", F::bytes(&hex(&[by as u8; 32]))),
             format!("position = position + {}", 1_000 * by),
-            format!("count = count + {by}"),
-            "committed_at = committed_at + 1".to_owned(),
+            format!("committed_at = {}", F::later("committed_at", 1)),
             "epoch = epoch + 1".to_owned(),
         ];
+        // Elsewhere nobody can write it.
+        if F::LEDGER_COLUMNS.contains("count") {
+            changes.push(format!("count = count + {by}"));
+        }
         let change = self.one_of(&changes).clone();
-        let sql = format!("UPDATE {LEDGER} SET {change} WHERE position = {position}");
+        let sql = format!("UPDATE {ledger} SET {change} WHERE position = {position}");
         let next = self.entries.iter().find(|next| next.position == position + 1);
         let (is_later, is_older) = (
             next.is_some_and(|next| {
@@ -249,7 +252,7 @@ impl<F: Lived> Hands<'_, F> {
             "epoch" => is_older,
             _ => true,
         };
-        self.file.forced(&sql);
+        self.copy.force(&sql).await;
         let is_covered = self.heads().await.iter().any(|head| head.size as i64 >= position);
         let is_found = is_borne_out || is_gone || is_covered;
         let report = self.verify(false).await;
@@ -259,15 +262,17 @@ impl<F: Lived> Hands<'_, F> {
     }
 
     async fn delete_entry(&mut self) -> Done {
+        let ledger = F::LEDGER;
         let position = self.entry().position;
-        let sql = format!("DELETE FROM {LEDGER} WHERE position = {position}");
-        self.file.forced(&sql);
+        let sql = format!("DELETE FROM {ledger} WHERE position = {position}");
+        self.copy.force(&sql).await;
         self.is_found(&sql, &[]).await;
         Some(("40 entry deleted", true))
     }
 
     /// Another head, or one that the right key did not sign.
     async fn forge_head(&mut self) -> Done {
+        let table = F::CHECKPOINTS;
         let kept = checkpoints(&self.store).await;
         if kept.is_empty() {
             return None;
@@ -287,11 +292,11 @@ impl<F: Lived> Hands<'_, F> {
         let number = kept.number;
         let changed = match self.random.random_range(0..4) {
             0 => "size = size + 1".to_owned(),
-            1 => format!("frontier = x'{}'", hex(&[7; 32])),
+            1 => format!("frontier = {}", F::bytes(&hex(&[7; 32]))),
             _ => format!("note = '{forged}'"),
         };
-        let sql = format!("UPDATE {CHECKPOINTS} SET {changed} WHERE number = {number}");
-        self.file.forced(&sql);
+        let sql = format!("UPDATE {table} SET {changed} WHERE number = {number}");
+        self.copy.force(&sql).await;
         let report = self.is_found(&sql, &[]).await;
         assert!(kinds(&report).contains(&AlterationKind::HeadForged), "{sql}: {report:#?}");
         Some(("40 head forged", true))
@@ -299,6 +304,7 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 41: what is left was written so, and nothing inside the database tells of the rest.
     async fn cut_the_end(&mut self) -> Done {
+        let (records, ledger, checkpoints) = (F::RECORDS, F::LEDGER, F::CHECKPOINTS);
         let keep = self.random.random_range(0..self.entries.len());
         let keep = self.entries[..keep].last().map_or(0, |entry| entry.position);
         // Where the end tells of what went from the beginning, that is gone without a word.
@@ -309,13 +315,14 @@ impl<F: Lived> Hands<'_, F> {
         let behind = self.entries.iter().filter(|entry| entry.position > keep);
         let behind: Vec<_> = behind.flat_map(|entry| self.records_of(entry)).collect();
         let is_told_of = behind.iter().any(|record| tells(&record));
-        self.file.forced(&format!(
-            "DELETE FROM {RECORDS} WHERE EXISTS (SELECT 1 FROM {LEDGER} AS l \
-                 WHERE l.writer_id = {RECORDS}.writer_id \
+        let sql = format!(
+            "DELETE FROM {records} WHERE EXISTS (SELECT 1 FROM {ledger} AS l \
+                 WHERE l.writer_id = {records}.writer_id \
                  AND seq BETWEEN l.first_seq AND l.last_seq AND l.position > {keep}); \
-             DELETE FROM {LEDGER} WHERE position > {keep}; \
-             DELETE FROM {CHECKPOINTS} WHERE size > {keep}"
-        ));
+             DELETE FROM {ledger} WHERE position > {keep}; \
+             DELETE FROM {checkpoints} WHERE size > {keep}"
+        );
+        self.copy.force(&sql).await;
         let mut known = self.log.known.clone();
         known.is_cut(keep);
         self.is_found_by_anchors(keep, &known, is_told_of, "41 end cut off").await
@@ -345,6 +352,7 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 42: a record is written anew, its entry with it, and the head is signed again with the right key.
     async fn sign_again(&mut self) -> Done {
+        let (records, ledger, checkpoints) = (F::RECORDS, F::LEDGER, F::CHECKPOINTS);
         let record = self.record();
         if record.category == Category::System {
             return None;
@@ -355,14 +363,16 @@ impl<F: Lived> Hands<'_, F> {
         let mut of_entry = self.records_of(&entry);
         of_entry.retain(|of| of.seq != record.seq);
         of_entry.push(forged);
-        let root = hex(&root_of(of_entry));
-        self.file.forced(&format!(
-            "UPDATE {RECORDS} SET action = 'forged' WHERE {}; \
-             UPDATE {LEDGER} SET batch_root = x'{root}' WHERE position = {}; \
-             DELETE FROM {CHECKPOINTS}",
+        let root = F::bytes(&hex(&root_of(of_entry)));
+        let sql = format!(
+            "UPDATE {records} SET action = 'forged' WHERE {}; \
+             UPDATE {ledger} SET batch_root = {root} WHERE position = {}; \
+             DELETE FROM {checkpoints}",
             at_row(&record),
             entry.position
-        ));
+        );
+        self.copy.force(&sql).await;
+        self.copy.mend().await;
         make_checkpoint(&self.store, &self.log.seeds(), self.log.now()).await.unwrap();
         if entry.position == 1 {
             // With another first entry it is another log, whose keys have another name.
@@ -375,9 +385,9 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 43: a backup is put back and gone on from, and nobody says so.
     async fn go_on_from_a_backup(&mut self) -> Done {
-        let (backup, known) = self.log.backup.as_ref()?;
-        self.file = backup.file()?.copy();
-        self.store = self.file.open().await;
+        let (backup, known, _) = self.log.backup.as_ref()?;
+        self.copy = backup.copied().await?;
+        self.store = self.copy.open().await;
         let same = self.store.head().await.unwrap();
         append(&self.store, &[ordinary(77, 1)]).await.unwrap();
         self.is_found_by_anchors(same, known, false, "43 backup put back").await
@@ -385,16 +395,18 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 44: what an erasure does, or a part of it, and no record tells of it.
     async fn empty_a_group(&mut self) -> Done {
+        let records = F::RECORDS;
         let group = *self.one_of(&Group::ERASABLE);
         let record = self.record();
         let Seal::Salted(_) = record.seals.of(group) else { return None };
-        let commitment = hex(&Canonical::new().commitment(&record, group).unwrap());
+        let commitment = Canonical::new().commitment(&record, group).unwrap();
+        let commitment = F::bytes(&hex(&commitment));
         let fields = Record::FIELDS.iter().filter(|field| field.group() == group);
         let emptied: String = fields.map(|field| format!("{} = NULL, ", field.name())).collect();
         let name = group.as_str();
         let (seal, what, kind) = match self.random.random_range(0..3) {
             0 => (
-                format!("{name}_salt = NULL, {name}_commitment = x'{commitment}'"),
+                format!("{name}_salt = NULL, {name}_commitment = {commitment}"),
                 "44 group erased without a word",
                 AlterationKind::ErasedUnrecorded,
             ),
@@ -409,8 +421,8 @@ impl<F: Lived> Hands<'_, F> {
                 AlterationKind::RecordEdited,
             ),
         };
-        let sql = format!("UPDATE {RECORDS} SET {emptied}{seal} WHERE {}", at_row(&record));
-        self.file.forced(&sql);
+        let sql = format!("UPDATE {records} SET {emptied}{seal} WHERE {}", at_row(&record));
+        self.copy.force(&sql).await;
         if group == Group::Network
             && kind == AlterationKind::ErasedUnrecorded
             && self.is_announced(&record)
@@ -436,6 +448,7 @@ impl<F: Lived> Hands<'_, F> {
 
     /// 45: salts, or whole groups, of two records.
     async fn exchange_groups(&mut self) -> Done {
+        let records = F::RECORDS;
         let group = *self.one_of(&Group::ERASABLE);
         let (one, other) = (self.record(), self.record());
         let salted = |record: &Record| matches!(record.seals.of(group), Seal::Salted(_));
@@ -455,14 +468,14 @@ impl<F: Lived> Hands<'_, F> {
             columns.iter().map(of).collect::<Vec<_>>().join(", ")
         };
         let sql = format!(
-            "CREATE TEMP TABLE saved AS SELECT * FROM {RECORDS}; \
-             UPDATE {RECORDS} SET {} WHERE {}; UPDATE {RECORDS} SET {} WHERE {}",
+            "CREATE TEMP TABLE saved AS SELECT * FROM {records}; \
+             UPDATE {records} SET {} WHERE {}; UPDATE {records} SET {} WHERE {}",
             from(&other),
             at_row(&one),
             from(&one),
             at_row(&other)
         );
-        self.file.forced(&sql);
+        self.copy.force(&sql).await;
         let report = self.is_found(&sql, &[place(&one), place(&other)]).await;
         assert!(kinds(&report).contains(&AlterationKind::RecordEdited), "{sql}: {report:#?}");
         Some((if whole { "45 groups exchanged" } else { "45 salts exchanged" }, true))

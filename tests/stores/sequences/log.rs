@@ -1,20 +1,26 @@
 //! A log, and what is known of it from what was done.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use tower_activity::{
     Keys, Pipeline,
+    archive::{ArchiveAudit, ArchiveReport},
     ledger::{
         Checkpoint, Entry, KeptCheckpoint, NoteSigner, Trust, origin_of,
         verify::{Report, Shortfall, State, Verdict},
     },
-    pipeline::{ErasureRequest, HoldRequest},
-    record::{Actor, Group, Json, Origin, Outcome, Record, Seal},
+    pipeline::{ArchiveRequest, ErasureRequest, HoldRequest},
+    record::{Actor, Category, Group, Json, Origin, Outcome, Record, Seal},
     store::{Append as _, Appender as _, Audit, Batch, Evidence, Read, holds, make_checkpoint},
     time::{Clock as _, ManualClock, Timestamp},
 };
 
-use super::{Lived, Step};
+use super::{Lived, Step, shelf::Shelf};
 use crate::{
     records::salts,
     retention::old,
@@ -59,6 +65,8 @@ pub(super) struct Known {
     ends: BTreeMap<usize, i64>,
     /// The rollbacks, the oldest first.
     pub(super) rolled_back: Vec<Short>,
+    /// Streams and numbers of what was put into the archive.
+    pub(super) shelved: BTreeSet<(i64, i64)>,
 }
 
 impl Known {
@@ -110,7 +118,9 @@ pub(super) struct Log<F: Lived> {
     signers: Vec<Signer>,
     pub(super) anchors: Vec<String>,
     state: Option<State>,
-    pub(super) backup: Option<(F, Known)>,
+    /// Of both at once: what was archived since is gone as well.
+    pub(super) backup: Option<(F, Known, Shelf)>,
+    pub(super) shelf: Shelf,
 }
 
 pub(super) const fn stream(writer: usize) -> i64 {
@@ -132,6 +142,7 @@ impl<F: Lived> Log<F> {
             anchors: Vec::new(),
             state: None,
             backup: None,
+            shelf: Shelf::default(),
         }
     }
 
@@ -192,7 +203,8 @@ impl<F: Lived> Log<F> {
                 custodian.lift(hold.id, &by, "settled", None).await.unwrap();
                 pipeline.shutdown(PATIENCE).await;
             }
-            Step::Retain => self.retain().await,
+            Step::Archive => self.archive().await,
+            Step::Retain { archived } => self.retain(*archived).await,
             Step::Sign { anchored } => {
                 let seeds = self.seeds();
                 let kept = make_checkpoint(&self.store, &seeds, self.clock.now()).await.unwrap();
@@ -210,7 +222,8 @@ impl<F: Lived> Log<F> {
             }
             Step::Verify => self.verify_on().await,
             Step::BackUp => {
-                self.backup = self.fixture.copied().map(|copy| (copy, self.known.clone()));
+                let (known, shelf) = (self.known.clone(), self.shelf.copy());
+                self.backup = self.copied().await.map(|copy| (copy, known, shelf));
             }
             Step::Restore { writer } => self.restore(*writer).await,
         }
@@ -236,8 +249,21 @@ impl<F: Lived> Log<F> {
     }
 
     async fn pipeline(&self) -> Pipeline {
+        self.pipeline_with(true).await
+    }
+
+    async fn pipeline_with(&self, archive: bool) -> Pipeline {
         let builder = Pipeline::builder(self.store.clone()).clock(Arc::clone(&self.clock));
-        builder.keys(self.keys.clone()).start().await.unwrap()
+        let builder = builder.keys(self.keys.clone());
+        let builder = if archive { builder.archive(self.shelf.archive.clone()) } else { builder };
+        builder.start().await.unwrap()
+    }
+
+    /// Copies what is there, which may cut everybody off who has it open.
+    pub(super) async fn copied(&mut self) -> Option<F> {
+        let copy = self.fixture.copied().await?;
+        self.store = self.fixture.open().await;
+        Some(copy)
     }
 
     /// Returns what is held.
@@ -263,18 +289,50 @@ impl<F: Lived> Log<F> {
         pipeline.eraser().unwrap().erase(&request, |_step| {}).await.unwrap();
         pipeline.shutdown(PATIENCE).await;
         self.is_still_there(&held).await;
+        // Neither is he in the archive any more, of which the log has lost the most.
+        let holds = holds(&self.store).await.unwrap();
+        for record in self.shelf.records().await {
+            // Consents are evidence that is kept.
+            let is_meant = record.actor_id == PEOPLE[person]
+                && record.category != Category::Consent
+                && tenant.is_none_or(|tenant| record.tenant_id == TENANTS[tenant]);
+            assert!(!is_meant || holds.held(&record).is_some(), "{record:#?}");
+        }
     }
 
-    async fn retain(&mut self) {
-        let held = self.held().await;
+    /// Puts all months that are over into the archive, and removes nothing.
+    async fn archive(&mut self) {
         let pipeline = self.pipeline().await;
+        let mut request = ArchiveRequest::new();
+        (request.closed, request.seeds) = (true, self.seeds());
+        let run = pipeline.run_archive(&self.shelf.archive, &request, |_part| {});
+        tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
+        pipeline.shutdown(PATIENCE).await;
+        let month = self.clock.now().month();
+        let all = all(&self.store).await.into_iter();
+        let over = all.filter(|record| record.occurred_at.month() < month);
+        self.known.shelved.extend(over.map(|record| (record.writer_id.get(), record.seq)));
+    }
+
+    async fn retain(&mut self, archived: bool) {
+        let held = self.held().await;
+        let before = all(&self.store).await;
+        let pipeline = self.pipeline_with(archived).await;
         let run = pipeline.run_retention(|_| {});
         let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
         pipeline.shutdown(PATIENCE).await;
-        assert!(run.busy.is_empty(), "{run:?}");
+        assert!(run.busy.is_empty() && run.unarchived.is_empty(), "{run:?}");
         for ended in &run.ended {
             let gone = &ended.removal;
             self.known.expired += gone.records as u64;
+            if archived {
+                let is_gone = |record: &&Record| {
+                    record.occurred_at.month() == gone.month
+                        && record.retention_class == *gone.class
+                };
+                let shelved = before.iter().filter(is_gone);
+                self.known.shelved.extend(shelved.map(|it| (it.writer_id.get(), it.seq)));
+            }
             let month = gone.month.to_string();
             self.known.stubs.retain(|(_, kind)| {
                 let (day, class) = KINDS[*kind];
@@ -285,8 +343,8 @@ impl<F: Lived> Log<F> {
     }
 
     async fn restore(&mut self, writer: usize) {
-        let Some((copy, known)) = &self.backup else { return };
-        let fixture = copy.copied().expect("it was copied before");
+        let Some((copy, known, shelf)) = &self.backup else { return };
+        let fixture = copy.copied().await.expect("it was copied before");
         let store = fixture.open().await;
         let (before, now) = (self.store.head().await.unwrap(), store.head().await.unwrap());
         if before <= now {
@@ -295,6 +353,7 @@ impl<F: Lived> Log<F> {
         let lost = all(&self.store).await.len().abs_diff(all(&store).await.len()) as u64 + 1;
         let seen = self.known.epoch;
         (self.fixture, self.store, self.known) = (fixture, store, known.clone());
+        self.shelf = shelf.copy();
         let seq = self.known.last[writer] + 1;
         let record = own(writer, seq, "restored", "", &serde_json::json!({ "count": lost }));
         let records = [record];
@@ -410,6 +469,42 @@ impl<F: Lived> Log<F> {
             assert_eq!(report.erased, erased);
             assert_eq!(state.is_some(), !entries.is_empty());
         }
+        self.shelf_is_as_known(&records).await;
+    }
+
+    /// The archive holds what was put there, and each record as the log has it, but for addresses that ended since.
+    async fn shelf_is_as_known(&self, logged: &[Record]) {
+        let report = self.audit_shelf(&self.shelf).await;
+        assert_eq!((report.verdict(), report.total), (Verdict::Unaltered, 0), "{report:#?}");
+        assert_eq!(report.records, self.known.shelved.len() as u64);
+        let shelved = self.shelf.records().await;
+        let places: BTreeSet<_> =
+            shelved.iter().map(|record| (record.writer_id.get(), record.seq)).collect();
+        assert_eq!(places, self.known.shelved);
+        for record in &shelved {
+            let is_same =
+                |one: &&Record| (one.writer_id, one.seq) == (record.writer_id, record.seq);
+            let Some(logged) = logged.iter().find(is_same) else { continue };
+            for field in Record::FIELDS.iter().filter(|field| field.group() != Group::Network) {
+                assert_eq!(field.value(record), field.value(logged), "{}", field.name());
+            }
+            for group in Group::ERASABLE.into_iter().filter(|group| *group != Group::Network) {
+                assert_eq!(record.seals.of(group), logged.seals.of(group), "{}", group.as_str());
+            }
+        }
+    }
+
+    /// Verifies an archive as this log's is verified.
+    pub(super) async fn audit_shelf(&self, shelf: &Shelf) -> ArchiveReport {
+        let mut audit = ArchiveAudit::new();
+        if let Some(trust) = self.trust().await {
+            audit = audit.trust(trust);
+        }
+        // Heads of a ledger that was rolled back are of another one: only the log itself tells of that.
+        if self.known.rolled_back.is_empty() {
+            audit = audit.anchored(self.anchors.clone());
+        }
+        shelf.archive.verify(&audit, |_records| {}).await.unwrap()
     }
 }
 

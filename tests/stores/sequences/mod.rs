@@ -1,14 +1,15 @@
 //! Whatever a log lives through, in whatever order: a verification finds what was done to it, and nothing else.
 //!
 //! A sequence is drawn of appends by several writers, gaps, stubs, ends without a word, erasures, holds, runs of the
-//! retention, checkpoints, keys that change, backups that are put back, and verifications that go on from one another.
-//! After any step somebody who owns the database may be at a copy of it (faults 38 to 45). What is in the log is
-//! known from what was done, and never asked of the verifier.
+//! retention, archiving, checkpoints, keys that change, backups that are put back, and verifications that go on from one
+//! another. After any step somebody who owns the database may be at a copy of it (faults 38 to 45), and somebody who
+//! keeps the archive at a copy of that. What is in both is known from what was done, and never asked of the verifier.
 
 mod hands;
 mod log;
+mod shelf;
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, future::Future, sync::Mutex};
 
 use proptest::{
     prelude::*,
@@ -18,6 +19,8 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::runtime::Runtime;
 
 use self::log::Log;
+#[cfg(feature = "postgres")]
+use crate::server::Database;
 use crate::{
     chance::Chance,
     memory::InMemory,
@@ -27,30 +30,45 @@ use crate::{
 };
 
 /// A log that may lie where somebody can be at it.
-pub(crate) trait Lived: Fixture {
-    /// Returns the file that it is; `None` where nobody but this process has it, and so can neither copy nor change it.
-    fn file(&self) -> Option<&InFile>;
+trait Lived: Fixture {
+    /// Returns another that is what this one is now, and whoever has this one open may be cut off; `None` where nobody but
+    /// this process has it.
+    fn copied(&self) -> impl Future<Output = Option<Self>>;
 
-    /// Returns another that is what this one is now.
-    fn copied(&self) -> Option<Self>;
+    /// Has somebody be at a copy of it.
+    fn hands(log: &mut Log<Self>, random: &mut StdRng) -> impl Future<Output = Done>;
 }
 
+/// What was done, and whether it has to be found. `None`: there was nothing to do it to.
+type Done = Option<(&'static str, bool)>;
+
 impl Lived for InFile {
-    fn file(&self) -> Option<&InFile> {
-        Some(self)
+    async fn copied(&self) -> Option<Self> {
+        Some(self.copy())
     }
 
-    fn copied(&self) -> Option<Self> {
-        Some(self.copy())
+    async fn hands(log: &mut Log<Self>, random: &mut StdRng) -> Done {
+        hands::at(log, random).await
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Lived for Database {
+    async fn copied(&self) -> Option<Self> {
+        Some(self.copy().await)
+    }
+
+    async fn hands(log: &mut Log<Self>, random: &mut StdRng) -> Done {
+        hands::at(log, random).await
     }
 }
 
 impl Lived for InMemory {
-    fn file(&self) -> Option<&InFile> {
+    async fn copied(&self) -> Option<Self> {
         None
     }
 
-    fn copied(&self) -> Option<Self> {
+    async fn hands(_log: &mut Log<Self>, _random: &mut StdRng) -> Done {
         None
     }
 }
@@ -72,8 +90,10 @@ enum Step {
     Hold { person: usize },
     /// The oldest hold is lifted.
     Lift,
-    /// What is over goes.
-    Retain,
+    /// Months that are over are archived, and stay.
+    Archive,
+    /// What is over goes, perhaps into the archive.
+    Retain { archived: bool },
     /// The head is signed, and perhaps taken elsewhere.
     Sign { anchored: bool },
     /// Another key signs from now on, and for a while both do.
@@ -100,7 +120,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (person(), tenant).prop_map(|(person, tenant)| Step::Erase { person, tenant }),
         1 => person().prop_map(|person| Step::Hold { person }),
         1 => Just(Step::Lift),
-        2 => Just(Step::Retain),
+        2 => Just(Step::Archive),
+        2 => any::<bool>().prop_map(|archived| Step::Retain { archived }),
         2 => any::<bool>().prop_map(|anchored| Step::Sign { anchored }),
         1 => Just(Step::Rotate),
         2 => Just(Step::Verify),
@@ -126,7 +147,7 @@ async fn live<F: Lived>(sequence: Sequence, tried: &Mutex<Tried>) {
     for (step, seed) in sequence {
         log.take(&step).await;
         let Some(seed) = seed else { continue };
-        let done = hands::at(&log, &mut StdRng::seed_from_u64(seed)).await;
+        let done = F::hands(&mut log, &mut StdRng::seed_from_u64(seed)).await;
         if let Some((kind, is_found)) = done {
             let mut tried = tried.lock().unwrap();
             let count = tried.changes.entry(kind).or_default();
@@ -175,6 +196,13 @@ fn sequences<F: Lived>(name: &'static str, small: usize, full: usize) {
 #[test]
 fn what_was_done_to_a_file_is_found_and_nothing_else() {
     sequences::<InFile>("38-45 amid anything, SQLite", 3, 2_000);
+}
+
+/// As well, in Postgres.
+#[cfg(feature = "postgres")]
+#[test]
+fn what_was_done_to_a_database_is_found_and_nothing_else() {
+    sequences::<Database>("38-45 amid anything, Postgres", 2, 2_000);
 }
 
 /// Nobody can be at it: nothing is ever found.
