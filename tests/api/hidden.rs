@@ -186,7 +186,7 @@ async fn a_question_is_kept_so_wherever_it_is_asked<F: Fixture>() {
     let given = keys.clone();
     let service = Service::<F>::set(|builder| builder.keys(given)).await;
     // What stands there as it is is not hidden once more: nobody could look for it then.
-    let own = format!("/actors/{}", keys.pseudonym(Keys::ACCOUNT, None, ALICE));
+    let own = format!("/sessions/{}", keys.pseudonym(Keys::SESSION, None, "raw-session-1"));
     for (caller, path) in [
         ("a", "/actors/alice%40example.com"),
         ("b", "/bundle?entity_id=alice%40example.com"),
@@ -199,7 +199,7 @@ async fn a_question_is_kept_so_wherever_it_is_asked<F: Fixture>() {
     for path in [
         "/live?session_id=raw-session-1",
         "/consents?subject_id=alice%40example.com&x=%zz",
-        "/records?session_id=raw-session-1&nothing=1",
+        "/records?entity_id=alice%40example.com&nothing=1",
     ] {
         let path = format!("/activity{path}");
         let refused = service.send(Method::GET, &path, &[], "").await;
