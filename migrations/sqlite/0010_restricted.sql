@@ -11,7 +11,7 @@ BEGIN IMMEDIATE;
 -- Personal groups that an erasure has taken out of their records, and that stay for as long as a hold is on them.
 -- In the record stands their commitment, which proves what is kept here.
 CREATE TABLE activity_restricted (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,
     -- The record.
     id BLOB NOT NULL CHECK (length(id) = 16),
     writer_id INTEGER NOT NULL,
@@ -37,7 +37,7 @@ BEGIN
 END;
 
 INSERT INTO activity_migrations (version, name, checksum, applied_at)
-VALUES (10, 'restricted', '1bf59400fdd2d91a0054918d7736e38a7610fd16ae44889fa158d53a9a5a4fa2',
+VALUES (10, 'restricted', 'f98b9ab8f4616c10d1a25f04cfce836977a79a3dd209095200412bcdf0c2c94e',
     CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
 
 COMMIT;

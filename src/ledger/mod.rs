@@ -20,7 +20,7 @@ mod proof;
 mod removal;
 #[cfg(test)]
 #[path = "../../tests/faults/table.rs"]
-mod table;
+pub(crate) mod table;
 mod tree;
 mod trust;
 pub mod verify;

@@ -8,8 +8,6 @@ mod model;
 mod poisoned;
 mod power;
 mod resting;
-#[path = "../../../../tests/faults/table.rs"]
-mod table;
 mod waiting;
 
 use std::{
@@ -20,8 +18,6 @@ use std::{
     time::Duration,
 };
 
-use table::{Row, times};
-
 use super::{
     Batch, Filesystem, Number, ReadOutcome, Reader, Settings, Share, Spool,
     fuzzed::{
@@ -31,6 +27,7 @@ use super::{
     },
 };
 use crate::{
+    ledger::table::{Row, times},
     record::WriterId,
     time::{ManualClock, Timestamp},
 };
