@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     ops::Range,
+    slice,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -353,7 +354,7 @@ async fn a_run_that_dies_at_any_call_leaves_a_whole_part_or_none() {
     let mut seen = BTreeSet::new();
     for left in 0.. {
         let objects = Arc::new(InMemory::new());
-        let failing = Arc::new(Failing::on(&objects).from_call(left));
+        let failing = Arc::new(Failing::on(&objects).failing_from(left));
         let mut dying = Archive::over(failing, Path::from("root"));
         dying.limits.rows = 8;
         let ended = run(&dying, &log, "a/b c").await;
@@ -458,10 +459,10 @@ async fn a_rewriting_that_dies_at_any_call_leaves_the_old_groups_or_the_new() {
     for left in 0.. {
         let objects = Arc::new(archived.fork());
         let whole = archive(&objects);
-        let dying = Arc::new(Failing::on(&objects).from_call(left));
+        let dying = Arc::new(Failing::on(&objects).failing_from(left));
         let dying = Archive::over(dying, Path::from("root"));
         // Its turn is given back by then: nobody waits for the dead here.
-        let ended = dying.rewrite(&log, &part.path(), &[groups.clone()], now()).await;
+        let ended = dying.rewrite(&log, &part.path(), slice::from_ref(&groups), now()).await;
         let report = verify(&whole).await;
         assert_ne!(report.verdict(), Verdict::Altered, "call {left}: {report:?}");
         assert_eq!(report.records, 38);
@@ -469,7 +470,7 @@ async fn a_rewriting_that_dies_at_any_call_leaves_the_old_groups_or_the_new() {
         let emptied = found.erased().count() - person.erased().count();
         assert!([0, groups_of(&person)].contains(&emptied), "call {left}: {emptied}");
         seen.insert(emptied);
-        whole.rewrite(&log, &part.path(), &[groups.clone()], now()).await.unwrap();
+        whole.rewrite(&log, &part.path(), slice::from_ref(&groups), now()).await.unwrap();
         let report = verify(&whole).await;
         assert_eq!(report.verdict(), Verdict::Unaltered, "after call {left}: {report:?}");
         assert_eq!(names(&objects).await.len(), 4, "after call {left}");
@@ -487,7 +488,7 @@ async fn a_server_that_hangs_after_an_error_holds_no_run_up_for_ever() {
     let (_, log) = log().await;
     for left in 0.. {
         let objects = Arc::new(InMemory::new());
-        let hanging = Failing { hangs: true, ..Failing::on(&objects).from_call(left) };
+        let hanging = Failing { hangs: true, ..Failing::on(&objects).failing_from(left) };
         let archive = Archive::over(Arc::new(hanging), Path::from("root"));
         let ended = run(&archive, &log, "a/b c");
         let ended = tokio::time::timeout(Duration::from_secs(600), ended).await;
@@ -524,7 +525,7 @@ impl Failing {
         Self { objects, left, ..Self::default() }
     }
 
-    fn from_call(self, left: usize) -> Self {
+    fn failing_from(self, left: usize) -> Self {
         Self { left: AtomicUsize::new(left), ..self }
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn fold(leaves: &mut Vec<Hash>) {
 }
 
 /// Tells whether an entry's folded roots are worth keeping: where there is one alone, it is the entry's root.
+#[cfg(any(test, feature = "sqlite", feature = "postgres"))]
 pub(crate) const fn is_kept(folded: &[Hash]) -> bool {
     folded.len() > 1
 }

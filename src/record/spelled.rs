@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     canonical::unhex,
-    field::{Field, Group, Kind, Value},
+    field::{Field, Kind, Value},
     fields::Record,
     ids::{Address, WriterId},
 };
@@ -100,8 +100,8 @@ impl Record {
 
 /// Returns the group whose commitment stands under a name in the canonical object.
 #[cfg(any(test, feature = "api"))]
-pub(crate) fn group_named(name: &str) -> Option<Group> {
-    Group::ERASABLE.into_iter().find(|group| group.as_str() == name)
+pub(crate) fn group_named(name: &str) -> Option<super::Group> {
+    super::Group::ERASABLE.into_iter().find(|group| group.as_str() == name)
 }
 
 /// Reads `family/prefix/hex bytes`.
@@ -119,7 +119,7 @@ fn address(text: &str) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Canonical;
+    use crate::record::{Canonical, Group};
 
     #[test]
     fn canonical_bytes_are_read_back() {

@@ -68,12 +68,12 @@ impl Arrivals {
         }
         let is_there =
             |record: &Record, group: Group| matches!(record.seals.of(group), Seal::Salted(_));
-        let concerned = |(at, record): (usize, &Box<Record>)| {
+        let concerned = |(at, record): (usize, &Record)| {
             let groups = state.known.concerned(record, keys);
             let groups: Groups = groups.iter().filter(|group| is_there(record, *group)).collect();
             (!groups.is_empty()).then_some((at, groups))
         };
-        batch.iter().enumerate().filter_map(concerned).collect()
+        batch.iter().map(|record| &**record).enumerate().filter_map(concerned).collect()
     }
 
     /// Returns the holds that stand; `None` where they are not known: this process may not read the log, or the store does
