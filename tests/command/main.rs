@@ -1,6 +1,8 @@
 //! The command `activity` as it is built, run as an operator runs it: on SQLite, and on the Postgres server that
 //! `TEST_POSTGRES_URL` names.
 
+#[path = "../stores/away.rs"]
+mod away;
 #[path = "../stores/server.rs"]
 #[allow(dead_code, reason = "the stores' own tests use the rest")]
 mod server;

@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tower_activity::{
     Keys, Pipeline, PostgresStore, SqliteStore,
-    record::{Actor, Record, WriterId},
-    store::{Append, Appended, Appender, Batch, StoreError, StoreErrorKind},
+    record::{Actor, Record},
+    store::Append,
 };
 
-use crate::run::{Log, PATIENCE, record};
+use crate::{
+    away::Away,
+    run::{Log, PATIENCE, record},
+};
 
 on_both!(
     a_spool_at_rest_is_emptied_and_what_is_sent_later_was_erased,
@@ -24,29 +27,6 @@ on_both!(
 );
 
 const NAME: &str = "Annabel Featherstonehaugh";
-
-/// A store that never answers.
-struct Away;
-
-enum Nobody {}
-
-impl Append for Away {
-    type Appender = Nobody;
-
-    async fn connect(&self) -> Result<Nobody, StoreError> {
-        Err(StoreError::new(StoreErrorKind::Transient, "connect: it is away"))
-    }
-}
-
-impl Appender for Nobody {
-    async fn position(&mut self, _: WriterId) -> Result<i64, StoreError> {
-        match *self {}
-    }
-
-    async fn append(&mut self, _: Batch<'_>) -> Result<Appended, StoreError> {
-        match *self {}
-    }
-}
 
 /// Begins to record with a store that is away: six records, every other one of hers.
 async fn recording(folder: &Path, keys: &Keys) -> Pipeline {

@@ -9,6 +9,7 @@ mod answers;
 #[cfg(all(feature = "archive", feature = "sqlite"))]
 mod archived;
 mod archiving;
+mod away;
 #[cfg(all(feature = "archive", feature = "sqlite", feature = "postgres"))]
 mod buckets;
 mod canonical;

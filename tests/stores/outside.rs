@@ -6,40 +6,15 @@ use tower_activity::{
     Keys, Pipeline,
     ledger::verify::Verdict,
     pipeline::{ErasureRequest, FileErasure, HoldRequest},
-    record::{Actor, Json, Record, Seal, WriterId},
-    store::{
-        Append, Appended, Appender, Audit, Batch, ErasurePlace, Read as _, StoreError,
-        StoreErrorKind,
-    },
+    record::{Actor, Json, Record, Seal},
+    store::{Audit, ErasurePlace, Read as _},
 };
 
 use crate::{
+    away::Away,
     erasing::{NAME, pipeline, request},
     suite::{Fixture, PATIENCE, oldest},
 };
-
-/// A store that never answers.
-struct Away;
-
-enum Nobody {}
-
-impl Append for Away {
-    type Appender = Nobody;
-
-    async fn connect(&self) -> Result<Nobody, StoreError> {
-        Err(StoreError::new(StoreErrorKind::Transient, "connect: it is away"))
-    }
-}
-
-impl Appender for Nobody {
-    async fn position(&mut self, _: WriterId) -> Result<i64, StoreError> {
-        match *self {}
-    }
-
-    async fn append(&mut self, _: Batch<'_>) -> Result<Appended, StoreError> {
-        match *self {}
-    }
-}
 
 fn of_ana(thing: &str) -> Record {
     let ana = Record::by(Actor::user("ana").named(NAME)).verb("update").on("order", thing);
