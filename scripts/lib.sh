@@ -232,13 +232,14 @@ as_postgres() {
     )
 }
 
-# Starts a server of this run alone and exports TEST_POSTGRES_URL; one that is set already wins.
+# start_postgres [on]: starts a server of this run alone, with fsync or without, and exports TEST_POSTGRES_URL; one that is
+# set already wins.
 start_postgres() {
     if [ -n "${TEST_POSTGRES_URL:-}" ]; then
         say "using the server of TEST_POSTGRES_URL"
         return
     fi
-    local home=$WORK/postgres port try
+    local fsync=${1:-off} home=$WORK/postgres port try
     mkdir -m 700 "$home"
     [ -z "$TEST_POSTGRES_USER" ] || chown "$TEST_POSTGRES_USER" "$home"
     as_postgres "$TEST_POSTGRES_BIN/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --locale=C >"$WORK/initdb.log" 2>&1 </dev/null || {
@@ -246,14 +247,14 @@ start_postgres() {
         die "initdb failed (as '${TEST_POSTGRES_USER:-$(id -un)}' in $home)"
     }
     # The bind is the only test of a free port without a race: so start, and try another.
-    # Below 32768: the kernel hands out the ports above to clients. Without fsync: the tests
+    # Below 32768: the kernel hands out the ports above to clients. Without fsync, unless asked for: the tests
     # end processes, and what those have written the kernel keeps, so that only the machine's
     # own end would show a difference; but each of 200 databases costs a checkpoint when it
     # is dropped.
     for try in {1..20}; do
         port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
         if as_postgres "$TEST_POSTGRES_BIN/pg_ctl" -D "$home/data" -l "$home/log" -w -t 60 -s \
-            -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$home' -c max_connections=200 -c fsync=off" \
+            -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$home' -c max_connections=200 -c fsync=$fsync" \
             start >"$WORK/pg_ctl.log" 2>&1 </dev/null; then
             export TEST_POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres
             say "started Postgres $("$TEST_POSTGRES_BIN/postgres" --version | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1) on 127.0.0.1:$port"
