@@ -64,8 +64,12 @@ pub(crate) async fn run(common: &Common, arguments: &Verify) -> Result<ExitCode,
         None => verified(common, arguments).await,
     };
     match found {
-        Ok(found) => {
-            told::print(common, arguments, &found)?;
+        Ok((found, state)) => {
+            out::heard(told::print(common, arguments, &found))?;
+            // What was found is said first: it may have taken hours.
+            if let (Some(path), Some(state)) = (&arguments.state, state) {
+                keep(path, &state)?;
+            }
             Ok(ExitCode::from(match found.report.verdict() {
                 Verdict::Unaltered => 0,
                 Verdict::Altered => 1,
@@ -80,7 +84,10 @@ pub(crate) async fn run(common: &Common, arguments: &Verify) -> Result<ExitCode,
     }
 }
 
-async fn exported(path: &Path, arguments: &Verify) -> Result<Found, Trouble> {
+/// What was found, and where the next verification may go on.
+type Ended = (Found, Option<State>);
+
+async fn exported(path: &Path, arguments: &Verify) -> Result<Ended, Trouble> {
     let trust = arguments.trust.as_deref().map(trust).transpose()?;
     let mut notes = Vec::new();
     for anchor in &arguments.anchor {
@@ -103,10 +110,14 @@ async fn exported(path: &Path, arguments: &Verify) -> Result<Found, Trouble> {
         unreadable: verified.unreadable,
         not_compared: extent.not_compared,
     };
-    Ok(Found { report: verified.report, export: Some(export), scratch: None })
+    Ok((Found { report: verified.report, export: Some(export), scratch: None }, None))
 }
 
-async fn verified(common: &Common, arguments: &Verify) -> Result<Found, Trouble> {
+async fn verified(common: &Common, arguments: &Verify) -> Result<Ended, Trouble> {
+    if let Some(path) = &arguments.state {
+        // Not first at the end that it cannot be written.
+        drop(Partial::create(path)?);
+    }
     let trust = arguments.trust.as_deref().map(trust).transpose()?;
     let mut notes = Vec::new();
     for anchor in &arguments.anchor {
@@ -143,10 +154,7 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Found, Trouble>
         let why = Trouble::from(error);
         out::note(format!("the result is not in the store, whose health will not show it: {why}"));
     }
-    if let (Some(path), Some(state)) = (&arguments.state, state) {
-        keep(path, &state)?;
-    }
-    Ok(Found { report, export: None, scratch })
+    Ok((Found { report, export: None, scratch }, state))
 }
 
 /// Refuses a copy where a log was meant: a log of which entries were taken could say of itself that it is a copy.
