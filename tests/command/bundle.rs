@@ -174,6 +174,7 @@ async fn what_was_altered_in_a_bundle_is_found_with_its_place(log: Log) {
     }
     assert_eq!(sound.verify(&["--trust", &trust]).await.0, Some(0));
     // Another key than the one that is trusted.
+    tower_activity::Keys::open(log.path("other.keys")).unwrap();
     log.run(&["checkpoint", "--keys", "other.keys"]).await.with(0);
     let line =
         log.run(&["checkpoint", "--keys", "other.keys", "--trust-line"]).await.with(0).stdout;
