@@ -170,7 +170,8 @@ async fn an_auditor_makes_a_bundle_of_what_is_signed() {
     log.append(&[record(7, "2026-11-20T12:00:07Z", |_| {})]).await;
     let all = ["bundle", "--keys", "log.keys", "--out", "evidence.zip"];
     let made = ended(log.command(&all).env("ACTIVITY_STORE", &url)).await.with(0);
-    let said = "activity: 1 record left out: committed after the last checkpoint\nactivity: 6 records\n";
+    let said =
+        "activity: 1 record left out: committed after the last checkpoint\nactivity: 6 records\n";
     assert_eq!(made.stderr, said);
     log.run(&["verify", "--export", "evidence.zip", "--trust", &trust]).await.with(0);
     let sign = ["checkpoint", "--keys", "log.keys"];
@@ -201,7 +202,9 @@ async fn the_verifier_of_a_bundle_that_cannot_run_says_3() {
         assert_eq!(code, Some(3), "{text}: {said}");
         assert!(said.contains(why) && !said.contains("Traceback"), "{text}: {said}");
     }
-    for times in [" from=2020-01-01T00:00:00Z", " until=2099-01-01T00:00:00Z from=2020-01-01T00:00:00Z"] {
+    for times in
+        [" from=2020-01-01T00:00:00Z", " until=2099-01-01T00:00:00Z from=2020-01-01T00:00:00Z"]
+    {
         found.put("other", &format!("# who may sign\n\n {line}{times}\n"));
         let (code, said) = found.verify(&["--trust", found.path("other").to_str().unwrap()]).await;
         assert_eq!(code, Some(0), "{said}");
@@ -217,7 +220,10 @@ async fn the_verifier_of_a_bundle_that_cannot_run_says_3() {
     for manifest in ["", "[]", "7", "{"] {
         found.put("manifest.json", manifest);
         let (code, said) = found.verify(&["--trust", &trust]).await;
-        assert!(code == Some(3) || manifest == "[]" && code == Some(1), "{manifest}: {code:?} {said}");
+        assert!(
+            code == Some(3) || manifest == "[]" && code == Some(1),
+            "{manifest}: {code:?} {said}"
+        );
         assert!(!said.contains("Traceback"), "{said}");
     }
 }
@@ -226,11 +232,15 @@ async fn the_verifier_of_a_bundle_that_cannot_run_says_3() {
 async fn a_database_that_is_damaged_is_to_be_restored() {
     let (log, _) = signed(Log::sqlite()).await;
     let file = log.path("activity.db");
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "journal_mode", "delete").unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .pragma_update(None, "journal_mode", "delete")
+        .unwrap();
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let ended = ended(&mut activity(log.path("").as_path(), &["verify", "--store", "sqlite:activity.db"]))
-        .await
-        .with(3);
+    let ended =
+        ended(&mut activity(log.path("").as_path(), &["verify", "--store", "sqlite:activity.db"]))
+            .await
+            .with(3);
     assert!(ended.stderr.contains("restore it from a backup"), "{}", ended.stderr);
 }
