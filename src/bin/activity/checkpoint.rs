@@ -47,7 +47,7 @@ pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitC
 
 /// Says so where none of the keys signed the checkpoint before: they are not those of the services, or the old one was lost.
 fn said_of_another_key(note: &str, seeds: &[[u8; 32]]) {
-    let signed = || {
+    let signed = || -> Result<(), NoteError> {
         let note: Note = note.parse()?;
         let origin = Head::parse(note.text())?.origin;
         let signers = seeds.iter().map(|seed| NoteSigner::new(&origin, seed));
