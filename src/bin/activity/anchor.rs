@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     str::FromStr,
@@ -135,10 +135,22 @@ fn notes(text: &str) -> Vec<String> {
 }
 
 fn append(path: &Path, note: &str) -> io::Result<()> {
+    // Half a note, which a full disk left, is not to run into this one.
+    let apart = if ends_apart(path) { "" } else { "\n\n" };
     let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
     // One write, so that notes of several processes do not run into each other.
-    file.write_all(format!("{note}\n").as_bytes())?;
+    file.write_all(format!("{apart}{note}\n").as_bytes())?;
     file.sync_all()
+}
+
+/// Tells whether a file ends with an empty line, as far as whoever appends may read it.
+fn ends_apart(path: &Path) -> bool {
+    let mut end = [0; 2];
+    let read = fs::File::open(path).and_then(|mut file| {
+        file.seek(io::SeekFrom::End(-2))?;
+        file.read_exact(&mut end)
+    });
+    read.is_err() || end == *b"\n\n"
 }
 
 fn run(command: &str, note: &str) -> io::Result<()> {
@@ -171,8 +183,10 @@ mod tests {
         // Half a note, and the head of a mail: the others are read all the same.
         let torn = &note(4)[..9];
         let mail = "From: log\n\nDear auditor,\n\n";
-        fs::write(&path, format!("{mail}{}\n{torn}\n\n{}{torn}", note(1), note(2))).unwrap();
-        assert_eq!(anchor.read().await.unwrap(), [note(1), note(2)]);
+        fs::write(&path, format!("{mail}{}\n{torn}", note(1))).unwrap();
+        anchor.put(&note(2)).await.unwrap();
+        anchor.put(&note(3)).await.unwrap();
+        assert_eq!(anchor.read().await.unwrap(), [note(1), note(2), note(3)]);
         for none in ["", "\n\n", "no note", mail, torn] {
             fs::write(&path, none).unwrap();
             let error = anchor.read().await.unwrap_err().to_string();
