@@ -28,7 +28,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem; border: 1
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; }
 td { overflow-wrap: anywhere; }
-td:first-child, td:nth-child(4) { min-width: 11rem; font-variant-numeric: tabular-nums; }
+td:first-child { white-space: nowrap; }
 </style>
 </head>
 <body>
