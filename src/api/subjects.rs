@@ -12,12 +12,20 @@ use http::{StatusCode, request::Parts};
 use serde::Deserialize;
 
 use super::{
-    access::Permission, parameters::Parameters, problem::Problem, state::Api, watch::Caller,
+    access::Permission,
+    parameters::Parameters,
+    problem::Problem,
+    state::Api,
+    subject_export::{ALSO, PERSON_TYPE},
+    watch::Caller,
 };
 use crate::{
     pipeline::{Certificate, EraseError, Eraser, ErasurePlan, ErasureRequest},
     record::{Group, Groups},
 };
+
+/// A group to be erased of every record about the person; may be given several times.
+pub(super) const GROUP: &str = "group";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/subjects/{id}/erasure", get(plan).post(erase))
@@ -44,9 +52,18 @@ async fn plan(
     parts: Parts,
 ) -> Result<Json<ErasurePlan>, Problem> {
     caller.must(Permission::Delete)?;
-    Parameters::of(&parts)?.read(&[], api.now())?;
     let Path(id) = id?;
-    let wanted = request(&caller, &id, "none, for nothing is erased");
+    let parameters = Parameters::of(&parts)?;
+    parameters.only(&[ALSO, PERSON_TYPE, GROUP])?;
+    let named = |name| parameters.all(name).map(str::to_owned).collect::<Vec<_>>();
+    let mut wanted = request(&caller, &id, "none, for nothing is erased");
+    for name in named(ALSO) {
+        wanted = wanted.also(name);
+    }
+    for kind in named(PERSON_TYPE) {
+        wanted = wanted.person_type(kind);
+    }
+    let wanted = wanted.groups(groups(&named(GROUP))?);
     let (store, keys) = (api.store()?, api.keys());
     let archive = api.recorder().archive();
     let plan = async { Ok(Eraser::plan_of(store, keys, archive, &wanted).await?) };
@@ -93,7 +110,9 @@ fn groups(names: &[String]) -> Result<Groups, Problem> {
     let group = |name: &String| {
         let found = Group::ERASABLE.into_iter().find(|group| group.as_str() == name);
         found.ok_or_else(|| {
-            Problem::invalid_request("`groups` takes `identity`, `network`, `target` and `content`")
+            Problem::invalid_request(
+                "the groups of a person are `identity`, `network`, `target` and `content`",
+            )
         })
     };
     names.iter().map(group).collect()

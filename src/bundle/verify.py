@@ -2,17 +2,19 @@
 """Verifies an evidence bundle of tower-activity, with Python 3.7 or later and nothing else.
 
     python3 verify.py BUNDLE.zip --trust TRUST      (or the folder that it was unpacked into)
-    python3 verify.py BUNDLE.zip --trust TRUST --print      prints what the records prove, a line of JSON each
-
 Recomputes, and takes nothing at its word: personal fields and salt -> commitment -> record -> entry -> head of the
 ledger -> Ed25519 signature. The trust file says which keys may sign; have it from somebody else than the bundle.
 Exit codes: 0 unaltered, 1 altered (each place is listed), 3 could not run.
 """
 
-import argparse, base64, datetime, hashlib, io, json, os, sys, zipfile
+import argparse, base64, datetime, hashlib, io, json, os, re, sys, zipfile
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, ROOT = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
+
+sha = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
+moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+same = lambda a, b: (a[0] * b[2] - b[0] * a[2]) % P == 0 == (a[1] * b[2] - b[1] * a[2]) % P
 
 def add(a, b):  # RFC 8032, section 5.1.4: points as X, Y, Z, T
     e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
@@ -25,9 +27,6 @@ def times(n, point):
     for bit in bin(n)[2:]:
         result = add(add(result, result), point) if bit == "1" else add(result, result)
     return result
-
-def same(a, b):
-    return (a[0] * b[2] - b[0] * a[2]) % P == 0 == (a[1] * b[2] - b[1] * a[2]) % P
 
 def decode(data):  # RFC 8032, section 5.1.3
     y = int.from_bytes(data, "little")
@@ -51,9 +50,6 @@ def signed(key, text, signature):  # RFC 8032, section 5.1.7; points of small or
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
     return same(times(s, BASE), add(r, times(k, public)))
 
-def sha(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
-
 def root_of(leaf, index, size, path):  # RFC 9162, section 2.1.3.2
     if not 0 <= index < size:
         return None
@@ -69,10 +65,17 @@ def root_of(leaf, index, size, path):  # RFC 9162, section 2.1.3.2
         node, last = node >> 1, last >> 1
     return root if last == 0 else None
 
-def moment(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+def keys_of(trust):
+    """Returns of each key in a trust file its name, its hash, itself, and from when and until when it may sign."""
+    for line in filter(lambda line: line and line[0] != "#", map(str.strip, trust.splitlines())):
+        known = re.fullmatch(r"(\S+?)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})((?: +(?:from|until)=\S+)*)", line)
+        name, hash_, key, times_ = known.groups() if known else ("", "", "", "")
+        key, times_ = base64.b64decode(key), dict(word.split("=", 1) for word in times_.split())
+        if key[:1] != b"\x01" or sha(name.encode(), b"\n", key)[:4].hex() != hash_:
+            raise ValueError("the trust file holds what is no key: %.99s" % line)
+        yield (name, hash_, key, *(times_.get(word) and moment(times_[word]) for word in ("from", "until")))
 
-def head_of(note, trust):
+def head_of(note, keys):
     """Returns origin, size, root, time and who signed; raises ValueError when no trusted key did."""
     text, _, below = note.rpartition("\n\n")
     lines = text.split("\n")
@@ -80,16 +83,8 @@ def head_of(note, trust):
     at = next((line[5:] for line in lines[3:] if line.startswith("time ")), "1970-01-01T00:00:00Z")
     signatures = [line[2:].rsplit(" ", 1) for line in below.split("\n") if line.startswith("\u2014 ")]
     signers = []
-    for line in trust.splitlines():
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        name, hash_, key = words[0].split("+", 2)
-        key, times_ = base64.b64decode(key, validate=True), dict(word.split("=", 1) for word in words[1:])
-        if key[:1] != b"\x01" or sha(name.encode(), b"\n", key)[:4].hex() != hash_:
-            raise ValueError("the trust file holds what is no key: " + words[0])
-        since, until = times_.get("from"), times_.get("until")
-        if name != origin or since and moment(at) < moment(since) or until and moment(at) >= moment(until):
+    for name, hash_, key, since, until in keys:
+        if name != origin or since and moment(at) < since or until and moment(at) >= until:
             continue
         for signer, data in signatures:
             data = base64.b64decode(data, validate=True)
@@ -144,20 +139,19 @@ def record_of(line, entries, seen):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("bundle", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
+    words.add_argument("bundle", nargs="?", default=os.path.dirname(os.path.abspath(__file__)), help="by default, where this is")
     words.add_argument("--trust", help="the keys that may sign, one a line")
-    words.add_argument("--print", action="store_true", dest="shown")
+    words.add_argument("--print", action="store_true", dest="shown", help="print what the records prove, a line of JSON each")
+    words.error = lambda why: words.exit(3, "verify.py: could not run: %s; see --help\n" % why)
     asked = words.parse_args()
-    try:
-        bundle = Bundle(asked.bundle)
-        trust = open(asked.trust, encoding="utf-8").read() if asked.trust else "".join(bundle.open("trust.txt"))
-        manifest, note = json.load(bundle.open("manifest.json")), "".join(bundle.open("checkpoint.txt"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        print("verify.py: could not run: %s" % error, file=sys.stderr)
-        return 3
+    bundle = Bundle(asked.bundle)
+    keys = list(keys_of(open(asked.trust, encoding="utf-8").read() if asked.trust else "".join(bundle.open("trust.txt"))))
+    manifest, note = dict(json.load(bundle.open("manifest.json"))), "".join(bundle.open("checkpoint.txt"))
+    if not keys:
+        raise ValueError("there is no key in the trust file")
     broken, entries, seen, counts = [], {}, set(), {"entries": 0, "records": 0, "erased": 0, "masked": 0}
     try:
-        origin, size, root, at, signers = head_of(note, trust)
+        origin, size, root, at, signers = head_of(note, keys)
     except (ValueError, IndexError) as error:
         print("ALTERED: checkpoint.txt: %s" % error)
         return 1
@@ -177,7 +171,7 @@ def main():
                             print(json.dumps(record, ensure_ascii=True, sort_keys=True))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     broken.append("%s: %s" % (place, error))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (FileNotFoundError, ValueError, KeyError, zipfile.BadZipFile) as error:
             broken.append("%s.jsonl: %s" % (name, error))
         if manifest.get(name) != counts[name]:
             broken.append("%s.jsonl has %d lines; the manifest says %s" % (name, counts[name], manifest.get(name)))
@@ -190,10 +184,16 @@ def main():
     if broken:
         print("\n  ".join(["ALTERED in %d place(s):" % len(broken)] + broken), file=out)
         return 1
-    masked = ", %(masked)d masked" if counts["masked"] else ""
-    print(("Unaltered: %(records)d records in %(entries)d entries, %(erased)d personal groups erased" + masked) % counts, file=out)
+    said = "Unaltered: %(records)d records in %(entries)d entries, %(erased)d personal groups erased"
+    print((said + ", %(masked)d masked" * (counts["masked"] > 0)) % counts, file=out)
     print("under the head of %d entries of %s, %s, signed by %s." % (size, origin, at, ", ".join(signers)), file=out)
     return 0
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except Exception as error:  # Python's own code for this is 1, which says that something was altered
+        print("verify.py: could not run: %s" % (str(error) or repr(error)), file=sys.stderr)
+        os._exit(3)
+    sys.exit(code)

@@ -67,6 +67,12 @@ impl Trust {
         Ok(head)
     }
 
+    /// Tells whether a key may sign the heads of a ledger of this name.
+    #[must_use]
+    pub fn knows(&self, origin: &str) -> bool {
+        self.0.iter().any(|trusted| trusted.key.name() == origin)
+    }
+
     /// Returns how many keys there are.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -2,6 +2,9 @@
 //!
 //! Every ten seconds while the ledger grows, and hourly while it does not: that nothing happened is proved too. Of
 //! several processes that look at the same time one is first, and the others see that it was done.
+//!
+//! It remembers the last head of its own time, and signs no ledger that does not go on from it: whoever rewrites the ledger
+//! and takes the heads away that would show it finds nobody to sign the new one, as long as the process lives.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +12,9 @@ use tokio::{sync::watch, time::sleep};
 
 use super::core::Core;
 use crate::{
-    ledger::{Checkpoint, Note},
+    ledger::{Checkpoint, Frontier, KeptCheckpoint, Note, NoteError},
     privacy::Keys,
-    store::{AnyStore, Evidence as _, Read as _, StoreError, make_checkpoint},
+    store::{AnyStore, Evidence as _, Read as _, StoreError, StoreErrorKind, make_checkpoint},
     time::{Clock, Timestamp},
 };
 
@@ -21,6 +24,8 @@ const GROWN: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(3_600);
 /// What waits between two attempts while the store is away, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// So many entries of the ledger are read at once.
+const PAGE: usize = 2_000;
 
 /// Signs until the pipeline has ended, if there are keys. Once for each pipeline, however many routers it has.
 pub(super) fn keep(core: &Arc<Core>, store: &AnyStore, ended: &watch::Receiver<bool>) {
@@ -39,10 +44,10 @@ pub(super) fn keep(core: &Arc<Core>, store: &AnyStore, ended: &watch::Receiver<b
 }
 
 async fn sign(store: &AnyStore, keys: &Keys, clock: &dyn Clock) {
-    let mut pause = GROWN;
+    let (mut pause, mut known) = (GROWN, None);
     loop {
         sleep(pause).await;
-        pause = match sign_if_due(store, keys, clock.now()).await {
+        pause = match sign_if_due(store, keys, &mut known, clock.now()).await {
             Ok(()) => GROWN,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -53,11 +58,16 @@ async fn sign(store: &AnyStore, keys: &Keys, clock: &dyn Clock) {
     }
 }
 
-async fn sign_if_due(store: &AnyStore, keys: &Keys, now: Timestamp) -> Result<(), StoreError> {
+async fn sign_if_due(
+    store: &AnyStore,
+    keys: &Keys,
+    known: &mut Option<KeptCheckpoint>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let last = store.last_checkpoint().await?;
     let head = store.head().await?;
     let is_due = last.is_none_or(|last| {
-        let signed = last.note.parse::<Note>().and_then(|note| Checkpoint::parse(note.text()));
+        let signed = head_of(&last);
         // One that cannot be read is for `make_checkpoint` to complain about.
         signed.is_ok_and(|signed| {
             let wait = if head > last.size { GROWN } else { IDLE };
@@ -65,10 +75,54 @@ async fn sign_if_due(store: &AnyStore, keys: &Keys, now: Timestamp) -> Result<()
             signed.at.saturating_add(wait) <= now || now < signed.at
         })
     });
-    if is_due && head > 0 {
-        make_checkpoint(store, keys.signing_seeds(), now).await?;
+    if is_due && (head > 0 || known.is_some()) {
+        if let Some(known) = &known {
+            goes_on_from(store, known).await?;
+        }
+        *known = make_checkpoint(store, keys.signing_seeds(), now).await?;
     }
     Ok(())
+}
+
+fn head_of(kept: &KeptCheckpoint) -> Result<Checkpoint, NoteError> {
+    kept.note.parse::<Note>().and_then(|note| Checkpoint::parse(note.text()))
+}
+
+/// Refuses a ledger that is another one than that whose head is known, unless a later epoch says that a backup was restored.
+async fn goes_on_from(store: &AnyStore, known: &KeptCheckpoint) -> Result<(), StoreError> {
+    let kept = store.checkpoints(known.number - 1, 1).await?;
+    if kept.first().is_some_and(|kept| kept.note == known.note) {
+        // Where it stands, everybody can see what does not go on from it.
+        return Ok(());
+    }
+    let Ok(head) = head_of(known) else { return Ok(()) };
+    let (mut frontier, mut agrees) = (Frontier::new(), false);
+    loop {
+        let position = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let rows = store.ledger_rows(position, PAGE).await?;
+        let full = rows.len() == PAGE;
+        for entry in rows.into_iter().filter_map(|row| row.entry.ok()) {
+            if entry.epoch > head.epoch {
+                return Ok(());
+            }
+            frontier.push(entry.leaf_hash());
+            agrees |= frontier.size() == head.size && frontier.root() == head.root;
+        }
+        if !full {
+            break;
+        }
+    }
+    if agrees {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Data,
+        format!(
+            "sign the head of the ledger: the head of {} entries that was signed at {} is gone, and the ledger does not go \
+             on from it; `activity verify` says what was altered",
+            head.size, head.at
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -96,9 +150,10 @@ mod tests {
     async fn a_head_is_signed_when_it_moved_and_once_an_hour() {
         let log = MemoryStore::new();
         let (store, keys) = (AnyStore::new(log.clone()), Keys::ephemeral());
-        let signed = async |seconds: i64| {
+        let mut known = None;
+        let mut signed = async |seconds: i64| {
             let now = Timestamp::from_micros(seconds * 1_000_000);
-            sign_if_due(&store, &keys, now).await.unwrap();
+            sign_if_due(&store, &keys, &mut known, now).await.unwrap();
             store.checkpoints(0, 100).await.unwrap().len()
         };
         assert_eq!(signed(0).await, 0, "an empty ledger has no head");
@@ -111,5 +166,29 @@ mod tests {
         assert_eq!(signed(111 + 3_599).await, 2);
         assert_eq!(signed(111 + 3_600).await, 3, "nothing happened, which is proved too");
         assert_eq!(store.checkpoints(2, 1).await.unwrap()[0].size, 2);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_was_written_anew_is_not_signed() {
+        let keys = Keys::ephemeral();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let log = async |seqs: &[i64]| {
+            let log = MemoryStore::new();
+            for seq in seqs {
+                append(&log, *seq).await;
+            }
+            AnyStore::new(log)
+        };
+        let mut known = None;
+        sign_if_due(&log(&[1, 2]).await, &keys, &mut known, at(100)).await.unwrap();
+        assert_eq!(known.as_ref().unwrap().size, 2);
+        // The head is gone with all that would show it: what is there is another ledger, a shorter one, or none.
+        for (other, why) in [(log(&[1]).await, "shorter"), (log(&[]).await, "empty")] {
+            let refused = sign_if_due(&other, &keys, &mut known, at(200)).await;
+            let refused = refused.expect_err(why).to_string();
+            assert!(refused.contains("the head of 2 entries that was signed at"), "{refused}");
+            assert!(other.checkpoints(0, 10).await.unwrap().is_empty(), "{why}");
+            assert_eq!(known.as_ref().unwrap().size, 2, "{why}: it is still known");
+        }
     }
 }

@@ -8,7 +8,7 @@ use self::records::Hashing;
 use super::{ErasedList, Evidence, Read, Scratch, StoreError, retain};
 use crate::{
     ledger::{
-        Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, root_by_inclusion,
+        Checkpoint, Entry, Frontier, KeptCheckpoint, Trust, origin_of, root_by_inclusion,
         verify::{EntryCheck, Head, Report, Source, State, Verdict, Verifier},
     },
     record::{Canonical, WriterId},
@@ -165,6 +165,9 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             size.is_ok_and(|size| size >= since) || size.is_err()
         });
         self.verifier.heads(heads);
+        if since == 0 {
+            self.name().await?;
+        }
         let removals = retain::removals(self.store).await?;
         self.verifier.removals(removals.into_iter().map(|told| told.removal));
         let mut after = if since > 0 { since } else { i64::MIN };
@@ -207,10 +210,28 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             _ => self.extra_of_seen().await?,
         }
         self.verifier.conclude();
+        let state = self.verifier.state(now, checkpoints, self.trust.is_some());
+        if self.trust.is_some() {
+            // Of this verification alone: the next one may find a head.
+            self.verifier.expect_signed();
+        }
         let report = self.verifier.report().clone();
         let sound = report.verdict() != Verdict::Altered;
-        let state = self.verifier.state(now, checkpoints, self.trust.is_some());
         Ok((report, state.filter(|_| sound)))
+    }
+
+    /// Compares the name that the first entry gives the ledger with those of the trusted keys: who wrote all of it anew, and
+    /// took its heads away, could not keep the name.
+    async fn name(&mut self) -> Result<(), StoreError> {
+        let Some(trust) = self.trust.as_ref().filter(|_| self.scratch.is_none()) else {
+            return Ok(());
+        };
+        let first = self.store.ledger_rows(0, 1).await?.pop().and_then(|row| row.entry.ok());
+        let first = first.filter(|entry| entry.position == 1);
+        if first.is_some_and(|entry| !trust.knows(&origin_of(&entry))) {
+            self.verifier.is_of_another_log();
+        }
+        Ok(())
     }
 
     /// Takes what is kept aside under a hold for told of, where it is what its record lacks.
@@ -278,6 +299,10 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
 
     /// Goes on from a state whose last entry the ledger still has.
     async fn resumed(&self, state: &State) -> Result<Option<Verifier>, StoreError> {
+        if self.trust.is_some() && !state.is_signed() {
+            // The heads of what was verified were compared without a key, or there were none.
+            return Ok(None);
+        }
         let Some(verifier) = Verifier::resume(state) else { return Ok(None) };
         let rows = self.store.ledger_rows(state.position - 1, 1).await?;
         let entry = rows.first().and_then(|row| row.entry.as_ref().ok());

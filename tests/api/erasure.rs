@@ -173,6 +173,13 @@ async fn it_is_said_which_names_which_things_and_which_groups<F: Fixture>() {
     let asked = json!({
         "basis": "x", "also": ["ana@example.com"], "person_types": ["member"], "groups": ["target"],
     });
+    // The dry run is of the same records and groups.
+    let same = format!("{PATH}?also=ana%40example.com&person_type=member&group=target");
+    let plan = service.get(&same).await.json();
+    assert_eq!((&plan["records"], &plan["groups"]), (&json!(3), &json!({ "target": 3 })), "{plan}");
+    assert_eq!(service.get(PATH).await.json()["records"], 1);
+    service.get(&format!("{PATH}?group=name")).await.problem(400);
+    service.get(&format!("{PATH}?basis=x")).await.problem(400);
     let headers = [("x-test-caller", "admin"), JSON];
     let done = service.send(Method::POST, PATH, &headers, asked.to_string()).await.json();
     assert_eq!((&done["records"], &done["groups"]), (&json!(3), &json!({ "target": 3 })), "{done}");

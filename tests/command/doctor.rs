@@ -67,16 +67,26 @@ async fn a_trigger_that_is_gone_is_found(log: Log) {
         Some(database) => {
             database.execute("alter table activity.ledger_entries disable trigger guard").await;
             database.execute("drop trigger guard on activity.erased_subjects").await;
+            database.execute("alter table activity.restricted disable trigger guard").await;
         }
         None => {
             let file = rusqlite::Connection::open(log.path("activity.db")).unwrap();
             file.execute("DROP TRIGGER activity_ledger_update", ()).unwrap();
             file.execute("DROP TRIGGER activity_erased_subjects_delete", ()).unwrap();
+            file.execute("DROP TRIGGER activity_restricted_delete", ()).unwrap();
+            // As in the shell of SQLite: what refuses to leave a permit behind is off there.
+            file.pragma_update(None, "foreign_keys", false).unwrap();
+            let permit = "INSERT INTO activity_permits (permit, retention_class, before) VALUES (1, 'activity', 1)";
+            file.execute(permit, ()).unwrap();
         }
     }
     let looked = log.run(&["doctor"]).await.with(1);
     is_wrong(&looked, "triggers", "ledger");
     is_wrong(&looked, "triggers", "erased_subjects");
+    is_wrong(&looked, "triggers", "restricted");
+    if log.database.is_none() {
+        is_wrong(&looked, "triggers", "activity_permits, in which a permit was left");
+    }
 }
 
 async fn a_row_that_somebody_edited_is_found(log: Log) {

@@ -82,6 +82,7 @@ async fn what_was_exported_is_verified_without_the_log(log: Log) {
         assert!(said.contains("that nothing was left out of it is not shown"), "{said}");
     }
     // Another key than the one that is trusted.
+    tower_activity::Keys::open(log.path("other.keys")).unwrap();
     log.run(&["checkpoint", "--keys", "other.keys"]).await.with(0);
     let line =
         log.run(&["checkpoint", "--keys", "other.keys", "--trust-line"]).await.with(0).stdout;

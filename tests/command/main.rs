@@ -15,6 +15,7 @@ mod unpacked;
 mod run;
 
 mod archive;
+mod auditor;
 mod backup;
 mod bundle;
 mod doctor;

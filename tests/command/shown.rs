@@ -123,6 +123,7 @@ async fn an_anchor_that_no_trusted_key_signed_is_none(log: Log) {
     let (log, trust) = signed(log).await;
     let file = lines(&log, &[]).await;
     let anchor = format!("file:{}", log.path("anchor").display());
+    tower_activity::Keys::open(log.path("other.keys")).unwrap();
     log.run(&["checkpoint", "--keys", "other.keys", "--anchor", &anchor]).await.with(0);
     let found = verify(&log, &file, &["--trust", &trust, "--anchor", &anchor], 1).await;
     is_found(&found, "head_forged", "anchored checkpoint 1");

@@ -399,7 +399,7 @@ async fn checkpoints_vouch_for_the_history_and_anchors_for_its_end(log: Log) {
 
     // The end is cut off, with the checkpoint that covers it.
     log.cut_off_the_end().await;
-    assert_eq!(verify(&[], 0).await["trust"], "none");
+    assert_eq!(verify(&[], 2).await["trust"], "none");
     let found = verify(&["--anchor", &anchor], 1).await;
     assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
     // What cannot be read is not passed over.

@@ -56,12 +56,12 @@ async fn tamper_finds_the_one_word_that_was_changed() {
         "unaltered",
         "rights do not suffice: activity_records is append-only",
         "ALTERED",
-        "record edited at entry",
+        "record edited at entry 13, records 112 to 121 of stream",
         "After it was put back:",
         "unaltered",
         "After ana was erased from 200 records",
         "unaltered",
-        "personal groups erased",
+        "erased: 200 personal groups",
     ];
     prints("tamper", folder.path(), &expected).await;
 }

@@ -10,16 +10,18 @@ use utoipa::openapi::{
 use super::{
     answers::{REFUSALS, header, json_of, of, retry_after},
     parameters::{self, header as header_parameter, optional, path, required, several},
-    schemas::{count, either_or_null, list, moment, named, text, uuid},
+    schemas::{count, either_or_null, list, moment, named, one_of, text, uuid},
 };
 use crate::{
     api::{
         consents::{AT, PURPOSE, SUBJECT},
         endpoint::{Endpoint, Guard},
         subject_export::{ALSO, PERSON_TYPE},
+        subjects::GROUP,
     },
     encode::Format,
     query::Extra,
+    record::Group,
 };
 
 /// What `/records` and the trails take.
@@ -62,7 +64,14 @@ pub(super) fn describe(endpoint: &Endpoint) -> OperationBuilder {
             .parameter(optional(PURPOSE, "To this purpose alone", text()))
             .parameter(optional(AT, "As of this moment; now by default", moment())),
         ("GET", "/subjects/{id}/erasure") => answers(json_of("What erasing would reach", "ErasurePlan"))
-            .parameter(path("id", "The id that records have of the person", text())),
+            .parameter(path("id", "The id that records have of the person", text()))
+            .parameter(several(ALSO, "Another id of the same person", name()))
+            .parameter(several(PERSON_TYPE, "A type of things that are persons, beside `user`", name()))
+            .parameter(several(
+                GROUP,
+                "A group to be erased of each record about the person; by default his part in the record decides",
+                one_of(Group::ERASABLE.map(Group::as_str)),
+            )),
         (_, "/subjects/{id}/erasure") => {
             let body = RequestBodyBuilder::new()
                 .required(Some(Required::True))
@@ -283,7 +292,6 @@ fn subject_export() -> OperationBuilder {
         .content("application/zip", of(text()))
         .header("Content-Disposition", header(text(), "A name for the file"))
         .header("activity-position", header(count(), "Where the ledger stood: what is exported"));
-    let name = || text().min_length(Some(1)).max_length(Some(512));
     answers(response)
         .parameter(path(
             "id",
@@ -292,6 +300,11 @@ fn subject_export() -> OperationBuilder {
         ))
         .parameter(several(ALSO, "Another id of the same person", name()))
         .parameter(several(PERSON_TYPE, "A type of things that are persons, beside `user`", name()))
+}
+
+/// An id or a type of somebody.
+fn name() -> ObjectBuilder {
+    text().min_length(Some(1)).max_length(Some(512))
 }
 
 fn ingest() -> OperationBuilder {

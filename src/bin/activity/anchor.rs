@@ -2,18 +2,20 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     str::FromStr,
 };
 
 use tower_activity::{
+    ledger::Note,
     store::Evidence as _,
     time::{Clock as _, SystemClock},
 };
 
 use crate::{
+    out,
     store::{Store, is_postgres, shown},
     trouble::Trouble,
 };
@@ -81,10 +83,23 @@ impl Anchor {
                 ));
             }
         };
-        if notes.is_empty() {
-            return Err(Trouble::new(format!("there is no checkpoint in the anchor {name}")));
+        let (sound, others): (Vec<_>, Vec<_>) =
+            notes.into_iter().partition(|note| note.parse::<Note>().is_ok());
+        if sound.is_empty() {
+            return Err(Trouble::new(format!(
+                "there is no checkpoint in the anchor {name}; `activity checkpoint --anchor` puts them there"
+            )));
         }
-        Ok(notes)
+        // The head of a mail, or half a note where the disk was full: it is no fault of the log, and nobody may be able to
+        // mend a file that only grows.
+        if let Some(first) = others.first() {
+            out::note(format!(
+                "the anchor {name} holds {} pieces that are no signed notes, and are not compared; the first begins with {:?}",
+                others.len(),
+                first.chars().take(40).collect::<String>()
+            ));
+        }
+        Ok(sound)
     }
 }
 
@@ -103,21 +118,39 @@ async fn stored(url: &str) -> Result<Vec<String>, Trouble> {
     }
 }
 
-/// A note is two paragraphs: the text and its signatures.
+/// A note is two paragraphs: the text and its signatures. A paragraph that belongs to none takes no other note along.
 fn notes(text: &str) -> Vec<String> {
-    let paragraphs: Vec<_> = text.split("\n\n").filter(|text| !text.trim().is_empty()).collect();
-    let note = |parts: &[&str]| {
-        let parts: Vec<_> = parts.iter().map(|part| part.trim_matches('\n')).collect();
-        format!("{}\n", parts.join("\n\n"))
-    };
-    paragraphs.chunks(2).map(note).collect()
+    let paragraphs = text.split("\n\n").map(|part| part.trim_matches('\n'));
+    let mut notes: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for paragraph in paragraphs.filter(|part| !part.trim().is_empty()) {
+        let signs = paragraph.lines().all(|line| line.starts_with('\u{2014}'));
+        match notes.last_mut().filter(|_| signs && is_open) {
+            Some(note) => *note = format!("{note}\n{paragraph}\n"),
+            None => notes.push(format!("{paragraph}\n")),
+        }
+        is_open = !signs;
+    }
+    notes
 }
 
 fn append(path: &Path, note: &str) -> io::Result<()> {
+    // Half a note, which a full disk left, is not to run into this one.
+    let apart = if ends_apart(path) { "" } else { "\n\n" };
     let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
     // One write, so that notes of several processes do not run into each other.
-    file.write_all(format!("{note}\n").as_bytes())?;
+    file.write_all(format!("{apart}{note}\n").as_bytes())?;
     file.sync_all()
+}
+
+/// Tells whether a file ends with an empty line, as far as whoever appends may read it.
+fn ends_apart(path: &Path) -> bool {
+    let mut end = [0; 2];
+    let read = fs::File::open(path).and_then(|mut file| {
+        file.seek(io::SeekFrom::End(-2))?;
+        file.read_exact(&mut end)
+    });
+    read.is_err() || end == *b"\n\n"
 }
 
 fn run(command: &str, note: &str) -> io::Result<()> {
@@ -141,13 +174,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("anchor");
         let anchor: Anchor = format!("file:{}", path.display()).parse().unwrap();
-        let note = |n: u8| format!("log\n{n}\nroot\n\n\u{2014} log sig\n\u{2014} log sig{n}\n");
+        let note =
+            |n: u8| format!("log\n{n}\nroot\n\n\u{2014} log AAAAAAA=\n\u{2014} log AAAA{n}AA=\n");
         for n in 1..=3 {
             anchor.put(&note(n)).await.unwrap();
         }
         assert_eq!(anchor.read().await.unwrap(), [note(1), note(2), note(3)]);
-        fs::write(&path, "").unwrap();
-        assert!(anchor.read().await.is_err());
+        // Half a note, and the head of a mail: the others are read all the same.
+        let torn = &note(4)[..9];
+        let mail = "From: log\n\nDear auditor,\n\n";
+        fs::write(&path, format!("{mail}{}\n{torn}", note(1))).unwrap();
+        anchor.put(&note(2)).await.unwrap();
+        anchor.put(&note(3)).await.unwrap();
+        assert_eq!(anchor.read().await.unwrap(), [note(1), note(2), note(3)]);
+        for none in ["", "\n\n", "no note", mail, torn] {
+            fs::write(&path, none).unwrap();
+            let error = anchor.read().await.unwrap_err().to_string();
+            assert!(error.contains("there is no checkpoint in the anchor"), "{error}");
+        }
         let copied = folder.path().join("copied");
         let anchor: Anchor = format!("run:cat > {}", copied.display()).parse().unwrap();
         anchor.put(&note(7)).await.unwrap();

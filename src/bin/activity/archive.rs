@@ -37,7 +37,7 @@ pub(crate) async fn run(
         ArchiveCommand::Verify(asked) => {
             return match verified(common, asked).await {
                 Ok(report) => {
-                    print(common, asked, &report)?;
+                    out::heard(print(common, asked, &report))?;
                     Ok(ExitCode::from(match report.verdict() {
                         Verdict::Unaltered => 0,
                         Verdict::Altered => 1,

@@ -134,8 +134,8 @@ fn said(counts: Counts) {
             unproved,
             "cannot be proved: they, or others of their entries, were altered; `activity verify` says where",
         ),
-        (later, "were committed after the last checkpoint and were left out"),
-        (unreadable, "cannot be read any more and were left out"),
+        (later, "left out: committed after the last checkpoint"),
+        (unreadable, "left out: no longer readable"),
     ] {
         if count > 0 {
             out::note(format!("{} {what}", out::records(count)));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tower_activity::{
-    ledger::{NoteSigner, origin_of},
+    ledger::{Checkpoint as Head, Note, NoteError, NoteSigner, origin_of},
     store::{AnyStore, Evidence as _, make_checkpoint},
     time::{Clock as _, SystemClock},
 };
@@ -17,7 +17,7 @@ use crate::{
 
 pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitCode, Trouble> {
     let log = Store::existing(common).await?.reader();
-    let keys = store::keys(common)?.ok_or_else(|| {
+    let keys = store::keys_of_log(common).await?.ok_or_else(|| {
         Trouble::usage(
             "nothing says where the keys are: name the file with --keys or ACTIVITY_KEYS",
         )
@@ -28,6 +28,9 @@ pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitC
             out::line(&line)?;
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(before) = log.last_checkpoint().await? {
+        said_of_another_key(&before.note, seeds);
     }
     let kept = make_checkpoint(&log, seeds, SystemClock::default().now()).await?;
     let kept = kept.ok_or_else(|| empty(common))?;
@@ -40,6 +43,23 @@ pub(crate) async fn run(common: &Common, arguments: &Checkpoint) -> Result<ExitC
         out::json(&serde_json::json!({ "size": kept.size, "note": kept.note }))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says so where none of the keys signed the checkpoint before: they are not those of the services, or the old one was lost.
+fn said_of_another_key(note: &str, seeds: &[[u8; 32]]) {
+    let signed = || -> Result<(), NoteError> {
+        let note: Note = note.parse()?;
+        let origin = Head::parse(note.text())?.origin;
+        let signers = seeds.iter().map(|seed| NoteSigner::new(&origin, seed));
+        let signers: Vec<_> = signers.collect::<Result<_, NoteError>>()?;
+        note.verify(signers.iter().map(NoteSigner::key)).map(|_keys| ())
+    };
+    if signed().is_err() {
+        out::note(
+            "the checkpoint before this one was signed with another key: to whoever trusts that one alone, `verify` calls \
+             this one forged, until the line of this key is in the trust file (--trust-line)",
+        );
+    }
 }
 
 fn empty(common: &Common) -> Trouble {

@@ -22,7 +22,7 @@ const STORED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(common: &Common, arguments: &Consent) -> Result<ExitCode, Trouble> {
     let record = record(arguments)?;
-    let keys = store::keys(common)?;
+    let keys = store::keys_of_log(common).await?;
     match Store::existing(common).await? {
         Store::Sqlite(log) => recorded(common, log, keys, record).await,
         Store::Postgres(log) => recorded(common, log, keys, record).await,

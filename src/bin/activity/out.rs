@@ -56,6 +56,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Trouble> {
     Ok(io::stdout().lock().write_all(bytes)?)
 }
 
+/// Leaves it to the exit code to say what was found, where nobody reads what is printed of it.
+pub(crate) fn heard(printed: Result<(), Trouble>) -> Result<(), Trouble> {
+    printed.or_else(|trouble| if trouble.is_unheard() { Ok(()) } else { Err(trouble) })
+}
+
 /// Says something beside the result, on standard error. That nobody hears it changes nothing.
 pub(crate) fn note(text: impl AsRef<str>) {
     let lines: Vec<_> = text.as_ref().lines().map(|line| visible(line).to_string()).collect();

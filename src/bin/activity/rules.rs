@@ -29,7 +29,8 @@ fn read(file: &Path) -> Result<Rules, RulesError> {
 fn check(common: &Common, file: &Path) -> Result<ExitCode, Trouble> {
     let error = read(file).err().map(|error| with_causes(&error));
     if !out::is_table(common) {
-        out::json(&json!({ "file": file, "sound": error.is_none(), "error": error }))?;
+        let found = json!({ "file": file, "sound": error.is_none(), "error": error });
+        out::heard(out::json(&found))?;
     }
     match error {
         None if out::is_table(common) => {

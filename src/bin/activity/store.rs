@@ -121,6 +121,22 @@ pub(crate) fn keys_at_hand(common: &Common) -> Result<Option<Keys>, Trouble> {
     }
 }
 
+/// Reads the keys of a log that is there, and makes them only beside one that no key has signed: new ones beside a log that has
+/// others find no pseudonym of it, do not know who was erased, and sign what nobody trusts.
+pub(crate) async fn keys_of_log(common: &Common) -> Result<Option<Keys>, Trouble> {
+    let Some(path) = keys_path(common) else { return Ok(None) };
+    if !path.exists() && Store::existing(common).await?.reader().last_checkpoint().await?.is_some()
+    {
+        return Err(Trouble::new(format!(
+            "there is no key file `{}`, and the log {} has checkpoints, which were signed with one: name the file that its \
+             services have with --keys or ACTIVITY_KEYS",
+            path.display(),
+            shown(common.store())
+        )));
+    }
+    Ok(Some(Keys::open(path)?))
+}
+
 /// Reads the keys, where there are any to be found.
 pub(crate) fn keys(common: &Common) -> Result<Option<Keys>, Trouble> {
     Ok(keys_path(common).map(Keys::open).transpose()?)

@@ -81,6 +81,10 @@ impl From<StoreError> for Trouble {
         // Most say themselves what to do about it.
         let way_out = if why.contains("; ") {
             ""
+        } else if why.contains("permission denied for") {
+            "; docs/roles.md says which role may"
+        } else if why.contains("disk image is malformed") {
+            "; the file is damaged: restore it from a backup, as docs/backup.md says"
         } else {
             "; --store or ACTIVITY_STORE says where the log is"
         };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Verifier,
-    report::{AlterationKind, Place},
+    report::{AlterationKind, Place, Shortfall},
 };
 use crate::ledger::{Checkpoint, Note, Trust};
 
@@ -156,6 +156,20 @@ impl Verifier {
                 && head.epoch < rollback.epoch
                 && i64::try_from(head.size).is_ok_and(|size| rollback.position < size)
         })
+    }
+
+    /// Tells that no key that is trusted signed a head, where one should have.
+    pub(crate) fn expect_signed(&mut self) {
+        if self.report.signed.is_none() {
+            self.report.incomplete.push(Shortfall::Unsigned);
+        }
+    }
+
+    /// Tells that the ledger begins with another entry than the one after which the trusted keys are named.
+    pub(crate) fn is_of_another_log(&mut self) {
+        let detail = "it is not the entry after which the keys of the trust file are named: the log was written anew, or the \
+                      trust file is of another log";
+        self.found(AlterationKind::HistoryRewritten, Place::entry(1), detail);
     }
 
     /// Tells of heads that cover more entries than there are.

@@ -178,7 +178,10 @@ pub struct Alteration {
 
 impl fmt::Display for Alteration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: {}", self.kind, self.place, self.detail)
+        match self.place == Place::default() {
+            true => write!(f, "{}: {}", self.kind, self.detail),
+            false => write!(f, "{} at {}: {}", self.kind, self.place, self.detail),
+        }
     }
 }
 
@@ -341,6 +344,9 @@ pub enum Shortfall {
         /// tells of it.
         lost: Option<u64>,
     },
+    /// Keys are trusted, and none of them signed a head of the log: whoever holds the database may have taken the signed
+    /// ones away.
+    Unsigned,
 }
 
 impl Shortfall {
@@ -350,6 +356,7 @@ impl Shortfall {
                 place.position.unwrap_or(i64::MAX)
             }
             Self::RolledBack { position, .. } => *position,
+            Self::Unsigned => i64::MAX,
         }
     }
 }
@@ -376,6 +383,10 @@ impl fmt::Display for Shortfall {
                     None => f.write_str("no record says what was lost"),
                 }
             }
+            Self::Unsigned => f.write_str(
+                "unsigned: no key of the trust file signed any head of it; `activity checkpoint` signs one, and if there \
+                 was one, somebody took it away",
+            ),
         }
     }
 }

@@ -47,6 +47,11 @@ impl State {
         self.leaf == hex(leaf)
     }
 
+    /// Tells whether a key that was trusted had signed a head of what was verified.
+    pub(crate) const fn is_signed(&self) -> bool {
+        self.signed.is_some()
+    }
+
     fn frontier(&self) -> Option<Frontier> {
         let size = u64::try_from(self.position).ok()?;
         let roots: Option<Vec<Hash>> = self.frontier.iter().map(|text| unhex(text)).collect();

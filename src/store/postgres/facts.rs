@@ -93,8 +93,8 @@ const OPEN: &str = "\
     ) \
     select coalesce(array_agg(what order by what), '{}') from open";
 
-/// Both triggers on each leaf, on the ledger, on its heads and those of others, and on the list of who was erased, and that
-/// of the whole log, always on.
+/// Both triggers on each leaf, on the ledger, on its heads and those of others, on the list of who was erased and on what
+/// holds keep of them, and that of the whole log, always on; and the one that gives the ledger its order.
 const UNGUARDED: &str = "\
     select coalesce(array_agg(c.relname::text order by 1), '{}') \
     from (select relid from pg_partition_tree(to_regclass('activity.records')) where isleaf \
@@ -102,11 +102,14 @@ const UNGUARDED: &str = "\
         union all select to_regclass('activity.checkpoints') \
         union all select to_regclass('activity.anchors') \
         union all select to_regclass('activity.erased_subjects') \
+        union all select to_regclass('activity.restricted') \
         union select to_regclass('activity.records')) as log (relid) \
     join pg_class c on c.oid = log.relid \
         and (c.relkind = 'r' or c.oid = to_regclass('activity.records')) \
     where (select count(*) from pg_trigger t where t.tgrelid = c.oid and t.tgenabled = 'A' \
-        and t.tgname in ('guard', 'guard_told', 'refuse_truncate')) < 2";
+        and t.tgname in ('guard', 'guard_told', 'refuse_truncate')) < 2 \
+        or c.oid = to_regclass('activity.ledger_entries') and not exists (select from pg_trigger t \
+            where t.tgrelid = c.oid and t.tgenabled = 'A' and t.tgname = 'seal')";
 
 const FACTS: &str = "\
     select current_setting('server_version_num')::bigint, current_user::text, r.rolsuper, \

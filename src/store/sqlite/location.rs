@@ -181,7 +181,7 @@ fn why_not(file: &Path) -> String {
     } else {
         // SQLite needs the folder for the files beside the database.
         format!(
-            "the folder `{shown}` or the file in it cannot be written; allow it, or name another file"
+            "the folder `{shown}` or the file in it cannot be read or written; allow it, or name another file"
         )
     }
 }

@@ -175,5 +175,5 @@ export async function integrityTab(words, record, panel, signal) {
     h("p", null, holds === false ? say.wrongText : say.provedText(entry.position, entry.size)),
     h("p.quiet", null, holds === null ? say.byServer : holds ? say.byBrowser : null),
     h("dl.facts", null, fact(say.signed, signed ? h("time", { datetime: signed, title: signed }, absolute(signed)) : words.drawer.absent), fact(say.leaf, h("code", null, found.leaf)), fact(say.root, h("code", null, entry.root))),
-    h("h3", null, say.checkpoint), h("pre", { tabindex: "0" }, checkpoint), h("p.quiet", null, say.trust));
+    h("h3", null, say.checkpoint), h("pre", { tabindex: "0" }, checkpoint.trimEnd().split("\n").map((line, index) => [index ? document.createTextNode("\n") : null, line])), h("p.quiet", null, say.trust));
 }

@@ -446,6 +446,10 @@ async fn addresses_go_as_far_as_the_log_tells() {
     assert_eq!(store.facts().await.unwrap().unguarded, [""; 0]);
     database.execute("alter table activity.records disable trigger guard_told").await;
     assert_eq!(store.facts().await.unwrap().unguarded, ["records"]);
+    database.execute("alter table activity.restricted disable trigger guard").await;
+    database.execute("alter table activity.ledger_entries disable trigger seal").await;
+    let off = ["ledger_entries", "records", "restricted"];
+    assert_eq!(store.facts().await.unwrap().unguarded, off);
 }
 
 /// Whoever says nothing of the holds that he has seen has seen none.

@@ -90,7 +90,7 @@ pub(crate) async fn run(common: &Common, arguments: &Doctor) -> Result<ExitCode,
     if let Some(url) = &arguments.url {
         findings.extend(service::ask(url).await);
     }
-    print(common, &findings)?;
+    out::heard(print(common, &findings))?;
     let wrong = findings.iter().any(|finding| finding.state == State::Wrong);
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(common: &Common, arguments: &SubjectErase) -> Result<Exi
     let request = request(arguments)?;
     // Before anything is erased: a file that cannot be read is found out now.
     let kept = kept(&arguments.replay)?;
-    let keys = store::keys(common)?.ok_or_else(|| {
+    let keys = store::keys_of_log(common).await?.ok_or_else(|| {
         Trouble::usage(
             "nothing says where the keys are: name the file with --keys or ACTIVITY_KEYS; it is the one that the \
              services have, so that they know who was erased",
@@ -191,12 +191,19 @@ fn read(path: &Path) -> Result<Vec<ErasedSubject>, Trouble> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|error| Trouble::usage(format!("--replay: `{shown}` cannot be read: {error}")))?;
-    let mut all = Vec::new();
+    let (mut all, mut is_there) = (Vec::new(), false);
     for kept in serde_json::Deserializer::from_str(&text).into_iter::<Kept>() {
         let kept = kept.map_err(|error| {
             Trouble::usage(format!("--replay: `{shown}` holds no certificates: {error}"))
         })?;
         all.extend(kept.subjects);
+        is_there = true;
+    }
+    if !is_there {
+        // A copy that went wrong: nobody would be erased again, and it would look done.
+        return Err(Trouble::usage(format!(
+            "--replay: `{shown}` holds no certificate: it is empty"
+        )));
     }
     Ok(all)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Result<ExitCo
         let why = "the export is a zip file; name one with --out, or send it to a program";
         return Err(Trouble::usage(why));
     }
-    let keys = store::keys(common)?.ok_or_else(|| {
+    let keys = store::keys_of_log(common).await?.ok_or_else(|| {
         Trouble::usage(
             "nothing says where the keys are: name the file with --keys or ACTIVITY_KEYS; it is the one that the \
              services have, under which they keep whoever tried to log in",
