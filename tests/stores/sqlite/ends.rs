@@ -116,3 +116,33 @@ async fn a_file_that_was_made_for_it_gives_its_room_back() {
     assert!(left >= full, "{sizes:?}");
     assert!(after < before && after == used, "{sizes:?}");
 }
+
+/// What the fold has reached is taken off the counts, what it has not reached it never counts, and nothing stays under which
+/// nothing is counted any more.
+#[tokio::test]
+async fn counts_are_those_of_what_is_left_however_far_the_fold_was() {
+    let fixture = InFile::new().await;
+    let store = fixture.open().await;
+    over(&store).await;
+    let late: Vec<_> =
+        (1_301..=1_400).map(|seq| old(7, seq, "2026-01-11", "authentication")).collect();
+    append(&store, &late).await.unwrap();
+    let units = store.units().await.unwrap();
+    let facts = units.iter().find(|facts| facts.unit.class == "authentication").unwrap();
+    let removal = removal_of(&store, facts).await.unwrap().unwrap();
+    let told = telling(99, 1, &removal);
+    append(&store, std::slice::from_ref(&told)).await.unwrap();
+    let by_hand = fixture.by_hand();
+    let number = |sql: &str| by_hand.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let counted = "SELECT sum(records) FROM activity_rollup WHERE grain = 1 AND tenant_id = ''";
+    assert_eq!(number(counted), 700 + 1_303, "and not those that came late");
+    while store.end_unit(&removal, told.id, 0).await.unwrap() != Ending::Done {}
+    assert_eq!(number(counted), 700);
+    for table in ["activity_rollup", "activity_rollup_persons"] {
+        assert_eq!(number(&format!("SELECT count(*) FROM {table} WHERE records <= 0")), 0);
+    }
+    while store.fold(100).await.unwrap().behind() > 0 {}
+    assert_eq!(number(counted), 700 + 1);
+    let persons = "SELECT sum(records) FROM activity_rollup_persons WHERE grain = 3";
+    assert_eq!(number(persons), 700 + 1);
+}
