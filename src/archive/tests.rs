@@ -482,6 +482,67 @@ async fn a_rewriting_that_dies_at_any_call_leaves_the_old_groups_or_the_new() {
     assert_eq!(seen.len(), 2);
 }
 
+/// A disk that keeps something else than it was given: what is read back is looked at, and nothing counts as kept.
+#[tokio::test]
+async fn what_was_not_kept_as_it_was_written_counts_for_nothing() {
+    let (store, log) = log().await;
+    let damaging = |objects: &Arc<InMemory>, what| {
+        let damaging = Failing { damages: Some(what), ..Failing::on(objects) };
+        let mut archive = Archive::over(Arc::new(damaging), Path::from("root"));
+        archive.limits.rows = 8;
+        archive
+    };
+    for what in ["records/", "personal/", "ledger/"] {
+        let objects = Arc::new(InMemory::new());
+        let error = run(&damaging(&objects, what), &log, "a/b c").await.unwrap_err();
+        assert_eq!(error.kind(), ArchiveErrorKind::NotKept, "{what}: {error}");
+        assert!(names(&objects).await.is_empty(), "{what}: what was written is taken back");
+    }
+    let objects = Arc::new(InMemory::new());
+    assert!(run(&damaging(&objects, "manifests/"), &log, "a/b c").await.is_err());
+
+    // The same of one that is written anew: it stays what it was.
+    let person = store.all().into_iter().find(|record| record.seq == 1).unwrap();
+    let groups = ErasedGroups::of(&person, Groups::ALL, &mut Canonical::new()).unwrap();
+    let objects = Arc::new(InMemory::new());
+    let whole = archive(&objects);
+    let part = run(&whole, &log, "a/b c").await.unwrap().remove(0);
+    let damaged = damaging(&objects, "personal/");
+    let error = damaged.rewrite(&log, &part.path(), slice::from_ref(&groups), now()).await;
+    assert_eq!(error.unwrap_err().kind(), ArchiveErrorKind::NotKept);
+    assert_eq!(names(&objects).await.len(), 4);
+    assert_eq!(verify(&whole).await.verdict(), Verdict::Unaltered);
+    let found = records(&whole).await.into_iter().find(|record| record.seq == 1).unwrap();
+    assert_eq!(found.erased().count(), person.erased().count(), "nobody is told that it is done");
+    let damaged = damaging(&objects, "manifests/");
+    assert!(damaged.rewrite(&log, &part.path(), &[groups], now()).await.is_err());
+}
+
+/// Two that write a part anew at once, each without somebody else: both are gone.
+#[tokio::test]
+async fn two_that_write_a_part_anew_take_turns() {
+    let (store, log) = log().await;
+    let objects = Arc::new(InMemory::new());
+    let archive = archive(&objects);
+    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0).path();
+    let all = store.all();
+    let of = |seq| {
+        let person = all.iter().find(|record| record.seq == seq).unwrap();
+        [ErasedGroups::of(person, Groups::ALL, &mut Canonical::new()).unwrap()]
+    };
+    let (one, other) = (of(1), of(2));
+    let (one, other) = tokio::join!(
+        archive.rewrite(&log, &part, &one, now()),
+        archive.rewrite(&log, &part, &other, now())
+    );
+    assert!(one.unwrap() > 0 && other.unwrap() > 0);
+    let left = records(&archive).await;
+    let left: usize = left.iter().filter(|it| [1, 2].contains(&it.seq)).map(groups_of).sum();
+    assert_eq!(left, 0);
+    assert_eq!(verify(&archive).await.verdict(), Verdict::Unaltered);
+    assert_eq!(names(&objects).await.len(), 4);
+}
+
 /// Of a run that failed, what is left over is taken back, and a server that does not answer holds it up for a while.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_after_an_error_holds_no_run_up_for_ever() {
@@ -510,6 +571,8 @@ struct Failing {
     /// One call fails, and those that follow are never answered.
     hangs: bool,
     failed: AtomicBool,
+    /// One bit of what is kept of files with this in their name is another one.
+    damages: Option<&'static str>,
 }
 
 impl std::fmt::Display for Failing {
@@ -556,6 +619,15 @@ impl ObjectStore for Failing {
         opts: PutOptions,
     ) -> object_store::Result<PutResult> {
         self.call().await?;
+        let payload = match self.damages.filter(|what| location.as_ref().contains(what)) {
+            None => payload,
+            Some(_) => {
+                let mut bytes = Bytes::from(payload).to_vec();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                bytes.into()
+            }
+        };
         if self.twice && opts.mode == PutMode::Create {
             self.objects.put_opts(location, payload.clone(), opts.clone()).await?;
         }

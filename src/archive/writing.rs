@@ -1,6 +1,6 @@
 //! Writing a part: from the log into three files.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, panic::resume_unwind, thread};
 
 use parquet::{errors::ParquetError, file::writer::SerializedFileWriter};
 use rand::random;
@@ -370,11 +370,30 @@ impl From<ParquetError> for Trouble {
     }
 }
 
+/// Gives rows their commitments, and returns the hashes of their records.
+fn hashed(rows: &mut [Row]) -> Vec<Hash> {
+    let mut canonical = Canonical::new();
+    let hash = |row: &mut Row| {
+        let record = &row.record;
+        row.commitments = Group::ERASABLE.map(|group| canonical.commitment(record, group));
+        leaf_hash(canonical.encode_committed(record, &row.commitments))
+    };
+    rows.iter_mut().map(hash).collect()
+}
+
+/// Does two things at the same time.
+fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let beside = scope.spawn(one);
+        let other = other();
+        (beside.join().unwrap_or_else(|panic| resume_unwind(panic)), other)
+    })
+}
+
 /// The two Parquet files, and what is known of the entries whose records go into them.
 struct Tables {
     records: SerializedFileWriter<Vec<u8>>,
     personal: SerializedFileWriter<Vec<u8>>,
-    canonical: Canonical,
     entries: VecDeque<Entry>,
     /// Over the records of the first of the entries, so far.
     frontier: Frontier,
@@ -386,19 +405,19 @@ impl Tables {
         Ok(Self {
             records: RECORDS.begin()?,
             personal: PERSONAL.begin()?,
-            canonical: Canonical::new(),
             entries: VecDeque::new(),
             frontier: Frontier::new(),
             erased: 0,
         })
     }
 
-    /// Writes a row group into both, unless the records are not those that were written.
+    /// Writes a row group into both, unless the records are not those that were written. Hashing and writing take two
+    /// threads: there are two halves of the rows, and two files.
     fn group(&mut self, rows: &mut [Row]) -> Result<(), Trouble> {
-        for row in rows.iter_mut() {
+        let (first, second) = rows.split_at_mut(rows.len() / 2);
+        let (first, second) = both(|| hashed(first), || hashed(second));
+        for (row, leaf) in rows.iter().zip(first.into_iter().chain(second)) {
             let record = &row.record;
-            row.commitments = Group::ERASABLE.map(|group| self.canonical.commitment(record, group));
-            let leaf = leaf_hash(self.canonical.encode_committed(record, &row.commitments));
             let erased = |group: &Group| matches!(record.seals.of(*group), Seal::Erased(_));
             self.erased += Group::ERASABLE.iter().filter(|group| erased(group)).count() as u64;
             self.frontier.push(leaf);
@@ -413,8 +432,11 @@ impl Tables {
                 self.entries.pop_front();
             }
         }
-        RECORDS.write(rows, &mut self.records)?;
-        PERSONAL.write(rows, &mut self.personal)?;
+        let (rows, Self { records, personal, .. }) = (&*rows, self);
+        let (sealed, groups) =
+            both(|| RECORDS.write(rows, records), || PERSONAL.write(rows, personal));
+        sealed?;
+        groups?;
         Ok(())
     }
 

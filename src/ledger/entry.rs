@@ -192,12 +192,17 @@ pub fn new_entries<R: AsRef<Record>>(records: &[R], encoder: &mut Canonical) -> 
     runs(records).filter_map(entry).collect()
 }
 
+/// The largest entry that SQLite is given: its records are taken out [in one go](crate::store::Retain::end_unit), for which
+/// whoever appends waits.
+#[cfg(feature = "sqlite")]
+const LARGEST: usize = 512;
+
 /// An entry, and the roots of every 64 of its records.
 #[cfg(feature = "sqlite")]
 pub(crate) type FoldedEntry = (NewEntry, Vec<Hash>);
 
-/// Makes entries as [`new_entries`] does, by the leaf hash of each record; without any, for a measurement, their roots are
-/// those of no records.
+/// Makes entries as [`new_entries`] does, of at most 512 records each, by the leaf hash of each record; without any, for a
+/// measurement, their roots are those of no records.
 #[cfg(feature = "sqlite")]
 pub(crate) fn folded_entries<R: AsRef<Record>>(
     records: &[R],
@@ -208,7 +213,7 @@ pub(crate) fn folded_entries<R: AsRef<Record>>(
         fold(&mut folded);
         Some((NewEntry::of_run(run, &mut folded.clone())?, folded))
     };
-    runs(records).filter_map(entry).collect()
+    runs(records).flat_map(|run| run.chunks(LARGEST)).filter_map(entry).collect()
 }
 
 #[cfg(test)]

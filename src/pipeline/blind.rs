@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     privacy::Keys,
-    query::{Aggregate, Expr, Filter, Form, PageRequest, Test},
+    query::{Aggregate, Aggregated, Expr, Filter, Form, Page, PageRequest, Test},
     record::Field,
     store::{AnyStore, Read as _, StoreError},
 };
@@ -201,14 +201,19 @@ impl BlindIndex {
             edges: Vec::new(),
             patience: COUNTED_WITHIN,
         };
-        let counted = self.store.aggregate(&Filter::new(), &ask).await?;
-        let names = counted.by.into_iter().flatten().map(|(tenant, _)| tenant);
-        let mut names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
-        let is_whole = counted.exact && names.len() <= MOST_TENANTS;
-        names.truncate(MOST_TENANTS);
+        let (names, is_whole) = named(self.store.aggregate(&Filter::new(), &ask).await?);
         *lock() = Some(Tenants { at: now, names: names.clone(), is_whole });
         Ok((names, is_whole))
     }
+}
+
+/// Returns the tenants that were counted, and whether there are no others: who has not counted all of the log does not know.
+fn named(counted: Aggregated) -> (Vec<String>, bool) {
+    let names = counted.by.into_iter().flatten().map(|(tenant, _)| tenant);
+    let mut names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+    let is_whole = counted.exact && names.len() <= MOST_TENANTS;
+    names.truncate(MOST_TENANTS);
+    (names, is_whole)
 }
 
 /// Tells whether a question names, as a whole, what this log holds as a pseudonym, or may hold so.
@@ -222,8 +227,11 @@ async fn has_hidden_addresses(store: &AnyStore) -> Result<bool, StoreError> {
     let hidden = Field::named("ip_pseudonym").expect("every record has the field");
     let any = Filter::new().and(Expr::Test(Test::Present(hidden)));
     let newest = PageRequest { patience: PROBED_WITHIN, ..PageRequest::newest(1) };
-    let page = store.records(&any, &newest).await?;
-    Ok(!page.records.is_empty() || !page.complete)
+    Ok(may_be_there(&store.records(&any, &newest).await?))
+}
+
+fn may_be_there(found: &Page) -> bool {
+    !found.records.is_empty() || !found.complete
 }
 
 impl Named {

@@ -21,7 +21,7 @@ const ENTRIES: usize = 1_000;
 const CHUNK: i64 = 8_000;
 /// So many streams at once.
 const STREAMS: usize = 100;
-/// So often the ledger is read on at its end, while groups are erased of which no record has told yet.
+/// So often the ledger is read on at its end, while groups are erased or records gone of which no record has told yet.
 const ROUNDS: u32 = 20;
 /// So many checkpoints at once.
 const HEADS: usize = 1_000;
@@ -38,6 +38,8 @@ pub struct Audit<'s, S> {
     trust: Option<Trust>,
     anchored: Vec<Head>,
     earlier: Option<State>,
+    /// So often it is asked once more what was taken out, when records are missing.
+    looks: u32,
     /// The streams that this verification has seen.
     seen: BTreeSet<WriterId>,
     takes_scratch: bool,
@@ -66,6 +68,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             trust: None,
             anchored: Vec::new(),
             earlier: None,
+            looks: ROUNDS,
             seen: BTreeSet::new(),
             takes_scratch: false,
             scratch: None,
@@ -198,7 +201,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
                 if self.verifier.lacks_a_telling() {
                     self.restricted().await?;
                 }
-                // Erased while this was on its way: the record that tells of it is in the ledger by now.
+                // Erased or taken out while this was on its way: the record that tells of it is in the ledger by now.
                 if rounds == 0 || !self.verifier.lacks_a_telling() {
                     break;
                 }

@@ -16,7 +16,7 @@ fn blocks(section: &str) -> Vec<String> {
 }
 
 /// Runs a block as somebody does who pastes it into a shell, in the folder of the log.
-async fn shell(log: &Log, block: &str) -> Ended {
+pub(crate) async fn shell(log: &Log, block: &str) -> Ended {
     let activity = PathBuf::from(env!("CARGO_BIN_EXE_activity"));
     let mut path = activity.parent().unwrap().as_os_str().to_owned();
     for folder in [env::var_os("TEST_POSTGRES_BIN"), env::var_os("PATH")].into_iter().flatten() {

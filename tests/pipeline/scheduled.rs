@@ -3,12 +3,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, advance, sleep, timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, advance, sleep, timeout},
+};
 use tower_activity::{
     Pipeline,
-    record::{Actor, Json},
+    ledger::Removal,
+    record::{Actor, Category, Groups, Json, Origin, Record},
     rules::{RetentionPolicy, SizeLimit},
-    store::MemoryStore,
+    store::{
+        AnyStore, Archival, ArchivedPart, Archiving, ErasedGroups, MemoryStore, Retain as _,
+        removal_of,
+    },
     time::{Clock, ManualClock, Timestamp},
 };
 
@@ -166,4 +173,95 @@ async fn without_a_schedule_nothing_goes_however_large_the_log_is() {
     let at = gone(&store.0.memory, &clock).await;
     assert!(("2026-11-22T12:10:00".."2026-11-22T12:12:00").contains(&&*at), "{at}");
     pipeline.shutdown(SOON).await;
+}
+
+/// An archive at which whoever archives waits.
+#[derive(Debug, Clone)]
+struct Waiting(Arc<(watch::Sender<bool>, Semaphore)>);
+
+impl Archival for Waiting {
+    fn location(&self) -> String {
+        "memory:waiting".to_owned()
+    }
+
+    fn keep<'a>(
+        &'a self,
+        _store: &'a AnyStore,
+        _removal: &'a Removal,
+        _seeds: &'a [[u8; 32]],
+        _now: Timestamp,
+    ) -> Archiving<'a, Vec<ArchivedPart>> {
+        Box::pin(async {
+            self.0.0.send_replace(true);
+            self.0.1.acquire().await?.forget();
+            Ok(Vec::new())
+        })
+    }
+
+    fn parts(&self) -> Archiving<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        _part: &'a str,
+        _concerned: &'a mut (dyn FnMut(&Record) -> Groups + Send),
+    ) -> Archiving<'a, Vec<ErasedGroups>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn empty<'a>(
+        &'a self,
+        _store: &'a AnyStore,
+        _part: &'a str,
+        _records: &'a [ErasedGroups],
+        _now: Timestamp,
+    ) -> Archiving<'a, u64> {
+        Box::pin(async { Ok(0) })
+    }
+}
+
+/// What an earlier run told of could go without another word: it does not, once the service is down.
+#[tokio::test(start_paused = true)]
+async fn a_run_on_schedule_ends_with_its_pipeline() {
+    let store = Readable(Scripted::new([]));
+    let memory = &store.0.memory;
+    put_old(memory, 1, "authentication", |_| {}).await;
+    let facts = memory.units().await.unwrap().remove(0);
+    let removal = removal_of(memory, &facts).await.unwrap().unwrap();
+    let mut telling = removal.to_json();
+    telling["archive"] = serde_json::json!({ "location": "memory:waiting", "parts": [] });
+    put_old(memory, 2, "system", |record| {
+        (record.category, record.origin) = (Category::System, Origin::System);
+        record.action.set("retention_run");
+        record.metadata = Json::of(&telling).unwrap();
+    })
+    .await;
+    let archive = Waiting(Arc::new((watch::Sender::new(false), Semaphore::new(0))));
+    let clock = Virtual::at("2026-11-22T02:59:50Z");
+    let start = || {
+        let builder = quick(store.clone()).clock(Arc::clone(&clock)).archive(archive.clone());
+        builder.retention_schedule("daily@03:00".parse().unwrap()).start()
+    };
+    let of_class = || {
+        let all = memory.all();
+        all.iter().filter(|record| record.retention_class == "authentication").count()
+    };
+    let pipeline = start().await.unwrap();
+    let mut reached = archive.0.0.subscribe();
+    timeout(A_WHILE, reached.wait_for(|reached| *reached)).await.expect("it archives").unwrap();
+    pipeline.shutdown(SOON).await;
+    archive.0.1.add_permits(100);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(of_class(), 1);
+    // The next day's goes on with it.
+    let pipeline = start().await.unwrap();
+    let goes = async {
+        while of_class() > 0 {
+            sleep(Duration::from_secs(60)).await;
+        }
+    };
+    timeout(26 * A_WHILE, goes).await.expect("it goes");
+    pipeline.shutdown(SOON).await;
+    assert_eq!(told(memory), 1, "it was told of once");
 }

@@ -33,6 +33,8 @@ use crate::{
 /// What happens while something is archived.
 type Meanwhile = Box<dyn FnOnce(AnyStore) -> Archiving<'static, ()> + Send>;
 
+type Work = Box<dyn FnOnce() -> Archiving<'static, ()> + Send>;
+
 #[derive(Clone, Default)]
 struct Shelf(Arc<Inside>);
 
@@ -43,6 +45,8 @@ struct Inside {
     unwritable: AtomicBool,
     kept: AtomicU64,
     meanwhile: Mutex<Option<Meanwhile>>,
+    /// What happens once a part was read.
+    after_reading: Mutex<Option<Work>>,
 }
 
 impl std::fmt::Debug for Shelf {
@@ -129,12 +133,17 @@ impl Archival for Shelf {
         Box::pin(async move {
             self.is_there()?;
             let mut canonical = Canonical::new();
-            let parts = self.parts();
-            let found = parts[part].iter().filter_map(|record| {
+            let records = self.parts()[part].clone();
+            let found = records.iter().filter_map(|record| {
                 let groups = concerned(record);
                 ErasedGroups::of(record, groups, &mut canonical)
             });
-            Ok(found.collect())
+            let found = found.collect();
+            let work = self.0.after_reading.lock().unwrap().take();
+            if let Some(work) = work {
+                work().await?;
+            }
+            Ok(found)
         })
     }
 
@@ -419,6 +428,40 @@ pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F:
     let parts = &done.archived_addresses[0];
     assert_eq!((&*parts.location, parts.held), ("memory:shelf", 0));
     assert!(run::<F>(&store, &shelf).await.archived_addresses.is_empty(), "it is done");
+    is_unaltered::<F>(&store).await;
+}
+
+/// A hold that is placed while a part of the archive is looked through keeps what it finds there.
+pub(crate) async fn a_hold_that_came_while_the_archive_was_read_wins<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let records: Vec<_> =
+        (1..=3).map(|seq| from_somewhere(7, seq, "2026-01-10", "authentication")).collect();
+    append(&store, &records).await.unwrap();
+    let shelf = Shelf::default();
+    shelf.0.unwritable.store(true, Ordering::SeqCst);
+    assert_eq!(run::<F>(&store, &shelf).await.ended.len(), 1);
+    shelf.0.unwritable.store(false, Ordering::SeqCst);
+    assert_eq!(addresses(&shelf), 3, "archived as they were, and not yet emptied");
+    let holder = Pipeline::builder(store.clone()).clock(ManualClock::at(now())).start().await;
+    let holder = Arc::new(holder.unwrap());
+    let places = Arc::clone(&holder);
+    *shelf.0.after_reading.lock().unwrap() = Some(Box::new(move || {
+        Box::pin(async move {
+            let request = HoldRequest::new("path:/orders/2", "a case").by(Actor::user("dpo"));
+            places.custodian()?.place(&request).await?;
+            Ok(())
+        })
+    }));
+    let run = run::<F>(&store, &shelf).await;
+    let ended: Vec<_> = run.archived_addresses.iter().map(|it| (it.records, it.held)).collect();
+    assert_eq!(ended, [(2, 1)], "{run:?}");
+    assert_eq!(addresses(&shelf), 1);
+    let held = shelf.parts().values().flatten().any(|record| {
+        record.seq == 2 && matches!(record.seals.of(Group::Network), Seal::Salted(_))
+    });
+    assert!(held, "the one that is held");
+    Arc::into_inner(holder).unwrap().shutdown(PATIENCE).await;
     is_unaltered::<F>(&store).await;
 }
 

@@ -24,6 +24,8 @@ mod erasing;
 mod expiry;
 mod holds;
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod outlived;
 mod outside;
 mod pages;
 mod questions;

@@ -146,6 +146,7 @@ macro_rules! suite {
             an_archive_that_nobody_named_is_told_of,
             what_is_held_stays_in_the_archive,
             addresses_that_the_archive_does_not_let_go_of_are_told_of,
+            a_hold_that_came_while_the_archive_was_read_wins,
             what_goes_before_its_time_is_archived_and_what_is_held_stays,
             rules_that_name_an_archive_do_not_start_without,
         );
@@ -238,6 +239,14 @@ macro_rules! suite {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_removal_counts_only_by_its_own_record() {
             $crate::retention::a_removal_counts_only_by_its_own_record::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_proof_of_what_was_taken_out_holds_whatever_goes() {
+            $crate::outlived::a_proof_of_what_was_taken_out_holds_whatever_goes::<$fixture>().await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_verification_amid_a_run_finds_nothing() {
+            $crate::outlived::a_verification_amid_a_run_finds_nothing::<$fixture>().await;
         }
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn an_address_that_no_run_names_is_missed() {

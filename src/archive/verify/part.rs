@@ -1,5 +1,7 @@
 //! One part: its files side by side, and what its manifest says of them.
 
+use std::iter;
+
 use super::{
     super::{
         Archive,
@@ -9,12 +11,12 @@ use super::{
         names::FileKind,
         reader::EntryReader,
         report::{Fault, FaultKind},
-        table::{Table, apart},
+        table::{Piece, Table, apart},
     },
     ArchiveAudit,
     entries::Under,
     fault_of,
-    group::looked,
+    group::{Looked, looked},
 };
 use crate::{
     ledger::{Checkpoint, Hash, RemovalCount, verify::Place},
@@ -162,7 +164,7 @@ impl<'a> PartCheck<'a> {
         }
     }
 
-    /// Reads the records, each under its entry.
+    /// Reads the records, each under its entry: two row groups at once, each decoded and hashed on a thread of its own.
     async fn rows(
         &mut self,
         entries: &mut Option<EntryReader>,
@@ -170,63 +172,100 @@ impl<'a> PartCheck<'a> {
         groups: &mut Option<Table>,
         mut progress: impl FnMut(u64),
     ) -> Result<(), ArchiveError> {
-        let Files { records, personal, .. } = self.part.manifest.files.clone();
+        let records = self.part.manifest.files.records.path.clone();
+        let look = |(piece, beside): (Piece, Option<Piece>)| {
+            apart(&records, move || looked(&piece, beside.as_ref()))
+        };
         let mut current: Option<Under> = None;
-        while let Some(reader) = table {
-            let piece = self.opened(&records.path, reader.piece().await)?;
-            let Some(piece) = piece else {
-                *table = None;
-                break;
-            };
-            let beside = match groups {
-                Some(reader) => {
-                    let beside = reader.piece().await;
-                    self.opened(&personal.path, beside)?
+        while let Some(one) = self.pieces(table, groups).await? {
+            let other = self.pieces(table, groups).await?;
+            let (one, other) = match other {
+                Some(other) => {
+                    let (one, other) = tokio::join!(look(one), look(other));
+                    (one, Some(other))
                 }
-                None => None,
+                None => (look(one).await, None),
             };
-            let piece = match (piece, &beside) {
-                (Some(piece), _) => piece,
-                (None, Some(Some(_))) => {
-                    self.altered(&personal.path, Place::default(), "it has rows of no record");
+            for looked in iter::once(one).chain(other) {
+                let Some(looked) = self.opened(&records, looked)? else {
+                    *table = None;
                     break;
-                }
-                (None, _) => break,
-            };
-            let beside = match (groups.is_some(), beside) {
-                (true, Some(Some(beside))) if beside.rows == piece.rows => Some(beside),
-                (true, Some(_)) => {
-                    let detail = "its row groups are not those of the file `records`";
-                    self.altered(&personal.path, Place::default(), detail);
+                };
+                if !self.looked(looked, entries, &mut current).await? {
                     *groups = None;
-                    None
                 }
-                (true, None) => {
-                    *groups = None;
-                    None
-                }
-                (false, _) => None,
-            };
-            let looked = apart(&records.path, move || looked(&piece, beside.as_ref())).await;
-            let Some(looked) = self.opened(&records.path, looked)? else {
-                *table = None;
-                break;
-            };
-            if let Some(why) = looked.unreadable {
-                self.found(Fault::new(FaultKind::Unreadable, &personal.path, why));
-                *groups = None;
+                progress(self.records);
             }
-            for (row, kind, why) in looked.faults {
-                let file = if kind == FileKind::Personal { &personal.path } else { &records.path };
-                self.altered(file, place(&row), why);
-            }
-            self.erased += looked.erased;
-            for (row, leaf) in looked.rows.iter().zip(looked.leaves) {
-                self.row(row, leaf, entries, &mut current).await?;
-            }
-            progress(self.records);
         }
         self.under_ends(current, entries).await
+    }
+
+    /// Reads the next row group, and that of the personal groups beside it, as they lie there; `None` behind the last.
+    async fn pieces(
+        &mut self,
+        table: &mut Option<Table>,
+        groups: &mut Option<Table>,
+    ) -> Result<Option<(Piece, Option<Piece>)>, ArchiveError> {
+        let Files { records, personal, .. } = self.part.manifest.files.clone();
+        let Some(reader) = table else { return Ok(None) };
+        let piece = self.opened(&records.path, reader.piece().await)?;
+        let Some(piece) = piece else {
+            *table = None;
+            return Ok(None);
+        };
+        let beside = match groups {
+            Some(reader) => {
+                let beside = reader.piece().await;
+                self.opened(&personal.path, beside)?
+            }
+            None => None,
+        };
+        let piece = match (piece, &beside) {
+            (Some(piece), _) => piece,
+            (None, Some(Some(_))) => {
+                self.altered(&personal.path, Place::default(), "it has rows of no record");
+                return Ok(None);
+            }
+            (None, _) => return Ok(None),
+        };
+        let beside = match (groups.is_some(), beside) {
+            (true, Some(Some(beside))) if beside.rows == piece.rows => Some(beside),
+            (true, Some(_)) => {
+                let detail = "its row groups are not those of the file `records`";
+                self.altered(&personal.path, Place::default(), detail);
+                *groups = None;
+                None
+            }
+            (true, None) => {
+                *groups = None;
+                None
+            }
+            (false, _) => None,
+        };
+        Ok(Some((piece, beside)))
+    }
+
+    /// Takes a row group as it was decoded; `false` when its personal groups could not be.
+    async fn looked(
+        &mut self,
+        looked: Looked,
+        entries: &mut Option<EntryReader>,
+        current: &mut Option<Under>,
+    ) -> Result<bool, ArchiveError> {
+        let Files { records, personal, .. } = self.part.manifest.files.clone();
+        let is_whole = looked.unreadable.is_none();
+        if let Some(why) = looked.unreadable {
+            self.found(Fault::new(FaultKind::Unreadable, &personal.path, why));
+        }
+        for (row, kind, why) in looked.faults {
+            let file = if kind == FileKind::Personal { &personal.path } else { &records.path };
+            self.altered(file, place(&row), why);
+        }
+        self.erased += looked.erased;
+        for (row, leaf) in looked.rows.iter().zip(looked.leaves) {
+            self.row(row, leaf, entries, current).await?;
+        }
+        Ok(is_whole)
     }
 
     /// Takes the next record.
@@ -237,7 +276,7 @@ impl<'a> PartCheck<'a> {
         entries: &mut Option<EntryReader>,
         current: &mut Option<Under>,
     ) -> Result<(), ArchiveError> {
-        let file = self.part.manifest.files.records.path.clone();
+        let file = &self.part.manifest.files.records.path;
         self.records += 1;
         if current.as_ref().is_none_or(|under| under.next > under.of.entry.new.last_seq) {
             if let Some(under) = current.take() {
@@ -248,7 +287,7 @@ impl<'a> PartCheck<'a> {
         let Some(under) = current else {
             // Without its entries a record proves nothing, which was told already.
             if entries.is_some() {
-                self.altered(&file, place(row), "no entry of the part accounts for it");
+                self.altered(file, place(row), "no entry of the part accounts for it");
             }
             return Ok(());
         };
@@ -261,7 +300,7 @@ impl<'a> PartCheck<'a> {
                 "record {} of stream {} was expected here, of entry {}",
                 under.next, new.writer_id, under.of.entry.position
             );
-            self.altered(&file, place(row), detail);
+            self.altered(file, place(row), detail);
         }
         under.frontier.push(leaf);
         under.next += 1;

@@ -57,8 +57,19 @@ pub(super) struct Summary {
 pub struct Checked {
     /// The entry, when it has no row at all.
     pub(super) gone: Option<Entry>,
+    /// The entry, when rows of it are missing and others are there.
+    pub(super) partly: Option<Entry>,
     pub(super) altered: Vec<Alteration>,
     pub(super) summary: Summary,
+}
+
+impl Checked {
+    /// Returns the entry, when rows of it are missing; `true` when all of them are.
+    #[must_use]
+    pub fn lost(&self) -> Option<(&Entry, bool)> {
+        let gone = self.gone.as_ref().map(|entry| (entry, true));
+        gone.or(self.partly.as_ref().map(|entry| (entry, false)))
+    }
 }
 
 impl EntryCheck {
@@ -205,8 +216,12 @@ impl EntryCheck {
         if !self.summary.gone.is_empty() {
             self.summary.unit = Some((self.entry.new.month, self.entry.new.class.clone()));
         }
-        let gone = (self.summary.records == 0).then_some(self.entry);
-        Checked { gone, altered: self.altered, summary: self.summary }
+        let missing = |found: &Alteration| found.kind == AlterationKind::RowMissing;
+        let (gone, partly) = match self.summary.records {
+            0 => (Some(self.entry), None),
+            _ => (None, self.altered.iter().any(missing).then_some(self.entry)),
+        };
+        Checked { gone, partly, altered: self.altered, summary: self.summary }
     }
 
     /// Compares what the records come to with what the entry says, all of them being there.

@@ -274,11 +274,11 @@ impl Verifier {
         self.report.records
     }
 
-    /// Tells whether a group was found erased of which no record told so far. It may stand further on: such a record is
-    /// committed before what it tells of is done, but perhaps after the ledger was read.
+    /// Tells whether a group was found erased, or records taken out, of which no record told so far. It may stand further on:
+    /// such a record is committed before what it tells of is done, but perhaps after the ledger was read.
     #[must_use]
     pub fn lacks_a_telling(&self) -> bool {
-        !self.partial && !self.erasures.untold().is_empty()
+        !self.partial && (!self.erasures.untold().is_empty() || self.removed.lacks_a_telling())
     }
 
     /// Ends with the report.

@@ -56,6 +56,11 @@ impl Removed {
         claims.filter(|claim| claim.removal == *removal).for_each(|claim| claim.confirmed = true);
     }
 
+    /// Tells whether records are gone by a removal whose own record was not met so far.
+    pub(super) fn lacks_a_telling(&self) -> bool {
+        self.0.values().flatten().any(|claim| claim.first_gone.is_some() && !claim.confirmed)
+    }
+
     fn of(&mut self, entry: &Entry) -> impl Iterator<Item = &mut Claim> {
         let claims = self.0.get_mut(&entry.new.month).into_iter().flatten();
         claims.filter(|claim| claim.removal.covers(entry))
@@ -72,6 +77,26 @@ impl Verifier {
                 let passed = RemovalCount::default();
                 claims.push(Claim { removal, confirmed: false, passed, first_gone: None, gone: 0 });
             }
+        }
+    }
+
+    /// Tells whether a removal that is known accounts for an entry without its records.
+    pub(crate) fn knows_removal_of(&mut self, entry: &Entry) -> bool {
+        self.removed.is_of(entry)
+    }
+
+    /// Tells whether a removal is known.
+    pub(crate) fn knows_removal(&self, removal: &Removal) -> bool {
+        let claims = self.removed.0.get(&removal.month).into_iter().flatten();
+        claims.into_iter().any(|claim| claim.removal == *removal)
+    }
+
+    /// Takes a removal that was told of while this was under way; `passed` is what the ledger has of it up to the last
+    /// entry that was taken.
+    pub(crate) fn removal_since(&mut self, removal: Removal, passed: RemovalCount) {
+        if !self.knows_removal(&removal) {
+            let claims = self.removed.0.entry(removal.month).or_default();
+            claims.push(Claim { removal, confirmed: false, passed, first_gone: None, gone: 0 });
         }
     }
 

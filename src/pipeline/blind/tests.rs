@@ -91,6 +91,10 @@ async fn what_no_pseudonym_can_be_is_asked_for_as_it_is() {
     let own = asked(&format!("actor_id:{pseudonym}"));
     assert_eq!(blind.filter(own.clone()).await.unwrap(), own);
     assert!(!BlindIndex::concerns(&own) && blind.written(&own, 9_000).await.unwrap().is_none());
+    // Beside a text, a pseudonym stays what it is.
+    let both = asked(&format!("actor_id:{pseudonym},ana"));
+    let Written { by_field, .. } = blind.written(&both, 9_000).await.unwrap().unwrap();
+    assert_eq!(by_field, serde_json::json!({ "actor_id": { "ana": [pseudonym] } }));
     let written = blind.written(&asked("actor_id:ana -action:pay"), 9_000).await.unwrap();
     let Written { by_field, is_whole } = written.unwrap();
     assert_eq!(by_field, serde_json::json!({ "actor_id": { "ana": [pseudonym] } }));
@@ -163,4 +167,20 @@ async fn a_tenant_that_came_a_moment_ago_is_one_of_those_that_are_noted() {
     let written = blind.written(&ana, 28_000).await.unwrap().unwrap();
     assert_eq!(written.by_field["actor_id"]["ana"].as_array().map(Vec::len), Some(of_acme));
     assert!(written.is_whole);
+}
+
+#[test]
+fn who_has_not_counted_or_looked_at_all_of_it_does_not_know() {
+    let counted = |exact| Aggregated {
+        by: vec![vec![("acme".to_owned(), 3), (String::new(), 2), ("globex".to_owned(), 1)]],
+        exact,
+        ..Aggregated::default()
+    };
+    let names = vec!["acme".to_owned(), "globex".to_owned()];
+    assert_eq!(named(counted(true)), (names.clone(), true));
+    assert_eq!(named(counted(false)), (names, false), "what is not folded may be of another");
+    let page = |records, complete| Page { records, complete, ..Page::default() };
+    assert!(!may_be_there(&page(Vec::new(), true)), "there are none");
+    assert!(may_be_there(&page(Vec::new(), false)), "the time was up");
+    assert!(may_be_there(&page(vec![Record::default()], true)));
 }

@@ -121,3 +121,21 @@ fn replace(path: &Path, old: &File, text: &str) -> io::Result<()> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_take_the_place_of_the_file_is_not_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing is renamed over a folder.
+        let path = folder.path().join("activity.keys");
+        fs::create_dir(&path).unwrap();
+        let old = File::open(&path).unwrap();
+        assert!(replace(&path, &old, "secret\n").is_err());
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(left, [path]);
+    }
+}

@@ -4,14 +4,14 @@ use std::{collections::VecDeque, panic::resume_unwind};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::Audit;
+use super::{Audit, ENTRIES};
 use crate::{
     ledger::{
-        Entry,
+        Entry, RemovalCount,
         verify::{Checked, EntryCheck, RecordRow},
     },
     record::{Canonical, WriterId},
-    store::{Evidence, Read, StoreError, StoreErrorKind},
+    store::{Evidence, Read, StoreError, StoreErrorKind, retain},
 };
 
 /// So many numbers of a stream are asked for at once, and as many again beside them.
@@ -124,8 +124,57 @@ impl<S: Evidence + Read> Audit<'_, S> {
                 "verify records: the runtime that hashes them ends",
             ),
         })?;
-        run.checked.drain(..).for_each(|checked| self.verifier.checked(checked));
+        for checked in run.checked.drain(..) {
+            let checked = self.looked_again(checked).await?;
+            self.verifier.checked(checked);
+        }
         Ok((!run.entries.is_empty()).then_some(run))
+    }
+
+    /// Looks again at an entry that lacks rows: a run of the retention may be under way. What it takes out it tells of
+    /// before, and an entry goes whole, but between two pages that were read of it.
+    async fn looked_again(&mut self, checked: Checked) -> Result<Checked, StoreError> {
+        let Some((entry, all)) = checked.lost() else { return Ok(checked) };
+        if !self.verifier.knows_removal_of(entry) {
+            self.removals_since().await?;
+        }
+        if all || !self.verifier.knows_removal_of(entry) {
+            return Ok(checked);
+        }
+        let new = &entry.new;
+        let left = self.store.record_rows(new.writer_id, new.first_seq, new.last_seq, 1).await?;
+        Ok(if left.is_empty() { EntryCheck::new(entry.clone()).finish() } else { checked })
+    }
+
+    /// Takes what was told of since this began.
+    async fn removals_since(&mut self) -> Result<(), StoreError> {
+        if self.looks == 0 {
+            return Ok(());
+        }
+        self.looks -= 1;
+        for told in retain::removals(self.store).await? {
+            if self.verifier.knows_removal(&told.removal) {
+                continue;
+            }
+            let mut passed = RemovalCount::default();
+            let (mut after, up_to) = (told.removal.first - 1, self.verifier.position());
+            while after < up_to.min(told.removal.last) {
+                let rows = self.store.ledger_rows(after, ENTRIES).await?;
+                let entries = rows.into_iter().filter_map(|row| row.entry.ok());
+                let last = entries.fold(None, |_, entry| {
+                    if entry.position <= up_to && told.removal.covers(&entry) {
+                        passed.push(&entry);
+                    }
+                    Some(entry.position)
+                });
+                match last {
+                    Some(last) => after = last,
+                    None => break,
+                }
+            }
+            self.verifier.removal_since(told.removal, passed);
+        }
+        Ok(())
     }
 
     /// Reads the records of entries that follow each other in one stream.

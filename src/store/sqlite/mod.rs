@@ -61,6 +61,7 @@ mod scratch;
 mod spans;
 mod sql;
 mod store;
+mod uncount;
 mod words;
 mod write;
 

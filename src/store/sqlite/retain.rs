@@ -1,5 +1,7 @@
 //! Taking records out, a few entries of the ledger at a time.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     packed::{self, SELECT},
     rows::{self, SELECT_ENTRIES},
     store::SqliteStore,
+    uncount::{GOES, Going, Uncounting},
 };
 use crate::{
     ledger::{Entry, Removal},
@@ -18,10 +21,17 @@ use crate::{
     time::Timestamp,
 };
 
-/// About so many records go in one transaction, for which whoever appends waits; one entry always does.
-const STEP: i64 = 500;
+/// So many records go by one statement at most, unless they are of one entry, which goes whole.
+const RUN: i64 = 500;
+/// So long a transaction works before it commits, which takes about as long again: whoever appends waits for both. One
+/// run always goes.
+const WORK: Duration = Duration::from_millis(25);
+/// So many entries are looked at for one transaction.
+const ENTRIES: i64 = 500;
+/// From so many records of a run on, on average, it takes less to [count them](Uncounting) than to have a trigger do it.
+const COUNTED: i64 = 16;
 /// At the end of a unit so many pages go back to the file system at once.
-const PAGES: i64 = 2_000;
+const PAGES: i64 = 200;
 
 const UNITS: &str = "\
     SELECT e.month, e.class, sum(e.count), count(*), min(e.position), max(e.position), \
@@ -125,26 +135,33 @@ async fn step(connection: &mut SqliteConnection, removal: &Removal) -> Result<En
     let ended: i64 =
         sqlx::query_scalar(sql).bind(&*month).bind(class).fetch_one(&mut *connection).await?;
     let permit = "INSERT INTO activity_permits (permit, retention_class, before) VALUES (1, ?, ?)";
-    let before = removal.month.next().start().as_micros();
+    let (from, before) =
+        (removal.month.start().as_micros(), removal.month.next().start().as_micros());
     sqlx::query(permit).bind(class).bind(before).execute(&mut *connection).await?;
-    let sql = "SELECT position, writer_id, first_seq, last_seq, count FROM activity_ledger \
-         WHERE month = ? AND class = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?";
     let after = ended.max(removal.first - 1);
-    let query = sqlx::query(sql).bind(&*month).bind(class).bind(after).bind(removal.last);
-    let entries = query.bind(STEP).fetch_all(&mut *connection).await?;
-    let (mut done, mut records) = (after, 0);
-    for entry in &entries {
-        let count: i64 = entry.try_get(4)?;
-        if records > 0 && records + count > STEP {
+    let runs = runs(connection, removal, after).await?;
+    let count = |run: &Run| run.last_seq.saturating_sub(run.first_seq).saturating_add(1);
+    let records = runs.iter().map(count).fold(0, i64::saturating_add);
+    let are_long = records >= COUNTED.saturating_mul(runs.len() as i64);
+    let uncounting = if are_long { Uncounting::begin(connection).await? } else { None };
+    let delete = format!("DELETE FROM activity_records WHERE {GOES}");
+    // Entries that are gone, which the ledger shows, keep nobody here for ever.
+    let begun = Instant::now();
+    let mut done = if runs.is_empty() { after.max(removal.last) } else { after };
+    for run in runs {
+        if done > after && begun.elapsed() >= WORK {
             break;
         }
-        let delete = "DELETE FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? \
-             AND retention_class = ? AND occurred_at >= ? AND occurred_at < ?";
-        let query = sqlx::query(delete).bind(entry.try_get::<i64, _>(1)?);
-        let query = query.bind(entry.try_get::<i64, _>(2)?).bind(entry.try_get::<i64, _>(3)?);
-        let query = query.bind(class).bind(removal.month.start().as_micros()).bind(before);
-        query.execute(&mut *connection).await?;
-        (done, records) = (entry.try_get(0)?, records + count);
+        let Run { writer_id, first_seq, last_seq, position } = run;
+        let going = Going { writer_id, first_seq, last_seq, class, from, before };
+        if let Some(uncounting) = &uncounting {
+            uncounting.take_off(connection, going).await?;
+        }
+        going.query(&delete).execute(&mut *connection).await?;
+        done = position;
+    }
+    if let Some(uncounting) = uncounting {
+        uncounting.end(connection).await?;
     }
     sqlx::query("DELETE FROM activity_permits WHERE permit = 1").execute(&mut *connection).await?;
     if done > ended {
@@ -155,25 +172,61 @@ async fn step(connection: &mut SqliteConnection, removal: &Removal) -> Result<En
     Ok(if done >= removal.last { Ending::Done } else { Ending::Partly })
 }
 
+/// Entries of a unit that follow each other in the ledger, and whose records follow each other in their stream.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    writer_id: i64,
+    first_seq: i64,
+    last_seq: i64,
+    /// Of the last entry.
+    position: i64,
+}
+
+/// Returns the runs that are to go next, in the order of their positions.
+async fn runs(
+    connection: &mut SqliteConnection,
+    removal: &Removal,
+    after: i64,
+) -> Result<Vec<Run>, sqlx::Error> {
+    let sql = "SELECT writer_id, first_seq, last_seq, position FROM activity_ledger \
+         WHERE month = ? AND class = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?";
+    let query = sqlx::query(sql).bind(removal.month.to_string()).bind(&*removal.class);
+    let query = query.bind(after).bind(removal.last).bind(ENTRIES);
+    let mut runs: Vec<Run> = Vec::new();
+    for row in query.fetch_all(connection).await? {
+        let writer_id: i64 = row.try_get(0)?;
+        let (first_seq, last_seq): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let position = row.try_get(3)?;
+        match runs.last_mut() {
+            Some(run)
+                if run.writer_id == writer_id
+                    && run.last_seq.checked_add(1) == Some(first_seq)
+                    && last_seq.saturating_sub(run.first_seq) < RUN =>
+            {
+                (run.last_seq, run.position) = (last_seq, position);
+            }
+            _ => runs.push(Run { writer_id, first_seq, last_seq, position }),
+        }
+    }
+    Ok(runs)
+}
+
 impl SqliteStore {
     /// Gives free pages back to the file system, where the database was made for it; where it was not, SQLite fills
     /// them with what comes next, and `VACUUM` would take a copy of the whole file.
     async fn give_back(&self) -> Result<(), StoreError> {
-        let failed = |error| store_error("give space back", error);
-        let (mut connection, identity) = self.writers().take(self.options()).await?;
+        let free = "SELECT (SELECT auto_vacuum FROM pragma_auto_vacuum) = 2 \
+             AND (SELECT freelist_count FROM pragma_freelist_count) > 0";
         let sql = format!("PRAGMA incremental_vacuum({PAGES})");
-        loop {
-            let free = "SELECT (SELECT auto_vacuum FROM pragma_auto_vacuum) = 2 \
-                 AND (SELECT freelist_count FROM pragma_freelist_count) > 0";
-            let more: bool =
-                sqlx::query_scalar(free).fetch_one(&mut connection).await.map_err(failed)?;
-            if !more {
-                break;
+        // By steps, as what went before: a page at the end of the file is moved, with all that points to it.
+        let step = async |connection: &mut SqliteConnection| {
+            let more: bool = sqlx::query_scalar(free).fetch_one(&mut *connection).await?;
+            if more {
+                sqlx::raw_sql(AssertSqlSafe(&*sql)).execute(&mut *connection).await?;
             }
-            sqlx::raw_sql(AssertSqlSafe(&*sql)).execute(&mut connection).await.map_err(failed)?;
-            tokio::task::yield_now().await;
-        }
-        self.writers().put_back((connection, identity)).await;
+            Ok(more)
+        };
+        while self.write_step("give space back", step).await? {}
         Ok(())
     }
 }

@@ -20,6 +20,9 @@ pub(super) const STEP: i64 = 500;
 /// Pieces of a step: each takes statements of its own.
 const PIECES: usize = 100;
 
+/// The name of the fold.
+pub(super) const NAME: &str = "rollups";
+
 /// How far a fold has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Stand {
@@ -58,15 +61,15 @@ pub(super) fn step(entries: &mut VecDeque<Entry>, stand: Stand) -> Option<(Vec<P
 /// The first moment and the last that a bucket may lie at: the years that SQLite's calendar knows.
 const WITHIN: &str = "min(max(occurred_at, -62135596800000000), 253402300799999999)";
 
-/// Records with the beginning of the hour, day or month that they lie in.
-fn bucketed(grains: &str) -> String {
+/// Records that pass a condition, with the beginning of the hour, day or month that they lie in.
+pub(super) fn bucketed(grains: &str, condition: &str) -> String {
     let floor = |unit: &str| format!("({WITHIN} - ({WITHIN} % {unit} + {unit}) % {unit})");
     let (second, hour, day) = (floor("1000000"), floor("3600000000"), floor("86400000000"));
     format!(
         "FROM (SELECT *, CASE grain WHEN 1 THEN {hour} WHEN 2 THEN {day} ELSE \
              unixepoch({second} / 1000000, 'unixepoch', 'start of month') * 1000000 END AS bucket \
            FROM activity_records CROSS JOIN (SELECT column1 AS grain FROM (VALUES {grains})) \
-           WHERE writer_id = ? AND seq BETWEEN ? AND ?)"
+           WHERE {condition})"
     )
 }
 
@@ -76,8 +79,8 @@ fn statements() -> [String; 2] {
     let group = "category, coalesce(entity_type, '') COLLATE BINARY, \
          coalesce(action, '') COLLATE BINARY, operation, outcome";
     let conflict = "ON CONFLICT DO UPDATE SET records = records + excluded.records";
-    let all = bucketed("(1), (2), (3)");
-    let persons = bucketed("(2), (3)");
+    let piece = "writer_id = ? AND seq BETWEEN ? AND ?";
+    let (all, persons) = (bucketed("(1), (2), (3)", piece), bucketed("(2), (3)", piece));
     [
         format!(
             "INSERT INTO activity_rollup SELECT grain, tenant, bucket, {KEY}, count(*) \
@@ -165,7 +168,6 @@ impl SqliteStore {
 
     /// Folds at most so many further entries into the rollups.
     pub(super) async fn fold_rollups(&self, entries: usize) -> Result<Folded, StoreError> {
-        const NAME: &str = "rollups";
         let mut at = self.fold_stands(NAME).await?.unwrap_or_default();
         let mut entries = self.entries_after(at, entries).await?;
         let mut led = true;

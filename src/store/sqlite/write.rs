@@ -29,8 +29,20 @@ struct Kept {
 /// More than this at once would wait for the same lock.
 const KEPT: usize = 2;
 
-/// Longer than somebody who waits for the lock sleeps, in the first tens of milliseconds.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// So many milliseconds SQLite sleeps between one look for a lock and the next; after the last, always as long:
+/// `sqliteDefaultBusyCallback`.
+const LOOKS: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
+
+/// Returns for how long whoever has waited for the lock while it was held sleeps at most before he looks again, and a
+/// quarter more, as nobody wakes on time.
+fn pause_after(held: Duration) -> Duration {
+    let mut waited = 0;
+    let sleeps = LOOKS.into_iter().find(|sleep| {
+        waited += sleep;
+        held < Duration::from_millis(waited)
+    });
+    Duration::from_millis(sleeps.unwrap_or(100)) * 5 / 4
+}
 
 impl Writers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -85,16 +97,21 @@ impl Writers {
 }
 
 impl SqliteStore {
-    /// Does one of many steps as [`write`](Self::write) does, and leaves the lock alone for as long
-    /// afterwards: SQLite wakes nobody, and whoever appends looks for the lock now and then.
+    /// Does one of many steps as [`write`](Self::write) does, and leaves the lock alone afterwards until whoever waited
+    /// for it has looked once more: SQLite wakes nobody, and whoever appends looks for the lock now and then.
     pub(super) async fn write_step<T>(
         &self,
         doing: &str,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let begun = Instant::now();
-        let done = self.write(doing, work).await?;
-        tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
+        // From when it is held on: whoever waited meanwhile has had his turn.
+        let mut begun = Instant::now();
+        let step = async |connection: &mut SqliteConnection| {
+            begun = Instant::now();
+            work(connection).await
+        };
+        let done = self.write(doing, step).await?;
+        tokio::time::sleep(pause_after(begun.elapsed())).await;
         Ok(done)
     }
 
@@ -114,5 +131,29 @@ impl SqliteStore {
         let done = done.await.map_err(|error| store_error(doing, error))?;
         self.writers().put_back((connection, identity)).await;
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_looks_once_before_the_next_step() {
+        for held in 0..1_000 {
+            let free = Duration::from_millis(held);
+            let pause = pause_after(free);
+            // Of those who came when the step began, and of those who came later.
+            for came in 0..=held {
+                let mut look = came;
+                for sleep in LOOKS.into_iter().chain(std::iter::repeat(100)) {
+                    if look >= held {
+                        break;
+                    }
+                    look += sleep;
+                }
+                assert!(Duration::from_millis(look) <= free + pause, "{held}: {came}, {pause:?}");
+            }
+        }
     }
 }
