@@ -207,7 +207,7 @@ async fn verify<S: Read + Evidence>(store: &S, rounds: usize) {
             let Some(last) = rows.last() else { break };
             from = last.seq + 1;
             for row in &rows {
-                let bytes = canonical.encode(row.record.as_ref().unwrap());
+                let bytes = canonical.encode(&row.record().unwrap());
                 black_box(tower_activity::ledger::leaf_hash(bytes));
             }
         }
@@ -236,7 +236,7 @@ async fn proofs<S: Read + Evidence>(store: &S, rounds: usize) {
         let entry = store.entries(position, 1).await.unwrap().remove(0);
         let seq = entry.new.first_seq + n * 104_729 % entry.new.count();
         let row = store.record_rows(entry.new.writer_id, seq, seq, 1).await.unwrap().remove(0);
-        let record = row.record.unwrap();
+        let record = row.record().unwrap();
         let start = Instant::now();
         assert!(prove(store, &record).await.unwrap().is_some());
         took.push(start.elapsed().as_secs_f64() * 1e3);

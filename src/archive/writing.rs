@@ -252,7 +252,7 @@ impl<'a> Writing<'a> {
                     entry = entries.next();
                 }
                 let Some(entry) = entry else { break };
-                let record = row.record.ok().filter(|record| record.seq == from);
+                let record = row.record().ok().filter(|record| record.seq == from);
                 let record = record.ok_or_else(|| altered(entry.position))?;
                 from += 1;
                 self.text += record.text_bytes();

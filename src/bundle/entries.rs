@@ -131,7 +131,7 @@ async fn leaves_of(store: &AnyStore, entry: &Entry) -> Result<Vec<Hash>, StoreEr
         for row in rows {
             from = row.seq.saturating_add(1);
             let index = usize::try_from(row.seq - new.first_seq).unwrap_or(usize::MAX);
-            if let Ok(record) = row.record {
+            if let Ok(record) = row.record() {
                 leaves.resize(leaves.len().max(index.saturating_add(1)), [0; 32]);
                 leaves[index] = leaf_hash(canonical.encode(&record));
             }

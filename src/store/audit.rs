@@ -248,7 +248,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
             for (_, kept) in &page {
                 let rows = self.store.record_rows(kept.writer_id, kept.seq, kept.seq, 1).await?;
                 // A row that is nothing which an append writes is told of elsewhere.
-                let Some(Ok(record)) = rows.into_iter().next().map(|row| row.record) else {
+                let Some(Ok(record)) = rows.into_iter().next().map(|row| row.record()) else {
                     continue;
                 };
                 let groups = kept.proved(&record, &mut canonical);

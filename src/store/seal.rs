@@ -224,7 +224,8 @@ async fn leaves_of<S: Evidence>(
         for row in rows {
             // What is missing, doubled or unreadable shows in the root.
             from = row.seq.saturating_add(1);
-            leaves.push(row.record.map_or([0; 32], |record| leaf_hash(canonical.encode(&record))));
+            leaves
+                .push(row.record().map_or([0; 32], |record| leaf_hash(canonical.encode(&record))));
         }
         if !full {
             return Ok(leaves);

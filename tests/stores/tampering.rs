@@ -282,7 +282,7 @@ pub(crate) async fn rows_that_are_doubled_are_found_in_the_root_too<F: Owned>() 
         let rows = log.store.record_rows(WriterId::new(stream), first, last, 10).await.unwrap();
         let mut leaves = Vec::new();
         for row in rows {
-            let leaf = leaf_hash(canonical.encode(&row.record.unwrap()));
+            let leaf = leaf_hash(canonical.encode(&row.record().unwrap()));
             leaves.extend(std::iter::repeat_n(leaf, if row.seq == seq { 2 } else { 1 }));
         }
         let root = F::bytes(&hex(&root(&mut leaves)));
@@ -481,7 +481,7 @@ pub(crate) async fn a_group_that_is_nulled_is_erased_with_its_record_and_found_w
         let group = *log.one_of(&Group::ERASABLE);
         let row =
             log.store.record_rows(WriterId::new(stream), seq, seq, 1).await.unwrap().remove(0);
-        let record = row.record.unwrap();
+        let record = row.record().unwrap();
         let commitment = hex(&canonical.commitment(&record, group).unwrap());
         let fields = Record::FIELDS.iter().filter(|field| field.group() == group);
         let emptied: String = fields.map(|field| format!("{} = NULL, ", field.name())).collect();
@@ -613,7 +613,7 @@ pub(crate) async fn a_proof_with_any_bit_changed_proves_nothing<F: Owned>() {
     let mut proofs = Vec::new();
     for stream in 1..=2 {
         for row in log.store.record_rows(WriterId::new(stream), 1, 16, 16).await.unwrap() {
-            let proof = prove(&log.store, &row.record.unwrap()).await.unwrap().unwrap();
+            let proof = prove(&log.store, &row.record().unwrap()).await.unwrap().unwrap();
             let flat = Flat {
                 bytes: proof.record,
                 record: (proof.record_index, proof.entry.new.count().unsigned_abs()),

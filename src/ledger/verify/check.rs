@@ -97,8 +97,8 @@ impl EntryCheck {
     }
 
     /// Takes the next row of the entry's stream, none of whose numbers is smaller than the one before.
-    pub fn row(&mut self, row: RecordRow, canonical: &mut Canonical) {
-        let place = Place { id: row.id, ..self.place(row.seq, row.seq) };
+    pub fn row(&mut self, row: &RecordRow, canonical: &mut Canonical) {
+        let place = Place { id: row.id(), ..self.place(row.seq, row.seq) };
         if row.seq < self.next {
             let detail = "there is another row of this number";
             return self.found(AlterationKind::RowDuplicated, place, detail);
@@ -108,7 +108,7 @@ impl EntryCheck {
         }
         self.next = row.seq.saturating_add(1);
         self.summary.records += 1;
-        match row.record {
+        match row.record() {
             Ok(record) => self.record(record, place, canonical),
             Err(why) => {
                 let detail = format!("the row is nothing that an append writes: {why}");

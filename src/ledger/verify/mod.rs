@@ -35,7 +35,7 @@ pub use report::{
     Alteration, AlterationKind, Findings, Place, Report, Shortfall, Verdict, Verified,
 };
 pub use resume::State;
-pub use rows::{LedgerRow, RecordRow, StreamRows};
+pub use rows::{LedgerRow, RecordRow, StreamRows, WrittenRow};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use told::STUB_METADATA;
 pub(crate) use told::{ERASED, QUARANTINED, UNCLEAN_END, is_stub};

@@ -1,5 +1,7 @@
 //! What a store shows of itself: rows that may be anything.
 
+use std::fmt;
+
 use crate::{
     ledger::Entry,
     record::{Record, RecordId, WriterId},
@@ -14,15 +16,62 @@ pub struct LedgerRow {
     pub entry: Result<Entry, String>,
 }
 
-/// A row of the log.
-#[derive(Debug, Clone)]
+/// A row of the log, not yet read.
+///
+/// To take a row apart is most of the work of a verification. It is done where the record is hashed, on a thread beside the
+/// one that asks the store, and a row at a time: memory that is given back before the next row is read is still in the
+/// processor's cache, and that of some thousand rows is not.
+#[derive(Debug)]
 pub struct RecordRow {
     /// Its number in the stream that was asked for.
     pub seq: i64,
-    /// Its id, as far as there is one.
-    pub id: Option<RecordId>,
-    /// The record, or why the row is not what an append writes.
-    pub record: Result<Box<Record>, String>,
+    row: Box<dyn WrittenRow>,
+}
+
+impl RecordRow {
+    /// A row as a store holds it.
+    pub fn new(seq: i64, row: impl WrittenRow) -> Self {
+        Self { seq, row: Box::new(row) }
+    }
+
+    /// Returns its id, as far as there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<RecordId> {
+        self.row.id()
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    ///
+    /// Why the row is not what an append writes.
+    pub fn record(&self) -> Result<Box<Record>, String> {
+        self.row.record()
+    }
+}
+
+/// What a store knows of a row, and what is made of it.
+pub trait WrittenRow: fmt::Debug + Send + Sync + 'static {
+    /// Returns the id in the row, if it is one.
+    fn id(&self) -> Option<RecordId>;
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    ///
+    /// Why the row is not what an append writes.
+    fn record(&self) -> Result<Box<Record>, String>;
+}
+
+/// A record in memory is a row that is read.
+impl WrittenRow for Box<Record> {
+    fn id(&self) -> Option<RecordId> {
+        Some(self.id)
+    }
+
+    fn record(&self) -> Result<Box<Record>, String> {
+        Ok(self.clone())
+    }
 }
 
 /// From which number to which a stream has rows.

@@ -79,8 +79,7 @@ impl Log {
             rows.sort_by_key(|record| record.seq);
             let mut check = EntryCheck::new(entry.clone());
             for record in rows {
-                let (seq, id) = (record.seq, Some(record.id));
-                check.row(RecordRow { seq, id, record: Ok(record.clone()) }, &mut canonical);
+                check.row(&RecordRow::new(record.seq, record.clone()), &mut canonical);
             }
             verifier.checked(check.finish());
         }

@@ -1,4 +1,4 @@
-//! The records of entries: read here, and hashed on a thread beside, so that neither waits for the other.
+//! The records of entries: asked for here, and read and hashed on a thread beside, so that neither waits for the other.
 
 use std::{collections::VecDeque, panic::resume_unwind};
 
@@ -77,7 +77,7 @@ impl Run {
                 self.checked.push(entry.finish());
             }
             if let Some(entry) = self.entries.front_mut() {
-                entry.row(row, &mut self.canonical);
+                entry.row(&row, &mut self.canonical);
             }
         }
     }
@@ -232,7 +232,7 @@ impl<S: Evidence + Read> Audit<'_, S> {
                     while let Some((seq, hash)) = left_out.next_if(|(seq, _)| *seq < row.seq) {
                         check.left_out(seq, hash);
                     }
-                    check.row(row, &mut canonical);
+                    check.row(&row, &mut canonical);
                 }
                 if !full {
                     break;
@@ -255,13 +255,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::Record;
 
     /// Reads from a table of these numbers as [`Audit::pages`] does, so many numbers at once, and returns what it saw.
     fn read(table: &[i64], numbers: i64, to: i64) -> Vec<i64> {
         let most = usize::try_from(numbers).unwrap() + 1;
         let page = |from: i64| {
             let rows = table.iter().filter(|seq| (from..=to).contains(seq)).take(most);
-            let row = |seq: &i64| RecordRow { seq: *seq, id: None, record: Err(String::new()) };
+            let row = |seq: &i64| RecordRow::new(*seq, Box::new(Record::default()));
             let rows: Vec<_> = rows.map(row).collect();
             let full = rows.len() == most;
             Page::of(rows, full, to)

@@ -55,7 +55,7 @@ impl Evidence for MemoryStore {
         let last = state.streams.get(&stream).map_or(0, |last_seq| to.min(*last_seq));
         let found = (from.max(1)..=last).filter_map(|seq| {
             let record = state.records.get(state.places.get(&(stream, seq))?)?;
-            Some(RecordRow { seq, id: Some(record.id), record: Ok(Box::new(record.clone())) })
+            Some(RecordRow::new(seq, Box::new(record.clone())))
         });
         Ok(found.take(limit).collect())
     }

@@ -8,7 +8,7 @@ use super::column::{COLUMN_COUNT, EPOCH_MICROS, FAMILY_V4, FAMILY_V6, SqlType, T
 use crate::{
     ledger::{
         Entry, NewEntry,
-        verify::{LedgerRow, RecordRow},
+        verify::{LedgerRow, RecordRow, WrittenRow},
     },
     record::{Address, Field, Group, Kind, Record, RecordId, Seal, Value, WriterId},
     time::{Month, Timestamp},
@@ -31,11 +31,22 @@ enum Reading {
 }
 
 /// Reads a row of [`COLUMNS`](super::column::COLUMNS) for a verification, which wants to know what it is instead.
-pub(super) fn record_row(row: &PgRow) -> Result<RecordRow, sqlx::Error> {
-    let id = raw(row, 0)?.and_then(|bytes| bytes.try_into().ok()).map(RecordId::from_bytes);
+pub(super) fn record_row(row: PgRow) -> Result<RecordRow, sqlx::Error> {
     let seq = Record::FIELDS.iter().position(|field| field.name() == "seq").unwrap_or_default();
-    let record = read(row, Reading::AsWritten).map(Box::new).map_err(|error| error.to_string());
-    Ok(RecordRow { seq: integer(row, seq)?, id, record })
+    Ok(RecordRow::new(integer(&row, seq)?, Written(row)))
+}
+
+#[derive(Debug)]
+struct Written(PgRow);
+
+impl WrittenRow for Written {
+    fn id(&self) -> Option<RecordId> {
+        raw(&self.0, 0).ok()??.try_into().ok().map(RecordId::from_bytes)
+    }
+
+    fn record(&self) -> Result<Box<Record>, String> {
+        read(&self.0, Reading::AsWritten).map(Box::new).map_err(|error| error.to_string())
+    }
 }
 
 /// Reads a row of [`ENTRY_COLUMNS`], followed by `count`, for a verification.

@@ -115,7 +115,7 @@ impl Evidence for PostgresStore {
             let rows =
                 query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await?;
             done(transaction);
-            Ok(rows.iter().map(decode::record_row).collect::<Result<_, _>>()?)
+            Ok(rows.into_iter().map(decode::record_row).collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! Rows as they stand, for a verification.
 
+use std::fmt;
+
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
@@ -12,9 +14,9 @@ use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
         folded::folded_bytes,
-        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
+        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified, WrittenRow},
     },
-    record::{Groups, RecordId, WriterId},
+    record::{Groups, Record, RecordId, WriterId},
     store::{Evidence, Restricted, Scratch, StoreError},
     time::Timestamp,
 };
@@ -103,7 +105,7 @@ impl Evidence for SqliteStore {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(stream.get()).bind(from);
         let rows = query.bind(to).bind(bounded(limit)).fetch_all(self.pool()).await;
-        rows.map_err(failed)?.iter().map(record_row).collect::<Result<_, _>>().map_err(failed)
+        rows.map_err(failed)?.into_iter().map(record_row).collect::<Result<_, _>>().map_err(failed)
     }
 
     async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
@@ -287,11 +289,26 @@ fn entry(row: &SqliteRow) -> Result<Entry, String> {
     Ok(entry)
 }
 
-fn record_row(row: &SqliteRow) -> Result<RecordRow, sqlx::Error> {
-    let id = row.try_get::<&[u8], _>(0).ok().and_then(|bytes| bytes.try_into().ok());
-    let packed = row.try_get::<&str, _>(2).map_err(|error| error.to_string());
-    let record = packed
-        .and_then(|packed| packed::as_written(packed).map_err(|error| error.to_string()))
-        .map(Box::new);
-    Ok(RecordRow { seq: row.try_get("seq")?, id: id.map(RecordId::from_bytes), record })
+fn record_row(row: SqliteRow) -> Result<RecordRow, sqlx::Error> {
+    Ok(RecordRow::new(row.try_get("seq")?, Written(row)))
+}
+
+struct Written(SqliteRow);
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Written").field(&self.id()).finish()
+    }
+}
+
+impl WrittenRow for Written {
+    fn id(&self) -> Option<RecordId> {
+        let bytes = self.0.try_get::<&[u8], _>(0).ok()?;
+        bytes.try_into().ok().map(RecordId::from_bytes)
+    }
+
+    fn record(&self) -> Result<Box<Record>, String> {
+        let packed = self.0.try_get::<&str, _>(2).map_err(|error| error.to_string())?;
+        packed::as_written(packed).map(Box::new).map_err(|error| error.to_string())
+    }
 }
