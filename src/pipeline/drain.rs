@@ -65,6 +65,7 @@ pub(super) struct Drain<S: Append> {
     noticed: Option<Instant>,
     ended: watch::Sender<bool>,
     is_closed: bool,
+    reads_ahead: bool,
 }
 
 impl<S: Append> Drain<S> {
@@ -94,7 +95,14 @@ impl<S: Append> Drain<S> {
             noticed: Some(Instant::now()),
             ended,
             is_closed: false,
+            reads_ahead: true,
         }
+    }
+
+    /// Says whether the next batch is read while the store works on one.
+    pub(super) const fn reading_ahead(mut self, reads_ahead: bool) -> Self {
+        self.reads_ahead = reads_ahead;
+        self
     }
 
     /// Works until the last record is stored, or the deadline of the shutdown passes. What is left stays in the
@@ -195,7 +203,7 @@ impl<S: Append> Drain<S> {
                     self.noticed =
                         Some(Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
                 }
-                if is_full {
+                if is_full && self.reads_ahead {
                     self.read_ahead(index);
                 }
                 let stream = &mut self.streams[index];
