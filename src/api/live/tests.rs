@@ -94,12 +94,15 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 /// Returns the next message that tells something.
 async fn news(tail: &mut Tail) -> Message {
-    loop {
-        let message = soon(tail.next()).await.unwrap();
-        if message.kind != "heartbeat" {
-            return message;
+    let news = async {
+        loop {
+            let message = tail.next().await.unwrap();
+            if message.kind != "heartbeat" {
+                return message;
+            }
         }
-    }
+    };
+    soon(news).await
 }
 
 /// Tells how many a client was told that he missed.
