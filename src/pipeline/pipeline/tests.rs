@@ -18,7 +18,7 @@ async fn failed(pipeline: &Pipeline, work: impl Future<Output = Result<(), Store
 #[tokio::test]
 async fn whoever_waits_for_something_else_than_the_writer_stops_when_that_has_ended() {
     let pipeline = Pipeline::builder(MemoryStore::new()).start().await.unwrap();
-    let why = "ask a bucket: the pipeline has ended";
+    let why = "could not ask a bucket: the pipeline has ended";
     let waiting = failed(&pipeline, future::pending());
     let both = async { tokio::join!(biased; waiting, pipeline.shutdown(PATIENCE)) };
     assert_eq!(both.await.0, why);
