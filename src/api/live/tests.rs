@@ -235,6 +235,41 @@ async fn what_was_gathered_goes_out_before_what_was_missed_behind_it_is_told() {
     assert_eq!(told, wanted);
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_store_that_stops_answering_keeps_back_nothing_that_was_read_before() {
+    let service = Service::start().await;
+    let filter = only("create");
+    let begin = Place::behind(service.store.head().await.unwrap());
+    for _ in 0..100 {
+        service.happens("create").await;
+    }
+    let mut tail = service.tail(&filter, begin);
+    assert_eq!(soon(tail.next()).await.unwrap().kind, "heartbeat");
+    // Of history he is given a part, which is not a message yet.
+    let gathers = async {
+        while tail.held() == 0 {
+            let mut next = std::pin::pin!(tail.next());
+            let polled = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_ready()));
+            assert!(!polled.await, "that is a heartbeat at most");
+        }
+    };
+    soon(gathers).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let away = crate::SqliteStore::open(file.path().to_str().unwrap()).await.unwrap();
+    let by_hand = rusqlite::Connection::open(file.path()).unwrap();
+    by_hand.execute_batch("alter table activity_ledger_entries rename to elsewhere").unwrap();
+    tail.ask(AnyStore::new(away));
+    let told = news(&mut tail).await.records;
+    assert!((1..100).contains(&told), "{told}");
+    tail.ask(service.store.clone());
+    let mut told = told;
+    while told < 100 {
+        told += news(&mut tail).await.records;
+    }
+    assert_eq!(told, 100);
+}
+
 /// (37) Whatever the size of the records: a client who listens to history takes no more than this.
 #[tokio::test]
 async fn what_is_held_for_a_client_is_bounded_by_bytes() {
