@@ -257,7 +257,8 @@ async fn a_store_that_stops_answering_keeps_back_nothing_that_was_read_before() 
     };
     soon(gathers).await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    let away = crate::store::sqlite::SqliteStore::open(file.path().to_str().unwrap()).await.unwrap();
+    let away =
+        crate::store::sqlite::SqliteStore::open(file.path().to_str().unwrap()).await.unwrap();
     let by_hand = rusqlite::Connection::open(file.path()).unwrap();
     by_hand.execute_batch("alter table activity_ledger rename to elsewhere").unwrap();
     tail.ask(AnyStore::new(away));

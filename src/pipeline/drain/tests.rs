@@ -25,8 +25,7 @@ fn beside(
     let (last, has_last) = watch::channel(None);
     let (ended, has_ended) = watch::channel(false);
     let settler = Settler::new(Arc::clone(core), Link::new(store.clone(), stopped, NEVER), None);
-    let mut drain =
-        Drain::new(settler, streams, (size, Classes(None)), flushes, has_last, ended);
+    let mut drain = Drain::new(settler, streams, (size, Classes(None)), flushes, has_last, ended);
     // The folder is the pipeline's, and so is what wakes its own drain.
     drain.is_closed = true;
     drain.readable = Arc::default();
