@@ -323,6 +323,17 @@ mod tests {
         assert_eq!(both.expect("nobody waits"), (true, true));
     }
 
+    #[tokio::test]
+    async fn who_waits_when_the_end_comes_is_told_of_it() {
+        let feed = Feed::default();
+        let (mut records, mut commits) = (feed.subscribe(Filter::new(), 8), feed.commits());
+        let end = async { feed.end() };
+        let all = async { tokio::join!(biased; records.next(), commits.next(), end) };
+        let all = tokio::time::timeout(std::time::Duration::from_secs(60), all).await;
+        let (record, commit, ()) = all.expect("nobody waits on");
+        assert!(record.is_none() && commit.is_none());
+    }
+
     #[test]
     fn without_a_subscriber_a_record_comes_back_for_the_pool() {
         let feed = Feed::default();

@@ -54,7 +54,7 @@ impl Told {
         let (kind, cursor) = (text("type"), text("cursor"));
         let told = Self { kind, cursor, message };
         if told.kind == "records" {
-            assert_eq!(message["count"], Value::from(told.records().len()));
+            assert_eq!(told.message["count"], Value::from(told.records().len()));
         }
         told
     }
