@@ -80,6 +80,7 @@ pub struct PipelineBuilder<S> {
     archive: Option<Arc<dyn Archival>>,
     quarantine: Option<PathBuf>,
     outboxes: Vec<AnyOutbox>,
+    reads_ahead: bool,
 }
 
 impl<S> fmt::Debug for PipelineBuilder<S> {
@@ -124,7 +125,16 @@ impl<S: Append> PipelineBuilder<S> {
             archive: None,
             quarantine: None,
             outboxes: Vec::new(),
+            reads_ahead: true,
         }
+    }
+
+    /// Reads a spool and sends it by turns, which only a measurement wants.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn without_reading_ahead(mut self) -> Self {
+        self.reads_ahead = false;
+        self
     }
 
     /// Sets the rules. Defaults to the REST conventions.
@@ -396,6 +406,7 @@ impl<S: Append> PipelineBuilder<S> {
             retention: Some(classes),
             quarantine: self.quarantine,
             config_digest,
+            reads_ahead: self.reads_ahead,
         };
         if let Some(store) = &reader {
             // What waits in a spool is classified at once.

@@ -61,7 +61,8 @@ pub(super) fn open<S: Append>(
     );
     let size = Size { rows: setup.batch.rows, bytes: setup.batch.bytes, age: setup.batch.age };
     let classes = Classes(setup.retention);
-    let drain = Drain::new(settler, streams, (size, classes), passed, has_last, ended);
+    let drain = Drain::new(settler, streams, (size, classes), passed, has_last, ended)
+        .reading_ahead(setup.reads_ahead);
     let work = async {
         tokio::join!(clerk.run(), drain.run());
     };

@@ -65,6 +65,7 @@ pub(super) struct Drain<S: Append> {
     noticed: Option<Instant>,
     ended: watch::Sender<bool>,
     is_closed: bool,
+    reads_ahead: bool,
 }
 
 impl<S: Append> Drain<S> {
@@ -94,7 +95,14 @@ impl<S: Append> Drain<S> {
             noticed: Some(Instant::now()),
             ended,
             is_closed: false,
+            reads_ahead: true,
         }
+    }
+
+    /// Says whether the next batch is read while the store works on one.
+    pub(super) const fn reading_ahead(mut self, reads_ahead: bool) -> Self {
+        self.reads_ahead = reads_ahead;
+        self
     }
 
     /// Works until the last record is stored, or the deadline of the shutdown passes. What is left stays in the
@@ -128,11 +136,12 @@ impl<S: Append> Drain<S> {
             if self.settler.link.is_past() {
                 return Err(Stopped);
             }
-            let Some(index) = self.next_stream() else {
+            let now = Instant::now();
+            let Some(index) = self.next_stream(now) else {
                 if self.is_done() {
                     return Ok(());
                 }
-                self.wait().await;
+                self.wait(now).await;
                 continue;
             };
             self.turn = index + 1;
@@ -143,8 +152,7 @@ impl<S: Append> Drain<S> {
     }
 
     /// Chooses the stream to read next: in turns, those that may have something.
-    fn next_stream(&self) -> Option<usize> {
-        let now = Instant::now();
+    fn next_stream(&self, now: Instant) -> Option<usize> {
         let count = self.streams.len();
         let ready = |index: &usize| {
             let stream = &self.streams[*index];
@@ -195,7 +203,7 @@ impl<S: Append> Drain<S> {
                     self.noticed =
                         Some(Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
                 }
-                if is_full {
+                if is_full && self.reads_ahead {
                     self.read_ahead(index);
                 }
                 let stream = &mut self.streams[index];
@@ -230,7 +238,7 @@ impl<S: Append> Drain<S> {
     /// Has the batch read that is sent next, while the store works on the one of the stream `index`. At most one is read
     /// ahead, however many streams there are.
     fn read_ahead(&mut self, index: usize) {
-        let Some(next) = self.next_stream() else { return };
+        let Some(next) = self.next_stream(Instant::now()) else { return };
         if self.streams.iter().any(Spooled::is_ahead) {
             return;
         }
@@ -265,11 +273,12 @@ impl<S: Append> Drain<S> {
         last.is_some_and(|last| self.streams.first().is_none_or(|own| own.is_settled(last)))
     }
 
-    /// Waits until there may be something to do.
-    async fn wait(&mut self) {
+    /// Waits until there may be something to do. Nothing was due at `now`: what is by this time is waited for all the same,
+    /// or nobody would look at it before something else comes.
+    async fn wait(&mut self, now: Instant) {
         let dues = self.streams.iter().filter_map(|stream| stream.not_before);
         let own = self.noticed.map(|noticed| noticed + self.means.size.age);
-        let until = dues.chain(own).filter(|due| *due > Instant::now()).min();
+        let until = dues.chain(own).filter(|due| *due > now).min();
         if !self.waiting.is_empty() || self.last.borrow().is_some() {
             // Somebody waits for what the disk may not have yet.
             if let Some(spooling) = &self.core.spooling {

@@ -91,20 +91,23 @@ impl Core {
     }
 }
 
-/// Waits until the store has a record that the writer was given; false when the writer ended without it.
+/// Waits until the store has a record that the writer was given, for which `is_there` asks it; false when the writer ended
+/// without it.
 ///
 /// # Errors
 ///
 /// When the store cannot be asked.
-pub(super) async fn stored(
+pub(super) async fn stored<L>(
     committed: &mut watch::Receiver<bool>,
-    store: &AnyStore,
-    id: RecordId,
-) -> Result<bool, StoreError> {
+    is_there: impl Fn() -> L,
+) -> Result<bool, StoreError>
+where
+    L: Future<Output = Result<bool, StoreError>>,
+{
     loop {
-        // Before the look: what is committed behind it ends the wait below, however long ago the last one was.
+        // Before the look: what is committed during it ends the wait below, also where it came too late to be seen.
         let has_ended = *committed.borrow_and_update();
-        if store.record(id).await?.is_some() {
+        if is_there().await? {
             return Ok(true);
         }
         // An error means that not even its memory is left.

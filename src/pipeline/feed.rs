@@ -323,6 +323,23 @@ mod tests {
         assert_eq!(both.expect("nobody waits"), (true, true));
     }
 
+    #[tokio::test]
+    async fn who_waits_when_the_end_comes_is_told_of_it() {
+        let feed = Feed::default();
+        let (mut records, mut commits) = (feed.subscribe(Filter::new(), 8), feed.commits());
+        // Each for himself: nobody hears of it through the other.
+        let waits = [
+            tokio::spawn(async move { records.next().await.is_none() }),
+            tokio::spawn(async move { commits.next().await.is_none() }),
+        ];
+        tokio::task::yield_now().await;
+        feed.end();
+        for waits in waits {
+            let told = tokio::time::timeout(std::time::Duration::from_secs(60), waits).await;
+            assert!(told.expect("nobody waits on").unwrap());
+        }
+    }
+
     #[test]
     fn without_a_subscriber_a_record_comes_back_for_the_pool() {
         let feed = Feed::default();

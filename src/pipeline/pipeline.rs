@@ -354,3 +354,6 @@ impl fmt::Display for ShutdownReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tokio::{
 use super::{core::Core, ends::stored, pipeline::HAS_ENDED};
 use crate::{
     record::{Record, RecordId},
-    store::{AnyStore, StoreError, StoreErrorKind},
+    store::{AnyStore, Read as _, StoreError, StoreErrorKind},
 };
 
 /// A record that is not stored by then is not going to be soon: the store refuses, or what waits before it is much.
@@ -63,7 +63,9 @@ impl Teller {
             id
         };
         let deadline = Instant::now() + STORED_WITHIN;
-        let stored = stored(&mut self.committed, &self.store, id);
+        let store = &self.store;
+        let is_there = || async move { Ok(store.record(id).await?.is_some()) };
+        let stored = stored(&mut self.committed, is_there);
         match timeout_at(deadline, stored).await {
             Ok(Ok(true)) => Ok(id),
             Ok(Ok(false)) => Err(gone()),

@@ -49,6 +49,8 @@ pub(super) struct Setup {
     pub(super) retention: Option<Retention>,
     pub(super) quarantine: Option<PathBuf>,
     pub(super) config_digest: String,
+    /// Whether what a spool sends next is read while the store works.
+    pub(super) reads_ahead: bool,
 }
 
 pub(super) struct Writer<S: Append> {

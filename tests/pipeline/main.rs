@@ -18,6 +18,8 @@ mod scripted;
 mod shutdown;
 mod start;
 mod waits;
+#[cfg(unix)]
+mod warned;
 
 use std::time::Duration;
 

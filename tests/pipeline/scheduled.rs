@@ -28,13 +28,13 @@ use crate::{
 const A_WHILE: Duration = Duration::from_secs(60 * 60);
 
 /// A clock that goes as the runtime's.
-struct Virtual {
+pub(crate) struct Virtual {
     origin: Timestamp,
     begun: Instant,
 }
 
 impl Virtual {
-    fn at(text: &str) -> Arc<Self> {
+    pub(crate) fn at(text: &str) -> Arc<Self> {
         Arc::new(Self { origin: text.parse().unwrap(), begun: Instant::now() })
     }
 }

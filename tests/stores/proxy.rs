@@ -24,8 +24,8 @@ pub(crate) const COMMIT: &[u8] = b"; commit; select position";
 /// How the first rows of a COPY are told apart.
 pub(crate) const ROWS: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Far longer than a message takes to come.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Far longer than a message takes to come, on a busy machine as well.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What happens to a message that holds the bytes looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

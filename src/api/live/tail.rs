@@ -19,7 +19,7 @@ use crate::{
 
 /// A client that has heard nothing for so long hears that there is nothing.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
-/// What was found in history waits so long for company.
+/// What was found waits so long for company.
 const COMPANY: Duration = Duration::from_millis(250);
 /// What is read ahead for one client: so many bytes of text, and the record that crosses the line. Records may
 /// hold some hundred kilobytes each, and a thousand may listen.
@@ -136,7 +136,8 @@ impl Tail {
             }
             return None;
         }
-        let waited = !self.ahead.is_empty() && now >= self.gathering_since + COMPANY;
+        // Also when no more comes: a store that does not answer keeps back nothing that it gave before.
+        let waited = now >= self.gathering_since + COMPANY;
         (self.gathered.is_full() || waited).then(|| self.send_gathered())
     }
 
@@ -215,6 +216,12 @@ impl Tail {
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.gathered.bytes() + self.ahead.iter().map(|(_, r)| r.text_bytes()).sum::<usize>()
+    }
+
+    /// Goes on with another store.
+    #[cfg(test)]
+    pub(super) fn ask(&mut self, store: AnyStore) {
+        self.store = store;
     }
 
     async fn wait_out(&self, error: &StoreError) {

@@ -5,6 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -64,6 +65,50 @@ impl Service {
         assert!(self.pipeline.recorder().record(record).is_accepted());
         self.pipeline.flush().await;
     }
+
+    /// By turns something that is looked for and something that is not: in one commit where the queue holds so many.
+    async fn happen(&self, many: usize) {
+        for n in 0..many {
+            let action = if n % 2 == 0 { "create" } else { "delete" };
+            let record = Record::by(Actor::user("ana")).verb(action).on("order", &n.to_string());
+            assert!(self.pipeline.recorder().record(record).is_accepted());
+            if n % 1_000 == 999 {
+                self.pipeline.flush().await;
+            }
+        }
+        self.pipeline.flush().await;
+        let head = self.store.head().await.unwrap();
+        let known = async {
+            while self.hub.position() != Some(head) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(known).await;
+    }
+}
+
+/// Waits for what only a defect keeps from coming; the time may not be real.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it comes")
+}
+
+/// Returns the next message that tells something.
+async fn news(tail: &mut Tail) -> Message {
+    let news = async {
+        loop {
+            let message = tail.next().await.unwrap();
+            if message.kind != "heartbeat" {
+                return message;
+            }
+        }
+    };
+    soon(news).await
+}
+
+/// Tells how many a client was told that he missed.
+fn missed(message: &Message) -> usize {
+    assert_eq!(message.kind, "lagged", "{}", message.json);
+    message.json.split(&[':', ','][..]).nth(3).unwrap().parse().unwrap()
 }
 
 fn only(action: &str) -> Arc<Filter> {
@@ -122,9 +167,7 @@ async fn what_was_missed_is_counted_by_the_filter_and_told_before_it_is_made_up_
     while service.hub.position() != Some(head) {
         tokio::task::yield_now().await;
     }
-    let lagged = tail.next().await.unwrap();
-    assert_eq!(lagged.kind, "lagged");
-    let missed = lagged.json.split(&[':', ','][..]).nth(3).unwrap().parse::<usize>().unwrap();
+    let missed = missed(&tail.next().await.unwrap());
     let wanted = many.div_ceil(3);
     assert!(missed > wanted / 4 && missed < wanted, "{missed} of {wanted}");
     let mut told = 0;
@@ -135,6 +178,98 @@ async fn what_was_missed_is_counted_by_the_filter_and_told_before_it_is_made_up_
         told += message.records;
     }
     assert_eq!(told, wanted);
+}
+
+/// (37) In the middle of a commit as well, whatever the ring loses while a message is on its way and he reads history.
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_to_a_client_is_not_missed_and_nobody_is_told_twice() {
+    let service = Service::start().await;
+    let filter = only("create");
+    let head = service.store.head().await.unwrap();
+    let mut tail = service.tail(&filter, Place::behind(head));
+    assert_eq!(tail.next().await.unwrap().kind, "heartbeat");
+    // At once, and more than one message holds.
+    service.happen(800).await;
+    assert_eq!(service.store.head().await.unwrap(), head + 1, "in one entry");
+    let first = news(&mut tail).await;
+    assert!(first.kind == "records" && first.records < 400, "{}", first.records);
+    assert_eq!(position(&first, &filter), head + 1, "within it");
+    // That entry leaves the ring, and no other one.
+    service.happen(RING_RECORDS - 192).await;
+    assert_eq!(missed(&news(&mut tail).await), 400 - first.records);
+    let mut told = first.records + news(&mut tail).await.records;
+    // He reads what was before the ring, which loses more meanwhile.
+    service.happen(2_000).await;
+    let wanted = (800 + RING_RECORDS - 192 + 2_000) / 2;
+    while told < wanted {
+        let message = news(&mut tail).await;
+        assert_eq!(message.kind, "records", "he is told once");
+        told += message.records;
+    }
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_gathered_goes_out_before_what_was_missed_behind_it_is_told() {
+    let service = Service::start().await;
+    let filter = only("create");
+    let mut tail = service.tail(&filter, Place::behind(service.store.head().await.unwrap()));
+    assert_eq!(tail.next().await.unwrap().kind, "heartbeat");
+    service.happen(1).await;
+    {
+        // He has looked at it, and lets others go on before he looks for the next.
+        let mut next = std::pin::pin!(tail.next());
+        let once = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending()));
+        assert!(once.await);
+    }
+    service.happen(RING_RECORDS + 1_000).await;
+    let first = news(&mut tail).await;
+    assert_eq!((first.kind, first.records), ("records", 1), "{}", first.json);
+    let missed = missed(&news(&mut tail).await);
+    let wanted = (RING_RECORDS + 1_000) / 2;
+    assert!((500..wanted).contains(&missed), "{missed}");
+    let mut told = 0;
+    while told < wanted {
+        told += news(&mut tail).await.records;
+    }
+    assert_eq!(told, wanted);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_store_that_stops_answering_keeps_back_nothing_that_was_read_before() {
+    let service = Service::start().await;
+    let filter = only("create");
+    let begin = Place::behind(service.store.head().await.unwrap());
+    for _ in 0..100 {
+        service.happens("create").await;
+    }
+    let mut tail = service.tail(&filter, begin);
+    assert_eq!(soon(tail.next()).await.unwrap().kind, "heartbeat");
+    // Of history he is given a part, which is not a message yet.
+    let gathers = async {
+        while tail.held() == 0 {
+            let mut next = std::pin::pin!(tail.next());
+            let polled = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_ready()));
+            assert!(!polled.await, "there is no message yet");
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(gathers).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let away =
+        crate::store::sqlite::SqliteStore::open(file.path().to_str().unwrap()).await.unwrap();
+    let by_hand = rusqlite::Connection::open(file.path()).unwrap();
+    by_hand.execute_batch("alter table activity_ledger rename to elsewhere").unwrap();
+    tail.ask(AnyStore::new(away));
+    let told = news(&mut tail).await.records;
+    assert!((1..100).contains(&told), "{told}");
+    tail.ask(service.store.clone());
+    let mut told = told;
+    while told < 100 {
+        told += news(&mut tail).await.records;
+    }
+    assert_eq!(told, 100);
 }
 
 /// (37) Whatever the size of the records: a client who listens to history takes no more than this.
@@ -159,7 +294,7 @@ async fn what_is_held_for_a_client_is_bounded_by_bytes() {
     let mut tail = service.tail(&filter, begin);
     let (mut told, mut most) = (0, 0);
     while told < 400 {
-        let message = tail.next().await.unwrap();
+        let message = news(&mut tail).await;
         assert!(message.json.len() < MAX_BYTES + 2 * EACH, "{}", message.json.len());
         told += message.records;
         most = most.max(tail.held());

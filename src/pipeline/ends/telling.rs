@@ -136,7 +136,9 @@ impl Search {
             }
             self.given.push(id);
         }
-        stored(&mut self.committed, &self.store, id).await
+        let store = &self.store;
+        let is_there = || async move { Ok(store.record(id).await?.is_some()) };
+        stored(&mut self.committed, is_there).await
     }
 }
 

@@ -280,8 +280,61 @@ async fn nobody_waits_for_a_record_that_a_pipeline_that_ended_does_not_write() {
     // Who began to wait before the end, and who comes after it.
     let mut after = core.committed.subscribe();
     for committed in [&mut before, &mut after] {
-        let waited = stored(committed, &asked, id(1));
+        let waited = stored(committed, async || Ok(asked.record(id(1)).await?.is_some()));
         let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
         assert!(!waited.expect("nobody waits for ever").unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_commit_during_the_look_for_a_record_is_not_missed() {
+    let (commits, mut committed) = watch::channel(false);
+    let looks = std::cell::Cell::new(0);
+    // What came too late for the first look, and is the last that comes.
+    let late = async || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 1 {
+            commits.send_modify(|_has_ended| ());
+        }
+        Ok(looks.get() > 1)
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), stored(&mut committed, late)).await;
+    assert!(waited.expect("it looks again").unwrap());
+}
+
+/// Random ones, and how many were drawn.
+#[derive(Default)]
+struct Drawn(std::sync::atomic::AtomicUsize);
+
+impl crate::time::IdSource for Drawn {
+    fn id(&self, at: Timestamp) -> [u8; 16] {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        crate::time::RandomIds.id(at)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_are_about_to_tell_is_looked_at_soon_and_then_ever_more_seldom() {
+    let store = MemoryStore::new();
+    let [lost] = &dead(1)[..] else { unreachable!() };
+    put_start(&store, LOST, lost, "best_effort").await;
+    // It runs, and does not tell.
+    let this = Process::this().unwrap();
+    put_start(&store, CLAIMANT, &this, "best_effort").await;
+    claims(&store, key(&report(&store, LOST).await), &this, 1).await;
+    let drawn = Arc::new(Drawn::default());
+    let builder = Pipeline::builder(store.clone()).service("shop").ids(Arc::clone(&drawn));
+    let pipeline = builder.start().await.unwrap();
+    let looks = || drawn.0.load(std::sync::atomic::Ordering::SeqCst);
+    // Each look draws an id, for a claim that it is not given.
+    sleep(Duration::from_secs(5)).await;
+    let soon = looks();
+    sleep(Duration::from_secs(60 * 60)).await;
+    let later = looks() - soon;
+    // After 1 and 3 seconds; from 7 to 1023 in doubled steps, and then every ten minutes.
+    assert!(soon >= 3 && (8..=16).contains(&later), "{soon}, {later}");
+    sleep(Duration::from_secs(60 * 60)).await;
+    assert!((5..=7).contains(&(looks() - soon - later)), "{}", looks());
+    assert_eq!(gaps(&store).await, 0);
+    pipeline.shutdown(Duration::from_secs(60)).await;
 }

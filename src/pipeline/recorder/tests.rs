@@ -256,3 +256,46 @@ fn waiting_for_room_needs_no_runtime_around_it() {
     let report = runtime.block_on(pipeline.shutdown(Duration::from_secs(60)));
     assert_eq!((report.received, report.stored), (7, 7));
 }
+
+/// Notes that it was woken.
+#[cfg(unix)]
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicBool);
+
+#[cfg(unix)]
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn whoever_waits_for_room_in_a_spool_is_woken_by_the_door_that_closes() {
+    use std::{os::unix::fs::PermissionsExt as _, sync::atomic::Ordering::SeqCst};
+
+    let folder = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .unwrap();
+    let waits = Overflow::Block(Duration::from_secs(86_400));
+    let start = builder(&MemoryStore::new()).spool(folder.path()).spool_cap(8 << 20);
+    let pipeline = start.overflow(waits).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    let large = || {
+        let record = Record::by("ana").updated("order", "7").describe(&"x".repeat(2_040));
+        record.metadata(&["y".repeat(3_000)])
+    };
+    // Nothing is stored meanwhile: this thread is whose that would be.
+    while recorder.record(large()).is_accepted() {}
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut waiting = std::pin::pin!(recorder.record_wait(large()));
+    assert!(waiting.as_mut().poll(&mut TaskContext::from_waker(&waker)).is_pending());
+    // The thread of the spool may have told of room that there is not.
+    woken.0.store(false, SeqCst);
+    recorder.core.close();
+    assert!(woken.0.load(SeqCst), "by the close itself, and not by what follows it");
+    assert_eq!(waiting.await, Admission::Dropped(DropReason::Closed));
+    pipeline.shutdown(Duration::from_secs(60)).await;
+}

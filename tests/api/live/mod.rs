@@ -51,9 +51,10 @@ impl Told {
     fn of(text: &str) -> Self {
         let message: Value = serde_json::from_str(text).expect("messages are JSON");
         let text = |name: &str| message[name].as_str().expect("every message has it").to_owned();
-        let told = Self { kind: text("type"), cursor: text("cursor"), message: message.clone() };
+        let (kind, cursor) = (text("type"), text("cursor"));
+        let told = Self { kind, cursor, message };
         if told.kind == "records" {
-            assert_eq!(message["count"], Value::from(told.records().len()));
+            assert_eq!(told.message["count"], Value::from(told.records().len()));
         }
         told
     }

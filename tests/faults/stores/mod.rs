@@ -21,6 +21,7 @@ mod refusal;
 mod replicas;
 mod reply;
 mod secrets;
+mod wire;
 
 use crate::{
     process::{PATIENCE, until, within as soon},

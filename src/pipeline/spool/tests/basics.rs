@@ -461,6 +461,11 @@ fn whoever_is_refused_again_and_again_does_not_keep_the_thread_at_work() {
         fs.set_room(None);
         spool.core.tidy();
         append(&spool, "a");
+        // And again when it is short the next time, though nothing is written that would ask for anything itself.
+        fs.set_room(Some(0));
+        spool.core.check_space();
+        spool.core.sync.is_untidy.store(false, Ordering::Release);
+        assert_eq!(fill(&spool), (Refused::NoSpace, true), "{floor}");
     }
 }
 

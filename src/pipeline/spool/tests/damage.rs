@@ -319,6 +319,10 @@ fn a_damaged_segment_is_kept_aside_and_what_follows_has_a_derived_name() {
     assert_eq!(store.streams.len(), 2);
     let aside = fs.paths(".seg").into_iter().find(|p| p.starts_with("/spool/quarantine")).unwrap();
     assert_eq!(fs.bytes(&aside), damaged);
+    // The segment itself goes one day: before that, the copy is on the disk under its name.
+    let kept = fs.after_power_cut();
+    assert!(kept.paths(".seg").contains(&aside));
+    assert_eq!(kept.bytes(&aside), damaged);
     assert_eq!(fs.paths(".gap").len(), 1);
 }
 
