@@ -244,6 +244,10 @@ pub(crate) struct Export {
     /// `verify --export` reads it
     #[arg(long)]
     pub(crate) proofs: bool,
+    /// Instead, what legal holds keep of people who were erased, each record as it was recorded, the first that was
+    /// restricted first
+    #[arg(long)]
+    pub(crate) restricted: bool,
 }
 
 #[derive(Debug, Args)]
@@ -284,6 +288,10 @@ pub(crate) struct Bundle {
     /// The file; standard output when it is left out and no terminal
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Instead, what legal holds keep of people who were erased, each record as it was recorded, the first that was
+    /// restricted first
+    #[arg(long)]
+    pub(crate) restricted: bool,
 }
 
 #[derive(Debug, Args)]
@@ -423,6 +431,10 @@ pub(crate) struct HoldLift {
     /// Who lifts it, for the record
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
+    /// The archive of the log, as in `s3://bucket/log` or a directory: what the hold alone kept there of people who were
+    /// erased goes; takes the key file of the services
+    #[arg(long, value_name = "URL", env = "ACTIVITY_ARCHIVE", hide_env_values = true)]
+    pub(crate) archive: Option<String>,
 }
 
 /// How long records are kept: what was set with `PUT /retention`, else the preset, else what the rules file says.

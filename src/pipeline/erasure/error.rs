@@ -27,7 +27,7 @@ impl EraseError {
         Self(Kind::NoStore)
     }
 
-    pub(super) const fn no_keys() -> Self {
+    pub(in crate::pipeline) const fn no_keys() -> Self {
         Self(Kind::NoKeys)
     }
 
