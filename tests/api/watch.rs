@@ -140,6 +140,7 @@ const CALLS: [(&str, &str, &str, &str); 28] = [
     ("GET /completeness", "completeness", "log_viewed", "completeness"),
     ("GET /export", "export?format=csv", "log_exported", "export"),
     ("GET /export", "export?proofs=true", "log_exported", "export"),
+    ("GET /export", "export?restricted=true", "log_exported", "export"),
     ("GET /live", "live", "log_viewed", "live"),
     ("GET /live/sse", "live/sse", "log_viewed", "live"),
     ("POST /records", "records", "log_ingested", "ingest"),

@@ -199,3 +199,78 @@ pub(crate) async fn what_is_held_stays_in_a_spool_at_rest<F: Fixture>() {
     assert!(!names_her_in(folder.path()));
     here.shutdown(PATIENCE).await;
 }
+
+/// Returns the only segment in the spool.
+fn segment(folder: &Path) -> std::path::PathBuf {
+    let below = |folder: &Path| {
+        let found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        found.collect::<Vec<_>>()
+    };
+    let streams = below(folder).into_iter().filter(|path| path.is_dir());
+    let mut files = streams.flat_map(|stream| below(&stream));
+    files.find(|path| path.extension().is_some_and(|ending| ending == "seg")).unwrap()
+}
+
+/// What cannot be read may hold anything: the file is named, with what to do, and is not among what was reached.
+pub(crate) async fn what_is_damaged_is_named_and_not_called_reached<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    left(folder.path(), &keys).await;
+    let file = segment(folder.path());
+    let bytes = fs::read(&file).unwrap();
+    // A bit in the first frame about her, and the last one torn in the middle of her name.
+    let mut places = (0..bytes.len() - NAME.len()).filter(|at| bytes[*at..].starts_with(NAME.as_bytes()));
+    let (first, last) = (places.next().unwrap(), places.last().unwrap());
+    let mut damaged = bytes[..last + NAME.len()].to_vec();
+    damaged[first - 1] ^= 1;
+    fs::write(&file, &damaged).unwrap();
+
+    let here = pipeline::<F>(&store, &keys).await;
+    let eraser = here.eraser().unwrap();
+    let wanted = || request().spool(folder.path());
+    let plan = eraser.plan(&wanted()).await.unwrap();
+    let certificate = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    let spool = &certificate.spools[0];
+    assert_eq!(counts(spool), (1, 2, 0, 2), "two of her four records can be read: {spool:?}");
+    assert_eq!(plan.spools[0].unreached, spool.unreached);
+    let unreached = &spool.unreached[0];
+    assert_eq!((spool.unreached.len(), unreached.unreadable), (1, 2));
+    assert_eq!(unreached.file, file.display().to_string());
+    assert!(unreached.how.contains("start its process"), "{unreached:?}");
+    for name in ["spool", "spool_quarantine"] {
+        assert!(!place(&certificate.places, name).reached, "{:?}", certificate.places);
+    }
+    let left = fs::read(&file).unwrap();
+    let named = |bytes: &[u8]| bytes.windows(NAME.len()).filter(|it| *it == NAME.as_bytes()).count();
+    assert_eq!((named(&bytes), named(&left)), (7, 4), "in the damage alone");
+
+    // Its process does as it was told to: what can be read is sent, and the copy is what remains.
+    let there = Pipeline::builder(store.clone()).keys(keys.clone()).spool(folder.path());
+    let there = there.start().await.unwrap();
+    let sent = async {
+        loop {
+            there.flush().await;
+            let all = all::<F>(&store).await;
+            let orders = all.iter().filter(|record| record.entity_type == "order").count();
+            if orders == 4 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, sent).await.expect("four can be read");
+    there.shutdown(PATIENCE).await;
+    given_back(folder.path());
+    let certificate = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    let copies: Vec<_> = certificate.spools[0].unreached.iter().collect();
+    let copy = copies.iter().find(|file| file.file.contains("/quarantine/")).expect("a copy");
+    assert!(copy.how.contains("remove the file by hand"), "{copy:?}");
+    for unreached in copies {
+        fs::remove_file(&unreached.file).unwrap();
+    }
+    let certificate = eraser.erase(&wanted(), |_step| {}).await.unwrap();
+    assert!(certificate.spools[0].unreached.is_empty());
+    assert!(place(&certificate.places, "spool").reached && !names_her_in(folder.path()));
+    here.shutdown(PATIENCE).await;
+}

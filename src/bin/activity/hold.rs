@@ -103,8 +103,7 @@ async fn lifted<S: Append>(
     let by = lift.by.as_ref().map_or_else(|| Actor::system("activity"), Actor::user);
     let reason = lift.reason.as_deref().unwrap_or_default();
     let archive = store::archive([lift.archive.as_deref(), None])?;
-    // Without an archive nothing needs them.
-    let keys = if archive.is_some() { store::keys(common)? } else { None };
+    let keys = store::keys_at_hand(common)?;
     let pipeline = started(log, keys, archive).await?;
     let lifted = match pipeline.custodian() {
         Ok(custodian) => custodian.lift(id, &by, reason, lift.tenant.as_deref()).await,
