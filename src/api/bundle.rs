@@ -16,9 +16,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     access::Permission,
     answer::Unsent,
-    export::{
-        ExportBody, PATIENCE, Piece, RECORDS, UNREADABLE, check_order, check_whole, file,
-    },
+    export::{ExportBody, PATIENCE, Piece, RECORDS, UNREADABLE, check_order, check_whole, file},
     parameters::Parameters,
     problem::Problem,
     state::Api,

@@ -16,6 +16,7 @@ use crate::{
 };
 
 const PATH: &str = "/activity/subjects/ana/erasure";
+const NAME: &str = "Featherstonehaugh";
 
 on_every_store!(
     somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees,
@@ -89,7 +90,6 @@ async fn somebody_is_erased_by_whoever_may_from_the_tenant_that_he_sees<F: Fixtu
 }
 
 async fn what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone<F: Fixture>() {
-    const NAME: &str = "Featherstonehaugh";
     let service = Service::<F>::set(|builder| builder.keys(Keys::ephemeral())).await;
     for tenant in ["acme", "globex"] {
         for order in ["1", "2"] {
@@ -181,7 +181,9 @@ async fn what_is_kept_is_exported_whole_and_proved<F: Fixture>(service: &Service
     };
     let exporter = "vic logs.actions.view,logs.delete,logs.export";
     let custodian = "cus logs.actions.view,logs.configure";
-    for path in ["export?restricted=true", "export?restricted=true&proofs=true", "bundle?restricted=true"] {
+    for path in
+        ["export?restricted=true", "export?restricted=true&proofs=true", "bundle?restricted=true"]
+    {
         get(exporter, path).await.problem(403);
         get(custodian, path).await.problem(403);
         let wrong = get("admin", &format!("{path}&order=asc")).await.problem(400);

@@ -277,8 +277,7 @@ where
         ));
     }
     let no_addresses = run.addresses.is_empty() && run.archived_addresses.is_empty();
-    let nothing =
-        run.ended.is_empty() && no_addresses && stays && run.released.is_none();
+    let nothing = run.ended.is_empty() && no_addresses && stays && run.released.is_none();
     if nothing && out::is_table(common) {
         out::line("nothing has expired")?;
     }

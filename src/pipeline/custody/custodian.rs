@@ -169,7 +169,10 @@ impl Custodian {
         let restricted = restricted
             .inspect_err(|error| {
                 let error = error as &dyn std::error::Error;
-                tracing::warn!(error, "what a new hold is on of what is restricted could not be counted");
+                tracing::warn!(
+                    error,
+                    "what a new hold is on of what is restricted could not be counted"
+                );
             })
             .ok();
         Ok(Placed { hold, records, restricted, pseudonyms })
@@ -277,7 +280,10 @@ impl Custodian {
             Ok(shelved) => shelved,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "which archives have something of people who were erased is not known");
+                tracing::warn!(
+                    error,
+                    "which archives have something of people who were erased is not known"
+                );
                 return (None, vec![LeftArchive::unknown()]);
             }
         };

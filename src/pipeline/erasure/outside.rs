@@ -118,7 +118,8 @@ const OF_QUARANTINES: &str = "those that are named in `quarantines` are written 
 
 const IN_SEGMENT: &str = "start its process and stop it: it sends what can be read, tells of the rest as a gap, and keeps a \
      copy of the file in the spool's folder `quarantine`; then look into that copy and remove it by hand";
-const IN_COPY: &str = "look into the damage and remove the file by hand: what of it can be read was sent";
+const IN_COPY: &str =
+    "look into the damage and remove the file by hand: what of it can be read was sent";
 const IN_QUARANTINE: &str = "look into the lines that are no records, and take them out by hand";
 
 /// What a request names, held until the erasure is over.

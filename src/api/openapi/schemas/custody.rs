@@ -42,7 +42,11 @@ pub(super) fn hold() -> Described {
         vec![
             (
                 "location",
-                text().description(Some("An archive that may still have something of people who were erased")).into(),
+                text()
+                    .description(Some(
+                        "An archive that may still have something of people who were erased",
+                    ))
+                    .into(),
             ),
             ("how", text().description(Some("Why, and how it is reached")).into()),
         ],
