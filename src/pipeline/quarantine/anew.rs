@@ -175,8 +175,8 @@ fn judged(line: &[u8], empty: &mut dyn FnMut(&mut Record) -> bool) -> Judged {
 fn exported(json: &str, record: &mut Record) -> Option<()> {
     let members: Members<'_> = serde_json::from_str(json).ok()?;
     for (name, raw) in members.0 {
-        // Beside the fields it says which groups are erased; these are empty.
-        if name != "erased" {
+        // Beside the fields it says which groups are erased, or kept aside; these are empty.
+        if name != "erased" && name != "restricted" {
             record.set_spelled(Field::named(&name)?, raw.get(), Spelling::Export).ok()?;
         }
     }
