@@ -161,6 +161,10 @@ async fn what_a_hold_keeps_of_somebody_is_shown_to_whoever_may_see_holds_alone<F
     assert_eq!((own.len(), &own[0]["tenant_id"]), (1, &json!("acme")));
     assert!(kept(acme, "?tenant_id=globex").await.0.is_empty());
 
+    // Which hold it is that is not his own, a tenant is not told.
+    let eraser = "ada logs.actions.view,logs.delete acme";
+    let plan = send(Method::GET, "subjects/ana/erasure", eraser, json!("")).await.json();
+    assert_eq!((&plan["held"], &plan["held_by"]), (&json!(1), &json!({ "other": 1 })), "{plan}");
     what_is_kept_is_exported_whole_and_proved(&service).await;
 
     let lifted = format!("holds/{id}?reason=settled");

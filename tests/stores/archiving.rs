@@ -450,7 +450,11 @@ pub(crate) async fn what_a_hold_kept_in_the_archive_goes_when_it_is_lifted<F: Fi
     let told = all(&store).await.into_iter().filter(|record| record.action == "erased");
     let told: Vec<serde_json::Value> =
         told.map(|record| serde_json::from_str(record.metadata.as_str()).unwrap()).collect();
-    assert!(told.iter().any(|told| told["records"]["7"].as_str().is_some_and(|run| run.starts_with("1:"))), "{told:#?}");
+    assert!(
+        told.iter()
+            .any(|told| told["records"]["7"].as_str().is_some_and(|run| run.starts_with("1:"))),
+        "{told:#?}"
+    );
     assert!(told.iter().any(|told| told["archive"]["lifted"] == 1), "{told:#?}");
     let again = lifted::<F>(&store, Some(&keys), Some(&shelf), hold, None).await;
     assert_eq!((again.archive, again.left), (None, vec![]));

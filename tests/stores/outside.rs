@@ -40,7 +40,7 @@ async fn left(folder: &Path, keys: &Keys) {
         });
     }
     let report = pipeline.shutdown(std::time::Duration::ZERO).await;
-    assert_eq!((report.stored, report.spooled), (0, 6));
+    assert!(report.stored == 0 && report.spooled >= 6, "{report:?}");
     given_back(folder);
 }
 
@@ -138,6 +138,53 @@ pub(crate) async fn a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied
     assert_eq!(report.erased, 0);
 }
 
+/// Of each process that ever used the folder, and each file on the way.
+pub(crate) async fn every_file_of_a_spool_and_each_quarantine_file_is_reached_and_counted<
+    F: Fixture,
+>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (keys, folder) = (Keys::ephemeral(), tempfile::tempdir().unwrap());
+    let (spool, other) = (folder.path().join("spool"), folder.path().join("other"));
+    for folder in [&spool, &other] {
+        fs::create_dir(folder).unwrap();
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    left(&spool, &keys).await;
+    left(&spool, &keys).await;
+    left(&other, &keys).await;
+    // A damaged segment of another stream, as it is kept for whoever looks into it.
+    let copy = spool.join("quarantine");
+    let stream = segment(&other).parent().unwrap().file_name().unwrap().to_owned();
+    let name = format!("{}-{}", stream.display(), segment(&other).file_name().unwrap().display());
+    fs::create_dir(&copy).unwrap();
+    fs::copy(segment(&other), copy.join(name)).unwrap();
+    let quarantines = [1, 2].map(|n| folder.path().join(format!("quarantine{n}.jsonl")));
+    for (n, file) in quarantines.iter().enumerate() {
+        let mut record = *crate::records::ordinary(7, n as i64 + 1);
+        record.actor_id.set("ana");
+        record.actor_name.set(NAME);
+        let line = serde_json::json!({ "record": record });
+        fs::write(file, format!("{line}\n{line}\n")).unwrap();
+    }
+    let here = pipeline::<F>(&store, &keys).await;
+    let mut wanted = request().spool(&spool).spool(&other);
+    for file in &quarantines {
+        wanted = wanted.quarantine(file);
+    }
+    let certificate = here.eraser().unwrap().erase(&wanted, |_step| {}).await.unwrap();
+    let of_spools: Vec<_> = certificate.spools.iter().map(counts).collect();
+    assert_eq!(of_spools, [(3, 12, 0, 0), (1, 4, 0, 0)]);
+    assert_eq!(certificate.spools[0].groups["identity"], 12);
+    let of_quarantines: Vec<_> = certificate.quarantines.iter().map(counts).collect();
+    assert_eq!(of_quarantines, [(1, 2, 0, 0), (1, 2, 0, 0)]);
+    for name in ["spool", "spool_quarantine", "quarantine"] {
+        assert!(place(&certificate.places, name).reached, "{name}");
+    }
+    assert!(!names_her_in(folder.path()));
+    here.shutdown(PATIENCE).await;
+}
+
 /// What a restored backup is brought up to date with reaches there, too.
 pub(crate) async fn a_spool_in_use_is_refused_before_anybody_is_erased<F: Fixture>() {
     let fixture = F::new().await;
@@ -220,7 +267,8 @@ pub(crate) async fn what_is_damaged_is_named_and_not_called_reached<F: Fixture>(
     let file = segment(folder.path());
     let bytes = fs::read(&file).unwrap();
     // A bit in the first frame about her, and the last one torn in the middle of her name.
-    let mut places = (0..bytes.len() - NAME.len()).filter(|at| bytes[*at..].starts_with(NAME.as_bytes()));
+    let mut places =
+        (0..bytes.len() - NAME.len()).filter(|at| bytes[*at..].starts_with(NAME.as_bytes()));
     let (first, last) = (places.next().unwrap(), places.last().unwrap());
     let mut damaged = bytes[..last + NAME.len()].to_vec();
     damaged[first - 1] ^= 1;
@@ -242,7 +290,8 @@ pub(crate) async fn what_is_damaged_is_named_and_not_called_reached<F: Fixture>(
         assert!(!place(&certificate.places, name).reached, "{:?}", certificate.places);
     }
     let left = fs::read(&file).unwrap();
-    let named = |bytes: &[u8]| bytes.windows(NAME.len()).filter(|it| *it == NAME.as_bytes()).count();
+    let named =
+        |bytes: &[u8]| bytes.windows(NAME.len()).filter(|it| *it == NAME.as_bytes()).count();
     assert_eq!((named(&bytes), named(&left)), (7, 4), "in the damage alone");
 
     // Its process does as it was told to: what can be read is sent, and the copy is what remains.

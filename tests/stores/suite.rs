@@ -94,6 +94,7 @@ macro_rules! suite {
         suite!(@outside $fixture:
             a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied,
             a_spool_in_use_is_refused_before_anybody_is_erased,
+            every_file_of_a_spool_and_each_quarantine_file_is_reached_and_counted,
             what_is_held_stays_in_a_spool_at_rest,
             what_is_damaged_is_named_and_not_called_reached,
         );
