@@ -497,6 +497,28 @@ pub(crate) async fn an_archive_that_is_not_known_when_a_hold_is_lifted_is_named_
     is_unaltered::<F>(&store).await;
 }
 
+/// What the answer says to run is enough: nobody's name is needed for it.
+pub(crate) async fn a_replay_goes_through_an_archive_that_was_left<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let (shelf, hold) = held_on_the_shelf::<F>(&store, &keys).await;
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left.len(), 1);
+    let replayed = async |keys: &Keys| {
+        let builder = Pipeline::builder(store.clone()).keys(keys.clone()).archive(shelf.clone());
+        let pipeline = builder.start().await.unwrap();
+        let request = ErasureRequest::new("(everybody on the list)", "erased before").alone();
+        let done = pipeline.eraser().unwrap().replay(&request, &[], |_| {}).await.unwrap();
+        pipeline.shutdown(PATIENCE).await;
+        done.archive.unwrap().records
+    };
+    assert_eq!((replayed(&Keys::ephemeral()).await, names(&shelf)), (0, 2), "under other keys");
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left.len(), 1);
+    assert_eq!((replayed(&keys).await, names(&shelf)), (1, 1));
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left, []);
+    is_unaltered::<F>(&store).await;
+}
+
 async fn run_with<F: Fixture>(store: &F::Store, keys: &Keys, shelf: &Shelf) -> RetentionRun {
     let builder = Pipeline::builder(store.clone()).clock(ManualClock::at(now()));
     let builder = builder.retention_policy(RetentionPolicy::default()).archive(shelf.clone());

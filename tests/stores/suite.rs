@@ -150,6 +150,7 @@ macro_rules! suite {
             what_is_held_stays_in_the_archive,
             what_a_hold_kept_in_the_archive_goes_when_it_is_lifted,
             an_archive_that_is_not_known_when_a_hold_is_lifted_is_named_and_made_up_for,
+            a_replay_goes_through_an_archive_that_was_left,
             addresses_that_the_archive_does_not_let_go_of_are_told_of,
             what_goes_before_its_time_is_archived_and_what_is_held_stays,
             rules_that_name_an_archive_do_not_start_without,

@@ -120,11 +120,23 @@ impl Shelved {
         let mut concerned = |record: &Record| people.groups(record);
         let told = Told { teller: &mut *teller, by };
         let reached = empty_all(store, archive, &mut concerned, told, now).await?;
-        let done = facts(&reached, self.lifted);
-        let mut record = ended(&BTreeMap::new(), &BTreeMap::new(), Some(&done));
+        let mut record = self.done(&reached);
         record.set_actor(by);
         teller.tell(record, WHAT).await?;
         Ok(reached)
+    }
+
+    /// Returns the record which tells that an archive was gone through for everybody on the list.
+    pub(super) fn done(&self, reached: &ArchiveErasure) -> Box<Record> {
+        let ArchiveErasure { location, parts, records, held, .. } = reached;
+        let facts = json!({
+            "location": location,
+            "parts": parts,
+            "count": records,
+            "held": held,
+            "lifted": self.lifted,
+        });
+        ended(&BTreeMap::new(), &BTreeMap::new(), Some(&facts))
     }
 }
 
@@ -144,12 +156,6 @@ impl Announce for Told<'_> {
         self.teller.tell(record, WHAT).await?;
         Ok(())
     }
-}
-
-/// What the log tells of an archive that was gone through.
-fn facts(reached: &ArchiveErasure, lifted: usize) -> Value {
-    let ArchiveErasure { location, parts, records, held, .. } = reached;
-    json!({ "location": location, "parts": parts, "count": records, "held": held, "lifted": lifted })
 }
 
 /// Returns which archive a record tells of, and how many holds were lifted by then.
