@@ -199,15 +199,16 @@ async fn what_is_kept_is_exported_whole_and_proved<F: Fixture>(service: &Service
         let all = get("admin", &path).await;
         assert_eq!((all.status.as_u16(), all.text().contains("globex")), (200, true), "{path}");
         assert!(all.text().contains(NAME), "{path}: {}", all.text());
-        let own = get(acme, &path).await.text();
+        let own = get(acme, &path).await.text().to_owned();
         assert!(own.contains(NAME) && !own.contains("globex"), "{path}: {own}");
-        let none = get("admin", &format!("{path}&actor_id=bob")).await.text();
+        let none = get("admin", &format!("{path}&actor_id=bob")).await.text().to_owned();
         assert!(!none.contains(NAME), "{path}: {none}");
     }
-    let lines = get("admin", "export?restricted=true&format=jsonl&actor_id=ana").await.text();
+    let lines =
+        get("admin", "export?restricted=true&format=jsonl&actor_id=ana").await.text().to_owned();
     assert_eq!((lines.lines().count(), lines.matches(NAME).count()), (2, 2), "{lines}");
 
-    let proved = get("admin", "export?restricted=true&proofs=true").await.text();
+    let proved = get("admin", "export?restricted=true&proofs=true").await.text().to_owned();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &proved).unwrap();
     let verified = |path: &Path| bundle::verify(path, None, &[], |_| {}).unwrap().report;
