@@ -157,7 +157,7 @@ pub(crate) async fn every_file_of_a_spool_and_each_quarantine_file_is_reached_an
     let copy = spool.join("quarantine");
     let stream = segment(&other).parent().unwrap().file_name().unwrap().to_owned();
     let name = format!("{}-{}", stream.display(), segment(&other).file_name().unwrap().display());
-    fs::create_dir(&copy).unwrap();
+    fs::create_dir_all(&copy).unwrap();
     fs::copy(segment(&other), copy.join(name)).unwrap();
     let quarantines = [1, 2].map(|n| folder.path().join(format!("quarantine{n}.jsonl")));
     for (n, file) in quarantines.iter().enumerate() {
