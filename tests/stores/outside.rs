@@ -103,8 +103,13 @@ pub(crate) async fn a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied
     assert!(place(&certificate.places, "spool_quarantine").reached);
     assert!(!place(&certificate.places, "quarantine").reached);
     assert!(!names_her_in(folder.path()));
+    // What somebody leaves who is killed before his copy is whole goes, too.
+    let mut copy = segment(folder.path()).into_os_string();
+    copy.push(".new");
+    fs::write(&copy, NAME).unwrap();
     let again = eraser.erase(&wanted(), |_step| {}).await.unwrap();
     assert_eq!(counts(&again.spools[0]), (0, 0, 0, 0));
+    assert!(!names_her_in(folder.path()));
     here.shutdown(PATIENCE).await;
 
     // By somebody else, who knows nothing of the list: what is sent was emptied before.
