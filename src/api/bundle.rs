@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     access::Permission,
     answer::Unsent,
-    export::{ExportBody, PATIENCE, Piece, RECORDS, UNREADABLE, check_whole, file},
+    export::{ExportBody, PATIENCE, Piece, RECORDS, UNREADABLE, check_order, check_whole, file},
     parameters::Parameters,
     problem::Problem,
     state::Api,
@@ -35,11 +35,13 @@ pub(super) struct Form {
     pub(super) name: &'static str,
     pub(super) ending: &'static str,
     pub(super) kind: &'static str,
+    /// Whether it has what legal holds keep aside, and nothing else.
+    pub(super) restricted: bool,
 }
 
 impl Form {
     const fn zip(name: &'static str) -> Self {
-        Self { name, ending: "zip", kind: ZIP }
+        Self { name, ending: "zip", kind: ZIP, restricted: false }
     }
 }
 
@@ -59,10 +61,16 @@ async fn bundle(
     let scope = caller.scope()?;
     let parameters = Parameters::of(&parts)?;
     check_whole(&parameters, "a bundle")?;
-    let params = parameters.read(&[Extra::Filters, Extra::Order], api.now())?;
+    let extras = [Extra::Filters, Extra::Order, Extra::Restricted];
+    let params = parameters.read(&extras, api.now())?;
+    check_order(&parameters, &params)?;
+    if params.restricted {
+        caller.must(Permission::Configure)?;
+    }
+    let form = Form { restricted: params.restricted, ..Form::zip("activity-evidence") };
     let asked = (api.unveiled(params.filter.and(scope)).await?, params.order);
     let is_head = parts.method == Method::HEAD;
-    made(&api, &caller, asked, Form::zip("activity-evidence"), is_head).await
+    made(&api, &caller, asked, form, is_head).await
 }
 
 /// Answers with the records of a filter, in an order, and their proofs: a zip file, or lines.
@@ -92,6 +100,9 @@ pub(super) async fn made(
     let mut begun = begun.ok_or_else(unproved)?.of_tenant(caller.grant().only_tenant());
     if form.kind != ZIP {
         begun = begun.as_lines();
+    }
+    if form.restricted {
+        begun = begun.restricted();
     }
     Ok(on_its_way(caller, begun, form, now))
 }

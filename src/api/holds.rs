@@ -16,7 +16,7 @@ use super::{
     access::Permission, parameters::Parameters, problem::Problem, state::Api, watch::Caller,
 };
 use crate::{
-    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed},
+    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed, Released},
     query::Extra,
     record::RecordId,
     store::{Hold, Lifted, holds, shown_holds},
@@ -102,12 +102,13 @@ async fn place(
     let custodian = api.custodian()?;
     // In a task of its own: that the caller goes away does not leave him in doubt.
     let placed = tokio::spawn(async move { custodian.place(&request).await });
-    let Placed { hold, records, pseudonyms } =
+    let Placed { hold, records, restricted, pseudonyms } =
         placed.await.map_err(|_panicked| Problem::internal())??;
     let mut shown = shown(&hold);
     shown["records"] = records
         .map(|total| json!({ "value": total.value, "relation": total.relation.as_str() }))
         .into();
+    shown["restricted"] = restricted.into();
     shown["pseudonyms"] = pseudonyms.map(HeldPseudonyms::as_str).into();
     Ok((StatusCode::CREATED, Json(shown)))
 }
@@ -129,8 +130,13 @@ async fn lift(
     let custodian = api.custodian()?;
     let lifted =
         tokio::spawn(async move { custodian.lift(id, &by, &reason, tenant.as_deref()).await });
-    let hold = lifted.await.map_err(|_panicked| Problem::internal())??;
-    Ok(Json(shown(&hold)))
+    let Released { hold, erased, archive, left } =
+        lifted.await.map_err(|_panicked| Problem::internal())??;
+    let mut shown = shown(&hold);
+    shown["erased"] = erased.into();
+    shown["archive"] = json!(archive);
+    shown["left"] = json!(left);
+    Ok(Json(shown))
 }
 
 fn shown(hold: &Hold) -> Value {

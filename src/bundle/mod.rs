@@ -45,7 +45,7 @@ use crate::{
     record::{Canonical, Groups, Record},
     store::{
         AnyStore, Evidence as _, Read as _, StoreError, StoreErrorKind, entry_nodes,
-        make_checkpoint,
+        make_checkpoint, restricted_page,
     },
     time::Timestamp,
 };
@@ -117,6 +117,8 @@ pub struct Bundle {
     canonical: Canonical,
     trees: Trees,
     marked: Marked,
+    /// Whether it has what legal holds keep aside, and nothing else.
+    is_restricted: bool,
     /// Whether it has every entry, and not only those of its records.
     takes_all: bool,
     /// What its records tell of those whose time was over.
@@ -194,6 +196,7 @@ impl Bundle {
         Ok(Some(Self {
             records: store.clone(),
             store,
+            is_restricted: false,
             takes_all,
             removals: Vec::new(),
             ask,
@@ -236,6 +239,16 @@ impl Bundle {
         if let Some(held) = tenant.and_then(|tenant| self.store.of_tenant(tenant)) {
             self.records = held;
         }
+        self
+    }
+
+    /// Has it hold, instead of what everybody sees, what legal holds keep aside of records that pass the filter: each record as
+    /// it was recorded, the first that was restricted first. The log is asked as a whole, whatever
+    /// [`of_tenant`](Self::of_tenant) says: the filter names the tenant.
+    #[must_use]
+    pub fn restricted(mut self) -> Self {
+        (self.is_restricted, self.takes_all) = (true, false);
+        self.ask.asked.push_str(", of what legal holds keep aside");
         self
     }
 
@@ -307,7 +320,11 @@ impl Bundle {
     ) -> Result<Stage, StoreError> {
         let request =
             PageRequest { after, direction: self.ask.direction, ..PageRequest::newest(rows) };
-        let mut page = self.records.records(&self.ask.filter, &request).await?;
+        let filter = &self.ask.filter;
+        let mut page = match self.is_restricted {
+            true => restricted_page(&self.store, filter, &request).await?,
+            false => self.records.records(filter, &request).await?,
+        };
         self.counts.unreadable += page.unreadable;
         let text: usize = page.records.iter().map(Record::text_bytes).sum();
         let each = text.checked_div(page.records.len()).unwrap_or(0).max(1);

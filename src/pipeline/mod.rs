@@ -134,10 +134,10 @@ pub use builder::{
 };
 #[cfg(feature = "api")]
 pub(crate) use commit::{CommitSource, Commits, Committed};
-pub use custody::{Custodian, CustodyError, HeldPseudonyms, HoldRequest, Placed};
+pub use custody::{Custodian, CustodyError, HeldPseudonyms, HoldRequest, Placed, Released};
 pub use erasure::{
     ArchiveErasure, Certificate, EraseError, ErasedPeople, Eraser, Erasing, ErasurePlan,
-    ErasureRequest, FileErasure, SignedHead,
+    ErasureRequest, FileErasure, LeftArchive, SignedHead, UnreachedFile,
 };
 pub use feed::{DEFAULT_SUBSCRIPTION_CAPACITY, Lagged, Subscription};
 #[cfg(feature = "api")]

@@ -18,6 +18,7 @@ use super::{
     scope::{Context, Scoped},
     settings::Overflow,
     tally::{DropReason, category_index},
+    teller::Teller,
 };
 #[cfg(feature = "api")]
 use super::{
@@ -38,6 +39,7 @@ use crate::{
     privacy::{AddressPolicy, Keys, Redactor},
     record::{ActorType, Category, Origin, Record, RecordId, Seals},
     rules::CompiledRules,
+    store::AnyStore,
     time::Clock,
 };
 
@@ -327,6 +329,11 @@ impl Recorder {
 
     pub(super) fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// Returns what has the writer store records of the log about itself.
+    pub(super) fn teller(&self, store: AnyStore) -> Teller {
+        Teller::new(&self.core, store)
     }
 
     /// Returns the rules, compiled.

@@ -63,10 +63,10 @@ pub use outbox::{
 pub use read::{Read, Snapshot};
 pub use register::{ApiKey, Claim, Claimed, Holding, IngestKey, Register};
 pub(crate) use restrict::RESTRICTED;
-pub use restrict::{Restricted, RestrictedPage, restricted_records, whole};
+pub use restrict::{Restricted, RestrictedPage, restricted_page, restricted_records, whole};
 pub(crate) use retain::{
-    ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldOfArchive, ToldRemoval, removals,
-    tells_of_archives, told_of_addresses, told_of_archived_addresses,
+    ADDRESSES_ENDED, RETENTION_CHANGED, Told, ToldOfArchive, ToldRemoval, archive_locations,
+    removals, tells_of_archives, told_as, told_of_addresses, told_of_archived_addresses,
 };
 pub use retain::{
     Addresses, AddressesEnded, ArchivedAddressesEnded, Ending, Fate, HeldBy, PlannedUnit,

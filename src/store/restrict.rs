@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::{Evidence, Read, StoreError};
 use crate::{
-    query::Filter,
+    query::{Filter, Page, PageRequest, Place},
     record::{Canonical, Group, Groups, Record, RecordId, Seal, WriterId},
 };
 
@@ -166,19 +166,21 @@ pub async fn restricted_records<S: Read + Evidence>(
         let rows = store.restricted(after, limit).await?;
         let is_last = rows.len() < limit;
         for (number, kept) in rows {
-            let record = store.record(kept.id).await?;
-            let mut record = match &record {
-                Some(record) => whole(store, record).await?.into_owned(),
-                None => Record::default(),
-            };
-            let is_new = !page.records.iter().any(|one| one.id == record.id);
-            if record.id == kept.id && is_new && filter.matches(&record) {
-                if page.records.len() == limit {
-                    page.next = Some(after);
-                    return Ok(page);
+            let parts = store.restricted_of(kept.id).await?;
+            // What was restricted of it at another time comes with the first.
+            if parts.first().is_some_and(|first| first.groups == kept.groups)
+                && let Some(mut record) = store.record(kept.id).await?
+            {
+                parts.iter().for_each(|part| part.unveil(&mut record));
+                let groups = parts.iter().map(|part| part.groups);
+                record.seals.restrict(groups.fold(Groups::NONE, Groups::and));
+                if filter.matches(&record) {
+                    if page.records.len() == limit {
+                        page.next = Some(after);
+                        return Ok(page);
+                    }
+                    page.records.push(record);
                 }
-                record.seals.restrict(kept.groups);
-                page.records.push(record);
             }
             after = number;
         }
@@ -186,6 +188,27 @@ pub async fn restricted_records<S: Read + Evidence>(
             return Ok(page);
         }
     }
+}
+
+/// As [`restricted_records`], a page as [`Read::records`] has it, for whoever writes out all of them: its direction says
+/// nothing, and its places are good for this alone.
+///
+/// # Errors
+///
+/// As [`restricted_records`].
+pub async fn restricted_page<S: Read + Evidence>(
+    store: &S,
+    filter: &Filter,
+    request: &PageRequest,
+) -> Result<Page, StoreError> {
+    let after = match request.after {
+        Some(Place::Committed(number)) => number,
+        _ => 0,
+    };
+    let RestrictedPage { records, next } =
+        restricted_records(store, filter, after, request.limit).await?;
+    let next = next.map(Place::Committed);
+    Ok(Page { records, next, complete: true, ..Page::default() })
 }
 
 /// Says of records which of their groups are kept aside. Asks for nothing where no group is gone.

@@ -58,7 +58,9 @@ async fn every_endpoint_says_that_the_store_is_away_and_when_to_come_back() {
         "facets?fields=action&prefix=c",
         "export",
         "export?proofs=true",
+        "export?restricted=true",
         "bundle",
+        "bundle?restricted=true",
         "live/sse",
         &format!("live/sse?cursor={live}"),
     ];

@@ -98,8 +98,10 @@ async fn a_hold_is_placed_and_lifted_by_whoever_may_and_tenants_see_their_own<F:
         (&lifted["lifted"]["reason"], &lifted["lifted"]["by"]),
         (&json!("settled it"), &json!("user:ada"))
     );
+    // What went of others with it is not his to know.
+    assert_eq!((&lifted["erased"], &lifted["archive"]), (&json!(null), &json!(null)));
     let again = ask(&service, Method::DELETE, &one(&placed), "admin", &none).await.json();
-    assert_eq!(again["lifted"], lifted["lifted"]);
+    assert_eq!((&again["lifted"], &again["erased"]), (&lifted["lifted"], &json!(0)));
     let told = service.get("/activity/records?action=held,released&category=system").await.json();
     assert_eq!(told["records"].as_array().map(Vec::len), Some(3), "{told}");
     service.stop().await;

@@ -199,6 +199,10 @@ async fn nothing_of_another_tenant_comes_out_of_any_door<F: Fixture>() {
     }
     paths.extend(["bundle".to_owned(), "bundle?q=-tenant_id:acme".to_owned()]);
     paths.push("export?proofs=true".to_owned());
+    for more in ["", "&proofs=true", "&q=-tenant_id:acme", "&tenant_id=zorro"] {
+        paths.push(format!("export?restricted=true{more}"));
+        paths.push(format!("bundle?restricted=true{}", more.replace("&proofs=true", "")));
+    }
     paths.push(format!("export?proofs=true&q={}", spelt(&questions[1])));
     // A new address is asked here too, or this fails.
     let mut rest = described(&service).await;

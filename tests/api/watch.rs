@@ -127,7 +127,7 @@ async fn a_record_by_hand_cannot_pass_itself_off_as_one_of_who_looked() {
 }
 
 /// How each endpoint is called, by somebody of his own for each, and what the log says of it.
-const CALLS: [(&str, &str, &str, &str); 28] = [
+const CALLS: [(&str, &str, &str, &str); 29] = [
     ("GET /records", "records", "log_viewed", "records"),
     ("GET /records/{id}", "records/ID", "log_viewed", "record"),
     ("GET /records/{id}/proof", "records/ID/proof", "log_viewed", "proof"),
@@ -140,6 +140,7 @@ const CALLS: [(&str, &str, &str, &str); 28] = [
     ("GET /completeness", "completeness", "log_viewed", "completeness"),
     ("GET /export", "export?format=csv", "log_exported", "export"),
     ("GET /export", "export?proofs=true", "log_exported", "export"),
+    ("GET /export", "export?restricted=true", "log_exported", "export"),
     ("GET /live", "live", "log_viewed", "live"),
     ("GET /live/sse", "live/sse", "log_viewed", "live"),
     ("POST /records", "records", "log_ingested", "ingest"),

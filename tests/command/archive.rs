@@ -13,6 +13,7 @@ on_both!(
     what_expires_is_archived_first_or_stays,
     what_is_archived_comes_back_as_a_copy_without_those_who_were_erased,
     addresses_end_in_the_archive_by_the_run_that_ends_them_in_the_log,
+    what_a_hold_kept_in_the_archive_goes_when_it_is_lifted,
 );
 
 impl Log {
@@ -229,5 +230,43 @@ async fn addresses_end_in_the_archive_by_the_run_that_ends_them_in_the_log(log: 
     assert!(
         verified[0]["faults"].as_array().unwrap().iter().all(|fault| fault["kind"] == "unproved")
     );
+    log.run(&["verify"]).await.with(0);
+}
+
+/// Whoever lifts a hold is told which archive still has somebody, and what to run; and where he names it, it goes at once.
+async fn what_a_hold_kept_in_the_archive_goes_when_it_is_lifted(log: Log) {
+    let log = log.with_two_months().await;
+    let to = log.archive();
+    log.run(&["archive", "run", "--to", &to, "--all-closed"]).await.with(0);
+    let place = ["hold", "place", "entity_id:(1 OR 2)", "--reason", "a lawsuit"];
+    let hold = log.run(&place).await.with(0).json().remove(0);
+    let erase = ["subject", "erase", "ana", "--keys", "log.keys", "--basis", "x", "--alone"];
+    let erase = [&erase[..], &["--archive", &to, "--output", "table"]].concat();
+    let said = log.run(&erase).await.with(0).stdout;
+    assert!(said.contains("2 records more under a legal hold: nothing of them goes"), "{said}");
+    assert!(said.contains("activity hold lift --archive"), "{said}");
+
+    let lift = ["hold", "lift", hold["id"].as_str().unwrap(), "--reason", "settled"];
+    let done = log.run(&lift).await.with(0);
+    let lifted = done.json().remove(0);
+    assert_eq!((&lifted["erased"], &lifted["archive"]), (&2.into(), &Value::Null), "{lifted}");
+    let left = &lifted["left"][0];
+    let run = left["how"].as_str().unwrap().split('`').nth(1).unwrap();
+    assert!(run.starts_with("activity subject erase --replay --archive "), "{left}");
+    assert!(done.stderr.contains("may still hold people who were erased"), "{done:?}");
+    let with = [&lift[..], &["--archive", &to]].concat();
+    let wrong = log.run(&[&with[..], &["--keys", "others.keys"]].concat()).await;
+    assert_eq!(wrong.code, Some(0), "{wrong:?}");
+    assert_eq!(wrong.json()[0]["left"].as_array().map(Vec::len), Some(1), "{wrong:?}");
+    let done = log.run(&[&with[..], &["--keys", "log.keys"]].concat()).await.with(0);
+    let again = done.json().remove(0);
+    assert_eq!((&again["archive"]["records"], &again["archive"]["held"]), (&2.into(), &0.into()));
+    assert_eq!((&again["left"], &again["lifted"]), (&serde_json::json!([]), &lifted["lifted"]));
+    let copy = ["archive", "restore", "--from", &to, "--to", "sqlite:copy.db"];
+    ended(&mut activity(log.folder.path(), &copy)).await.with(0);
+    let copied = ["query", "actor_id:ana", "--store", "sqlite:copy.db"];
+    assert!(log.run(&copied).await.with(0).json().is_empty());
+    let quiet = log.run(&lift).await.with(0);
+    assert!(!quiet.stderr.contains("may still hold"), "{quiet:?}");
     log.run(&["verify"]).await.with(0);
 }

@@ -193,9 +193,33 @@ async fn what_a_hold_keeps_of_somebody_is_shown_when_it_is_asked_for(log: Log) {
         log.run(&[&kept[..], &[&format!("actor_id:{actor}")]].concat()).await.with(0).json();
     assert_eq!((whole.len(), &whole[0]["actor_id"]), (1, &actor.clone().into()));
     assert_eq!(whole[0]["id"], shown["id"]);
+    // What a court asks for.
+    let exported = log.run(&["export", "--restricted"]).await.with(0).json();
+    assert_eq!((exported.len(), &exported[0]["actor_id"]), (1, &actor.clone().into()));
+    let csv = ["export", "--restricted", "--format", "csv", "--out", "kept.csv"];
+    log.run(&csv).await.with(0);
+    assert!(fs::read_to_string(log.path("kept.csv")).unwrap().contains(&actor));
+    assert!(log.run(&["export", "--restricted", "actor_id:no"]).await.with(0).json().is_empty());
+    let lines = ["export", "--restricted", "--proofs", "--keys", "log.keys", "--out", "kept.jsonl"];
+    let zip = ["bundle", "--restricted", "--keys", "log.keys", "--out", "kept.zip"];
+    for (make, file) in [(&lines[..], "kept.jsonl"), (&zip, "kept.zip")] {
+        let made = log.run(make).await.with(0);
+        assert!(made.stderr.contains("1 record"), "{made:?}");
+        let verified = log.run(&["verify", "--export", file]).await.with(0).json().remove(0);
+        assert_eq!((&verified["result"], &verified["records"]), (&"unaltered".into(), &1.into()));
+    }
+    let another = [&place[..], &["--output", "table"]].concat();
+    let said = log.run(&another).await.with(0).stdout;
+    assert!(said.contains("it is on 1 record more, restricted"), "{said}");
+    let second = log.run(&["hold", "list"]).await.with(0).json();
+    let second = second.iter().find(|hold| hold["id"] != id).unwrap()["id"].clone();
+    let lifted = log.run(&["hold", "lift", second.as_str().unwrap()]).await.with(0).json();
+    assert_eq!((&lifted[0]["erased"], &lifted[0]["left"]), (&0.into(), &serde_json::json!([])));
     let verified = log.run(&["verify"]).await.with(0).json().remove(0);
     assert_eq!(verified["result"], "unaltered");
-    log.run(&["hold", "lift", id, "--reason", "settled"]).await.with(0);
+    let lift = ["hold", "lift", id, "--reason", "settled", "--output", "table"];
+    let said = log.run(&lift).await.with(0).stdout;
+    assert!(said.contains("1 record erased that it kept"), "{said}");
     assert!(log.run(&kept).await.with(0).json().is_empty());
     let verified = log.run(&["verify"]).await.with(0).json().remove(0);
     assert_eq!(verified["result"], "unaltered");

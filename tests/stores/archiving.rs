@@ -12,8 +12,8 @@ use std::{
 use tower_activity::{
     Keys, Pipeline,
     ledger::{Removal, RemovalCount, verify::Verdict},
-    pipeline::{ErasureRequest, HoldRequest, RetentionRun},
-    record::{Actor, Canonical, Group, Groups, Json, Record, Seal},
+    pipeline::{ErasureRequest, HoldRequest, Released, RetentionRun},
+    record::{Actor, Canonical, Group, Groups, Json, Record, RecordId, Seal},
     rules::{RetentionPolicy, Rules, SizeLimit},
     store::{
         AnyStore, Archival, ArchivedPart, Archiving, Audit, ErasedGroup, ErasedGroups,
@@ -398,6 +398,144 @@ pub(crate) async fn what_is_held_stays_in_the_archive<F: Fixture>() {
     let archive = erased::<F>(&store, &keys, &shelf).await.unwrap().archive.unwrap();
     assert_eq!((archive.records, archive.held), (1, 0));
     holder.shutdown(PATIENCE).await;
+}
+
+/// How many records on the shelf say who acted.
+fn names(shelf: &Shelf) -> usize {
+    let parts = shelf.parts();
+    let has = |record: &&Record| matches!(record.seals.of(Group::Identity), Seal::Salted(_));
+    parts.values().flatten().filter(has).count()
+}
+
+/// A log whose only records are in an archive, of two people of whom one was erased and is held there.
+async fn held_on_the_shelf<F: Fixture>(store: &F::Store, keys: &Keys) -> (Shelf, RecordId) {
+    append(store, &[about_ana(1)]).await.unwrap();
+    append(store, &[old(8, 1, "2026-01-11", "authentication")]).await.unwrap();
+    let shelf = Shelf::default();
+    run::<F>(store, &shelf).await;
+    let holder = pipeline::<F>(store, keys).await;
+    let hold = HoldRequest::new("actor_id:ana", "a case").by(Actor::user("dpo"));
+    let hold = holder.custodian().unwrap().place(&hold).await.unwrap().hold.id;
+    holder.shutdown(PATIENCE).await;
+    let archive = erased::<F>(store, keys, &shelf).await.unwrap().archive.unwrap();
+    assert_eq!((archive.records, archive.held, names(&shelf)), (0, 1, 2));
+    (shelf, hold)
+}
+
+async fn lifted<F: Fixture>(
+    store: &F::Store,
+    keys: Option<&Keys>,
+    shelf: Option<&Shelf>,
+    hold: RecordId,
+    tenant: Option<&str>,
+) -> Released {
+    let mut builder = Pipeline::builder(store.clone());
+    if let Some(keys) = keys {
+        builder = builder.keys(keys.clone());
+    }
+    if let Some(shelf) = shelf {
+        builder = builder.archive(shelf.clone());
+    }
+    let pipeline = builder.start().await.unwrap();
+    let custodian = pipeline.custodian().unwrap();
+    let done = custodian.lift(hold, &Actor::user("dpo"), "settled", tenant).await.unwrap();
+    pipeline.shutdown(PATIENCE).await;
+    done
+}
+
+/// Whoever lifts the hold needs to know nothing: of whom it was, nor when he was erased.
+pub(crate) async fn what_a_hold_kept_in_the_archive_goes_when_it_is_lifted<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let (shelf, hold) = held_on_the_shelf::<F>(&store, &keys).await;
+    let done = lifted::<F>(&store, Some(&keys), Some(&shelf), hold, None).await;
+    let archive = done.archive.expect("it was gone through");
+    assert_eq!((archive.parts, archive.records, archive.held), (1, 1, 0));
+    assert_eq!(archive.location, "memory:shelf");
+    assert!(done.left.is_empty(), "{:?}", done.left);
+    assert_eq!(names(&shelf), 1, "nobody else's");
+    // The log tells of it first, and then that it was done: nobody goes through it again.
+    let told = all(&store).await.into_iter().filter(|record| record.action == "erased");
+    let told: Vec<serde_json::Value> =
+        told.map(|record| serde_json::from_str(record.metadata.as_str()).unwrap()).collect();
+    assert!(
+        told.iter()
+            .any(|told| told["records"]["7"].as_str().is_some_and(|run| run.starts_with("1:"))),
+        "{told:#?}"
+    );
+    assert!(told.iter().any(|told| told["archive"]["lifted"] == 1), "{told:#?}");
+    let again = lifted::<F>(&store, Some(&keys), Some(&shelf), hold, None).await;
+    assert_eq!((again.archive, again.left), (None, vec![]));
+    assert_eq!(run_with::<F>(&store, &keys, &shelf).await.released, None);
+    is_unaltered::<F>(&store).await;
+}
+
+/// Where it cannot, it says so, and the next run of the retention makes up for it.
+pub(crate) async fn an_archive_that_is_not_known_when_a_hold_is_lifted_is_named_and_made_up_for<
+    F: Fixture,
+>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let (shelf, hold) = held_on_the_shelf::<F>(&store, &keys).await;
+    let unknown = lifted::<F>(&store, Some(&keys), None, hold, None).await;
+    assert_eq!((unknown.archive, names(&shelf)), (None, 2));
+    let left = &unknown.left[0];
+    assert_eq!((unknown.left.len(), left.location.as_str()), (1, "memory:shelf"));
+    assert!(left.how.contains("subject erase --replay --archive memory:shelf"), "{left:?}");
+    // Without keys, under others, and where it is away: said each time, and nothing is called done.
+    let others = Keys::ephemeral();
+    for (keys, says) in [(None, "key file"), (Some(&others), "that the services have")] {
+        let failed = lifted::<F>(&store, keys, Some(&shelf), hold, None).await;
+        assert_eq!((failed.archive, failed.left.len()), (None, 1));
+        assert!(failed.left[0].how.contains(says), "{:?}", failed.left);
+    }
+    shelf.0.away.store(true, Ordering::SeqCst);
+    let failed = lifted::<F>(&store, Some(&keys), Some(&shelf), hold, None).await;
+    assert!(failed.left[0].how.contains("could not be reached"), "{:?}", failed.left);
+    let failed = run_with::<F>(&store, &keys, &shelf).await;
+    assert!(failed.released.is_none() && !failed.unemptied.is_empty(), "{failed:?}");
+    shelf.0.away.store(false, Ordering::SeqCst);
+    assert_eq!(names(&shelf), 2);
+    let run = run_with::<F>(&store, &keys, &shelf).await;
+    assert_eq!((run.released.map(|done| done.records), names(&shelf)), (Some(1), 1));
+    assert!(run.unemptied.is_empty());
+    let again = lifted::<F>(&store, Some(&keys), None, hold, None).await;
+    assert!(again.left.is_empty(), "{again:?}");
+    is_unaltered::<F>(&store).await;
+}
+
+/// What the answer says to run is enough: nobody's name is needed for it.
+pub(crate) async fn a_replay_goes_through_an_archive_that_was_left<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let keys = Keys::ephemeral();
+    let (shelf, hold) = held_on_the_shelf::<F>(&store, &keys).await;
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left.len(), 1);
+    let replayed = async |keys: &Keys| {
+        let builder = Pipeline::builder(store.clone()).keys(keys.clone()).archive(shelf.clone());
+        let pipeline = builder.start().await.unwrap();
+        let request = ErasureRequest::new("(everybody on the list)", "erased before").alone();
+        let done = pipeline.eraser().unwrap().replay(&request, &[], |_| {}).await.unwrap();
+        pipeline.shutdown(PATIENCE).await;
+        done.archive.unwrap().records
+    };
+    assert_eq!((replayed(&Keys::ephemeral()).await, names(&shelf)), (0, 2), "under other keys");
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left.len(), 1);
+    assert_eq!((replayed(&keys).await, names(&shelf)), (1, 1));
+    assert_eq!(lifted::<F>(&store, Some(&keys), None, hold, None).await.left, []);
+    is_unaltered::<F>(&store).await;
+}
+
+async fn run_with<F: Fixture>(store: &F::Store, keys: &Keys, shelf: &Shelf) -> RetentionRun {
+    let builder = Pipeline::builder(store.clone()).clock(ManualClock::at(now()));
+    let builder = builder.retention_policy(RetentionPolicy::default()).archive(shelf.clone());
+    let pipeline = builder.keys(keys.clone()).start().await.unwrap();
+    let run = tokio::time::timeout(PATIENCE, pipeline.run_retention(|_| {}));
+    let run = run.await.expect("it ends").unwrap();
+    pipeline.shutdown(PATIENCE).await;
+    run
 }
 
 /// How many records on the shelf say whence.

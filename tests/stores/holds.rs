@@ -101,7 +101,9 @@ pub(crate) async fn what_is_held_stays_until_the_hold_is_lifted<F: Fixture>() {
     assert_eq!(all(&store).await.iter().filter(|record| told.held(record).is_some()).count(), 1);
     let lifted =
         custodian.lift(placed.hold.id, &Actor::user("dpo"), "settled", None).await.unwrap();
-    assert_eq!(lifted.lifted.as_ref().map(|lifted| &*lifted.reason), Some("settled"));
+    let reason = lifted.hold.lifted.as_ref().map(|lifted| &*lifted.reason);
+    assert_eq!((reason, lifted.erased, lifted.archive.is_none()), (Some("settled"), Some(0), true));
+    assert!(lifted.left.is_empty(), "{lifted:?}");
     let again = custodian.lift(placed.hold.id, &Actor::user("eve"), "", None).await.unwrap();
     assert_eq!(again, lifted, "it was lifted once");
     assert_eq!(gone(&run(&pipeline).await), ["2026-01"]);

@@ -94,11 +94,14 @@ macro_rules! suite {
         suite!(@outside $fixture:
             a_spool_at_rest_is_emptied_where_it_lies_and_sent_as_emptied,
             a_spool_in_use_is_refused_before_anybody_is_erased,
+            every_file_of_a_spool_and_each_quarantine_file_is_reached_and_counted,
             what_is_held_stays_in_a_spool_at_rest,
+            what_is_damaged_is_named_and_not_called_reached,
         );
         suite!(@restricting $fixture:
             what_a_hold_keeps_is_hidden_whole_and_gone_when_it_is_lifted,
             what_arrives_late_of_somebody_erased_is_kept_where_a_hold_is_on_it,
+            what_was_restricted_in_parts_is_shown_once_and_whole,
             a_run_keeps_what_is_restricted_and_ends_what_no_hold_keeps,
             nothing_is_restricted_or_let_go_under_other_holds,
         );
@@ -145,6 +148,9 @@ macro_rules! suite {
             an_erasure_that_does_not_reach_the_archive_is_not_finished,
             an_archive_that_nobody_named_is_told_of,
             what_is_held_stays_in_the_archive,
+            what_a_hold_kept_in_the_archive_goes_when_it_is_lifted,
+            an_archive_that_is_not_known_when_a_hold_is_lifted_is_named_and_made_up_for,
+            a_replay_goes_through_an_archive_that_was_left,
             addresses_that_the_archive_does_not_let_go_of_are_told_of,
             a_hold_that_came_while_the_archive_was_read_wins,
             what_goes_before_its_time_is_archived_and_what_is_held_stays,

@@ -13,6 +13,7 @@ pub(super) struct Ask {
     pub(super) format: Format,
     pub(super) bom: bool,
     pub(super) proofs: bool,
+    pub(super) restricted: bool,
     pub(super) direction: Direction,
     pub(super) filter: Filter,
 }
@@ -20,8 +21,16 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) fn read(parameters: &Parameters, now: Timestamp) -> Result<Self, Problem> {
         check_whole(parameters, "an export")?;
-        let extras = [Extra::Filters, Extra::Order, Extra::Format, Extra::Bom, Extra::Proofs];
+        let extras = [
+            Extra::Filters,
+            Extra::Order,
+            Extra::Format,
+            Extra::Bom,
+            Extra::Proofs,
+            Extra::Restricted,
+        ];
         let params = parameters.read(&extras, now)?;
+        check_order(parameters, &params)?;
         let format = params.format.as_deref().map(str::parse).transpose();
         let format = format
             .map_err(|error: UnknownFormat| Problem::parameter("format", error.to_string()))?
@@ -34,8 +43,8 @@ impl Ask {
             let detail = "only `jsonl` brings proofs along; leave out `proofs`, or ask `/bundle`";
             return Err(Problem::parameter("proofs", detail));
         }
-        let Params { bom, proofs, order: direction, filter, .. } = params;
-        Ok(Self { format, bom, proofs, direction, filter })
+        let Params { bom, proofs, restricted, order: direction, filter, .. } = params;
+        Ok(Self { format, bom, proofs, restricted, direction, filter })
     }
 }
 
@@ -48,6 +57,15 @@ pub(in crate::api) fn check_whole(parameters: &Parameters, what: &str) -> Result
             );
             return Err(Problem::parameter(name, detail));
         }
+    }
+    Ok(())
+}
+
+/// What is kept aside comes in the order in which it was.
+pub(in crate::api) fn check_order(parameters: &Parameters, params: &Params) -> Result<(), Problem> {
+    if params.restricted && parameters.raw("order").is_some() {
+        let detail = "what is restricted comes in the order in which it was; leave out `order`";
+        return Err(Problem::parameter("order", detail));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     encode::Encoder,
     query::{Direction, Filter, Page, PageRequest, Place},
-    store::{AnyStore, Read as _, Snapshot, StoreError, StoreErrorKind},
+    store::{AnyStore, Read as _, Snapshot, StoreError, StoreErrorKind, restricted_page},
 };
 
 /// How many bytes are handed over at once.
@@ -53,7 +53,12 @@ impl Producer {
         session: Session,
     ) -> Self {
         Self {
-            source: Source { store, filter, direction: ask.direction },
+            source: Source {
+                store,
+                filter,
+                direction: ask.direction,
+                is_restricted: ask.restricted,
+            },
             snapshot,
             encoder: Encoder::new(ask.format).bom(ask.bom),
             session,
@@ -145,6 +150,7 @@ struct Source {
     store: AnyStore,
     filter: Filter,
     direction: Direction,
+    is_restricted: bool,
 }
 
 impl Source {
@@ -152,8 +158,14 @@ impl Source {
     fn read(&self, after: Option<Place>, rows: usize) -> Reading {
         let (store, filter) = (self.store.clone(), self.filter.clone());
         let request = PageRequest { after, direction: self.direction, ..PageRequest::newest(rows) };
+        let is_restricted = self.is_restricted;
         // On another thread if there is one: decoding a page takes as long as encoding it.
-        Reading(tokio::spawn(async move { store.records(&filter, &request).await }))
+        Reading(tokio::spawn(async move {
+            match is_restricted {
+                true => restricted_page(&store, &filter, &request).await,
+                false => store.records(&filter, &request).await,
+            }
+        }))
     }
 }
 

@@ -268,6 +268,7 @@ fn export() -> OperationBuilder {
         Extra::Format,
         Extra::Bom,
         Extra::Proofs,
+        Extra::Restricted,
     ])))
 }
 
@@ -280,7 +281,8 @@ fn bundle() -> OperationBuilder {
         .content("application/zip", of(text()))
         .header("Content-Disposition", header(text(), "A name for the file"))
         .header("activity-position", header(count(), "Where the ledger stood: what is bundled"));
-    answers(response).parameters(Some(parameters::of(&[Extra::Filters, Extra::Order])))
+    let extras = [Extra::Filters, Extra::Order, Extra::Restricted];
+    answers(response).parameters(Some(parameters::of(&extras)))
 }
 
 fn subject_export() -> OperationBuilder {

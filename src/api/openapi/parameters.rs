@@ -58,7 +58,7 @@ fn schema(name: &str, example: &str) -> RefOr<Schema> {
         "count" => one_of(["estimate", "exact"]).into(),
         "interval" => one_of(Interval::ALL.map(Interval::as_str)).into(),
         "format" => one_of(Format::ALL.map(Format::as_str)).into(),
-        "bom" | "proofs" => boolean().into(),
+        "bom" | "proofs" | "restricted" => boolean().into(),
         "fields" => ArrayBuilder::new()
             .items(one_of(facets::FIELDS))
             .min_items(Some(1))

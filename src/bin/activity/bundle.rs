@@ -24,7 +24,8 @@ use crate::{
 };
 
 pub(crate) async fn run(common: &Common, arguments: &Bundle) -> Result<ExitCode, Trouble> {
-    make(common, &arguments.question, arguments.out.as_deref(), Form::Zip).await
+    let Bundle { question, out, restricted } = arguments;
+    make(common, question, out.as_deref(), Form::Zip, *restricted).await
 }
 
 /// What is made.
@@ -41,6 +42,7 @@ pub(crate) async fn make(
     question: &Question,
     out: Option<&Path>,
     form: Form,
+    restricted: bool,
 ) -> Result<ExitCode, Trouble> {
     let log = Store::existing(common).await?.reader();
     let ask = Ask {
@@ -56,7 +58,7 @@ pub(crate) async fn make(
         false => None,
     };
     let seeds = keys.as_ref().map_or(&[][..], |keys| keys.signing_seeds());
-    let making = Making { log, ask, seeds, tenant, form };
+    let making = Making { log, ask, seeds, tenant, form, restricted };
     let Some(path) = out else {
         if form == Form::Zip && io::stdout().is_terminal() {
             let why = "a bundle is a zip file; name one with --out, or send it to a program";
@@ -77,6 +79,7 @@ struct Making<'a> {
     seeds: &'a [[u8; 32]],
     tenant: Option<&'a str>,
     form: Form,
+    restricted: bool,
 }
 
 async fn to_file(making: Making<'_>, path: &Path) -> Result<Counts, Trouble> {
@@ -103,7 +106,7 @@ async fn bar(log: &AnyStore, ask: &Ask) -> Result<ProgressBar, Trouble> {
 
 impl Making<'_> {
     async fn write(self, out: &mut impl Write, bar: &ProgressBar) -> Result<Counts, Trouble> {
-        let Self { log, ask, seeds, tenant, form } = self;
+        let Self { log, ask, seeds, tenant, form, restricted } = self;
         let bundle = tower_activity::bundle::Bundle::begin(log, ask, seeds).await?;
         let bundle = bundle.ok_or_else(|| {
             Trouble::new(
@@ -114,6 +117,9 @@ impl Making<'_> {
         let mut bundle = bundle.of_tenant(tenant);
         if form == Form::Lines {
             bundle = bundle.as_lines();
+        }
+        if restricted {
+            bundle = bundle.restricted();
         }
         while let Some(piece) = bundle.next().await? {
             out.write_all(&piece)?;

@@ -12,7 +12,7 @@ use tower_activity::{
     Filter,
     encode::{Encoder, Format},
     query::{Count, PageRequest},
-    store::{AnyStore, Read as _},
+    store::{AnyStore, Read as _, restricted_page},
 };
 
 use crate::{
@@ -34,11 +34,16 @@ pub(crate) async fn run(common: &Common, arguments: &Export) -> Result<ExitCode,
             let why = "only jsonl brings proofs along; leave out --proofs, or make a bundle with `activity bundle`";
             return Err(Trouble::usage(why));
         }
-        return bundle::make(common, &arguments.question, arguments.out.as_deref(), Form::Lines)
-            .await;
+        let Export { question, out, restricted, .. } = arguments;
+        return bundle::make(common, question, out.as_deref(), Form::Lines, *restricted).await;
     }
     let asked = arguments.question.filter()?;
-    let store = arguments.question.tenant.of(Store::existing(common).await?.reader());
+    let store = Store::existing(common).await?.reader();
+    let store = match arguments.restricted {
+        // Not as a reader of a tenant, who sees nothing of it: the filter keeps to the tenant.
+        true => store,
+        false => arguments.question.tenant.of(store),
+    };
     let filter = unveiled(common, &store, asked).await?;
     let Some(path) = &arguments.out else {
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -105,7 +110,10 @@ async fn export(
     let mut request = PageRequest::newest(PAGE);
     let (mut records, mut unreadable) = (0, 0);
     loop {
-        let page = store.records(filter, &request).await?;
+        let page = match arguments.restricted {
+            true => restricted_page(store, filter, &request).await?,
+            false => store.records(filter, &request).await?,
+        };
         for record in page.records.iter().filter(|record| snapshot.holds(record)) {
             encoder.record(record, &mut buffer);
             records += 1;

@@ -5,7 +5,8 @@ use std::{process::ExitCode, time::Duration};
 use serde_json::{Value, json};
 use tower_activity::{
     Pipeline,
-    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, Placed},
+    archive::Archive,
+    pipeline::{CustodyError, HeldPseudonyms, HoldRequest, LeftArchive, Placed, Released},
     privacy::Keys,
     query::{Relation, Total},
     record::{Actor, RecordId, visible},
@@ -54,13 +55,13 @@ async fn placed<S: Append>(common: &Common, log: S, place: &HoldPlace) -> Result
     if let Some(by) = &place.by {
         request = request.by(Actor::user(by));
     }
-    let pipeline = started(log, store::keys_at_hand(common)?).await?;
+    let pipeline = started(log, store::keys_at_hand(common)?, None).await?;
     let placed = match pipeline.custodian() {
         Ok(custodian) => custodian.place(&request).await,
         Err(error) => Err(error),
     };
     pipeline.shutdown(ENDS_WITHIN).await;
-    let Placed { hold, records, pseudonyms, .. } = placed.map_err(trouble)?;
+    let Placed { hold, records, restricted, pseudonyms, .. } = placed.map_err(trouble)?;
     if let Some(why) = pseudonyms.and_then(|held| unheld(held, place)) {
         out::note(format!(
             "what the query names may stand in the log as a pseudonym too, and {why}"
@@ -71,6 +72,7 @@ async fn placed<S: Append>(common: &Common, log: S, place: &HoldPlace) -> Result
         shown["records"] = records
             .map(|total| json!({ "value": total.value, "relation": total.relation.as_str() }))
             .into();
+        shown["restricted"] = restricted.into();
         shown["pseudonyms"] = pseudonyms.map(HeldPseudonyms::as_str).into();
         return out::json(&shown);
     }
@@ -81,7 +83,15 @@ async fn placed<S: Append>(common: &Common, log: S, place: &HoldPlace) -> Result
             format!("it holds {} now", out::records(value))
         }
         Some(Total { value, .. }) => format!("it holds {} now, or more", out::records(value)),
-    })
+    })?;
+    match restricted {
+        None => out::line("how many restricted records it is on could not be counted"),
+        Some(0) => Ok(()),
+        Some(restricted) => out::line(&format!(
+            "it is on {} more, restricted since somebody was erased: `activity query --restricted` shows them",
+            out::records(restricted)
+        )),
+    }
 }
 
 async fn lifted<S: Append>(
@@ -92,18 +102,51 @@ async fn lifted<S: Append>(
 ) -> Result<(), Trouble> {
     let by = lift.by.as_ref().map_or_else(|| Actor::system("activity"), Actor::user);
     let reason = lift.reason.as_deref().unwrap_or_default();
-    let pipeline = started(log, None).await?;
+    let archive = store::archive([lift.archive.as_deref(), None])?;
+    let keys = store::keys_at_hand(common)?;
+    let pipeline = started(log, keys, archive).await?;
     let lifted = match pipeline.custodian() {
         Ok(custodian) => custodian.lift(id, &by, reason, lift.tenant.as_deref()).await,
         Err(error) => Err(error),
     };
     pipeline.shutdown(ENDS_WITHIN).await;
-    let hold = lifted.map_err(trouble)?;
+    let Released { hold, erased, archive, left, .. } = lifted.map_err(trouble)?;
+    for LeftArchive { location, how, .. } in &left {
+        let which = if location.is_empty() { "an archive" } else { location };
+        out::note(format!(
+            "{} may still hold people who were erased: {}",
+            visible(which),
+            visible(how)
+        ));
+    }
     if !out::is_table(common) {
-        return out::json(&shown(&hold));
+        let mut shown = shown(&hold);
+        shown["erased"] = erased.into();
+        shown["archive"] = json!(archive);
+        shown["left"] = json!(left);
+        return out::json(&shown);
     }
     let at = hold.lifted.as_ref().map(|lifted| lifted.at.to_string()).unwrap_or_default();
-    out::line(&format!("hold {} was lifted at {at}: {}", hold.id, visible(&hold.query)))
+    out::line(&format!("hold {} was lifted at {at}: {}", hold.id, visible(&hold.query)))?;
+    match erased {
+        Some(0) => {}
+        Some(erased) => out::line(&format!("{} erased that it kept", out::records(erased)))?,
+        None if lift.tenant.is_some() => {}
+        None => out::note(
+            "what it kept of people who were erased is not erased yet: `activity retention run` does it, and so does the \
+             next erasure",
+        ),
+    }
+    match archive {
+        None => Ok(()),
+        Some(archive) => out::line(&format!(
+            "In the archive {}: {} were erased from, parts written anew: {}, held yet: {}.",
+            visible(&archive.location),
+            out::records(archive.records),
+            archive.parts,
+            archive.held
+        )),
+    }
 }
 
 /// Returns what is not held, and how it would be.
@@ -121,8 +164,15 @@ fn unheld(held: HeldPseudonyms, place: &HoldPlace) -> Option<&'static str> {
     })
 }
 
-async fn started<S: Append>(log: S, keys: Option<Keys>) -> Result<Pipeline, Trouble> {
+async fn started<S: Append>(
+    log: S,
+    keys: Option<Keys>,
+    archive: Option<Archive>,
+) -> Result<Pipeline, Trouble> {
     let mut builder = Pipeline::builder(log).service("activity");
+    if let Some(archive) = archive {
+        builder = builder.archive(archive);
+    }
     if let Some(keys) = keys {
         builder = builder.keys(keys);
     }

@@ -60,7 +60,7 @@ pub(crate) async fn run(common: &Common, arguments: &Retention) -> Result<ExitCo
             }
             if !run.unemptied.is_empty() {
                 return Err(Trouble::new(format!(
-                    "expired addresses stay in the archive: {}; run it again when that is mended",
+                    "what is to go stays in the archive: {}; run it again when that is mended",
                     run.unemptied.join("; ")
                 )));
             }
@@ -268,8 +268,16 @@ where
         && run.held.is_empty()
         && run.unarchived.is_empty()
         && run.unemptied.is_empty();
+    if let Some(released) = &run.released {
+        out::note(format!(
+            "{} of people who were erased were kept in {} by a hold that is lifted, and are erased from now; {} are held yet",
+            out::records(released.records),
+            tower_activity::record::visible(&released.location),
+            released.held
+        ));
+    }
     let no_addresses = run.addresses.is_empty() && run.archived_addresses.is_empty();
-    let nothing = run.ended.is_empty() && no_addresses && stays;
+    let nothing = run.ended.is_empty() && no_addresses && stays && run.released.is_none();
     if nothing && out::is_table(common) {
         out::line("nothing has expired")?;
     }

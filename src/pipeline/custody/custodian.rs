@@ -1,6 +1,6 @@
 //! The work itself.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -10,20 +10,28 @@ use tokio::{
 
 use super::{CustodyError, HoldRequest};
 use crate::{
-    pipeline::{Admission, BlindIndex, blind, erasure::Dues, own, recorder::Recorder},
+    pipeline::{
+        Admission, ArchiveErasure, BlindIndex, EraseError, LeftArchive, blind,
+        erasure::{Dues, Shelved},
+        own,
+        recorder::Recorder,
+    },
     privacy::AddressPolicy,
     query::{Count, Filter, Total},
     record::{Actor, Category, Operation, Record, RecordId},
     rules::RetentionPolicy,
     store::{
         AnyStore, Erase as _, HELD, Hold, Holds, PSEUDONYMS, PolicySet, RELEASED,
-        RETENTION_CHANGED, Read as _, RestrictedPage, holds, policy_set, restricted_records,
+        RETENTION_CHANGED, Read as _, RestrictedPage, StoreError, holds, policy_set,
+        restricted_records,
     },
     time::Timestamp,
 };
 
 /// A record that is not stored by then is not going to be soon.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
+/// So much of what is restricted is looked at at once.
+const PAGE: usize = 500;
 /// Each is asked of every record that is to go.
 const MOST_HOLDS: usize = 1_000;
 /// So many bytes of pseudonyms, so that the record of a hold is never cut.
@@ -49,9 +57,28 @@ pub struct Placed {
     /// How many records it holds now, counted after it stood: what a run of the retention took out before that is not
     /// among them. `None` when they could not be counted.
     pub records: Option<Total>,
+    /// How many records more it is on that no question finds: something of them was [restricted](Custodian::restricted), and
+    /// stays for as long as this hold stands, too. `None` when they could not be counted.
+    pub restricted: Option<u64>,
     /// How far it holds what the query names also where the log has it as a pseudonym. `None` when the query names, as a
     /// whole, nothing of the kind.
     pub pseudonyms: Option<HeldPseudonyms>,
+}
+
+/// A hold that was lifted, and what went with it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Released {
+    /// The hold.
+    pub hold: Hold,
+    /// How many restricted records no hold kept any more and are erased now, of whomever they are. `None` for the eyes of
+    /// one tenant, and where that failed: the next run of the retention does it, and so does the next erasure.
+    pub erased: Option<u64>,
+    /// What went from the archive that the pipeline has; `None` where there was nothing to look for, where that failed
+    /// (then it is [`left`](Self::left)), and for the eyes of one tenant.
+    pub archive: Option<ArchiveErasure>,
+    /// The archives that may still have something of people who were erased, and how they are reached.
+    pub left: Vec<LeftArchive>,
 }
 
 /// How far a hold holds what its query names also where the log has it as a pseudonym.
@@ -138,7 +165,30 @@ impl Custodian {
                 tracing::warn!(error, "what a new hold holds could not be counted");
             })
             .ok();
-        Ok(Placed { hold, records, pseudonyms })
+        let restricted = self.restricted_under(&hold).await;
+        let restricted = restricted
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "what a new hold is on of what is restricted could not be counted"
+                );
+            })
+            .ok();
+        Ok(Placed { hold, records, restricted, pseudonyms })
+    }
+
+    /// Counts the records of which something is restricted and that a hold is on.
+    async fn restricted_under(&self, hold: &Hold) -> Result<u64, StoreError> {
+        let (mut ids, mut after) = (BTreeSet::new(), 0);
+        loop {
+            let page = restricted_records(&self.store, hold.filter(), after, PAGE).await?;
+            ids.extend(page.records.iter().map(|record| record.id));
+            match page.next {
+                Some(next) => after = next,
+                None => return Ok(ids.len() as u64),
+            }
+        }
     }
 
     /// Returns as which pseudonyms the log has what the query names, and how far that is all of them.
@@ -167,8 +217,9 @@ impl Custodian {
         Ok((Some(held), written.by_field))
     }
 
-    /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone. Safe to repeat: one that was lifted is
-    /// returned as it is.
+    /// Lifts a hold; whoever sees one tenant alone lifts holds of that one alone. What it alone kept of people who were
+    /// erased goes: in the log, and in the archive that the pipeline has. Safe to repeat: one that was lifted is returned as
+    /// it is, and what is left of the rest goes.
     ///
     /// # Errors
     ///
@@ -184,7 +235,7 @@ impl Custodian {
         by: &Actor,
         reason: &str,
         tenant: Option<&str>,
-    ) -> Result<Hold, CustodyError> {
+    ) -> Result<Released, CustodyError> {
         if reason.len() > 2_048 || reason.contains('\0') {
             let what = "`reason` has more than 2048 bytes, or a NUL character";
             return Err(CustodyError::request("reason", what));
@@ -192,25 +243,68 @@ impl Custodian {
         let before = self.holds().await?;
         let own = |hold: &&Hold| tenant.is_none_or(|tenant| hold.tenant.as_deref() == Some(tenant));
         let hold = before.get(id).filter(own).ok_or_else(CustodyError::unknown)?;
-        if hold.lifted.is_some() {
-            return Ok(hold.clone());
+        let mut hold = hold.clone();
+        if hold.stands() {
+            let facts = json!({ "hold": id.to_string(), "name": hold.name, "query": hold.query });
+            let mut record = own::record(RELEASED, 4, &facts);
+            record.operation = Operation::Delete;
+            record.reason.set(reason);
+            self.tell(record, by, hold.tenant.as_deref(), Some(hold.at)).await?;
+            let after = self.holds().await?;
+            hold = after.get(id).cloned().ok_or_else(CustodyError::unknown)?;
         }
-        let facts = json!({ "hold": id.to_string(), "name": hold.name, "query": hold.query });
-        let mut record = own::record(RELEASED, 4, &facts);
-        record.operation = Operation::Delete;
-        record.reason.set(reason);
-        self.tell(record, by, hold.tenant.as_deref(), Some(hold.at)).await?;
-        let after = self.holds().await?;
-        let lifted = after.get(id).cloned().ok_or_else(CustodyError::unknown)?;
-        if let Err(error) = self.end_dues(by).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "what the lifted hold kept of people who were erased is not erased yet: the next run of the retention \
-                 does it, and so does `activity subject erase`"
-            );
+        let erased = self.end_dues(by).await;
+        let erased = erased
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "what the lifted hold kept of people who were erased is not erased yet: the next run of the retention \
+                     does it, and so does `activity subject erase`"
+                );
+            })
+            .ok();
+        let (archive, left) = self.end_shelved(by).await;
+        Ok(match tenant {
+            // How much there is of others is not his to know.
+            Some(_) => Released { hold, erased: None, archive: None, left },
+            None => Released { hold, erased, archive, left },
+        })
+    }
+
+    /// Erases from the archive what the lifted hold kept there of people who were erased, and says which archives are left.
+    async fn end_shelved(&self, by: &Actor) -> (Option<ArchiveErasure>, Vec<LeftArchive>) {
+        let core = self.recorder.core();
+        let known = core.archive.as_deref();
+        let shelved = match Shelved::of(&self.store, known).await {
+            Ok(shelved) => shelved,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "which archives have something of people who were erased is not known"
+                );
+                return (None, vec![LeftArchive::unknown()]);
+            }
+        };
+        let mut left = shelved.left(known);
+        let Some(archive) = known.filter(|archive| shelved.is_due(*archive)) else {
+            return (None, left);
+        };
+        let mut teller = self.recorder.teller(self.store.clone());
+        let ended = async {
+            let keys = self.recorder.keys().ok_or_else(EraseError::no_keys)?;
+            shelved.end(&self.store, archive, keys, &mut teller, by, || core.clock.now()).await
+        };
+        match ended.await {
+            Ok(archive) => (Some(archive), left),
+            Err(error) => {
+                left.push(LeftArchive::failed(archive, &error));
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "an archive still has something of people who were erased");
+                (None, left)
+            }
         }
-        Ok(lifted)
     }
 
     /// Erases what was restricted and no hold is on any more, of whomever it is, and returns how many records that were.

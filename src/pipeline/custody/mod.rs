@@ -9,7 +9,7 @@ mod error;
 mod follow;
 mod request;
 
-pub use custodian::{Custodian, HeldPseudonyms, Placed};
+pub use custodian::{Custodian, HeldPseudonyms, Placed, Released};
 pub use error::CustodyError;
 pub(super) use follow::{follow, look};
 pub use request::HoldRequest;

@@ -16,7 +16,8 @@ use super::{
     request::ErasureRequest,
     restriction::{Dues, HeldBy},
     search::{Found, Search},
-    subject::{self, Known},
+    shelved::Shelved,
+    subject::{self, ErasedPeople, Known},
 };
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
@@ -260,7 +261,15 @@ impl Eraser {
         let keys = self.keys.clone();
         let concerned: Concerned = Arc::new(move |record| known.concerned(record, &keys));
         if is_anybody {
+            let archive = self.recorder.core().archive.as_deref();
+            let shelved = Shelved::of(&self.store, archive).await?;
+            let people = ErasedPeople::of(&self.store, self.keys.clone()).await?;
             work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
+            // Whoever is listed under other keys was passed over.
+            if let Some(archive) = work.archive.as_ref().filter(|_| people.strangers() == 0) {
+                let told_by = self.record(shelved.done(archive), request).await?;
+                work.told_by.push(told_by);
+            }
         }
         work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
         let concerned = |record: &Record| concerned(record);

@@ -12,6 +12,7 @@ pub struct EraseError(Kind);
 enum Kind {
     NoStore,
     NoKeys,
+    OtherKeys(usize),
     Request(&'static str),
     Unrecorded,
     Unreadable(u64),
@@ -27,8 +28,12 @@ impl EraseError {
         Self(Kind::NoStore)
     }
 
-    pub(super) const fn no_keys() -> Self {
+    pub(in crate::pipeline) const fn no_keys() -> Self {
         Self(Kind::NoKeys)
+    }
+
+    pub(super) const fn other_keys(erasures: usize) -> Self {
+        Self(Kind::OtherKeys(erasures))
     }
 
     pub(super) const fn request(what: &'static str) -> Self {
@@ -77,7 +82,7 @@ impl EraseError {
     /// Tells whether what is missing are keys, or a store that can be read.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        matches!(self.0, Kind::NoStore | Kind::NoKeys)
+        matches!(self.0, Kind::NoStore | Kind::NoKeys | Kind::OtherKeys(_))
     }
 }
 
@@ -93,6 +98,11 @@ impl fmt::Display for EraseError {
             Kind::NoStore => f.write_str("nobody can be erased from a store that only takes records"),
             Kind::NoKeys => f.write_str(
                 "the list of who was erased holds digests under a key, and there is no key: name the key file",
+            ),
+            Kind::OtherKeys(erasures) => write!(
+                f,
+                "the list of who was erased has {erasures} erasures under keys that are not in the key file: name the one \
+                 that the services have"
             ),
             Kind::Request(what) => f.write_str(what),
             Kind::Unrecorded => f.write_str(

@@ -12,7 +12,7 @@
 //! files that have it are written anew.
 //!
 //! What is under a legal hold is restricted instead: a record `restricted` names it, and its groups leave their records
-//! for a place where no question looks, until the hold is lifted.
+//! for a place where no question looks, until the hold is lifted. In an archive it stays as it is until then.
 //!
 //! What lies outside of the store is emptied where it lies, if it is named: [spools](ErasureRequest::spool) of processes
 //! that are down, and [quarantine files](ErasureRequest::quarantine).
@@ -30,6 +30,7 @@ mod outside;
 mod request;
 mod restriction;
 mod search;
+mod shelved;
 mod subject;
 
 pub use archived::ArchiveErasure;
@@ -37,7 +38,9 @@ pub(super) use arrivals::{Arrivals, News};
 pub use certificate::{Certificate, ErasurePlan, SignedHead};
 pub use eraser::{Eraser, Erasing};
 pub use error::EraseError;
-pub use outside::FileErasure;
+pub use outside::{FileErasure, UnreachedFile};
 pub use request::ErasureRequest;
 pub(super) use restriction::Dues;
+pub use shelved::LeftArchive;
+pub(super) use shelved::Shelved;
 pub use subject::ErasedPeople;

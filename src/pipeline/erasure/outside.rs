@@ -49,6 +49,21 @@ pub struct FileErasure {
     /// How many places cannot be read, so that nobody knows whether they hold something of the person: damaged ones, and
     /// records of a later version.
     pub unreadable: u64,
+    /// The files that have such places, which were not reached as a whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<UnreachedFile>,
+}
+
+/// A file of which something cannot be read, so that it may still hold something of the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UnreachedFile {
+    /// Its path.
+    pub file: String,
+    /// How many places in it cannot be read.
+    pub unreadable: u64,
+    /// What to do.
+    pub how: &'static str,
 }
 
 /// Says which groups of a record go.
@@ -95,11 +110,17 @@ impl Reached {
 }
 
 const OF_SPOOLS: &str = "the files of those that are named in `spools` are written anew, but for what cannot be read \
-     (`unreadable`); what waits in any other one is emptied as it is stored, by every pipeline with these keys";
+     (`unreadable`, in the files that are named in `unreached`, each with what to do); what waits in any other one is emptied as it is stored, by every pipeline with these keys";
 const OF_COPIES: &str = "copies of damaged files in those that are named in `spools` are written anew, but for what cannot \
-     be read (`unreadable`): look into the damage and remove them by hand, and those in any other spool";
+     be read (`unreached`): look into the damage and remove them by hand, and those in any other spool";
 const OF_QUARANTINES: &str = "those that are named in `quarantines` are written anew, but for lines that cannot be read \
-     (`unreadable`)";
+     (`unreached`)";
+
+const IN_SEGMENT: &str = "start its process and stop it: it sends what can be read, tells of the rest as a gap, and keeps a \
+     copy of the file in the spool's folder `quarantine`; then look into that copy and remove it by hand";
+const IN_COPY: &str =
+    "look into the damage and remove the file by hand: what of it can be read was sent";
+const IN_QUARANTINE: &str = "look into the lines that are no records, and take them out by hand";
 
 /// What a request names, held until the erasure is over.
 pub(super) struct Outside {
@@ -214,12 +235,26 @@ impl Unit {
                 (Ready::Quarantine(path, kept, anew), changes, unreadable)
             }
         };
-        let counts = Counts { files: u64::from(changes), unreadable, ..judge.counts };
-        Ok((ready, counts))
+        let unreached = match unreadable {
+            0 => None,
+            unreadable => Some(ready.unreached(unreadable)),
+        };
+        let files = u64::from(changes);
+        Ok((ready, Counts { files, unreadable, unreached, ..judge.counts }))
     }
 }
 
 impl Ready {
+    /// Says that so much of it cannot be read.
+    fn unreached(&self, unreadable: u64) -> UnreachedFile {
+        let (file, how) = match self {
+            Self::Segment(_, file, _) if file.is_copy() => (file.path(), IN_COPY),
+            Self::Segment(_, file, _) => (file.path(), IN_SEGMENT),
+            Self::Quarantine(path, ..) => (path.clone(), IN_QUARANTINE),
+        };
+        UnreachedFile { file: file.display().to_string(), unreadable, how }
+    }
+
     fn change(self) -> Result<(), Failure> {
         match self {
             Self::Segment(spool, file, looked) => Ok(spool.change(&file, &looked)?),
@@ -245,6 +280,7 @@ struct Counts {
     groups: BTreeMap<&'static str, u64>,
     held: u64,
     unreadable: u64,
+    unreached: Option<UnreachedFile>,
 }
 
 impl Judge {
@@ -291,7 +327,8 @@ impl Judge {
 impl FileErasure {
     fn of(location: &Path) -> Self {
         let (location, groups) = (location.display().to_string(), BTreeMap::new());
-        Self { location, files: 0, records: 0, groups, held: 0, unreadable: 0 }
+        let unreached = Vec::new();
+        Self { location, files: 0, records: 0, groups, held: 0, unreadable: 0, unreached }
     }
 
     fn add(&mut self, counts: Counts) {
@@ -300,6 +337,7 @@ impl FileErasure {
         add(&mut self.groups, counts.groups);
         self.held += counts.held;
         self.unreadable += counts.unreadable;
+        self.unreached.extend(counts.unreached);
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::eraser::PASSES;
 use crate::{
     pipeline::own,
-    record::{Canonical, Groups, Operation, Record, RecordId},
+    record::{Canonical, Groups, Operation, Record, RecordId, WriterId},
     store::{
         AnyStore, ERASED, Erase as _, ErasedList, Evidence as _, Holds, Read as _, Restricted,
         StoreError, holds, whole,
@@ -96,19 +96,7 @@ impl Due {
             let groups = places.entry((kept.writer_id, kept.seq)).or_default();
             *groups = groups.and(kept.groups);
         }
-        let mut list = ErasedList::default();
-        for ((stream, seq), groups) in &places {
-            list.add(*stream, *seq, *groups);
-        }
-        let facts = json!({
-            "basis": BASIS,
-            "count": places.len(),
-            "groups": self.groups(),
-            "records": list.to_json(),
-        });
-        let mut record = own::record(ERASED, 4, &facts);
-        record.operation = Operation::Delete;
-        record
+        ended(&places, &self.groups(), None)
     }
 
     pub(in crate::pipeline) fn records(&self) -> u64 {
@@ -124,6 +112,31 @@ impl Due {
         }
         counts
     }
+}
+
+/// Returns the record that tells which groups of which records go, since no hold is on them any more; and which archive was
+/// gone through, where it tells that.
+pub(super) fn ended(
+    places: &BTreeMap<(WriterId, i64), Groups>,
+    groups: &BTreeMap<&'static str, u64>,
+    archive: Option<&Value>,
+) -> Box<Record> {
+    let mut list = ErasedList::default();
+    for ((stream, seq), groups) in places {
+        list.add(*stream, *seq, *groups);
+    }
+    let mut facts = json!({
+        "basis": BASIS,
+        "count": places.len(),
+        "groups": groups,
+        "records": list.to_json(),
+    });
+    if let Some(archive) = archive {
+        facts["archive"] = archive.clone();
+    }
+    let mut record = own::record(ERASED, 4, &facts);
+    record.operation = Operation::Delete;
+    record
 }
 
 /// How many records of somebody are kept aside, by the hold that keeps them.

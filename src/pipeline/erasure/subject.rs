@@ -80,6 +80,7 @@ impl Known {
 pub struct ErasedPeople {
     known: Known,
     keys: Keys,
+    strangers: usize,
 }
 
 impl ErasedPeople {
@@ -89,11 +90,23 @@ impl ErasedPeople {
     ///
     /// When the store cannot be asked.
     pub async fn of(store: &AnyStore, keys: Keys) -> Result<Self, StoreError> {
-        let mut known = Known::default();
+        let (mut known, mut erasures) = (Known::default(), HashMap::new());
         for (_, subject) in super::arrivals::read(store, 0).await? {
+            let made_with = |id: &str| {
+                let rest = subject.digest.strip_prefix("p1.").and_then(|it| it.strip_prefix(id));
+                rest.is_some_and(|digest| digest.starts_with('.'))
+            };
+            let is_ours = keys.pseudonym_key_ids().any(made_with);
+            *erasures.entry(subject.erasure.clone()).or_insert(false) |= is_ours;
             known.add(subject);
         }
-        Ok(Self { known, keys })
+        let strangers = erasures.into_values().filter(|is_ours| !is_ours).count();
+        Ok(Self { known, keys, strangers })
+    }
+
+    /// Returns how many erasures list nobody under any of these keys: whom they are of, nobody here can tell.
+    pub(super) const fn strangers(&self) -> usize {
+        self.strangers
     }
 
     /// Returns the groups of a record that are about anybody on the list.

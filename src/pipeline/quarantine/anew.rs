@@ -175,8 +175,8 @@ fn judged(line: &[u8], empty: &mut dyn FnMut(&mut Record) -> bool) -> Judged {
 fn exported(json: &str, record: &mut Record) -> Option<()> {
     let members: Members<'_> = serde_json::from_str(json).ok()?;
     for (name, raw) in members.0 {
-        // Beside the fields it says which groups are erased; these are empty.
-        if name != "erased" {
+        // Beside the fields it says which groups are erased, or kept aside; these are empty.
+        if name != "erased" && name != "restricted" {
             record.set_spelled(Field::named(&name)?, raw.get(), Spelling::Export).ok()?;
         }
     }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{
         pipeline::quarantine::{keep, keep_bytes},
-        record::{Address, Group, Json, WriterId},
+        record::{Address, Group, Groups, Json, WriterId},
         time::Timestamp,
     };
 
@@ -302,6 +302,18 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("\"bob\"") && !text.contains("\"ana\""), "{text}");
+    }
+
+    #[test]
+    fn a_record_of_which_something_is_kept_aside_is_read_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quarantine.jsonl");
+        let mut record = of("ana");
+        record.seals.restrict(Groups::of(Group::Content));
+        keep(&path, &record, "no", Timestamp::from_micros(5)).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains("\"restricted\""));
+        let anew = erase(&path).unwrap();
+        assert_eq!((anew.changed, anew.unreadable), (1, 0));
     }
 
     #[test]

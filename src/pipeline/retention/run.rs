@@ -8,12 +8,12 @@ use crate::{
     ledger::Removal,
     pipeline::{
         core::Core,
-        erasure::Dues,
+        erasure::{ArchiveErasure, Dues, EraseError, Shelved},
         own::{self, Cause},
         teller::Teller,
     },
     privacy::Keys,
-    record::{Record, RecordId},
+    record::{Actor, Record, RecordId},
     rules::{Fullness, RetentionPolicy},
     store::{
         AddressesEnded, AnyStore, Archival, Archived, ArchivedAddressesEnded, Ending, HeldBy,
@@ -46,8 +46,11 @@ pub struct RetentionRun {
     pub addresses: Vec<AddressesEnded>,
     /// From which parts of the archive addresses were taken out.
     pub archived_addresses: Vec<ArchivedAddressesEnded>,
-    /// Parts of the archive in which addresses stay whose time is over, because they could not be read or written anew, each
-    /// with why; left to the next run.
+    /// What went from the archive of people who were erased, since the hold that kept it there was lifted; `None` where it
+    /// was gone through before.
+    pub released: Option<ArchiveErasure>,
+    /// What stays in the archive although its time is over, or it was to be erased, because parts could not be read or
+    /// written anew, each with why; left to the next run.
     pub unemptied: Vec<String>,
     /// How full the log is after it, where the policy limits its size.
     pub size: Option<Fullness>,
@@ -170,13 +173,14 @@ impl Sweep {
         run.addresses = ended.done;
         run.archived_addresses = archived.done;
         run.busy.extend(ended.busy.into_iter().chain(archived.busy));
-        for why in &archived.failed {
-            tracing::warn!(
-                why,
-                "expired addresses stay in the archive, and were left to the next run"
-            );
-        }
         run.unemptied = archived.failed;
+        match self.end_shelved().await {
+            Ok(released) => run.released = released,
+            Err(error) => run.unemptied.push(said(&error)),
+        }
+        for why in &run.unemptied {
+            tracing::warn!(why, "what is to go stays in the archive, and was left to the next run");
+        }
         match ended.failed {
             Some(error) => Err(error),
             None => Ok(run),
@@ -192,6 +196,19 @@ impl Sweep {
             dues.end(&due).await?;
         }
         Ok(())
+    }
+
+    /// Takes out of the archive what a hold kept there of people who were erased, once it is lifted.
+    async fn end_shelved(&mut self) -> Result<Option<ArchiveErasure>, EraseError> {
+        let Some(archive) = self.archive.as_deref() else { return Ok(None) };
+        let shelved = Shelved::of(&self.store, Some(archive)).await?;
+        if !shelved.is_due(archive) {
+            return Ok(None);
+        }
+        let keys = self.keys.as_ref().ok_or_else(EraseError::no_keys)?;
+        let by = Actor::system("activity");
+        let (teller, now) = (&mut self.teller, self.now);
+        shelved.end(&self.store, archive, keys, teller, &by, || now).await.map(Some)
     }
 
     async fn size(&self, policy: &RetentionPolicy) -> Result<Option<Fullness>, StoreError> {

@@ -312,8 +312,13 @@ impl Resting {
 }
 
 impl SegmentFile {
-    fn path(&self) -> PathBuf {
+    pub(in crate::pipeline) fn path(&self) -> PathBuf {
         self.folder.join(&self.name)
+    }
+
+    /// Tells whether it is a copy that was made of a damaged segment.
+    pub(in crate::pipeline) fn is_copy(&self) -> bool {
+        self.folder.ends_with(QUARANTINE)
     }
 
     fn failed(&self, error: io::Error) -> SpoolError {

@@ -45,6 +45,8 @@ pub struct Params {
     pub bom: bool,
     /// `proofs`.
     pub proofs: bool,
+    /// `restricted`.
+    pub restricted: bool,
     /// `ticket`.
     pub ticket: Option<String>,
     /// What `now` was.

@@ -103,6 +103,7 @@ pub(super) fn read(
         format: find("format").map(|given| given.value.to_ascii_lowercase()),
         bom: find("bom").map(yes_or_no).transpose()?.unwrap_or_default(),
         proofs: find("proofs").map(yes_or_no).transpose()?.unwrap_or_default(),
+        restricted: find("restricted").map(yes_or_no).transpose()?.unwrap_or_default(),
         ticket: find("ticket").map(|given| given.value.to_owned()),
         tz: context.tz,
         now,

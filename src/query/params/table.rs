@@ -40,6 +40,8 @@ pub enum Extra {
     Bom,
     /// `proofs`.
     Proofs,
+    /// `restricted`.
+    Restricted,
     /// `ticket`.
     Ticket,
 }
@@ -159,6 +161,13 @@ pub const PARAMETERS: &[Parameter] = &[
         &[],
         Extra::Proofs,
         "`true` has each record of `jsonl` bring its proof along, and ends with the entries and the signed head",
+        "true",
+    ),
+    of(
+        "restricted",
+        &[],
+        Extra::Restricted,
+        "`true` exports instead what legal holds keep of people who were erased; takes `logs.configure` too",
         "true",
     ),
     of("ticket", &[], Extra::Ticket, "A one-use ticket instead of credentials", "…"),

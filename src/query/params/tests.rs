@@ -15,6 +15,7 @@ const ALL: &[Extra] = &[
     Extra::Format,
     Extra::Bom,
     Extra::Proofs,
+    Extra::Restricted,
 ];
 
 /// Reads what stands in a query string, decoded.
@@ -116,6 +117,7 @@ fn what_goes_with_the_filter_is_read() {
             ("format", "CSV"),
             ("bom", "true"),
             ("proofs", "1"),
+            ("restricted", "true"),
             ("tz", "Europe/Lisbon"),
         ],
         ALL,
@@ -124,7 +126,7 @@ fn what_goes_with_the_filter_is_read() {
     assert_eq!((params.limit, params.offset, params.order), (1_000, 9_000, Direction::Newer));
     assert_eq!(params.count, Some(Count::UpTo(Count::CAP)));
     assert_eq!((params.interval, params.top, params.bom), (Interval::Day, Some(5), true));
-    assert!(params.proofs);
+    assert!(params.proofs && params.restricted);
     assert_eq!(format!("{:?}", params.fields), "[action, outcome, status]");
     assert_eq!(
         (params.format.as_deref(), params.tz.to_string().as_str()),

@@ -23,7 +23,7 @@ pub use plan::{Fate, HeldBy, PlannedUnit, RetentionPlan, retention_plan};
 pub use removals::removal_of;
 #[cfg(feature = "archive")]
 pub(crate) use removals::{ToldPart, archived_parts};
-pub(crate) use removals::{ToldRemoval, removals, tells_of_archives};
+pub(crate) use removals::{ToldRemoval, archive_locations, removals, tells_of_archives, told_as};
 pub(crate) use set::RETENTION_CHANGED;
 pub use set::{PolicyChange, PolicySet, policy_set};
 

@@ -1,5 +1,7 @@
 //! What the log itself tells of what was taken out, and what it would have to tell.
 
+use std::collections::BTreeSet;
+
 #[cfg(feature = "archive")]
 use crate::store::{ArchivedPart, StoreErrorKind, Unit};
 use crate::{
@@ -40,7 +42,7 @@ pub(crate) async fn removals<S: Read>(store: &S) -> Result<Vec<ToldRemoval>, Sto
 }
 
 /// Returns what the log tells of itself by records of one action, the oldest first.
-pub(super) async fn told_as<S: Read, T>(
+pub(crate) async fn told_as<S: Read, T>(
     store: &S,
     action: &str,
     read: impl Fn(&Record) -> Option<T>,
@@ -70,6 +72,18 @@ pub(crate) async fn tells_of_archives<S: Read>(store: &S) -> Result<bool, StoreE
         }
     }
     Ok(removals(store).await?.iter().any(|told| told.archived.is_some()))
+}
+
+/// Returns every archive that the log tells of, by its location.
+pub(crate) async fn archive_locations<S: Read>(store: &S) -> Result<BTreeSet<String>, StoreError> {
+    let location = |record: &Record| {
+        let told: serde_json::Value = serde_json::from_str(record.metadata.as_str()).ok()?;
+        told["location"].as_str().map(str::to_owned)
+    };
+    let told = told_as(store, ARCHIVED, location).await?.into_iter();
+    let removals = removals(store).await?.into_iter();
+    let of_removals = removals.filter_map(|told| told.archived.map(|kept| kept.location));
+    Ok(told.chain(of_removals).collect())
 }
 
 /// A part of an archive that the log tells was written.

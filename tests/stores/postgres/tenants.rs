@@ -10,10 +10,10 @@ use sqlx::{
 use tower_activity::{
     ledger::verify::Verdict,
     query::{Aggregate, Count, Expr, Filter, Phrase, Test, Wanted},
-    record::{Field, Record, Value},
+    record::{Canonical, Field, Group, Groups, Record, Value},
     store::{
-        Audit, Evidence as _, Index, Maintain as _, Read as _, StoreErrorKind, make_checkpoint,
-        postgres::PostgresStore, prove,
+        Audit, Erase as _, ErasedGroups, Evidence as _, Index, Maintain as _, Read as _,
+        Restricted, StoreErrorKind, make_checkpoint, postgres::PostgresStore, prove,
     },
     time::Timestamp,
 };
@@ -493,4 +493,42 @@ async fn what_no_leakproof_operator_finds_is_found_for_the_tenant() {
         }
     }
     drop((reader, in_windows, store, database));
+}
+
+/// That something of a record is kept aside is told to whoever sees the record, and to nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_aside_is_told_to_the_tenant_whose_it_is() {
+    for roles in [&["reader"][..], &["writer", "reader", "auditor"]] {
+        let apart = Apart::new(roles).await;
+        let of = |tenant: &str| {
+            let records = mixed(5, 1..=90).into_iter();
+            records.filter(|record| record.tenant_id == tenant).nth(1).unwrap()
+        };
+        let (own, other, nobodys) = (of(OWN), of(OTHER), of(""));
+        let identity = Groups::of(Group::Identity);
+        for record in [&own, &other, &nobodys] {
+            let gone = ErasedGroups::of(record, identity, &mut Canonical::new()).unwrap();
+            let kept = Restricted::of(record, identity).unwrap();
+            assert_eq!(apart.owner.restrict(&[gone], &[kept], 0).await.unwrap(), Some(1));
+        }
+        let ids = [own.id, other.id, nobodys.id];
+        let app = apart.app();
+        // One after another on the same connection.
+        for (tenant, seen) in [(OWN, own.id), (OTHER, other.id), (OWN, own.id)] {
+            let held = app.clone().held_to(tenant);
+            assert_eq!(held.restricted_marks(&ids).await.unwrap(), [(seen, identity)]);
+            for id in ids {
+                let shown = held.record(id).await.unwrap();
+                let marks = shown.map(|record| record.seals.restricted());
+                assert_eq!(marks, (id == seen).then_some(identity), "{tenant}");
+            }
+            // What it is, no reader of a tenant sees.
+            assert!(held.restricted(0, 9).await.is_err());
+            assert!(held.restricted_of(seen).await.is_err());
+        }
+        let nobody = app.clone().held_to("nobody");
+        assert_eq!(nobody.restricted_marks(&ids).await.unwrap(), []);
+        drop((app, nobody));
+        apart.end().await;
+    }
 }

@@ -141,6 +141,28 @@ struct Tried {
 /// After which steps somebody is at a copy, and what decides what he does.
 type Sequence = Vec<(Step, Option<u64>)>;
 
+/// What chance may leave out, and has to be found each time: somebody is erased who is in the archive, alone or also in the
+/// log, and a hold is on him or was.
+fn always() -> Vec<Sequence> {
+    let append = |writer| Step::Append {
+        writer,
+        runs: (0..log::KINDS.len()).map(|kind| (kind, 4)).collect(),
+    };
+    let erase = |person| Step::Erase { person, tenant: None };
+    let (kept, gone) = (Step::Archive, Step::Retain { archived: true });
+    let hold = Step::Hold { person: 0 };
+    let of_one = Step::Erase { person: 0, tenant: Some(1) };
+    let sequences = [
+        vec![append(0), kept.clone(), erase(0), Step::Verify],
+        vec![append(1), gone.clone(), of_one.clone(), erase(2)],
+        vec![append(0), kept.clone(), hold.clone(), erase(0), Step::Lift, Step::Verify],
+        vec![append(2), gone.clone(), hold.clone(), of_one, Step::Lift, append(1), kept.clone()],
+        vec![append(0), kept, hold.clone(), hold, erase(0), Step::Lift, gone, Step::Lift],
+    ];
+    let without_hands = |steps: Vec<Step>| steps.into_iter().map(|step| (step, None)).collect();
+    sequences.map(without_hands).into()
+}
+
 async fn live<F: Lived>(sequence: Sequence, tried: &Mutex<Tried>) {
     let mut log = Log::<F>::new().await;
     let steps = sequence.len() as u64;
@@ -173,6 +195,9 @@ fn sequences<F: Lived>(name: &'static str, small: usize, full: usize) {
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let runtime = Runtime::new().unwrap();
     let tried = Mutex::default();
+    for sequence in always() {
+        runtime.block_on(live::<F>(sequence, &tried));
+    }
     // Two at a copy in five steps, of which the last is one: the longer a log, the more can be done to it.
     let hands = prop::option::weighted(0.4, any::<u64>());
     let sequence = prop::collection::vec((step(), hands), 3..16);

@@ -37,6 +37,20 @@ pub(super) fn hold() -> Described {
         2,
         vec![("value", count().into()), ("relation", one_of(["eq", "gte", "estimate"]).into())],
     );
+    let left = object(
+        2,
+        vec![
+            (
+                "location",
+                text()
+                    .description(Some(
+                        "An archive that may still have something of people who were erased",
+                    ))
+                    .into(),
+            ),
+            ("how", text().description(Some("Why, and how it is reached")).into()),
+        ],
+    );
     object(
         8,
         vec![
@@ -49,6 +63,26 @@ pub(super) fn hold() -> Described {
             ("at", moment().into()),
             ("lifted", either_or_null(lifted)),
             ("records", either_or_null(records)),
+            (
+                "restricted",
+                either_or_null(
+                    count()
+                        .description(Some("Of one that is placed: how many restricted records it is on besides"))
+                        .into(),
+                ),
+            ),
+            (
+                "erased",
+                either_or_null(
+                    count()
+                        .description(Some(
+                            "Of one that is lifted: how many restricted records no hold kept any more, and are erased",
+                        ))
+                        .into(),
+                ),
+            ),
+            ("archive", either_or_null(super::erasure::archive())),
+            ("left", list(left)),
             (
                 "pseudonyms",
                 either_or_null(

@@ -48,7 +48,7 @@ fn held_by() -> Described {
     by_key(count().description(Some("How many of these, by the id of the hold")).into())
 }
 
-fn archive() -> Described {
+pub(super) fn archive() -> Described {
     object(
         5,
         vec![

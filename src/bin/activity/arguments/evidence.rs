@@ -44,4 +44,8 @@ pub(crate) struct Bundle {
     /// The file; standard output when it is left out and no terminal
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Instead, what legal holds keep of people who were erased, each record as it was recorded, the first that was
+    /// restricted first
+    #[arg(long)]
+    pub(crate) restricted: bool,
 }

@@ -159,4 +159,8 @@ pub(crate) struct HoldLift {
     /// Who lifts it, for the record
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
+    /// The archive of the log, as in `s3://bucket/log` or a directory: what the hold alone kept there of people who were
+    /// erased goes; takes the key file of the services
+    #[arg(long, value_name = "URL", env = "ACTIVITY_ARCHIVE", hide_env_values = true)]
+    pub(crate) archive: Option<String>,
 }

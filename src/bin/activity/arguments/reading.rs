@@ -99,4 +99,8 @@ pub(crate) struct Export {
     /// `verify --export` reads it
     #[arg(long)]
     pub(crate) proofs: bool,
+    /// Instead, what legal holds keep of people who were erased, each record as it was recorded, the first that was
+    /// restricted first
+    #[arg(long)]
+    pub(crate) restricted: bool,
 }

@@ -16,9 +16,9 @@ use tower_activity::{
     archive::Archive,
     pipeline::{
         ArchiveErasure, Certificate, EraseError, Eraser, Erasing, ErasurePlan, ErasureRequest,
-        FileErasure,
+        FileErasure, UnreachedFile,
     },
-    record::{Actor, Group, Groups},
+    record::{Actor, Group, Groups, visible},
     store::{Append, Archival, ErasedSubject},
 };
 
@@ -266,7 +266,7 @@ fn restricted(records: u64, by: &BTreeMap<String, u64>, done: &str) -> Result<()
     ))
 }
 
-/// Says what a legal hold kept in an archive.
+/// Says what a legal hold kept in files.
 fn held(records: u64) -> Result<(), Trouble> {
     if records == 0 {
         return Ok(());
@@ -286,7 +286,14 @@ fn archived(archive: Option<&ArchiveErasure>, done: &str) -> Result<(), Trouble>
         out::records(archive.records),
         archive.parts
     ))?;
-    held(archive.held)
+    if archive.held > 0 {
+        out::line(&format!(
+            "{} more under a legal hold: nothing of them goes until it is lifted; who lifts it with this archive erases them \
+             (`activity hold lift --archive`), and so does the next run of the retention.",
+            out::records(archive.held)
+        ))?;
+    }
+    Ok(())
 }
 
 /// Says what of spools and quarantine files is reached.
@@ -299,11 +306,10 @@ fn files(what: &str, all: &[FileErasure], done: &str) -> Result<(), Trouble> {
             file.files
         ))?;
         held(file.held)?;
-        if file.unreadable > 0 {
+        for UnreachedFile { file, unreadable, how, .. } in &file.unreached {
             out::line(&format!(
-                "{} places in it cannot be read, so that nobody knows whose they are: look into them, and remove them by \
-                 hand.",
-                file.unreadable
+                "NOT REACHED: places in {} that cannot be read, so that nobody knows whose they are: {unreadable}; {how}.",
+                visible(file)
             ))?;
         }
     }
