@@ -36,7 +36,7 @@ impl Whole {
             let level = &mut self.0[height];
             level.push(hash);
             match level.as_slice() {
-                [.., left, right] if level.len() % 2 == 0 => hash = node_hash(left, right),
+                [.., left, right] if level.len().is_multiple_of(2) => hash = node_hash(left, right),
                 _ => return,
             }
         }
@@ -59,7 +59,7 @@ impl Whole {
 
 /// Each size up to a thousand, and then each tenth, is proved from its leaves alone as well, all of which that hashes.
 fn is_proved_from_leaves(size: u64) -> bool {
-    size <= 1_000 || size % 10 == 0
+    size <= 1_000 || size.is_multiple_of(10)
 }
 
 #[test]

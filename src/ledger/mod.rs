@@ -33,6 +33,7 @@ pub(crate) use entry::{FoldedEntry, folded_entries};
 pub(crate) use expiry::ADDRESSES_EXPIRED;
 pub use expiry::AddressExpiry;
 pub use frontier::Frontier;
+pub(crate) use nodes::tiles_within;
 pub use nodes::{KeptCheckpoint, Nodes, TreeNode, tiles};
 pub use note::{Note, NoteError, NoteKey, NoteSigner};
 pub use proof::{

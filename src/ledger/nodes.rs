@@ -67,6 +67,25 @@ pub fn tiles(index: u64, size: u64) -> Vec<(u32, Range<u64>)> {
     runs
 }
 
+/// Returns the runs of nodes that a proof for leaf `index` needs beside the roots of the whole subtrees of a tree of `size`
+/// leaves, which a checkpoint keeps: as [`tiles`], of the one subtree in which the leaf is.
+pub(crate) fn tiles_within(index: u64, size: u64) -> Vec<(u32, Range<u64>)> {
+    let whole = subtrees(size).find(|(height, start)| index >> height == start >> height);
+    let Some((top, start)) = whole else { return Vec::new() };
+    let run = |height: u32| {
+        let first = (index >> height) & !((1 << STEP) - 1);
+        let nodes = start >> height..(start >> height) + (1 << (top - height));
+        (height, first.max(nodes.start)..(first + (1 << STEP)).min(nodes.end))
+    };
+    (0..top).step_by(STEP as usize).map(run).collect()
+}
+
+/// Returns the whole subtrees of a tree, the largest first: the height of each, and its first leaf.
+fn subtrees(size: u64) -> impl Iterator<Item = (u32, u64)> {
+    let heights = (0..u64::BITS).rev().filter(move |height| size >> height & 1 == 1);
+    heights.map(move |height| (height, size & !(u64::MAX >> (u64::BITS - 1 - height))))
+}
+
 /// Nodes of a tree, by height and number.
 #[derive(Debug, Clone, Default)]
 pub struct Nodes(HashMap<(u32, u64), Hash>);
@@ -75,6 +94,13 @@ impl Nodes {
     /// Adds a node.
     pub fn add(&mut self, height: u32, number: u64, hash: Hash) {
         self.0.insert((height, number), hash);
+    }
+
+    /// Adds the roots of the whole subtrees of a tree of `size` leaves, the largest first.
+    pub(crate) fn add_frontier(&mut self, size: u64, roots: &[Hash]) {
+        for ((height, start), root) in subtrees(size).zip(roots) {
+            self.add(height, start >> height, *root);
+        }
     }
 
     /// Proves that leaf `index` lies in a tree of `size` leaves; `None` when a node of [`tiles`] is missing.
@@ -90,7 +116,6 @@ impl Nodes {
         }
         if length.is_power_of_two()
             && let height = length.ilog2()
-            && height.is_multiple_of(STEP)
             && let Some(hash) = self.0.get(&(height, range.start >> height))
         {
             return Some(*hash);
@@ -114,6 +139,7 @@ mod tests {
         let sizes = [1, 2, 255, 256, 257, 511, 512, 700, 65_535, 65_536, 65_537, 66_000, 70_001];
         let mut all = HashMap::new();
         let (mut frontier, mut leaves) = (Frontier::new(), Vec::new());
+        let mut edges = HashMap::new();
         for index in 0..70_001_u64 {
             let leaf = leaf_hash(&index.to_be_bytes());
             frontier.push_and_tell(leaf, |height, number, hash| {
@@ -123,6 +149,7 @@ mod tests {
             });
             all.insert((0, index), leaf);
             leaves.push(leaf);
+            edges.insert(index + 1, frontier.roots().to_vec());
         }
         for size in sizes {
             for index in [0, 1, size / 3, size / 2, size - 1] {
@@ -136,8 +163,24 @@ mod tests {
                 }
                 let expected = inclusion_proof(&leaves[..usize::try_from(size).unwrap()], index);
                 assert_eq!(nodes.inclusion_proof(index, size), expected, "{index} of {size}");
+                // With the edge as it was signed, less is read.
+                let mut nodes = Nodes::default();
+                nodes.add_frontier(size, &edges[&size]);
+                let (runs, all_runs) = (tiles_within(index, size), tiles(index, size));
+                for (height, run) in runs {
+                    let is_of = |(at, all): &(u32, Range<u64>)| {
+                        *at == height && all.start <= run.start && run.end <= all.end
+                    };
+                    assert!(all_runs.iter().any(is_of), "{height} {run:?} {all_runs:?}");
+                    run.for_each(|number| nodes.add(height, number, all[&(height, number)]));
+                }
+                assert_eq!(nodes.inclusion_proof(index, size), expected, "{index} of {size}");
             }
         }
+        for (index, size) in [(0, 0), (7, 7), (0, 1), (u64::MAX - 1, u64::MAX)] {
+            assert!(tiles_within(index, size).is_empty(), "{index} of {size}");
+        }
+        assert_eq!(tiles_within(3, u64::MAX).len(), 8);
         assert_eq!(Nodes::default().inclusion_proof(0, 2), None);
     }
 }

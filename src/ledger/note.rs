@@ -281,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_under_another_name_or_number_is_not_that_of_the_key() {
+        let signer = NoteSigner::new("log", &[1; 32]).unwrap();
+        let note = Note::sign("head\n", std::slice::from_ref(&signer)).unwrap();
+        let mut named = note.clone();
+        named.signatures[0].name = "another".to_owned();
+        let mut numbered = note.clone();
+        numbered.signatures[0].hash = [7; 4];
+        for other in [named, numbered] {
+            assert_eq!(other.verify([signer.key()]), Err(NoteError::Unsigned));
+        }
+        let mut forged = note;
+        forged.text.push_str("more\n");
+        assert_eq!(forged.verify([signer.key()]), Err(NoteError::Forged));
+    }
+
+    #[test]
     fn what_is_no_note_and_no_key_is_refused() {
         let signer = NoteSigner::new("log", &[1; 32]).unwrap();
         assert!(Note::sign("no line", &[signer]).is_err());

@@ -161,6 +161,10 @@ mod tests {
         // The key of one ledger tells nothing of another, even with the same seed.
         let other = Checkpoint { origin: "activity/01".to_owned(), ..head(15) };
         assert_eq!(trust.head(&other.sign(&[[1; 32]]).unwrap()), Err(NoteError::Unsigned));
+        // Nor does that key signing, under its own name, a head of the other one.
+        let text = other.sign(&[[1; 32]]).unwrap().text().to_owned();
+        let noted = Note::sign(&text, &[NoteSigner::new("activity/00", &[1; 32]).unwrap()]);
+        assert_eq!(trust.head(&noted.unwrap()), Err(NoteError::Unsigned));
         let noted = Note::sign("no head\n", &[NoteSigner::new("activity/00", &[1; 32]).unwrap()]);
         assert_eq!(trust.head(&noted.unwrap()), Err(NoteError::Malformed));
     }

@@ -129,7 +129,8 @@ impl Record {
     }
 }
 
-fn is_empty(record: &Record, group: Group) -> bool {
+/// Tells whether a record has no field of a group.
+pub(crate) fn is_empty(record: &Record, group: Group) -> bool {
     members_of(group).iter().all(|member| member.field.value(record).is_null())
 }
 
@@ -259,41 +260,64 @@ pub(crate) fn push_integer(out: &mut Vec<u8>, number: i64) {
 /// Writes a string as RFC 8785 (3.2.2.2) does.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (index, byte) in bytes.iter().enumerate() {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
         let short = match byte {
-            b'"' | b'\\' => *byte,
             0x08 => b'b',
             b'\t' => b't',
             b'\n' => b'n',
             0x0c => b'f',
             b'\r' => b'r',
             0..0x20 => 0,
-            _ => continue,
+            // A quote or a backslash.
+            byte => *byte,
         };
-        out.extend_from_slice(&bytes[start..index]);
         if short == 0 {
             out.extend_from_slice(b"\\u00");
             push_hex(out, &[*byte]);
         } else {
             out.extend_from_slice(&[b'\\', short]);
         }
-        start = index + 1;
+        rest = after;
     }
-    out.extend_from_slice(&bytes[start..]);
     out.push(b'"');
+}
+
+/// Returns how many of the first bytes are written as they are.
+fn plain(bytes: &[u8]) -> usize {
+    // Without branches, so that some bytes are looked at with one instruction: most texts are plain to their end.
+    let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    let (chunks, _rest) = bytes.as_chunks::<16>();
+    let any = |chunk: &&[u8; 16]| chunk.iter().fold(false, |any, byte| any | is_special(byte));
+    let begins = 16 * chunks.iter().take_while(|chunk| !any(chunk)).count();
+    let special = bytes[begins..].iter().position(is_special);
+    special.map_or(bytes.len(), |at| begins + at)
 }
 
 /// Writes bytes as lower-case hex.
 pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    );
+    let begins = out.len();
+    out.resize(begins + 2 * bytes.len(), 0);
+    let (pairs, _rest) = out[begins..].as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = HEX[usize::from(*byte)];
+    }
 }
+
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Returns bytes as lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -304,17 +328,31 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Reads so many bytes in hex, of either case; `None` when it is anything else.
 pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+    let (mut bytes, mut all) = ([0; N], 0);
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(|digit| UNHEX[usize::from(digit)]);
+        *byte = high << 4 | low & 15;
+        all |= high | low;
     }
-    Some(bytes)
+    (all < 16).then_some(bytes)
 }
+
+/// What each byte is as a digit of either case; 16 and above where it is none.
+static UNHEX: [u8; 256] = {
+    let mut digits = [0xff; 256];
+    let mut byte = 0_u8;
+    while byte < 16 {
+        let digit = HEX[byte as usize][1];
+        digits[digit as usize] = byte;
+        digits[digit.to_ascii_uppercase() as usize] = byte;
+        byte += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {
@@ -334,9 +372,21 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_serde_json_does_which_is_rfc_8785() {
         let all: String = (0..=0x7f_u8).map(char::from).chain("äöü€😀\u{2028}".chars()).collect();
-        let mut out = Vec::new();
-        push_string(&mut out, &all);
-        assert_eq!(out, serde_json::to_vec(&all).unwrap());
+        // Wherever what is escaped stands among what is not.
+        for begins in 0..40 {
+            let text = format!("{}{all}{}{all}", "x".repeat(begins), "y".repeat(2 * begins));
+            let mut out = Vec::new();
+            push_string(&mut out, &text);
+            assert_eq!(out, serde_json::to_vec(&text).unwrap());
+        }
+        for begins in 0..40 {
+            for special in ["", "\"", "\\", "\u{1f}", "\u{7f}", " ", "!", "ä"] {
+                let text = format!("{}{special}", "x".repeat(begins));
+                let mut out = Vec::new();
+                push_string(&mut out, &text);
+                assert_eq!(out, serde_json::to_vec(&text).unwrap());
+            }
+        }
     }
 
     #[test]

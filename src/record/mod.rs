@@ -32,7 +32,9 @@ mod words;
 
 pub use actor::Actor;
 pub use canonical::Canonical;
-pub(crate) use canonical::{hex, push_hex, push_integer, push_string, unhex};
+pub(crate) use canonical::{
+    hex, is_empty as is_empty_group, push_hex, push_integer, push_string, unhex,
+};
 pub use consent::Consent;
 pub(crate) use diff::diff;
 pub(crate) use field::Slot;

@@ -1,6 +1,12 @@
 //! A store without its type.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    ops::{Range, RangeInclusive},
+    pin::Pin,
+    sync::Arc,
+};
 
 use super::{
     ApiKey, Claim, Claimed, Completeness, CompletenessRequest, Ending, Erase, ErasedGroups,
@@ -137,6 +143,9 @@ erased! {
         fn last_checkpoint(;) -> Option<KeptCheckpoint>;
         fn checkpoints(; after: i64, limit: usize) -> Vec<KeptCheckpoint>;
         fn tree_nodes(; height: u32, from: i64, before: i64) -> Vec<(i64, Hash)>;
+        fn covered(; stream: WriterId, seq: i64) -> Option<(KeptCheckpoint, Entry)>;
+        fn entry_parts(entry: Entry; numbers: RangeInclusive<i64>) -> (Vec<RecordRow>, Vec<Hash>);
+        fn tree_runs(runs: [(u32, Range<u64>)];) -> Vec<(u32, u64, Hash)>;
         fn add_anchor(note: str; at: Timestamp) -> ();
         fn anchors(; after: i64, limit: usize) -> Vec<(i64, String)>;
         fn keep_verified(verified: Verified;) -> ();

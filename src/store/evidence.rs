@@ -1,6 +1,9 @@
 //! What proofs need of a store: rows as they stand there, whatever somebody made of them, and checkpoints.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    ops::{Range, RangeInclusive},
+};
 
 use super::{Restricted, Scratch, StoreError};
 use crate::{
@@ -219,6 +222,81 @@ pub trait Evidence: Send + Sync + 'static {
         before: i64,
     ) -> impl Future<Output = Result<Vec<(i64, Hash)>, StoreError>> + Send;
 
+    /// Returns the last checkpoint and the entry that accounts for a record; `None` unless the entry lies under it. By
+    /// default each is asked for by itself, at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked; as [`expect_all`](Self::expect_all) where there is something to prove.
+    fn covered(
+        &self,
+        stream: WriterId,
+        seq: i64,
+    ) -> impl Future<Output = Result<Option<(KeptCheckpoint, Entry)>, StoreError>> + Send {
+        async move {
+            let (checkpoint, entry, sees_all) =
+                tokio::join!(self.last_checkpoint(), self.entry_of(stream, seq), self.expect_all());
+            let covered = covered(checkpoint?, entry?);
+            if covered.is_some() {
+                sees_all?;
+            }
+            Ok(covered)
+        }
+    }
+
+    /// Returns some rows of an entry, in the order of their numbers, and its [roots](Self::folded_roots) where these are
+    /// not all of its records: what proves one of them. Rows of these numbers in other leaves than the entry's may be left
+    /// out, as they prove nothing. By default both are asked for by themselves, at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn entry_parts(
+        &self,
+        entry: &Entry,
+        numbers: RangeInclusive<i64>,
+    ) -> impl Future<Output = Result<(Vec<RecordRow>, Vec<Hash>), StoreError>> + Send {
+        async move {
+            let limit = most(&numbers);
+            let (stream, is_all) = (entry.new.writer_id, is_all_of(entry, &numbers));
+            let rows = self.record_rows(stream, *numbers.start(), *numbers.end(), limit);
+            if is_all {
+                return Ok((rows.await?, Vec::new()));
+            }
+            tokio::try_join!(rows, self.folded_roots(entry))
+        }
+    }
+
+    /// Returns the nodes of some runs of the ledger's tree, as [`tiles`](crate::ledger::tiles) names them, each with its
+    /// height and number, as far as they are there: at height 0 the leaf hashes of entries, above it the roots that are
+    /// kept. By default run by run.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    fn tree_runs(
+        &self,
+        runs: &[(u32, Range<u64>)],
+    ) -> impl Future<Output = Result<Vec<(u32, u64, Hash)>, StoreError>> + Send {
+        async move {
+            let mut nodes = Vec::new();
+            for (height, run) in runs {
+                let (start, end) = (number(run.start), number(run.end));
+                if *height > 0 {
+                    let kept = self.tree_nodes(*height, start, end).await?;
+                    nodes.extend(
+                        kept.into_iter().map(|(at, hash)| (*height, at.unsigned_abs(), hash)),
+                    );
+                } else {
+                    let count = usize::try_from(run.end - run.start).unwrap_or(usize::MAX);
+                    let rows = self.ledger_rows(start, count).await?;
+                    nodes.extend(rows.into_iter().filter_map(leaf_node));
+                }
+            }
+            Ok(nodes)
+        }
+    }
+
     /// Keeps a signed head of another log, for good.
     ///
     /// # Errors
@@ -257,4 +335,34 @@ pub trait Evidence: Send + Sync + 'static {
     ///
     /// When the store cannot be asked.
     fn last_verified(&self) -> impl Future<Output = Result<Option<Verified>, StoreError>> + Send;
+}
+
+/// Returns a checkpoint and an entry, where the one covers the other.
+pub(super) fn covered(
+    checkpoint: Option<KeptCheckpoint>,
+    entry: Option<Entry>,
+) -> Option<(KeptCheckpoint, Entry)> {
+    checkpoint.zip(entry).filter(|(checkpoint, entry)| entry.position <= checkpoint.size)
+}
+
+/// Tells whether these are the numbers of all records of an entry, of which no roots are needed then.
+pub(super) fn is_all_of(entry: &Entry, numbers: &RangeInclusive<i64>) -> bool {
+    *numbers == (entry.new.first_seq..=entry.new.last_seq)
+}
+
+/// So many rows these numbers have at most, and one more, so that it shows where there is one twice.
+pub(super) fn most(numbers: &RangeInclusive<i64>) -> usize {
+    let count = numbers.end().saturating_sub(*numbers.start()).saturating_add(2);
+    usize::try_from(count).unwrap_or(0)
+}
+
+/// Returns the node that an entry is in the ledger's tree.
+pub(super) fn leaf_node(row: LedgerRow) -> Option<(u32, u64, Hash)> {
+    let entry = row.entry.ok()?;
+    Some((0, (entry.position - 1).unsigned_abs(), entry.leaf_hash()))
+}
+
+/// Returns a number as databases have it.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

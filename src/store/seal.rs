@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Evidence, StoreError, StoreErrorKind};
+use super::{Evidence, StoreError, StoreErrorKind, evidence::is_all_of};
 use crate::{
     ledger::{
         Checkpoint, Entry, Frontier, Hash, KeptCheckpoint, Nodes, Note, TreeNode, folded,
-        inclusion_proof, leaf_hash, origin_of, root_by_inclusion, tiles,
+        inclusion_proof, leaf_hash, origin_of, root_by_inclusion, tiles_within, verify::RecordRow,
     },
     record::{Canonical, Record, WriterId},
     time::Timestamp,
@@ -127,27 +127,24 @@ pub async fn prove<S: Evidence>(
     store: &S,
     record: &Record,
 ) -> Result<Option<RecordProof>, StoreError> {
-    // What does not wait for each other is asked at once: most of a proof is the way to the database.
-    let (checkpoint, entry, sees_all) = tokio::join!(
-        store.last_checkpoint(),
-        store.entry_of(record.writer_id, record.seq),
-        store.expect_all()
-    );
-    let (Some(checkpoint), Some(entry)) = (checkpoint?, entry?) else { return Ok(None) };
-    if entry.position > checkpoint.size {
-        return Ok(None);
-    }
-    sees_all?;
+    let covered = store.covered(record.writer_id, record.seq).await?;
+    let Some((checkpoint, entry)) = covered else { return Ok(None) };
     let altered = |what: &str| damaged(DOING, what);
     let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);
     let bytes = Canonical::new().encode(record).to_vec();
     let record_leaf = leaf_hash(&bytes);
     let size = u64::try_from(checkpoint.size).unwrap_or_default();
     let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
-    let (record_path, nodes) = tokio::try_join!(
+    // Neither waits for the other: most of a proof is the way to the database.
+    let runs = tiles_within(index, size);
+    let (record_path, runs) = tokio::try_join!(
         path_in_entry(store, &entry, record.seq, &record_leaf),
-        entry_nodes(store, index, size)
+        store.tree_runs(&runs)
     )?;
+    // What stands at the edge was kept with the head: another would not come to its root.
+    let mut nodes = Nodes::default();
+    nodes.add_frontier(size, &checkpoint.frontier);
+    runs.into_iter().for_each(|(height, at, hash)| nodes.add(height, at, hash));
     let entry_path = nodes
         .inclusion_proof(index, size)
         .ok_or_else(|| altered("parts of the ledger's tree are missing"))?;
@@ -177,7 +174,7 @@ async fn path_in_entry<S: Evidence>(
     if let Some(path) = path_beside(store, entry, seq, leaf).await? {
         return Ok(path);
     }
-    // No roots are kept, or they are not those of these records, which speak for themselves.
+    // No roots are kept, or they are not those of these records, which speak for themselves, in whichever leaf they lie.
     let altered = |what: &str| damaged(DOING, what);
     let new = &entry.new;
     let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
@@ -199,15 +196,23 @@ pub(crate) async fn path_beside<S: Evidence>(
     leaf: &Hash,
 ) -> Result<Option<Vec<Hash>>, StoreError> {
     let new = &entry.new;
-    // Where they are all that there is, no roots are kept.
-    let beside = folded::beside(new, seq).filter(|it| *it != (new.first_seq..=new.last_seq));
-    let Some(beside) = beside else { return Ok(None) };
-    let leaves = leaves_of(store, new.writer_id, beside);
-    let (folded, leaves) = tokio::try_join!(store.folded_roots(entry), leaves)?;
+    let Some(beside) = folded::beside(new, seq) else { return Ok(None) };
+    let (rows, folded) = store.entry_parts(entry, beside.clone()).await?;
+    let mut canonical = Canonical::new();
+    let leaves: Vec<_> = rows.iter().map(|row| leaf_of(row, &mut canonical)).collect();
     let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
     let count = new.count().unsigned_abs();
-    let path = folded::path(&leaves, &folded, index, count);
+    let path = match is_all_of(entry, &beside) {
+        // Where they are all that there is, no roots are kept.
+        true => inclusion_proof(&leaves, index).filter(|_| leaves.len() as u64 == count),
+        false => folded::path(&leaves, &folded, index, count),
+    };
     Ok(path.filter(|path| root_by_inclusion(leaf, index, count, path) == Some(new.batch_root)))
+}
+
+/// Returns the leaf hash of a row. What is missing, doubled or unreadable shows in the root.
+fn leaf_of(row: &RecordRow, canonical: &mut Canonical) -> Hash {
+    row.record().map_or([0; 32], |record| leaf_hash(canonical.encode(&record)))
 }
 
 /// Returns the leaf hashes of records that follow each other in a stream.
@@ -222,10 +227,8 @@ async fn leaves_of<S: Evidence>(
         let rows = store.record_rows(stream, from, to, PAGE).await?;
         let full = rows.len() == PAGE;
         for row in rows {
-            // What is missing, doubled or unreadable shows in the root.
             from = row.seq.saturating_add(1);
-            leaves
-                .push(row.record().map_or([0; 32], |record| leaf_hash(canonical.encode(&record))));
+            leaves.push(leaf_of(&row, &mut canonical));
         }
         if !full {
             return Ok(leaves);
@@ -235,26 +238,15 @@ async fn leaves_of<S: Evidence>(
 
 /// Returns the nodes that a proof for an entry needs; they serve all entries whose index is the same without its last
 /// eight bits.
+#[cfg(any(feature = "api", feature = "archive"))]
 pub(crate) async fn entry_nodes<S: Evidence>(
     store: &S,
     index: u64,
     size: u64,
 ) -> Result<Nodes, StoreError> {
     let mut nodes = Nodes::default();
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    for (height, run) in tiles(index, size) {
-        if height > 0 {
-            for (at, hash) in store.tree_nodes(height, number(run.start), number(run.end)).await? {
-                nodes.add(height, at.unsigned_abs(), hash);
-            }
-            continue;
-        }
-        let count = usize::try_from(run.end - run.start).unwrap_or(usize::MAX);
-        for row in store.ledger_rows(number(run.start), count).await? {
-            if let Ok(entry) = row.entry {
-                nodes.add(0, (entry.position - 1).unsigned_abs(), entry.leaf_hash());
-            }
-        }
+    for (height, at, hash) in store.tree_runs(&crate::ledger::tiles(index, size)).await? {
+        nodes.add(height, at, hash);
     }
     Ok(nodes)
 }

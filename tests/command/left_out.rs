@@ -1,6 +1,9 @@
 //! What whoever keeps an archive leaves out of it does not show in the archive, and shows against the log.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -120,13 +123,13 @@ fn fault(kind: &str, file: String) -> (String, String) {
 }
 
 async fn what_was_left_out_of_an_archive_shows_against_the_log(log: Log) {
-    let kept = kept(log, &ARCHIVE).await;
+    let mut kept = kept(log, &ARCHIVE).await;
     let sound = kept.log.path("sound");
-    let archive = Path::new(&kept.archive);
-    copy(archive, &sound);
+    let archive = PathBuf::from(&kept.archive);
+    copy(&archive, &sound);
     let again = || {
-        fs::remove_dir_all(archive).unwrap();
-        copy(&sound, archive);
+        fs::remove_dir_all(&archive).unwrap();
+        copy(&sound, &archive);
     };
     let found = kept.verified(0, 0).await;
     assert_eq!(
@@ -169,6 +172,12 @@ async fn what_was_left_out_of_an_archive_shows_against_the_log(log: Log) {
     for folder in FOLDERS {
         fs::remove_dir_all(archive.join(folder)).unwrap();
     }
+    let found = kept.verified(3, 1).await;
+    assert_eq!(faults(&found).len(), 3, "{found:#}");
+    // And the place is none that the log names: it may be where the archive was moved to.
+    let nowhere = kept.log.path("nowhere");
+    fs::create_dir(&nowhere).unwrap();
+    kept.archive = nowhere.display().to_string();
     let found = kept.verified(3, 1).await;
     assert_eq!(faults(&found).len(), 3, "{found:#}");
 }

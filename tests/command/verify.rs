@@ -18,6 +18,7 @@ on_both!(
     gaps_that_were_told_of_are_counted_afterwards,
     a_history_that_was_rewritten_behind_a_verification_is_found,
     another_database_anchors_the_end,
+    every_anchor_gets_the_head_and_every_head_of_it_is_read,
 );
 
 impl Log {
@@ -499,6 +500,46 @@ async fn another_database_anchors_the_end(log: Log) {
     log.cut_off_the_end().await;
     let found = log.run(&all).await.with(1).json().remove(0);
     assert_eq!((altered(&found).0, altered(&found).1), ("entry_missing", Some(3)));
+}
+
+async fn every_anchor_gets_the_head_and_every_head_of_it_is_read(log: Log) {
+    let log = log.with_six().await;
+    let other = match log.database {
+        Some(_) => Log::postgres().await,
+        None => Log::sqlite(),
+    };
+    other.run(&["migrate"]).await.with(0);
+    let [one, two] = ["one", "two"].map(|name| format!("file:{}", log.path(name).display()));
+    let anchors = ["--anchor", &one, "--anchor", &two, "--anchor", &other.url];
+    let checkpoint = [&["checkpoint", "--keys", "log.keys"][..], &anchors].concat();
+    let note = log.run(&checkpoint).await.with(0).json().remove(0)["note"].clone();
+    for name in ["one", "two"] {
+        let there = std::fs::read_to_string(log.path(name)).unwrap();
+        assert_eq!(there, format!("{}\n", note.as_str().unwrap()), "{name}");
+    }
+    // More heads than are read at once, and the last of them is the only one that covers the end.
+    let (anchors, numbers) = match other.database {
+        Some(_) => ("activity.anchors", "generate_series(1, 100) n (i)"),
+        None => (
+            "activity_anchors",
+            "(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
+             SELECT i FROM n) n",
+        ),
+    };
+    other
+        .by_force(&format!(
+            "INSERT INTO {anchors} (note, kept_at) SELECT note, kept_at FROM {anchors}, {numbers}"
+        ))
+        .await;
+    log.append(&[record(7, "2026-11-20T12:00:07Z", |_| {})]).await;
+    log.run(&checkpoint).await.with(0);
+    let line = log.run(&["checkpoint", "--keys", "log.keys", "--trust-line"]).await.with(0).stdout;
+    std::fs::write(log.path("trust"), line).unwrap();
+    for anchor in [&one, &two, &other.url] {
+        let all = ["verify", "--trust", "trust", "--anchor", anchor];
+        let found = log.run(&all).await.with(0).json().remove(0);
+        assert_eq!(found["anchored"]["position"], 5, "{anchor}: {found:#}");
+    }
 }
 
 #[tokio::test]

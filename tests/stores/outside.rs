@@ -274,7 +274,7 @@ pub(crate) async fn what_is_damaged_is_named_and_not_called_reached<F: Fixture>(
     // A bit in the first frame about her, and the last one torn in the middle of her name.
     let mut places =
         (0..bytes.len() - NAME.len()).filter(|at| bytes[*at..].starts_with(NAME.as_bytes()));
-    let (first, last) = (places.next().unwrap(), places.last().unwrap());
+    let (first, last) = (places.next().unwrap(), places.next_back().unwrap());
     let mut damaged = bytes[..last + NAME.len()].to_vec();
     damaged[first - 1] ^= 1;
     fs::write(&file, &damaged).unwrap();

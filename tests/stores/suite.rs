@@ -241,6 +241,7 @@ macro_rules! suite {
             keys_take_turns_and_sign_in_their_time_alone,
             a_proof_with_any_bit_changed_proves_nothing,
             a_proof_in_a_large_entry_reads_few_of_its_records,
+            a_ledger_that_was_altered_gets_no_proof_and_no_head,
         );
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_removal_counts_only_by_its_own_record() {

@@ -13,7 +13,8 @@ use tower_activity::{
     pipeline::ErasureRequest,
     record::{Canonical, Category, Field, Group, Groups, Json, Origin, Record, WriterId},
     store::{
-        Append as _, Appender as _, Audit, Batch, Evidence, Read as _, make_checkpoint, prove,
+        Append as _, Appender as _, Audit, Batch, Evidence, Read as _, StoreError, StoreErrorKind,
+        make_checkpoint, prove,
     },
     time::Timestamp,
 };
@@ -762,6 +763,69 @@ pub(crate) async fn a_proof_in_a_large_entry_reads_few_of_its_records<F: Owned>(
     all_are_proved().await;
     let report = Audit::new(&store).run(|_progress| {}).await.unwrap();
     assert_eq!(report.verdict(), Verdict::Unaltered, "{report:#?}");
+}
+
+/// What does not come to a head that was signed is not proved, and no head is made of it.
+pub(crate) async fn a_ledger_that_was_altered_gets_no_proof_and_no_head<F: Owned>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (ledger, heads) = (F::LEDGER, F::CHECKPOINTS);
+    let records: Vec<_> = (1..=6).map(|seq| ordinary(1, seq)).collect();
+    for record in &records[..3] {
+        append(&store, std::slice::from_ref(record)).await.unwrap();
+    }
+    let at = |micros: i64| Timestamp::from_micros(1_790_000_000_000_000 + micros);
+    let sign = async |micros: i64| make_checkpoint(&store, &[SEED], at(micros)).await;
+    sign(1).await.unwrap().unwrap();
+    for record in &records[3..] {
+        append(&store, std::slice::from_ref(record)).await.unwrap();
+    }
+    let proved = async |seq: usize| prove(&store, &records[seq - 1]).await;
+    for seq in 1..=3 {
+        let proof = proved(seq).await.unwrap().unwrap();
+        assert_eq!((proof.entry.position, proof.checkpoint.size), (seq as i64, 3));
+        assert!(proved(seq + 3).await.unwrap().is_none(), "no head covers it yet");
+    }
+    let damaged = |error: StoreError| {
+        assert_eq!(error.kind(), StoreErrorKind::Data, "{error}");
+        assert!(error.to_string().contains("`activity verify` says"), "{error}");
+    };
+    // An entry beside the one that is proved, and the one itself.
+    for position in 1..=3 {
+        fixture.force(&format!("UPDATE {ledger} SET epoch = 7 WHERE position = {position}")).await;
+        for seq in 1..=3 {
+            // The root of the first two was kept with the head, and the third is proved without reading them.
+            match (seq < 3) == (position < 3) {
+                true => damaged(proved(seq).await.unwrap_err()),
+                false => assert!(proved(seq).await.unwrap().is_some(), "{seq}, {position}"),
+            }
+        }
+        fixture.force(&format!("UPDATE {ledger} SET epoch = 1 WHERE position = {position}")).await;
+    }
+    // Behind the last head: an entry that is missing, and one that nobody can read.
+    fixture.force(&format!("UPDATE {ledger} SET position = 9 WHERE position = 5")).await;
+    damaged(sign(2).await.unwrap_err());
+    fixture.force(&format!("UPDATE {ledger} SET position = 5 WHERE position = 9")).await;
+    fixture.force(&format!("UPDATE {ledger} SET month = 'never' WHERE position = 5")).await;
+    damaged(sign(2).await.unwrap_err());
+    fixture.force(&format!("UPDATE {ledger} SET month = '2026-05' WHERE position = 5")).await;
+    // From what it does not come to, no head goes on.
+    let other = F::bytes(&"ab".repeat(64));
+    fixture.force(&format!("CREATE TABLE saved_heads AS SELECT * FROM {heads}")).await;
+    for change in [format!("frontier = {other}"), "note = 'none'".to_owned(), "size = 2".to_owned()]
+    {
+        fixture.force(&format!("UPDATE {heads} SET {change}")).await;
+        damaged(sign(2).await.unwrap_err());
+        damaged(proved(1).await.unwrap_err());
+        fixture.force(&format!("DELETE FROM {heads}")).await;
+        fixture.force(&format!("INSERT INTO {heads} SELECT * FROM saved_heads")).await;
+    }
+    fixture.mend().await;
+    let head = sign(2).await.unwrap().unwrap();
+    assert_eq!((head.number, head.size), (2, 6));
+    for seq in 1..=6 {
+        assert!(proved(seq).await.unwrap().is_some());
+    }
 }
 
 /// Another word than the one that stands there.

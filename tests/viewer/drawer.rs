@@ -156,6 +156,21 @@ const [id, done] = arguments;
 const script = [...document.querySelectorAll('script[src]')].map(one => one.src).find(src => src.includes('/assets/'));
 const flip = hash => (hash[0] === '0' ? '1' : '0') + hash.slice(1);
 const edit = (text, from, to) => btoa(atob(text).replace(from, to));
+const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+const unhex = text => Uint8Array.from(text.match(/../g), pair => parseInt(pair, 16));
+const digest = async (...parts) => new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer()));
+// Where the path of a record leads to, as whoever forges it computes it.
+const rootOf = async ({ record, index, size, path }) => {
+  let node = index, last = size - 1, root = await digest(Uint8Array.of(0), bytes(record));
+  for (const step of path.map(unhex)) {
+    if (last === 0) return null;
+    const right = node % 2 === 1 || node === last;
+    root = await digest(Uint8Array.of(1), ...(right ? [step, root] : [root, step]));
+    while (right && node && node % 2 === 0) [node, last] = [node / 2, Math.floor(last / 2)];
+    [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
+  }
+  return last === 0 ? Array.from(root, byte => byte.toString(16).padStart(2, '0')).join('') : null;
+};
 (async () => {
   const { isProved } = await import(new URL('proof.js', script));
   const base = location.pathname.replace(/\/$/, '');
@@ -180,12 +195,19 @@ const edit = (text, from, to) => btoa(atob(text).replace(from, to));
     'entry path longer': p => { p.entry.path.push('00'.repeat(32)); },
     head: p => { const lines = p.checkpoint.split('\n'); lines[2] = (lines[2][0] === 'A' ? 'B' : 'A') + lines[2].slice(1); p.checkpoint = lines.join('\n'); },
     'head size': p => { const lines = p.checkpoint.split('\n'); lines[1] = String(Number(lines[1]) + 1); p.checkpoint = lines.join('\n'); },
+    'another root, and a path to it': async p => { p.path[0] = flip(p.path[0]); p.entry.root = await rootOf(p); },
+    'another place, to which the path leads too': async p => {
+      for (let size = 1; size < 40; size++) for (let index = 0; index < size; index++) {
+        if (size !== p.size && await rootOf({ ...p, index, size }) === p.entry.root) return Object.assign(p, { index, size });
+      }
+      throw new Error('there is none');
+    },
     'record as its entry': p => { p.record = p.entry.bytes; p.path = []; p.index = 0; p.size = 1; },
   };
   const found = {};
   for (const [name, change] of Object.entries(changes)) {
     const altered = structuredClone(proof);
-    change(altered);
+    await change(altered);
     found[name] = await isProved(altered, record).catch(() => 'error');
   }
   // What is shown is not what is proved.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// So many heads are read from a database at once.
-const PAGE: usize = 1_000;
+const PAGE: usize = 100;
 
 /// A place for signed heads.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! One entry against its records.
 
+use std::ops::Range;
+
 use super::{
     erased::Gone,
     report::{Alteration, AlterationKind, Place},
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::{Entry, Frontier, Hash, leaf_hash, levels::Levels},
-    record::{Canonical, Group, Record, Seal, WriterId},
+    record::{Canonical, Group, Record, Seal, WriterId, is_empty_group},
     time::{Month, Timestamp},
 };
 
@@ -21,6 +23,8 @@ const SWAPS: usize = 300;
 #[derive(Debug)]
 pub struct EntryCheck {
     entry: Entry,
+    /// From the first moment of its month to that of the next: the calendar is not asked for each record.
+    within: Range<Timestamp>,
     /// The number that comes next.
     next: i64,
     frontier: Frontier,
@@ -78,6 +82,7 @@ impl EntryCheck {
     pub fn new(entry: Entry) -> Self {
         Self {
             next: entry.new.first_seq,
+            within: entry.new.month.start()..entry.new.month.next().start(),
             entry,
             frontier: Frontier::new(),
             first_at: None,
@@ -137,8 +142,7 @@ impl EntryCheck {
             Some(self.first_at.map_or(record.occurred_at, |at| at.min(record.occurred_at)));
         self.last_at =
             Some(self.last_at.map_or(record.occurred_at, |at| at.max(record.occurred_at)));
-        let new = &self.entry.new;
-        if record.occurred_at.month() != new.month || record.retention_class != new.class.as_str() {
+        if !self.is_of_month(&record) || record.retention_class != self.entry.new.class.as_str() {
             self.misplaced.get_or_insert(record.seq);
         }
         if let Some(why) = self.suspicion(&record)
@@ -175,10 +179,15 @@ impl EntryCheck {
         }
     }
 
+    fn is_of_month(&self, record: &Record) -> bool {
+        let at = record.occurred_at;
+        self.within.contains(&at) || at.month() == self.entry.new.month
+    }
+
     /// Says what is wrong with a record in itself.
     fn suspicion(&self, record: &Record) -> Option<String> {
         let new = &self.entry.new;
-        if record.occurred_at.month() != new.month {
+        if !self.is_of_month(record) {
             return Some(format!("it occurred outside of {}, which its entry names", new.month));
         }
         if record.retention_class != new.class.as_str() {
@@ -189,8 +198,7 @@ impl EntryCheck {
         }
         Group::ERASABLE.into_iter().find_map(|group| {
             let name = group.as_str();
-            let fields = Record::FIELDS.iter().filter(|field| field.group() == group);
-            let empty = fields.into_iter().all(|field| field.value(record).is_null());
+            let empty = is_empty_group(record, group);
             match record.seals.of(group) {
                 Seal::Salted(_) if empty => Some(format!("its group {name} was emptied")),
                 Seal::Erased(_) if !empty => {

@@ -1,5 +1,7 @@
 //! The verifier over logs in memory, and over what somebody made of them.
 
+mod extract;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +10,7 @@ use crate::{
         Checkpoint, new_entries,
         table::{Row, times},
     },
-    record::{Canonical, Field, Record, RecordId, Value},
+    record::{Canonical, Category, Field, Json, Origin, Record, RecordId, Value},
 };
 
 /// A log as a store shows it.
@@ -97,6 +99,74 @@ impl Log {
             verifier.rows_of_stream(rows, 0);
         }
         verifier.finish()
+    }
+}
+
+impl Log {
+    /// Changes the only record of an entry, and has the entry account for it as it is then.
+    fn rewritten(mut self, position: usize, change: impl FnOnce(&mut Record)) -> Self {
+        let entry = &mut self.entries[position - 1];
+        let of = |record: &&mut Box<Record>| {
+            (record.writer_id, record.seq) == (entry.new.writer_id, entry.new.first_seq)
+        };
+        let record = self.records.iter_mut().find(of).unwrap();
+        change(record);
+        entry.new = new_entries(std::slice::from_ref(record), &mut Canonical::new()).remove(0);
+        self
+    }
+
+    /// A log of four records that was found with two of them, and went on in a second epoch; `is_told` by a record.
+    fn rolled_back(is_told: bool) -> Self {
+        let mut log = Self::of(&[1; 4]).rewritten(3, |record| {
+            record.action.set(if is_told { "restored" } else { "forgotten" });
+            (record.origin, record.category) = (Origin::System, Category::System);
+            record.metadata = Json::from_stored("{\"count\":2}");
+            record.seal([[5; 16]; 4]);
+        });
+        log.entries[2..].iter_mut().for_each(|entry| entry.epoch = 2);
+        log
+    }
+
+    /// Returns the head of its first entries.
+    fn head(&self, size: usize, epoch: i64) -> Checkpoint {
+        let mut frontier = Frontier::new();
+        self.entries[..size].iter().for_each(|entry| frontier.push(entry.leaf_hash()));
+        let at = self.entries[size - 1].committed_at;
+        Checkpoint::new("log".to_owned(), size as u64, frontier.root(), epoch, at)
+    }
+}
+
+fn anchor(head: Checkpoint) -> Head {
+    Head { source: Source::Anchor, number: 1, head: Ok(head) }
+}
+
+/// Heads that are not those of a log which was rolled back from four entries to two, each with what is found of it where a
+/// record tells of that, and where none does.
+fn heads_around_a_rollback() -> [(Checkpoint, Option<AlterationKind>, Option<AlterationKind>); 6] {
+    use AlterationKind::{EntryMissing, HistoryRewritten};
+    let before = Log::of(&[1; 4]);
+    let forged = before.clone().rewritten(1, |record| record.action.set("forged"));
+    let beyond = |epoch| Checkpoint { size: 9, ..before.head(4, epoch) };
+    let (rewritten, missing) = (Some(HistoryRewritten), Some(EntryMissing));
+    [
+        (before.head(3, 1), None, rewritten),
+        (before.head(4, 1), None, rewritten),
+        (beyond(1), None, missing),
+        // Of what the rollback left, and of what came after it.
+        (forged.head(2, 1), rewritten, rewritten),
+        (before.head(3, 2), rewritten, rewritten),
+        (beyond(2), missing, missing),
+    ]
+}
+
+#[test]
+fn a_rollback_that_is_told_of_explains_the_heads_of_what_it_took_and_no_others() {
+    let (told, untold) = (Log::rolled_back(true), Log::rolled_back(false));
+    for (head, if_told, if_untold) in heads_around_a_rollback() {
+        for (log, expected) in [(&told, if_told), (&untold, if_untold)] {
+            let report = log.verify_with([anchor(head.clone())]);
+            assert_eq!(kinds(&report), Vec::from_iter(expected), "{head:?}: {report:#?}");
+        }
     }
 }
 

@@ -158,6 +158,8 @@ pub(super) fn integer(row: &PgRow, index: usize) -> Result<i64, sqlx::Error> {
 pub(super) trait Cells {
     /// Reads text that may be absent.
     fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error>;
+    /// Reads bytes; none where they are absent.
+    fn bytes(&self, index: usize) -> Result<&[u8], sqlx::Error>;
     /// Reads an array of text.
     fn texts(&self, index: usize) -> Result<Vec<String>, sqlx::Error>;
     /// Reads exactly so many bytes: a digest, or a UUID.
@@ -172,6 +174,10 @@ impl Cells for PgRow {
         bytes
             .map(|bytes| std::str::from_utf8(bytes).map_err(|source| malformed(index, source)))
             .transpose()
+    }
+
+    fn bytes(&self, index: usize) -> Result<&[u8], sqlx::Error> {
+        Ok(raw(self, index)?.unwrap_or_default())
     }
 
     fn texts(&self, index: usize) -> Result<Vec<String>, sqlx::Error> {

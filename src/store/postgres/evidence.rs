@@ -1,5 +1,7 @@
 //! Rows as they stand, for a verification.
 
+use std::ops::{Range, RangeInclusive};
+
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow, query};
 
 use super::{
@@ -51,13 +53,7 @@ impl Evidence for PostgresStore {
             let row =
                 query(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *transaction).await?;
             done(transaction);
-            if row.try_get(0)? {
-                return Ok(());
-            }
-            Err(Failure::new(
-                StoreErrorKind::Configuration,
-                "tenants are kept apart, and this role does not see them all; ask as activity_auditor",
-            ))
+            if row.try_get(0)? { Ok(()) } else { Err(sees_a_part()) }
         })
         .await
     }
@@ -173,24 +169,13 @@ impl Evidence for PostgresStore {
     }
 
     async fn entry_of(&self, stream: WriterId, seq: i64) -> Result<Option<Entry>, StoreError> {
-        let sql = format!(
-            "select {ENTRY_COLUMNS} from activity.ledger_entries where writer_id = {stream} \
-             and first_seq <= {seq} and position is not null order by first_seq desc limit 1"
-        );
-        let entry = self.ledger_row(sql, decode::entry).await?;
+        let entry = self.ledger_row(select_entry_of(stream, seq), decode::entry).await?;
         Ok(entry.filter(|entry| seq <= entry.new.last_seq))
     }
 
     async fn folded_roots(&self, entry: &Entry) -> Result<Vec<Hash>, StoreError> {
-        let sql = format!(
-            "select roots from activity.folded_roots where writer_id = {} and first_seq = {} \
-             and octet_length(roots) = {}",
-            entry.new.writer_id,
-            entry.new.first_seq,
-            folded_bytes(entry)
-        );
-        let bytes = self.ledger_row(sql, |row| row.try_get::<Vec<u8>, _>(0)).await?;
-        Ok(bytes.unwrap_or_default().as_chunks::<32>().0.to_vec())
+        let roots = self.ledger_row(select_folded(entry), folded).await?;
+        Ok(roots.unwrap_or_default())
     }
 
     async fn add_checkpoint(
@@ -275,6 +260,29 @@ impl Evidence for PostgresStore {
         .await
     }
 
+    async fn covered(
+        &self,
+        stream: WriterId,
+        seq: i64,
+    ) -> Result<Option<(KeptCheckpoint, Entry)>, StoreError> {
+        self.ask_covered(stream, seq).await
+    }
+
+    async fn entry_parts(
+        &self,
+        entry: &Entry,
+        numbers: RangeInclusive<i64>,
+    ) -> Result<(Vec<RecordRow>, Vec<Hash>), StoreError> {
+        self.ask_entry_parts(entry, numbers).await
+    }
+
+    async fn tree_runs(
+        &self,
+        runs: &[(u32, Range<u64>)],
+    ) -> Result<Vec<(u32, u64, Hash)>, StoreError> {
+        self.ask_tree_runs(runs).await
+    }
+
     async fn add_anchor(&self, note: &str, at: Timestamp) -> Result<(), StoreError> {
         let sql = "insert into activity.anchors (note, kept_at) values ($1, $2::timestamptz)";
         self.bounded("keep an anchor", async {
@@ -332,7 +340,40 @@ impl Evidence for PostgresStore {
     }
 }
 
-const SELECT_CHECKPOINTS: &str = "select number, size, frontier, note from activity.checkpoints";
+/// Why nothing is verified or proved by a role that sees a part of the log.
+pub(super) fn sees_a_part() -> Failure {
+    Failure::new(
+        StoreErrorKind::Configuration,
+        "tenants are kept apart, and this role does not see them all; ask as activity_auditor",
+    )
+}
+
+/// Asks for the last entry of a stream that begins with a number or before it.
+pub(super) fn select_entry_of(stream: WriterId, seq: i64) -> String {
+    format!(
+        "select {ENTRY_COLUMNS} from activity.ledger_entries where writer_id = {stream} \
+         and first_seq <= {seq} and position is not null order by first_seq desc limit 1"
+    )
+}
+
+/// Asks for the roots of every 64 records of an entry.
+pub(super) fn select_folded(entry: &Entry) -> String {
+    format!(
+        "select roots from activity.folded_roots where writer_id = {} and first_seq = {} \
+         and octet_length(roots) = {}",
+        entry.new.writer_id,
+        entry.new.first_seq,
+        folded_bytes(entry)
+    )
+}
+
+/// Reads the row of [`select_folded`].
+pub(super) fn folded(row: &PgRow) -> Result<Vec<Hash>, sqlx::Error> {
+    Ok(row.bytes(0)?.as_chunks::<32>().0.to_vec())
+}
+
+pub(super) const SELECT_CHECKPOINTS: &str =
+    "select number, size, frontier, note from activity.checkpoints";
 
 impl PostgresStore {
     /// Reads a row of the ledger, if there is one.
@@ -365,13 +406,13 @@ impl PostgresStore {
     }
 }
 
-fn checkpoint(row: &PgRow) -> Result<KeptCheckpoint, sqlx::Error> {
-    let bytes: Vec<u8> = row.try_get(2)?;
-    let (hashes, _rest) = bytes.as_chunks::<32>();
+/// Reads a row of [`SELECT_CHECKPOINTS`].
+pub(super) fn checkpoint(row: &PgRow) -> Result<KeptCheckpoint, sqlx::Error> {
+    let (hashes, _rest) = row.bytes(2)?.as_chunks::<32>();
     Ok(KeptCheckpoint {
         number: decode::integer(row, 0)?,
         size: decode::integer(row, 1)?,
         frontier: hashes.to_vec(),
-        note: row.try_get(3)?,
+        note: row.text(3)?.unwrap_or_default().to_owned(),
     })
 }

@@ -49,6 +49,8 @@ pub(super) struct Condition {
     pub(super) indexed: String,
     /// The values of `indexed`: so many of the first.
     pub(super) indexed_values: usize,
+    /// `indexed` without its list of values, and the list.
+    pub(super) list: Option<(String, List)>,
     /// The rest, in the same form.
     pub(super) rest: String,
     /// The values of both, from `$1` on.
@@ -59,9 +61,22 @@ pub(super) struct Condition {
     pub(super) range: (Option<Timestamp>, Option<Timestamp>),
 }
 
+/// A list of values by which an index is entered: of each it has the rows in the order of time, and of all not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct List {
+    /// What is compared with them.
+    pub(super) column: String,
+    /// The array, as in `$1`.
+    pub(super) values: String,
+    pub(super) count: usize,
+}
+
 /// Fields by whose value a leaf has an index that goes on by time.
 const INDEXED: [&str; 6] =
     ["action", "actor_id", "entity_id", "request_id", "session_id", "tenant_id"];
+
+/// Those of them of which a value has few rows: an index is entered by these where there is a choice.
+const FEW: [&str; 4] = ["actor_id", "entity_id", "request_id", "session_id"];
 
 impl Condition {
     pub(super) fn of(filter: &Filter) -> Self {
@@ -101,10 +116,29 @@ impl Condition {
             }
         }
         let mut exact = true;
-        let indexed = conjunction(&indexed, made, &mut values, &mut exact);
+        let list = list_of(&indexed);
+        let beside = |part: &&&Expr| list.is_none_or(|list| !std::ptr::eq(**part, list));
+        let without: Vec<_> = indexed.iter().filter(beside).copied().collect();
+        let without = conjunction(&without, made, &mut values, &mut exact);
+        let of_list = conjunction(list.as_slice(), made, &mut values, &mut exact);
+        let mut indexed = without.clone();
+        if !indexed.is_empty() && !of_list.is_empty() {
+            indexed.push_str(" and ");
+        }
+        indexed.push_str(&of_list);
+        let list = List::read(&of_list, &values).map(|list| (without, list));
         let indexed_values = values.len();
         let rest = conjunction(&others, made, &mut values, &mut exact);
-        Self { indexed, indexed_values, rest, values, exact, range: filter.range() }
+        Self { indexed, indexed_values, list, rest, values, exact, range: filter.range() }
+    }
+
+    /// Returns the list by which an index is entered, if there is one, and appends what else there is to the condition.
+    pub(super) fn push_beside_list(&self, sql: &mut String) -> Option<&List> {
+        let (without, list) = self.list.as_ref()?;
+        self.push_range(sql);
+        push_and(sql, without);
+        push_and(sql, &self.rest);
+        Some(list)
     }
 
     /// Tells whether every row of the range meets it.
@@ -120,6 +154,11 @@ impl Condition {
 
     /// Appends the range and what an index finds.
     pub(super) fn push_indexed(&self, sql: &mut String) {
+        self.push_range(sql);
+        push_and(sql, &self.indexed);
+    }
+
+    fn push_range(&self, sql: &mut String) {
         let (from, to) = self.range;
         if let Some(from) = from {
             push_and(sql, &format!("occurred_at >= {}", time_literal(from)));
@@ -127,8 +166,37 @@ impl Condition {
         if let Some(to) = to {
             push_and(sql, &format!("occurred_at < {}", time_literal(to)));
         }
-        push_and(sql, &self.indexed);
     }
+}
+
+impl List {
+    /// Reads a list as it is rendered.
+    fn read(rendered: &str, values: &[Bound]) -> Option<Self> {
+        let (column, array) = rendered.strip_suffix(')')?.split_once(" = any(")?;
+        let number: usize = array.strip_prefix('$')?.parse().ok()?;
+        let Some(Bound::Texts(texts)) = values.get(number.checked_sub(1)?) else { return None };
+        Some(Self { column: column.to_owned(), values: array.to_owned(), count: texts.len() })
+    }
+}
+
+/// Returns the list of values by which an index is best entered; `None` where a single value serves better.
+fn list_of<'a>(parts: &[&'a Expr]) -> Option<&'a Expr> {
+    let values = |part: &Expr, fields: &[&str]| match part {
+        Expr::Test(Test::OneOf(field, values)) if fields.contains(&field.name()) => values.len(),
+        _ => 0,
+    };
+    let of = |fields: &[&str]| parts.iter().copied().find(|part| values(part, fields) > 1);
+    let is_single = |fields: &[&str]| {
+        parts.iter().any(|part| match part {
+            Expr::Test(Test::OneOf(..)) => values(part, fields) == 1,
+            // An address, or an id.
+            _ => true,
+        })
+    };
+    if is_single(&FEW) {
+        return None;
+    }
+    of(&FEW).or_else(|| of(&INDEXED).filter(|_| !is_single(&INDEXED)))
 }
 
 pub(super) fn push_and(sql: &mut String, condition: &str) {

@@ -26,6 +26,7 @@
 
 mod aggregate;
 mod append;
+mod ask;
 mod column;
 mod completeness;
 mod count;
@@ -45,6 +46,7 @@ mod migrations;
 mod months;
 mod outbox;
 mod page;
+mod proof;
 mod read;
 mod register;
 mod restrict;

@@ -18,7 +18,7 @@ use super::{
     column::COLUMNS,
     decode::{self, Cells as _},
     error::is_canceled,
-    filter::{Condition, bind_all, push_and, words_are_indexed},
+    filter::{Condition, List, bind_all, push_and, words_are_indexed},
     find::Find,
     literal::time_literal,
     months,
@@ -42,6 +42,9 @@ const WINDOW: Duration = Duration::from_millis(200);
 /// The rows of the first window, and the bounds of further ones.
 const FIRST_ROWS: usize = 5_000;
 const ROWS: std::ops::RangeInclusive<usize> = 1_000..=500_000;
+
+/// So many rows are read at the most for a page that is put together from the pages of several values.
+const TOGETHER: usize = 10_000;
 
 /// How a page is read, from fetch to fetch.
 struct Pace {
@@ -344,11 +347,24 @@ fn place(row: &sqlx::postgres::PgRow, at: usize, id: usize) -> Result<Keyset, sq
 
 /// Returns the statement for the candidates of a page.
 pub(super) fn page_sql(condition: &Condition, stretch: Stretch, limit: usize) -> String {
-    let mut sql = format!("select {} from activity.records where true", COLUMNS.as_str());
+    let select = format!("select {} from", COLUMNS.as_str());
+    let end = format!(" order by {} limit {}", stretch.order(), bounded(limit));
+    let mut sql = format!("{select} activity.records where true");
+    let bare = sql.len();
+    if let Some(List { column, values, count }) = condition.push_beside_list(&mut sql)
+        && count.saturating_mul(limit) <= TOGETHER
+    {
+        // Each value by itself, since of a list the server would sort all that there is.
+        push_and(&mut sql, &format!("{column} = wanted.value"));
+        stretch.push(&mut sql);
+        return format!(
+            "{select} unnest({values}) as wanted (value) cross join lateral ({sql}{end}) as r{end}"
+        );
+    }
+    sql.truncate(bare);
     condition.push(&mut sql);
     stretch.push(&mut sql);
-    put(&mut sql, format_args!(" order by {} limit {}", stretch.order(), bounded(limit)));
-    sql
+    sql + &end
 }
 
 /// Returns the statement for the end of a window.
@@ -419,6 +435,40 @@ mod tests {
         assert!(sql.contains("entity_id = $1 and lower(action) = any($2)"), "{sql}");
         let any = vec!["create".to_owned(), "update".to_owned()];
         assert_eq!(condition.values, [Bound::Text(hostile.to_owned()), Bound::Texts(any)]);
+    }
+
+    #[test]
+    fn of_a_list_each_value_is_looked_up_by_itself() {
+        let list = ["ana", "bob", "ana"];
+        let of = |filter: &Filter, limit| {
+            let condition = Condition::of(filter);
+            (page_sql(&condition, NEWEST, limit), condition.values)
+        };
+        let actors = Filter::new().any_of("actor_id", list).unwrap();
+        let both = Bound::Texts(vec!["ana".to_owned(), "bob".to_owned()]);
+        let (sql, values) = of(&actors, 51);
+        assert!(sql.contains("from unnest($1) as wanted (value) cross join lateral"), "{sql}");
+        assert!(sql.contains("where true and actor_id = wanted.value order by"), "{sql}");
+        assert_eq!(
+            values,
+            std::slice::from_ref(&both),
+            "each once: else a record would come twice"
+        );
+        let (sql, _) = of(&actors, TOGETHER);
+        assert!(sql.contains("where true and actor_id = any($1) order by"), "{sql}");
+        // Beside what leaves more, and not beside what leaves less.
+        let (sql, values) = of(&actors.clone().any_of("tenant_id", ["north"]).unwrap(), 51);
+        assert!(sql.contains("tenant_id = $1 and actor_id = wanted.value"), "{sql}");
+        assert_eq!(values, [Bound::Text("north".to_owned()), both]);
+        let (sql, _) = of(&actors.any_of("session_id", ["one"]).unwrap(), 51);
+        assert!(!sql.contains("wanted"), "{sql}");
+        let actions = Filter::new().any_of("action", ["create", "update"]).unwrap();
+        let (sql, _) = of(&actions, 51);
+        assert!(sql.contains("lower(action) = wanted.value"), "{sql}");
+        let (sql, _) = of(&actions.any_of("tenant_id", ["north"]).unwrap(), 51);
+        assert!(!sql.contains("wanted"), "{sql}");
+        let one = Filter::new().any_of("action", ["Create", "create"]).unwrap();
+        assert!(of(&one, 51).0.contains("lower(action) = $1"));
     }
 
     #[test]

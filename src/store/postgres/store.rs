@@ -5,6 +5,7 @@ use std::{fmt, future::Future, io, str::FromStr as _, sync::Arc, time::Duration}
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
     Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -198,6 +199,11 @@ impl PostgresStore {
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
+    /// Takes a connection for questions that are a whole transaction each.
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
     /// Begins one whose statements may take no longer than `limit` each.
     pub(super) async fn reading_within(
         &self,
@@ -228,6 +234,19 @@ impl PostgresStore {
     /// what somebody left behind on a connection of the pool, or of PgBouncer's, counts for nothing.
     fn asking(&self, access: Access) -> String {
         let mut begin = self.limits().begin(access);
+        self.name_tenant(&mut begin);
+        begin
+    }
+
+    /// As [`asking`](Self::asking), for statements that follow in the same message, which is a transaction without a
+    /// BEGIN: where one of them fails, the server has ended it.
+    pub(super) fn asking_at_once(&self) -> String {
+        let mut begin = self.limits().at_once();
+        self.name_tenant(&mut begin);
+        begin
+    }
+
+    fn name_tenant(&self, begin: &mut String) {
         match &self.tenant {
             None => begin.push_str(NO_TENANT),
             Some(tenant) => {
@@ -236,7 +255,6 @@ impl PostgresStore {
                 begin.push(')');
             }
         }
-        begin
     }
 
     /// Runs `call` under the deadline, and sorts its error; `doing` as in "append a batch".
@@ -317,11 +335,23 @@ impl Limits {
             Access::ReadOnly => "read committed read only",
             Access::AtOneMoment => "repeatable read read only",
         };
+        format!("begin isolation level {access}; {}", self.settings())
+    }
+
+    /// Returns the statements that come first in a message which is a transaction by itself, and only reads.
+    fn at_once(self) -> String {
+        format!(
+            "set transaction isolation level read committed read only; {}; \
+             set local cursor_tuple_fraction = 1",
+            self.settings()
+        )
+    }
+
+    fn settings(self) -> String {
         let whole = self.0.as_millis().max(1);
         let lock = (self.0 / 2).as_millis().max(1);
         format!(
-            "begin isolation level {access}; \
-             set local statement_timeout = {whole}; set local lock_timeout = {lock}; \
+            "set local statement_timeout = {whole}; set local lock_timeout = {lock}; \
              set local idle_in_transaction_session_timeout = {whole}"
         )
     }

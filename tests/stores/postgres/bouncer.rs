@@ -3,7 +3,10 @@
 use tower_activity::{
     query::Filter,
     record::WriterId,
-    store::{Append as _, Appender as _, Maintain as _, Read as _, postgres::PostgresStore},
+    store::{
+        Append as _, Appender as _, Maintain as _, Read as _, make_checkpoint,
+        postgres::PostgresStore, prove,
+    },
 };
 
 use super::batch;
@@ -57,6 +60,7 @@ async fn whoever_reads_through_pgbouncer_reads_the_same() {
         append(&store, stream).await.unwrap();
     }
     store.fold(2).await.unwrap();
+    make_checkpoint(&store, &[[9; 32]], records[0].recorded_at).await.unwrap().unwrap();
     // Two servers for three who ask, so that each goes from one to the other.
     let asking: Vec<_> = (0..3)
         .map(|_| {
@@ -74,6 +78,9 @@ async fn whoever_reads_through_pgbouncer_reads_the_same() {
                     }
                 }
                 assert_eq!(read.len(), records.len());
+                for record in records.iter().step_by(7) {
+                    assert!(prove(&store, record).await.unwrap().is_some(), "{record:?}");
+                }
                 // As a live session goes on: from where the log stands, entry by entry.
                 let (head, snapshot) =
                     (store.head().await.unwrap(), store.snapshot().await.unwrap());

@@ -8,12 +8,16 @@ use sqlx::{
 use tower_activity::{
     query::{Aggregate, Count, Expr, Filter, Keyset, ParseContext, Phrase, Place, Test},
     record::{Field, Kind, Record},
-    store::{CompletenessRequest, Maintain as _, Read as _, postgres::PostgresStore},
+    store::{
+        CompletenessRequest, Maintain as _, Read as _, make_checkpoint, postgres::PostgresStore,
+        prove,
+    },
     time::Timestamp,
 };
 
 use super::{store, time};
 use crate::{
+    proxy::{Proxy, Trick},
     records::{id, stream},
     server::Database,
     suite::{PATIENCE, append, newest, oldest},
@@ -234,6 +238,29 @@ async fn no_question_beside_lists_reads_the_log_through() {
     }
     let rows = meter.rows(async |store| store.storage().await.unwrap()).await;
     is_small("storage", &rows, 60);
+}
+
+/// What proves a record lies in one leaf, and is asked for in three messages: what covers it, and then, at the same time, what
+/// lies beside it and what lies beside its entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_takes_three_messages_and_reads_the_rows_beside_its_record() {
+    let (mut meter, records) = metered().await;
+    let owner = PostgresStore::open(&meter.database.url()).await.unwrap();
+    make_checkpoint(&owner, &[[9; 32]], time("2026-07-01T00:00:00Z")).await.unwrap().unwrap();
+    drop(owner);
+    meter.rows(async |_| ()).await;
+    let record = &records[3 * A_MONTH as usize - 10];
+    let proved = async |store| prove(&store, record).await.unwrap().unwrap();
+    let rows = meter.rows(async |store| drop(proved(store).await)).await;
+    // A hundred in each entry, of which the last 36 share a root.
+    assert_eq!(rows, [("2026_03".to_owned(), 36)]);
+    // Each transaction begins with its limits.
+    let proxy = Proxy::before(&meter.database, "set local statement_timeout").await;
+    proxy.play([Trick::Pass; 10]);
+    let pool = PgPoolOptions::new().connect_lazy(&proxy.url(&meter.database)).unwrap();
+    let proof = proved(PostgresStore::from_pool(pool)).await;
+    assert_eq!(10 - proxy.left(), 3);
+    assert_eq!(proof.record_path.len(), 7);
 }
 
 /// Numbers come from an index over the ledger, and what pipelines say of themselves from that of the actions.

@@ -98,6 +98,8 @@ async fn no_question_of_the_reader_scans_all_leaves_or_sorts_the_whole() {
         any("action", "create"),
         any("action", "restore").from(april.0).to(april.1),
         Filter::new().and(Expr::Test(Test::Network(ip, "10.0.7.7".parse().unwrap()))),
+        Filter::new().any_of("action", ["create", "update"]).unwrap(),
+        Filter::new().any_of("tenant_id", ["tenant 7", "tenant 8"]).unwrap(),
     ];
     let middle = months()[4_500].clone();
     let places = [None, Some(Place::Occurred(Keyset::of(&middle)))];

@@ -53,7 +53,7 @@ async fn no_entry_is_so_large_that_it_holds_others_up_for_long() {
     make_checkpoint(&store, &[[9; 32]], Timestamp::default()).await.unwrap().unwrap();
     for row in store.record_rows(entries[3].new.writer_id, 10, 1_300, 2_000).await.unwrap() {
         if row.seq % 97 == 0 {
-            assert!(prove(&store, &row.record.unwrap()).await.unwrap().is_some(), "{}", row.seq);
+            assert!(prove(&store, &row.record().unwrap()).await.unwrap().is_some(), "{}", row.seq);
         }
     }
     let report = Audit::new(&store).run(|_progress| {}).await.unwrap();

@@ -1,6 +1,6 @@
 //! What can be told exactly, as SQL; what cannot goes to the sieve.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::{super::literal::time_literal, Bound};
 use crate::{
@@ -127,11 +127,13 @@ impl Renderer<'_> {
         // No text in Postgres holds NUL, so such a value matches nothing and would only be refused; and
         // what is empty is absent.
         let storable = wanted.iter().filter(|value| !value.is_empty() && !value.contains('\0'));
-        let mut wanted: Vec<_> = if folds_case(field) {
-            storable.map(|value| value.to_ascii_lowercase()).collect()
-        } else {
-            storable.cloned().collect()
-        };
+        let storable = storable.map(|value| match folds_case(field) {
+            true => value.to_ascii_lowercase(),
+            false => value.clone(),
+        });
+        // Each once: a page may be put together from what there is of each.
+        let mut seen = HashSet::new();
+        let mut wanted: Vec<_> = storable.filter(|value| seen.insert(value.clone())).collect();
         // A single value keeps the order of an index, which a list does not.
         match (wanted.pop(), wanted.is_empty()) {
             (None, _) => Sql::False,
