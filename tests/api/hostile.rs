@@ -229,7 +229,13 @@ async fn every_parameter_takes_hostile_text_as_text<F: Fixture>() {
             let at = format!("/activity/{path}?{name}={}", spelt(text));
             let answer = service.send(method, &at, &[("x-test-caller", "admin")], "").await;
             let said = answer.text();
-            assert!(matches!(answer.status.as_u16(), 200 | 400 | 414), "{at}: {said}");
+            // A ticket that nobody wrote lets nobody in.
+            let is_ticket = (name, path) == ("ticket", "live/sse");
+            let status = answer.status.as_u16();
+            assert!(
+                matches!(status, 200 | 400 | 414) || (is_ticket && status == 401),
+                "{at}: {status} {said}"
+            );
             if answer.status == 400 && !said.is_empty() {
                 let detail = answer.problem(400)["detail"].as_str().unwrap().to_owned();
                 let obeyed = |c: char| c.is_control() || "\u{202e}\u{200b}".contains(c);
