@@ -16,9 +16,9 @@ const ROWS: usize = 1_000;
 const HELD: usize = 100_000;
 /// So many entries are held, of which few records were asked for.
 const MOST: usize = 1_000;
-/// So many records of an entry of more than so many are proved by those beside them.
+/// So many records of an entry are proved by those beside them, while these are fewer than all of it.
 const FEW: u32 = 8;
-const LARGE: i64 = 8 * 64;
+const BESIDE: i64 = 64;
 /// No append brings more; a row of the ledger that claims so was edited, and proves nothing.
 const LARGEST: i64 = 10_000_000;
 
@@ -93,7 +93,10 @@ impl Trees {
         };
         known.asked = known.asked.saturating_add(1);
         let mut located = None;
-        if known.tree.is_none() && known.asked <= FEW && known.entry.new.count() > LARGE {
+        if known.tree.is_none()
+            && known.asked <= FEW
+            && i64::from(known.asked) * BESIDE < known.entry.new.count()
+        {
             let path = path_beside(store, &known.entry, record.seq, leaf).await?;
             let position = known.entry.position;
             located = path.map(|path| Located { position, path, is_proved: true });
