@@ -179,24 +179,22 @@ impl List {
     }
 }
 
-/// Returns the list of values by which an index is best entered; `None` where a single value serves better.
+/// Returns the list of values by which an index is best entered; `None` where a single value serves better. Of a list of actions
+/// the server knows better: of a rare one it would read all that there is in the order of time.
 fn list_of<'a>(parts: &[&'a Expr]) -> Option<&'a Expr> {
-    let values = |part: &Expr, fields: &[&str]| match part {
-        Expr::Test(Test::OneOf(field, values)) if fields.contains(&field.name()) => values.len(),
+    let values = |part: &Expr| match part {
+        Expr::Test(Test::OneOf(field, values)) if FEW.contains(&field.name()) => values.len(),
         _ => 0,
     };
-    let of = |fields: &[&str]| parts.iter().copied().find(|part| values(part, fields) > 1);
-    let is_single = |fields: &[&str]| {
-        parts.iter().any(|part| match part {
-            Expr::Test(Test::OneOf(..)) => values(part, fields) == 1,
-            // An address, or an id.
-            _ => true,
-        })
+    let is_single = |part: &&Expr| match part {
+        Expr::Test(Test::OneOf(..)) => values(part) == 1,
+        // An address, or an id.
+        _ => true,
     };
-    if is_single(&FEW) {
+    if parts.iter().any(is_single) {
         return None;
     }
-    of(&FEW).or_else(|| of(&INDEXED).filter(|_| !is_single(&INDEXED)))
+    parts.iter().copied().find(|part| values(part) > 1)
 }
 
 pub(super) fn push_and(sql: &mut String, condition: &str) {
