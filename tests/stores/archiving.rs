@@ -545,7 +545,8 @@ fn addresses(shelf: &Shelf) -> usize {
     parts.values().flatten().filter(has).count()
 }
 
-pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F: Fixture>() {
+/// Three records whose addresses are due, gone from the log into an archive that cannot be changed, and the run that did it.
+async fn read_only_shelf<F: Fixture>() -> (F, F::Store, Shelf, RetentionRun) {
     let fixture = F::new().await;
     let store = fixture.open().await;
     let records: Vec<_> =
@@ -553,12 +554,17 @@ pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F:
     append(&store, &records).await.unwrap();
     let shelf = Shelf::default();
     shelf.0.unwritable.store(true, Ordering::SeqCst);
-    let failed = run::<F>(&store, &shelf).await;
-    assert_eq!(failed.ended.len(), 1, "the records are archived, and go");
+    let run = run::<F>(&store, &shelf).await;
+    assert_eq!(run.ended.len(), 1, "the records are archived, and go");
+    assert_eq!(addresses(&shelf), 3, "archived as they were, and not yet emptied");
+    (fixture, store, shelf, run)
+}
+
+pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F: Fixture>() {
+    let (_fixture, store, shelf, failed) = read_only_shelf::<F>().await;
     let why = "2026-01 authentication 1-1: the shelf is read-only";
     assert_eq!(failed.unemptied, [why]);
     assert!(failed.archived_addresses.is_empty());
-    assert_eq!(addresses(&shelf), 3);
     shelf.0.unwritable.store(false, Ordering::SeqCst);
     let done = run::<F>(&store, &shelf).await;
     assert_eq!((done.unemptied.len(), done.archived_addresses[0].records), (0, 3));
@@ -571,16 +577,8 @@ pub(crate) async fn addresses_that_the_archive_does_not_let_go_of_are_told_of<F:
 
 /// A hold that is placed while a part of the archive is looked through keeps what it finds there.
 pub(crate) async fn a_hold_that_came_while_the_archive_was_read_wins<F: Fixture>() {
-    let fixture = F::new().await;
-    let store = fixture.open().await;
-    let records: Vec<_> =
-        (1..=3).map(|seq| from_somewhere(7, seq, "2026-01-10", "authentication")).collect();
-    append(&store, &records).await.unwrap();
-    let shelf = Shelf::default();
-    shelf.0.unwritable.store(true, Ordering::SeqCst);
-    assert_eq!(run::<F>(&store, &shelf).await.ended.len(), 1);
+    let (_fixture, store, shelf, _) = read_only_shelf::<F>().await;
     shelf.0.unwritable.store(false, Ordering::SeqCst);
-    assert_eq!(addresses(&shelf), 3, "archived as they were, and not yet emptied");
     let holder = Pipeline::builder(store.clone()).clock(ManualClock::at(now())).start().await;
     let holder = Arc::new(holder.unwrap());
     let places = Arc::clone(&holder);
