@@ -179,22 +179,26 @@ impl List {
     }
 }
 
-/// Returns the list of values by which an index is best entered; `None` where a single value serves better. Of a list of actions
-/// the server knows better: of a rare one it would read all that there is in the order of time.
+/// Returns the list of values by which an index is best entered; `None` where a single value serves better.
+///
+/// Of a list of actions, and of tenants beside any action, the server knows better: of a rare one all
+/// that there is would be read in the order of time.
 fn list_of<'a>(parts: &[&'a Expr]) -> Option<&'a Expr> {
-    let values = |part: &Expr| match part {
-        Expr::Test(Test::OneOf(field, values)) if FEW.contains(&field.name()) => values.len(),
+    let values = |part: &Expr, fields: &[&str]| match part {
+        Expr::Test(Test::OneOf(field, values)) if fields.contains(&field.name()) => values.len(),
         _ => 0,
     };
     let is_single = |part: &&Expr| match part {
-        Expr::Test(Test::OneOf(..)) => values(part) == 1,
+        Expr::Test(Test::OneOf(..)) => values(part, &FEW) == 1,
         // An address, or an id.
         _ => true,
     };
     if parts.iter().any(is_single) {
         return None;
     }
-    parts.iter().copied().find(|part| values(part) > 1)
+    let of = |fields: &[&str]| parts.iter().copied().find(|part| values(part, fields) > 1);
+    let tenants = || of(&["tenant_id"]).filter(|_| parts.len() == 1);
+    of(&FEW).or_else(tenants)
 }
 
 pub(super) fn push_and(sql: &mut String, condition: &str) {

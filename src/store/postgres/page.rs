@@ -465,6 +465,11 @@ mod tests {
         let actions = Filter::new().any_of("action", ["create", "update"]).unwrap();
         let (sql, _) = of(&actions, 51);
         assert!(!sql.contains("wanted"), "{sql}");
+        let tenants = ["north", "south"];
+        let (sql, _) = of(&Filter::new().any_of("tenant_id", tenants).unwrap(), 51);
+        assert!(sql.contains("where true and tenant_id = wanted.value order by"), "{sql}");
+        let (sql, _) = of(&actions.any_of("tenant_id", tenants).unwrap(), 51);
+        assert!(!sql.contains("wanted"), "{sql}");
         let one = Filter::new().any_of("action", ["Create", "create"]).unwrap();
         assert!(of(&one, 51).0.contains("lower(action) = $1"));
     }
