@@ -1,5 +1,6 @@
 //! SQLite: the suite, over a file and in memory, and what this store promises beside it.
 
+mod bunches;
 mod ends;
 mod faults;
 mod file;

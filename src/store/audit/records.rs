@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, panic::resume_unwind};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::{JoinError, JoinHandle, spawn_blocking},
+};
 
 use super::{Audit, ENTRIES};
 use crate::{
@@ -15,13 +18,54 @@ use crate::{
 };
 
 /// So many numbers of a stream are asked for at once, and as many again beside them.
-const NUMBERS: i64 = 2_000;
+const NUMBERS: i64 = 1_000;
 /// As many rows, and one more, which tells where to go on: somebody may have made a second one of a number.
 const ROWS: usize = NUMBERS as usize + 1;
 
-/// The records that are hashed while others are read: one page at a time.
+/// So many pages may wait for the thread that hashes, the one at which it is included, while the next one is read.
+const WAITING: usize = 2;
+
+/// The thread beside.
 #[derive(Debug, Default)]
-pub(super) struct Hashing(Option<JoinHandle<Run>>);
+pub(super) struct Hashing {
+    worker: Option<Worker>,
+    /// So many pages have been handed to it, and nothing was heard of them.
+    waiting: usize,
+}
+
+#[derive(Debug)]
+struct Worker {
+    pages: UnboundedSender<Hand>,
+    /// Of each page the entries that came to their end with it.
+    checked: UnboundedReceiver<Vec<Checked>>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread is handed.
+struct Hand {
+    /// The entries that begin with these rows, or behind them.
+    entries: Vec<EntryCheck>,
+    rows: Vec<RecordRow>,
+    /// Whether there are no more rows of any of the entries.
+    last: bool,
+}
+
+impl Worker {
+    /// Begins; it ends when nobody hands it anything any more.
+    fn start() -> Self {
+        let (pages, mut handed) = unbounded_channel::<Hand>();
+        let (done, checked) = unbounded_channel();
+        let thread = spawn_blocking(move || {
+            let mut run = Run::default();
+            while let Some(hand) = handed.blocking_recv() {
+                if done.send(run.take(hand)).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { pages, checked, thread }
+    }
+}
 
 /// Rows of one stream, and the number from which to read on, if there may be more.
 struct Page {
@@ -56,39 +100,36 @@ impl Page {
 }
 
 /// Entries that follow each other in one stream, while their records come.
-#[derive(Debug)]
-pub(super) struct Run {
+#[derive(Default)]
+struct Run {
     entries: VecDeque<EntryCheck>,
-    checked: Vec<Checked>,
     canonical: Canonical,
 }
 
 impl Run {
-    fn new(entries: Vec<EntryCheck>) -> Self {
-        Self { entries: entries.into(), checked: Vec::new(), canonical: Canonical::new() }
-    }
-
-    /// Takes rows in the order of their numbers.
-    fn take(&mut self, rows: Vec<RecordRow>) {
-        for row in rows {
+    /// Takes rows in the order of their numbers, and returns the entries that they came to the end of.
+    fn take(&mut self, hand: Hand) -> Vec<Checked> {
+        let mut checked = Vec::new();
+        self.entries.extend(hand.entries);
+        for row in hand.rows {
             while let Some(entry) =
                 self.entries.pop_front_if(|it| it.entry().new.last_seq < row.seq)
             {
-                self.checked.push(entry.finish());
+                checked.push(entry.finish());
             }
             if let Some(entry) = self.entries.front_mut() {
                 entry.row(&row, &mut self.canonical);
             }
         }
-    }
-
-    fn end(&mut self) {
-        self.checked.extend(self.entries.drain(..).map(EntryCheck::finish));
+        if hand.last {
+            checked.extend(self.entries.drain(..).map(EntryCheck::finish));
+        }
+        checked
     }
 }
 
 impl<S: Evidence + Read> Audit<'_, S> {
-    /// Reads the records of some entries, those of one stream in one go. The last of them are hashed when this returns,
+    /// Reads the records of some entries, those of one stream in one go. The last of them may still be hashed when this returns,
     /// see [`hashed`](Self::hashed).
     pub(super) async fn records(&mut self, mut checks: Vec<EntryCheck>) -> Result<(), StoreError> {
         let place = |check: &EntryCheck| {
@@ -113,22 +154,49 @@ impl<S: Evidence + Read> Audit<'_, S> {
         Ok(())
     }
 
-    /// Waits until all that was read has been hashed, and takes what it came to. Returns the entries whose records are not
-    /// all read.
-    pub(super) async fn hashed(&mut self) -> Result<Option<Run>, StoreError> {
-        let Some(hashing) = self.hashing.0.take() else { return Ok(None) };
-        let mut run = hashing.await.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_) => StoreError::new(
+    /// Waits until all that was read has been hashed, and takes what it came to.
+    pub(super) async fn hashed(&mut self) -> Result<(), StoreError> {
+        self.settle(0).await
+    }
+
+    /// Waits until no more than so many pages are with the thread, and takes what the others came to.
+    async fn settle(&mut self, most: usize) -> Result<(), StoreError> {
+        while self.hashing.waiting > most {
+            let Some(worker) = self.hashing.worker.as_mut() else { return Ok(()) };
+            let Some(checked) = worker.checked.recv().await else { return self.ended().await };
+            self.hashing.waiting -= 1;
+            for checked in checked {
+                let checked = self.looked_again(checked).await?;
+                self.verifier.checked(checked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why the thread ended with work before it.
+    async fn ended(&mut self) -> Result<(), StoreError> {
+        let ended = match self.hashing.worker.take() {
+            Some(worker) => worker.thread.await,
+            None => Ok(()),
+        };
+        match ended.map_err(JoinError::try_into_panic) {
+            Err(Ok(panic)) => resume_unwind(panic),
+            _ => Err(StoreError::new(
                 StoreErrorKind::Transient,
                 "verify records: the runtime that hashes them ends",
-            ),
-        })?;
-        for checked in run.checked.drain(..) {
-            let checked = self.looked_again(checked).await?;
-            self.verifier.checked(checked);
+            )),
         }
-        Ok((!run.entries.is_empty()).then_some(run))
+    }
+
+    /// Hands rows to the thread, when it has come so far.
+    async fn hash(&mut self, hand: Hand) -> Result<(), StoreError> {
+        self.settle(WAITING - 1).await?;
+        let worker = self.hashing.worker.get_or_insert_with(Worker::start);
+        if worker.pages.send(hand).is_err() {
+            return self.ended().await;
+        }
+        self.hashing.waiting += 1;
+        Ok(())
     }
 
     /// Looks again at an entry that lacks rows: a run of the retention may be under way. What it takes out it tells of
@@ -178,23 +246,16 @@ impl<S: Evidence + Read> Audit<'_, S> {
     }
 
     /// Reads the records of entries that follow each other in one stream.
-    async fn run_of(&mut self, run: Vec<EntryCheck>) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    async fn run_of(&mut self, mut entries: Vec<EntryCheck>) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Ok(());
+        };
         let stream = first.entry().new.writer_id;
         let (mut from, to) = (first.entry().new.first_seq, last.entry().new.last_seq);
-        let mut begun = Some(Run::new(run));
         loop {
             let Page { rows, next } = self.pages(stream, from, to).await?;
-            // The page before, of this run or of the one before it.
-            let before = self.hashed().await?;
-            let Some(mut run) = begun.take().or(before) else { return Ok(()) };
-            self.hashing.0 = Some(spawn_blocking(move || {
-                run.take(rows);
-                if next.is_none() {
-                    run.end();
-                }
-                run
-            }));
+            let entries = std::mem::take(&mut entries);
+            self.hash(Hand { entries, rows, last: next.is_none() }).await?;
             let Some(next) = next else { return Ok(()) };
             from = next;
         }

@@ -1,12 +1,10 @@
 //! Rows as they stand, for a verification.
 
-use std::fmt;
-
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
+    bunches,
     error::store_error,
-    packed::{self, SELECT},
     rows::{self, SELECT_ENTRIES},
     store::SqliteStore,
 };
@@ -14,9 +12,9 @@ use crate::{
     ledger::{
         Entry, Hash, KeptCheckpoint, TreeNode,
         folded::folded_bytes,
-        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified, WrittenRow},
+        verify::{LedgerRow, RecordRow, StreamRows, Verdict, Verified},
     },
-    record::{Groups, Record, RecordId, WriterId},
+    record::{Groups, RecordId, WriterId},
     store::{Evidence, Restricted, Scratch, StoreError},
     time::Timestamp,
 };
@@ -97,15 +95,8 @@ impl Evidence for SqliteStore {
         to: i64,
         limit: usize,
     ) -> Result<Vec<RecordRow>, StoreError> {
-        let failed = |error| store_error("read the records of an entry", error);
-        let sql = format!(
-            "{}, seq FROM activity_records WHERE writer_id = ? AND seq BETWEEN ? AND ? \
-             ORDER BY seq LIMIT ?",
-            SELECT.trim_end_matches(" FROM activity_records")
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(stream.get()).bind(from);
-        let rows = query.bind(to).bind(bounded(limit)).fetch_all(self.pool()).await;
-        rows.map_err(failed)?.into_iter().map(record_row).collect::<Result<_, _>>().map_err(failed)
+        let rows = bunches::record_rows(self.pool(), stream, from..=to, limit).await;
+        rows.map_err(|error| store_error("read the records of an entry", error))
     }
 
     async fn stream_rows(&self, after: i64, limit: usize) -> Result<Vec<StreamRows>, StoreError> {
@@ -287,28 +278,4 @@ fn entry(row: &SqliteRow) -> Result<Entry, String> {
     written("month", row.try_get::<&str, _>(5).ok() == Some(&*entry.new.month.to_string()))?;
     written("count", number(11) == Some(entry.new.count()))?;
     Ok(entry)
-}
-
-fn record_row(row: SqliteRow) -> Result<RecordRow, sqlx::Error> {
-    Ok(RecordRow::new(row.try_get("seq")?, Written(row)))
-}
-
-struct Written(SqliteRow);
-
-impl fmt::Debug for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Written").field(&self.id()).finish()
-    }
-}
-
-impl WrittenRow for Written {
-    fn id(&self) -> Option<RecordId> {
-        let bytes = self.0.try_get::<&[u8], _>(0).ok()?;
-        bytes.try_into().ok().map(RecordId::from_bytes)
-    }
-
-    fn record(&self) -> Result<Box<Record>, String> {
-        let packed = self.0.try_get::<&str, _>(2).map_err(|error| error.to_string())?;
-        packed::as_written(packed).map(Box::new).map_err(|error| error.to_string())
-    }
 }

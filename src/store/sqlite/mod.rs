@@ -39,6 +39,7 @@
 mod aggregate;
 mod append;
 mod asking;
+mod bunches;
 mod completeness;
 mod erase;
 mod error;

@@ -20,9 +20,9 @@ use crate::{
 /// What a function of SQLite takes at most; one more for each group that can be erased is no field.
 const _: () = assert!(Record::FIELDS.len() + 2 * Group::ERASABLE.len() <= 127);
 
-/// What a query for records selects: where each lies, and what it is.
-pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
-    let mut list = String::from("id, occurred_at, json_array(");
+/// A record of a row, as one value.
+pub(super) static PACKED: LazyLock<String> = LazyLock::new(|| {
+    let mut list = String::from("json_array(");
     let bytes = |list: &mut String, name: &str| {
         // JSON holds no bytes, and `hex` makes a text of what is absent.
         let _infallible = write!(list, "iif({name} IS NULL, NULL, hex({name})), ");
@@ -40,9 +40,13 @@ pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
         bytes(&mut list, &format!("{}_commitment", group.as_str()));
     }
     list.truncate(list.len() - 2);
-    list.push_str(") AS record");
+    list.push(')');
     list
 });
+
+/// What a query for records selects: where each lies, and what it is.
+pub(super) static COLUMNS: LazyLock<String> =
+    LazyLock::new(|| format!("id, occurred_at, {} AS record", *PACKED));
 
 /// The beginning of every query for records.
 pub(super) static SELECT: LazyLock<String> =
