@@ -116,6 +116,8 @@ impl Archive {
         };
         if make {
             std::fs::create_dir_all(path).map_err(|error| failed(&error))?;
+        } else if !std::fs::metadata(path).map_err(|error| failed(&error))?.is_dir() {
+            return Err(failed(&"it is no directory"));
         }
         let store = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(&error))?;
         // What is removed from the log has to be on the disk by then.

@@ -118,7 +118,9 @@ async fn an_archive_that_is_not_there_is_not_verified(log: Log) {
     let to = log.archive();
     log.run(&["archive", "run", "--to", &to, "--all-closed"]).await.with(3);
     for what in ["list", "verify"] {
-        log.run(&["archive", what, "--from", &to]).await.with(3);
+        let said = log.run(&["archive", what, "--from", &to]).await.with(3).stderr;
+        let why = format!("open the archive in the directory {to}: No such file or directory");
+        assert!(said.contains(&why), "{said}");
     }
     assert!(!log.path("archive").exists(), "what is merely misspelt is not made");
     fs::create_dir(log.path("archive")).unwrap();
