@@ -22,6 +22,7 @@ on_every_store! {
     a_bundle_is_recorded_as_an_export_is,
     nobody_bundles_what_he_may_not_export,
     the_head_of_a_bundle_is_that_of_its_answer,
+    what_is_committed_meanwhile_is_not_part_of_a_bundle,
     an_export_brings_its_proofs_along_where_they_are_asked_for,
     nobody_gets_proofs_of_what_he_may_not_export,
 }
@@ -147,6 +148,37 @@ async fn the_head_of_a_bundle_is_that_of_its_answer<F: Fixture>() {
         assert_eq!(answer.headers["content-type"], "application/zip", "{method}");
         assert!(answer.headers.contains_key("activity-position"), "{method}");
         assert_eq!(answer.body.is_empty(), method == Method::HEAD);
+    }
+    service.stop().await;
+}
+
+/// What no head covers yet is told of as left out; what came after its beginning is another one's.
+async fn what_is_committed_meanwhile_is_not_part_of_a_bundle<F: Fixture>() {
+    let service = filled::<F>().await;
+    let more = async |id: &str| {
+        service.pipeline.recorder().record(Record::by(Actor::user("ana")).cancelled("order", id));
+        service.pipeline.flush().await;
+    };
+    let begun = async |seeds: &[[u8; 32]]| {
+        let ask = Ask {
+            filter: Filter::new().any_of("action", ["cancel"]).unwrap(),
+            direction: Direction::Newer,
+            asked: "action:cancel".to_owned(),
+            now: Timestamp::default(),
+        };
+        let store = AnyStore::new(service.fixture.open().await);
+        Bundle::begin(store, ask, seeds).await.unwrap().unwrap()
+    };
+    make_checkpoint(&service.store, &[SEED], Timestamp::default()).await.unwrap();
+    more("not covered").await;
+    let mut covered = begun(&[]).await;
+    let mut signed = begun(&[SEED]).await;
+    more("meanwhile").await;
+    for (bundle, expected) in [(&mut covered, (1_200, 1)), (&mut signed, (1_201, 0))] {
+        while bundle.next().await.unwrap().is_some() {}
+        let counts = bundle.counts();
+        assert_eq!((counts.records, counts.later), expected, "{counts:?}");
+        assert_eq!(counts.unproved, 0, "{counts:?}");
     }
     service.stop().await;
 }

@@ -70,6 +70,29 @@ async fn each_door_has_the_database_hold_its_question_to_the_tenant() {
     service.stop().await;
 }
 
+/// A bundle is made by a login that sees all tenants, for a proof needs the hashes of a whole batch: its records are asked
+/// for as those of the tenant all the same.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_records_of_a_bundle_are_held_to_the_tenant_by_the_database() {
+    let service = Service::<crate::support::KeptApart<true>>::start().await;
+    service.append(&own()).await;
+    make_checkpoint(&service.store, &[[7; 32]], Timestamp::default()).await.unwrap().unwrap();
+    let shown = async |caller: &str| {
+        let lines = service.get_as(caller, "/activity/export?service=ours&proofs=true").await;
+        let lines = lines.text().lines().filter(|line| line.starts_with("{\"id\":")).count();
+        let zipped = service.get_as(caller, "/activity/bundle?service=ours").await;
+        (lines, Unpacked::of(&zipped.body).lines("records.jsonl").len())
+    };
+    assert_eq!((shown(CALLER).await, shown("admin").await), ((10, 10), (10, 10)));
+    // Nothing is seen any more but by questions that name their tenant.
+    let named = "create policy named on activity.records as restrictive for select \
+                 using (tenant_id = current_setting('activity.tenant', true))";
+    service.fixture.execute(named).await;
+    assert_eq!((shown(CALLER).await, shown("admin").await), ((10, 10), (0, 0)));
+    service.stop().await;
+}
+
 /// What no answer may hold: it stands in every text field of the foreign records.
 const MARK: &str = "zqforeign";
 

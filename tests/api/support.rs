@@ -88,6 +88,11 @@ pub(crate) struct KeptApart<const SEES_ALL: bool>(crate::server::Database);
 impl<const SEES_ALL: bool> KeptApart<SEES_ALL> {
     /// One for all tests, as the roles are: they belong to the server.
     const LOGIN: &str = if SEES_ALL { "activity_test_service" } else { "activity_test_tenant" };
+
+    /// Runs a statement as the owner of the database.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.0.execute(sql).await;
+    }
 }
 
 #[cfg(feature = "postgres")]

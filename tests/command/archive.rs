@@ -183,6 +183,16 @@ async fn what_is_archived_comes_back_as_a_copy_without_those_who_were_erased(log
     assert_eq!((&verified["records"], &verified["scratch"]["whole"]), (&5.into(), &true.into()));
     assert!(verified["not_excluded"].as_str().unwrap().contains("it is not the log"));
     log.run(&["verify", "--scratch"]).await.with(3);
+    // An anchor that no trusted key signed is told of, whatever the copy has of what it covers.
+    let line = log.run(&["checkpoint", "--keys", "log.keys", "--trust-line"]).await.with(0).stdout;
+    fs::write(log.path("trust"), line).unwrap();
+    let trusted = [&verify[..], &["--scratch", "--trust", "trust"]].concat();
+    log.run(&trusted).await.with(0);
+    let other = Log::sqlite().with_six().await;
+    let anchor = format!("file:{}", log.path("anchor").display());
+    other.run(&["checkpoint", "--keys", "other.keys", "--anchor", &anchor]).await.with(0);
+    let found = log.run(&[&trusted[..], &["--anchor", &anchor]].concat()).await.with(1).json();
+    assert_eq!(found[0]["altered"][0]["kind"], "head_forged", "{found:#?}");
 
     // Erased from the log alone: the log says whom the copy is not to have.
     let erase =

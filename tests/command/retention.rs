@@ -207,6 +207,9 @@ async fn what_a_hold_keeps_of_somebody_is_shown_when_it_is_asked_for(log: Log) {
         assert!(made.stderr.contains("1 record"), "{made:?}");
         let verified = log.run(&["verify", "--export", file]).await.with(0).json().remove(0);
         assert_eq!((&verified["result"], &verified["records"]), (&"unaltered".into(), &1.into()));
+        // Of the entries it has the one that accounts for it.
+        assert_eq!(verified["entries"], 1, "{verified:#}");
+        assert!(verified["export"]["size"].as_u64() > Some(1), "{verified:#}");
     }
     let another = [&place[..], &["--output", "table"]].concat();
     let said = log.run(&another).await.with(0).stdout;

@@ -109,6 +109,14 @@ async fn a_reader_of_one_tenant_names_it() {
     database.execute(&grant).await;
     let looked = run(&["doctor"]).await.with(0).stdout;
     assert!(looked.contains("questions of one are held to it"), "{looked}");
+    // The proofs of a bundle need the whole of a batch: its records are asked for as those of the tenant all the same.
+    log.run(&["checkpoint", "--keys", "log.keys"]).await.with(0);
+    let named = "create policy named on activity.records as restrictive for select \
+                 using (tenant_id = current_setting('activity.tenant', true))";
+    database.execute(named).await;
+    let made = run(&["bundle", "--tenant", "north", "--out", "north.zip"]).await.with(0);
+    assert!(made.stderr.ends_with("activity: 1 record\n"), "{made:?}");
+    database.execute("drop policy named on activity.records").await;
     database.execute("alter policy one_tenant on activity.records using (true)").await;
     let looked = run(&["doctor"]).await.with(1).stdout;
     assert!(

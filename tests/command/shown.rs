@@ -92,6 +92,16 @@ async fn a_record_has_one_way_to_be_written(log: Log) {
         })
         .await;
     }
+    let said = "the fields of its group identity are not those that were written";
+    for other in ["\"actor_id\": \"ana\"", "\"actor_id\":\"bob\",\"actor_id\":\"ana\""] {
+        altered(&log, &trust, "record_edited", said, |found| {
+            change(found, "records.jsonl", 1, |line| {
+                let fields = &mut line["groups"]["identity"]["fields"];
+                *fields = replaced(fields, "\"actor_id\":\"ana\"", other);
+            });
+        })
+        .await;
+    }
 }
 
 async fn a_group_has_one_seal(log: Log) {

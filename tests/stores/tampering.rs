@@ -834,6 +834,13 @@ pub(crate) async fn a_ledger_that_was_altered_gets_no_proof_and_no_head<F: Owned
     for seq in 1..=6 {
         assert!(proved(seq).await.unwrap().is_some());
     }
+    // What no entry accounts for, before or behind those of its stream or in one that nobody wrote, is not there.
+    for (stream, seq) in [(1, 0), (1, 7), (2, 1)] {
+        let other = ordinary(stream, seq);
+        assert!(prove(&store, &other).await.unwrap().is_none(), "{stream}, {seq}");
+        let accounted_for = store.entry_of(WriterId::new(stream), seq).await.unwrap();
+        assert_eq!(accounted_for, None, "{stream}, {seq}");
+    }
 }
 
 /// Another word than the one that stands there.

@@ -187,7 +187,11 @@ mod tests {
         anchor.put(&note(2)).await.unwrap();
         anchor.put(&note(3)).await.unwrap();
         assert_eq!(anchor.read().await.unwrap(), [note(1), note(2), note(3)]);
-        for none in ["", "\n\n", "no note", mail, torn] {
+        // Signatures whose text is lost sign no other.
+        let lost = "\u{2014} log AAAAAAA=\n";
+        fs::write(&path, format!("{lost}\n{}\n{lost}\n{}\n", note(1), note(2))).unwrap();
+        assert_eq!(anchor.read().await.unwrap(), [note(1), note(2)]);
+        for none in ["", "\n\n", "no note", mail, torn, lost] {
             fs::write(&path, none).unwrap();
             let error = anchor.read().await.unwrap_err().to_string();
             assert!(error.contains("there is no checkpoint in the anchor"), "{error}");

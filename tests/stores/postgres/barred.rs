@@ -59,6 +59,35 @@ async fn nothing_goes_early_in_the_stead_of_what_is_over_and_in_use() {
     pipeline.shutdown(PATIENCE).await;
 }
 
+/// What is committed between a bundle's first look at the log and its head lies under that head.
+#[cfg(feature = "api")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_has_what_came_before_its_head_was_signed() {
+    let (database, store) = store().await;
+    let store = store.with_deadline(PATIENCE);
+    append(&store, &[old(7, 1, "2024-05-10", "activity")]).await.unwrap();
+    let ask = super::tenants::everything();
+    let mut watching = database.connect().await;
+    let other = barring(&database, "checkpoints", "access exclusive").await;
+    let all = tower_activity::store::AnyStore::new(store.clone());
+    let beginning = tokio::spawn(tower_activity::bundle::Bundle::begin(all, ask, &[[9; 32]]));
+    let waiting = "select from pg_stat_activity \
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    let stands = async {
+        while watching.fetch_all(raw_sql(waiting)).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stands).await.expect("it waits for the heads");
+    append(&store, &[old(7, 2, "2024-05-10", "activity")]).await.unwrap();
+    other.close().await.unwrap();
+    let begun = tokio::time::timeout(PATIENCE, beginning).await.expect("it begins").unwrap();
+    let mut bundle = begun.unwrap().unwrap();
+    while bundle.next().await.unwrap().is_some() {}
+    assert_eq!((bundle.position(), bundle.counts().entries), (2, 2));
+    assert_eq!((bundle.counts().records, bundle.counts().later), (2, 0));
+}
+
 /// A record to be emptied, and one of the log itself in a month that nobody has to touch for it.
 async fn two_months() -> (Database, PostgresStore, ErasedGroups) {
     let (database, store) = store().await;

@@ -360,19 +360,42 @@ async fn who_sees_a_part_of_the_log_does_not_verify_it_and_proves_nothing() {
     apart.end().await;
 }
 
+#[cfg(feature = "api")]
+pub(super) fn everything() -> tower_activity::bundle::Ask {
+    tower_activity::bundle::Ask {
+        filter: Filter::new(),
+        direction: tower_activity::query::Direction::Older,
+        asked: "everything".to_owned(),
+        now: time("2026-11-22T12:00:00Z"),
+    }
+}
+
+/// Records that are not seen would be missing in it, and nothing in it would say so.
+#[cfg(feature = "api")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sees_a_part_of_the_log_makes_no_bundle() {
+    use tower_activity::{bundle::Bundle, store::AnyStore};
+    let apart = Apart::new(&["writer", "reader"]).await;
+    let now = time("2026-11-22T12:00:00Z");
+    make_checkpoint(&apart.owner, &[[9; 32]], now).await.unwrap().unwrap();
+    let app = AnyStore::new(apart.app());
+    for seeds in [&[][..], &[[9; 32]]] {
+        let refused = Bundle::begin(app.clone(), everything(), seeds).await.unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Configuration, "{refused:?}");
+        let refused = Bundle::would_cover(&app, !seeds.is_empty()).await.unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Configuration, "{refused:?}");
+    }
+    drop(app);
+    apart.end().await;
+}
+
 /// Its proofs need the whole of a batch, and its records are those of the tenant whatever the filter says.
 #[cfg(feature = "api")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_has_the_records_of_its_tenant_alone() {
     let apart = Apart::new(&["writer", "reader", "auditor"]).await;
-    let ask = tower_activity::bundle::Ask {
-        filter: Filter::new(),
-        direction: tower_activity::query::Direction::Older,
-        asked: "everything".to_owned(),
-        now: time("2026-11-22T12:00:00Z"),
-    };
     let app = tower_activity::store::AnyStore::new(apart.app());
-    let bundle = tower_activity::bundle::Bundle::begin(app.clone(), ask, &[[9; 32]]).await;
+    let bundle = tower_activity::bundle::Bundle::begin(app.clone(), everything(), &[[9; 32]]).await;
     let mut bundle = bundle.unwrap().unwrap().of_tenant(Some(OWN));
     while bundle.next().await.unwrap().is_some() {}
     assert_eq!((bundle.counts().records, bundle.counts().unproved), (30, 0));
