@@ -229,6 +229,8 @@ impl<F: Lived> Log<F> {
                 self.signers.push(Signer { seed, from: now, until: None });
             }
             Step::Verify => self.verify_on().await,
+            // Where nothing was written yet there is nothing to put back: what begins then is another log, with another name.
+            Step::BackUp if self.store.head().await.unwrap() == 0 => {}
             Step::BackUp => {
                 let (known, shelf) = (self.known.clone(), self.shelf.copy());
                 self.backup = self.copied().await.map(|copy| (copy, known, shelf));
