@@ -7,7 +7,7 @@ use tower_activity::{
         verify::{AlterationKind, Report, Verdict},
     },
     record::{Canonical, Category, Field, Group, Record, Seal},
-    store::{Read as _, make_checkpoint},
+    store::{Evidence as _, Read as _, make_checkpoint},
 };
 
 use super::{
@@ -380,6 +380,11 @@ impl<F: Lived + Owned> Hands<'_, F> {
             // With another first entry it is another log, whose keys have another name.
             self.is_found("42 its first entry", &[]).await;
             return Some(("42 signed again, from the first entry on", true));
+        }
+        // What a hold keeps aside of it has its sealed fields as they were.
+        let is_kept = !self.store.restricted_of(record.id).await.unwrap().is_empty();
+        if is_kept && self.verify(false).await.verdict() == Verdict::Altered {
+            return Some(("42 signed again, with a hold", true));
         }
         let known = self.log.known.clone();
         self.is_found_by_anchors(entry.position - 1, &known, false, "42 signed again").await
