@@ -319,15 +319,21 @@ impl Source for Spooled {
     }
 
     fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
-        self.order.clear();
         let Some(last) = records.last().map(|record| record.seq) else { return };
-        let is_new = |record: &Record| self.number(record.seq) > self.counted;
+        // What is sent again may have been counted in part: which part, the numbers of the frames tell, and not those that
+        // an arranged record is stored under.
+        let mut order = std::mem::take(&mut self.order);
+        let frames = order.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let new = records.iter().zip(frames).filter_map(|(record, frame)| {
+            (self.number(frame.unwrap_or(record.seq)) > self.counted).then_some(&**record)
+        });
         if self.is_own {
-            core.counters.settle(records.iter().map(|record| &**record).filter(|r| is_new(r)));
+            core.counters.settle(new);
         } else {
-            let new = records.iter().filter(|record| is_new(record)).count();
-            core.counters.drain(new as u64);
+            core.counters.drain(new.count() as u64);
         }
+        order.clear();
+        self.order = order;
         self.settled = self.number(last);
         self.counted = self.counted.max(self.settled);
         if self.is_own

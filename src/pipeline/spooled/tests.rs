@@ -156,6 +156,49 @@ async fn what_is_read_ahead_is_what_would_be_read_next_and_counts_for_nothing_be
 }
 
 #[tokio::test]
+async fn what_is_sent_again_is_counted_once_however_it_is_arranged() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let pipeline = builder(&store, folder.path()).start().await.unwrap();
+    let recorder = pipeline.recorder();
+    let core = Arc::clone(&recorder.core);
+    let spooling = core.spooling.as_ref().unwrap();
+    let mut restored = own::restored("0", 1, 0);
+    admit::prepare(&core, &mut restored);
+    core.spool_own(spooling, restored).unwrap();
+    for id in ["3", "4"] {
+        record(&recorder, id);
+    }
+    flushed(&pipeline).await;
+    let counted = || {
+        let tally = pipeline.tally();
+        (tally.own, tally.stored)
+    };
+    let before = counted();
+    for is_own in [true, false] {
+        let mut stream = Spooled::own(spooling.spool.reader(), None);
+        stream.is_own = is_own;
+        // At first two of them, then all of these and two more in another order.
+        for rows in [2, 4] {
+            let size = Size { rows, bytes: 1 << 20, age: Duration::ZERO };
+            let classes = Arc::new(Classes(None));
+            let means = Means { core: Arc::clone(&core), classes, size };
+            let mut batch = Vec::new();
+            stream.displace();
+            stream.place(&core, 0);
+            stream.read(&means, &mut batch).await.unwrap();
+            stream.arrange(&mut batch);
+            assert_eq!(numbers(&batch), Vec::from_iter(1..=rows as i64));
+            assert_eq!(batch.last().unwrap().action, own::RESTORED, "those of users before it");
+            stream.settled(&core, &batch);
+        }
+    }
+    let after = counted();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 2));
+    assert_eq!(pipeline.tally().drained, 4);
+    pipeline.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
 async fn a_stream_that_is_placed_anew_while_it_is_read_ahead_behind_a_gap_begins_before_it() {
     let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
     let pipeline = builder(&store, folder.path()).start().await.unwrap();

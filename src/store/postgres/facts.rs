@@ -96,7 +96,7 @@ const OPEN: &str = "\
 /// Both triggers on each leaf, on the ledger, on its heads and those of others, on the list of who was erased and on what
 /// holds keep of them, and that of the whole log, always on; and the one that gives the ledger its order.
 const UNGUARDED: &str = "\
-    select coalesce(array_agg(c.relname::text order by 1), '{}') \
+    select coalesce(array_agg(c.relname::text order by c.relname), '{}') \
     from (select relid from pg_partition_tree(to_regclass('activity.records')) where isleaf \
         union all select to_regclass('activity.ledger_entries') \
         union all select to_regclass('activity.checkpoints') \

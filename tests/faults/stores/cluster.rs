@@ -69,18 +69,14 @@ impl Cluster {
         .await;
     }
 
-    /// Copies the files of the stopped server.
+    /// Copies the files of the stopped server, in the place of an earlier copy.
     pub(crate) async fn back_up(&self) {
         self.work(|server| copy(server, "data", "copy")).await;
     }
 
     /// Puts the copy in the place of the stopped server's files.
     pub(crate) async fn restore(&self) {
-        let restore = |server: &Server| {
-            fs::remove_dir_all(server.folder.path().join("data")).unwrap();
-            copy(server, "copy", "data");
-        };
-        self.work(restore).await;
+        self.work(|server| copy(server, "copy", "data")).await;
     }
 
     /// Stops every process of the server in its tracks, until the answer is dropped.
@@ -102,7 +98,12 @@ impl Cluster {
     }
 }
 
+/// Puts a copy of a folder in the place of another, if there is one: else it would end up inside that.
 fn copy(server: &Server, from: &str, to: &str) {
+    let place = server.folder.path().join(to);
+    if place.exists() {
+        fs::remove_dir_all(place).unwrap();
+    }
     // As the user whose files they are.
     let cp = unprivileged(Path::new("cp"), server.folder.path()).args(["-a", from, to]).output();
     assert!(cp.unwrap().status.success(), "cp -a {from} {to}");
