@@ -72,7 +72,7 @@ impl Fixture for crate::server::Database {
     type Store = tower_activity::PostgresStore;
 
     async fn new() -> Self {
-        Self::new().await
+        Self::migrated().await
     }
 
     async fn open(&self) -> Self::Store {
@@ -100,7 +100,7 @@ impl<const SEES_ALL: bool> Fixture for KeptApart<SEES_ALL> {
     type Store = tower_activity::PostgresStore;
 
     async fn new() -> Self {
-        let database = crate::server::Database::new().await;
+        let database = crate::server::Database::migrated().await;
         let owner = tower_activity::PostgresStore::open(&database.url()).await.unwrap();
         owner.keep_tenants().await.unwrap();
         let more = if SEES_ALL { ", activity_auditor" } else { "" };
@@ -131,7 +131,7 @@ impl Fixture for OwnsNothing {
     type Store = tower_activity::PostgresStore;
 
     async fn new() -> Self {
-        let database = crate::server::Database::new().await;
+        let database = crate::server::Database::migrated().await;
         let owner = tower_activity::PostgresStore::open(&database.url()).await.unwrap();
         owner.keep_tenants().await.unwrap();
         database

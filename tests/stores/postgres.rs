@@ -34,7 +34,7 @@ impl Fixture for Database {
     type Store = PostgresStore;
 
     async fn new() -> Self {
-        Self::new().await
+        Self::migrated().await
     }
 
     async fn open(&self) -> PostgresStore {
@@ -56,7 +56,7 @@ mod in_windows {
         type Store = PostgresStore;
 
         async fn new() -> Self {
-            Self(Database::new().await)
+            Self(Database::migrated().await)
         }
 
         async fn open(&self) -> PostgresStore {
@@ -163,7 +163,7 @@ async fn open(url: &str) -> PostgresStore {
 
 /// Makes a store in a database of its own.
 async fn store() -> (Database, PostgresStore) {
-    let database = Database::new().await;
+    let database = Database::migrated().await;
     let store = database.open().await;
     (database, store)
 }

@@ -312,7 +312,8 @@ impl<F: Lived + Owned> Hands<'_, F> {
         // Where the end tells of what went from the beginning, that is gone without a word.
         let tells = |record: &&Record| {
             record.category == Category::System
-                && (record.action == "erased" || record.action == "retention_run")
+                && ["erased", "retention_run", "addresses_expired"]
+                    .contains(&record.action.as_str())
         };
         let behind = self.entries.iter().filter(|entry| entry.position > keep);
         let behind: Vec<_> = behind.flat_map(|entry| self.records_of(entry)).collect();
