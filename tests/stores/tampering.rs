@@ -820,8 +820,13 @@ pub(crate) async fn a_ledger_that_was_altered_gets_no_proof_and_no_head<F: Owned
     // From what it does not come to, no head goes on.
     let other = F::bytes(&"ab".repeat(64));
     fixture.force(&format!("CREATE TABLE saved_heads AS SELECT * FROM {heads}")).await;
-    for change in [format!("frontier = {other}"), "note = 'none'".to_owned(), "size = 2".to_owned()]
-    {
+    for change in [
+        format!("frontier = {other}"),
+        "note = 'none'".to_owned(),
+        "size = 2".to_owned(),
+        // Of as many whole subtrees: a head of it would go on behind entries that it never read.
+        "size = 5".to_owned(),
+    ] {
         fixture.force(&format!("UPDATE {heads} SET {change}")).await;
         damaged(sign(2).await.unwrap_err());
         damaged(proved(1).await.unwrap_err());
