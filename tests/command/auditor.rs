@@ -65,8 +65,12 @@ async fn a_log_without_a_head_of_a_trusted_key_is_not_whole(log: Log) {
     let table = ["verify", "--trust", &trust, "--output", "table"];
     let people = log.run(&table).await.with(2).stdout;
     assert!(people.contains("\n  unsigned: no key of the trust file signed"), "{people}");
-    // The state knows that there was one.
+    // The state knows that there was one; another, which no key had a part in, stands for none.
     log.run(&with_state).await.with(0);
+    log.run(&["verify", "--state", "unsigned"]).await.with(0);
+    let with_unsigned = ["verify", "--trust", &trust, "--state", "unsigned"];
+    let found = log.run(&with_unsigned).await.with(2).json().remove(0);
+    assert_eq!((&found["trust"], &found["signed"]), (&"none".into(), &Value::Null), "{found:#}");
 }
 
 /// A verification that goes on reads what came since, and the heads that came since.
