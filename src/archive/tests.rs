@@ -279,6 +279,36 @@ async fn files_that_are_cut_gone_or_strange_are_told_apart() {
     assert_eq!((report.verdict(), report.total), (Verdict::Incomplete, 1));
 }
 
+/// Whoever keeps an archive can write any number into it.
+#[tokio::test]
+async fn numbers_at_the_end_of_what_there_is_are_told_of() {
+    let (_, log) = log().await;
+    let objects = Arc::new(InMemory::new());
+    let archive = archive(&objects);
+    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0);
+    let file = &part.manifest.files.ledger.path;
+    let name = format!("root/{file}");
+    let good = bytes(&objects, &name).await;
+    let mut lines: Vec<_> =
+        good.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let known = ledger::read_entry(&lines[1]).unwrap();
+    let (least, most) = (i64::MIN, i64::MAX);
+    for position in [known.entry.position, least, most] {
+        for numbers in [(least, most), (most, most), (least, 0), (1, most)] {
+            let mut entry = known.entry.clone();
+            entry.position = position;
+            (entry.new.first_seq, entry.new.last_seq) = numbers;
+            lines[1] = ledger::entry_line(&entry, known.path.as_deref());
+            put(&objects, &name, lines.concat()).await;
+            let report = verify(&archive).await;
+            assert_eq!(report.verdict(), Verdict::Altered, "{position}, {numbers:?}");
+            assert!(report.faults.iter().any(|fault| fault.file == *file), "{report:?}");
+        }
+    }
+    put(&objects, &name, good).await;
+    assert_eq!(verify(&archive).await.verdict(), Verdict::Unaltered);
+}
+
 #[tokio::test]
 async fn a_group_that_was_changed_is_told_with_its_record() {
     let (_, log) = log().await;

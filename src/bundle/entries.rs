@@ -55,7 +55,8 @@ impl Known {
     /// Locates a record, whose leaf that is, by the tree.
     fn located(&self, tree: &Levels, record: &Record, leaf: &Hash) -> Located {
         let new = &self.entry.new;
-        let index = usize::try_from(record.seq - new.first_seq).unwrap_or(usize::MAX);
+        let index = new.index_of(record.seq).and_then(|index| usize::try_from(index).ok());
+        let index = index.unwrap_or(usize::MAX);
         let is_proved = tree.leaf(index) == Some(leaf)
             && tree.root() == new.batch_root
             && i64::try_from(tree.leaves()) == Ok(new.count());

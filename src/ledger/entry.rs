@@ -54,6 +54,11 @@ impl NewEntry {
     pub const fn count(&self) -> i64 {
         self.last_seq.saturating_sub(self.first_seq).saturating_add(1)
     }
+
+    /// Returns the index of a record among those of the entry; `None` when it lies before them, or no entry has such numbers.
+    pub(crate) fn index_of(&self, seq: i64) -> Option<u64> {
+        seq.checked_sub(self.first_seq).and_then(|index| u64::try_from(index).ok())
+    }
 }
 
 /// An entry of the ledger as it stands in the store.
@@ -70,6 +75,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Returns the index of its leaf in the ledger's tree; `None` when no entry has such a position.
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.position.checked_sub(1).and_then(|index| u64::try_from(index).ok())
+    }
+
     /// Returns the canonical bytes, of which the ledger's leaf hash is made.
     ///
     /// A flat JSON object by the rules of [`Canonical`]: moments in microseconds, hashes in hex, and

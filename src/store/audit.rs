@@ -284,7 +284,7 @@ impl<'s, S: Evidence + Read> Audit<'s, S> {
         let Some((head, path)) = self.store.scratch_path(entry.position).await? else {
             return Ok(());
         };
-        let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
+        let index = entry.index().unwrap_or(u64::MAX);
         let signed = match heads.get(head) {
             None => Err("the head that it is said to lie under is not there".to_owned()),
             Some((Err(why), _)) => Err(format!("the head that it lies under: {why}")),

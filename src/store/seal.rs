@@ -130,11 +130,11 @@ pub async fn prove<S: Evidence>(
     let covered = store.covered(record.writer_id, record.seq).await?;
     let Some((checkpoint, entry)) = covered else { return Ok(None) };
     let altered = |what: &str| damaged(DOING, what);
-    let record_index = u64::try_from(record.seq - entry.new.first_seq).unwrap_or(u64::MAX);
+    let record_index = entry.new.index_of(record.seq).unwrap_or(u64::MAX);
     let bytes = Canonical::new().encode(record).to_vec();
     let record_leaf = leaf_hash(&bytes);
     let size = u64::try_from(checkpoint.size).unwrap_or_default();
-    let index = u64::try_from(entry.position - 1).unwrap_or(u64::MAX);
+    let index = entry.index().unwrap_or(u64::MAX);
     // Neither waits for the other: most of a proof is the way to the database.
     let runs = tiles_within(index, size);
     let (record_path, runs) = tokio::try_join!(
@@ -177,7 +177,7 @@ async fn path_in_entry<S: Evidence>(
     // No roots are kept, or they are not those of these records, which speak for themselves, in whichever leaf they lie.
     let altered = |what: &str| damaged(DOING, what);
     let new = &entry.new;
-    let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
+    let index = new.index_of(seq).unwrap_or(u64::MAX);
     let leaves = leaves_of(store, new.writer_id, new.first_seq..=new.last_seq).await?;
     let path = inclusion_proof(&leaves, index)
         .ok_or_else(|| altered("records of its entry are missing"))?;
@@ -200,7 +200,7 @@ pub(crate) async fn path_beside<S: Evidence>(
     let (rows, folded) = store.entry_parts(entry, beside.clone()).await?;
     let mut canonical = Canonical::new();
     let leaves: Vec<_> = rows.iter().map(|row| leaf_of(row, &mut canonical)).collect();
-    let index = u64::try_from(seq - new.first_seq).unwrap_or(u64::MAX);
+    let index = new.index_of(seq).unwrap_or(u64::MAX);
     let count = new.count().unsigned_abs();
     let path = match is_all_of(entry, &beside) {
         // Where they are all that there is, no roots are kept.

@@ -15,6 +15,7 @@ on_both!(
     another_log_is_told_from_the_one_that_is_trusted,
     new_keys_are_not_made_beside_a_log_that_others_signed,
     pieces_in_an_anchor_that_are_no_notes_take_no_other_along,
+    a_head_that_nobody_signed_is_found_when_it_is_new,
 );
 
 /// Runs a command whose output nobody reads, and returns its exit code.
@@ -64,8 +65,34 @@ async fn a_log_without_a_head_of_a_trusted_key_is_not_whole(log: Log) {
     let table = ["verify", "--trust", &trust, "--output", "table"];
     let people = log.run(&table).await.with(2).stdout;
     assert!(people.contains("\n  unsigned: no key of the trust file signed"), "{people}");
-    // The state knows that there was one.
+    // The state knows that there was one; another, which no key had a part in, stands for none.
     log.run(&with_state).await.with(0);
+    log.run(&["verify", "--state", "unsigned"]).await.with(0);
+    let with_unsigned = ["verify", "--trust", &trust, "--state", "unsigned"];
+    let found = log.run(&with_unsigned).await.with(2).json().remove(0);
+    assert_eq!((&found["trust"], &found["signed"]), (&"none".into(), &Value::Null), "{found:#}");
+}
+
+/// A verification that goes on reads what came since, and the heads that came since.
+async fn a_head_that_nobody_signed_is_found_when_it_is_new(log: Log) {
+    let (log, trust) = signed(log).await;
+    let with_state = ["verify", "--trust", &trust, "--state", "state"];
+    log.run(&with_state).await.with(0);
+    log.append(&[record(7, "2026-11-20T12:00:07Z", |_| {})]).await;
+    log.run(&["checkpoint", "--keys", "log.keys"]).await.with(0);
+    let checkpoints = match log.database {
+        Some(_) => "activity.checkpoints",
+        None => "activity_checkpoints",
+    };
+    let state = fs::read(log.path("state")).unwrap();
+    // Its text is another one than was signed, its size the same.
+    let forge = "note = replace(note, 'time 20', 'time 19') WHERE number = 2";
+    log.by_force(&format!("UPDATE {checkpoints} SET {forge}")).await;
+    let found = log.run(&with_state).await.with(1).json().remove(0);
+    assert_eq!(found["since"]["position"], 4, "{found:#}");
+    assert_eq!(found["altered_total"], 1, "{found:#}");
+    assert_eq!(found["altered"][0]["kind"], "head_forged", "{found:#}");
+    assert_eq!(fs::read(log.path("state")).unwrap(), state, "it does not go on behind it");
 }
 
 async fn another_log_is_told_from_the_one_that_is_trusted(log: Log) {

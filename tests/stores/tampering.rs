@@ -810,6 +810,12 @@ pub(crate) async fn a_ledger_that_was_altered_gets_no_proof_and_no_head<F: Owned
         }
         fixture.force(&format!("UPDATE {ledger} SET epoch = 1 WHERE position = {position}")).await;
     }
+    // A position that no entry has.
+    for other in ["-9223372036854775807 - 1", "-1", "0"] {
+        fixture.force(&format!("UPDATE {ledger} SET position = {other} WHERE position = 3")).await;
+        damaged(proved(3).await.unwrap_err());
+        fixture.force(&format!("UPDATE {ledger} SET position = 3 WHERE position = {other}")).await;
+    }
     // Behind the last head: an entry that is missing, and one that nobody can read.
     fixture.force(&format!("UPDATE {ledger} SET position = 9 WHERE position = 5")).await;
     damaged(sign(2).await.unwrap_err());
@@ -820,8 +826,13 @@ pub(crate) async fn a_ledger_that_was_altered_gets_no_proof_and_no_head<F: Owned
     // From what it does not come to, no head goes on.
     let other = F::bytes(&"ab".repeat(64));
     fixture.force(&format!("CREATE TABLE saved_heads AS SELECT * FROM {heads}")).await;
-    for change in [format!("frontier = {other}"), "note = 'none'".to_owned(), "size = 2".to_owned()]
-    {
+    for change in [
+        format!("frontier = {other}"),
+        "note = 'none'".to_owned(),
+        "size = 2".to_owned(),
+        // Of as many whole subtrees: a head of it would go on behind entries that it never read.
+        "size = 5".to_owned(),
+    ] {
         fixture.force(&format!("UPDATE {heads} SET {change}")).await;
         damaged(sign(2).await.unwrap_err());
         damaged(proved(1).await.unwrap_err());

@@ -52,7 +52,7 @@ impl PartCheck<'_> {
     /// Compares an entry with the signed head.
     fn prove(&mut self, of: &ArchivedEntry, file: &str) {
         let (Some(head), Some(path)) = (&self.head, &of.path) else { return };
-        let index = u64::try_from(of.entry.position - 1).unwrap_or(u64::MAX);
+        let index = of.entry.index().unwrap_or(u64::MAX);
         let root = root_by_inclusion(&of.entry.leaf_hash(), index, head.size, path);
         if root == Some(head.root) {
             self.proved += 1;

@@ -303,7 +303,7 @@ impl<'a> PartCheck<'a> {
             self.altered(file, place(row), detail);
         }
         under.frontier.push(leaf);
-        under.next += 1;
+        under.next = under.next.saturating_add(1);
         Ok(())
     }
 

@@ -175,8 +175,8 @@ impl Extract {
             Err(why) => return self.found(edited, place, &at, &why),
         };
         let leaf = entry.leaf_hash();
-        let index = entry.position.checked_sub(1).and_then(|index| u64::try_from(index).ok());
-        let root = index.and_then(|index| root_by_inclusion(&leaf, index, head.size, &path));
+        let root =
+            entry.index().and_then(|index| root_by_inclusion(&leaf, index, head.size, &path));
         if Some(entry.position) != position || root != Some(head.root) {
             let why = "the entry is not in the ledger whose head was signed";
             return self.found(edited, place, &at, why);
@@ -224,8 +224,7 @@ impl Extract {
             return self.found(AlterationKind::RowExtra, place, &at, why);
         };
         let leaf = leaf_hash(self.canonical.encode(&record));
-        let (first_seq, count) = (of.new.first_seq, of.new.count().unsigned_abs());
-        let index = record.seq.checked_sub(first_seq).and_then(|index| u64::try_from(index).ok());
+        let (index, count) = (of.new.index_of(record.seq), of.new.count().unsigned_abs());
         let root = index.and_then(|index| root_by_inclusion(&leaf, index, count, &path));
         if root != Some(of.new.batch_root) || record.writer_id != of.new.writer_id {
             return self.found(edited, place, &at, "it is not what was written");

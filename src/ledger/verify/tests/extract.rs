@@ -93,6 +93,12 @@ fn all_of_a_log_is_whole_and_a_part_of_it_is_not() {
     shown.records.retain(|record| record.entry != Some(2));
     let (report, extent) = shown.verify();
     assert_eq!((report.verdict(), extent.is_complete), (Verdict::Unaltered, false), "{report:#?}");
+    // All records of the entries that are shown, and the last entry is not: without a gap, and not all.
+    let mut shown = Shown::all(&log);
+    shown.entries.remove(2);
+    shown.records.retain(|record| record.entry != Some(3));
+    let (report, extent) = shown.verify();
+    assert_eq!((report.verdict(), extent.is_complete), (Verdict::Unaltered, false), "{report:#?}");
 }
 
 #[test]
