@@ -402,6 +402,45 @@ pub(crate) async fn a_hold_that_comes_amid_a_replay_keeps_what_is_left<F: Fixtur
     assert_eq!(verify(&store).await.verdict(), Verdict::Unaltered);
 }
 
+/// With other keys nobody on a list is found, and it would look done.
+pub(crate) async fn a_replay_under_other_keys_is_refused<F: Fixture>() {
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let (hers, others) = (Keys::ephemeral(), Keys::ephemeral());
+    let mut certificates: Vec<Vec<_>> = Vec::new();
+    for keys in [&hers, &others] {
+        let pipeline = pipeline::<F>(&store, keys).await;
+        let eraser = pipeline.eraser().unwrap();
+        if !certificates.is_empty() {
+            let head = store.head().await.unwrap();
+            for kept in [&[][..], &certificates[0]] {
+                let refused = eraser.replay(&request(), kept, |_step| {}).await.unwrap_err();
+                assert!(refused.is_configuration(), "{refused}");
+                assert!(
+                    refused.to_string().contains("has 1 erasures under keys that are not"),
+                    "{refused}"
+                );
+            }
+            assert_eq!(store.head().await.unwrap(), head, "nothing was begun");
+        }
+        let certificate = eraser.erase(&request(), |_step| {}).await.unwrap();
+        assert_eq!(certificate.other_keys, None);
+        certificates.push(certificate.subjects);
+        pipeline.shutdown(PATIENCE).await;
+    }
+    // Once there are erasures of both, each does what it can, and says what it cannot.
+    for (keys, kept, strange) in [(&hers, 0, 1), (&others, 1, 0)] {
+        let pipeline = pipeline::<F>(&store, keys).await;
+        let eraser = pipeline.eraser().unwrap();
+        for kept in [&[][..], &certificates[kept]] {
+            let done = eraser.replay(&request(), kept, |_step| {}).await.unwrap();
+            assert_eq!(done.other_keys, Some(1));
+        }
+        eraser.replay(&request(), &certificates[strange], |_step| {}).await.unwrap_err();
+        pipeline.shutdown(PATIENCE).await;
+    }
+}
+
 /// Of what the log says of itself, only who acted goes, and from where.
 pub(crate) async fn what_the_log_says_of_itself_keeps_its_content<F: Fixture>() {
     let fixture = F::new().await;

@@ -86,6 +86,7 @@ macro_rules! suite {
             what_cannot_be_told_of_is_not_erased,
             what_is_held_is_not_erased_until_the_hold_is_lifted,
             a_hold_that_comes_amid_a_replay_keeps_what_is_left,
+            a_replay_under_other_keys_is_refused,
             what_the_log_says_of_itself_keeps_its_content,
             an_erasure_keeps_to_its_tenant_and_knows_which_accounts_were_tried,
             nothing_of_somebody_who_was_erased_stays_in_a_spool,

@@ -58,6 +58,9 @@ pub struct Certificate {
     pub held: u64,
     /// How many of these by the id of the hold; those of another tenant, or of all, are `other` to a tenant.
     pub held_by: BTreeMap<String, u64>,
+    /// How many erasures on the log's list a replay passed over, because nobody is on it under its keys; `None` where it was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_keys: Option<usize>,
     /// What was emptied in the archive; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveErasure>,

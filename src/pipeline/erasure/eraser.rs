@@ -17,7 +17,7 @@ use super::{
     restriction::{Dues, HeldBy},
     search::{Found, Search},
     shelved::Shelved,
-    subject::{self, ErasedPeople, Known},
+    subject::{self, Known, Strangers},
 };
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
@@ -220,11 +220,13 @@ impl Eraser {
     /// Erases everybody on the list, and on a list that was kept outside, from what is in the log: after a backup
     /// was restored.
     ///
-    /// Reads every record. The request says on which basis and who; whom it names does not matter.
+    /// Reads every record. The request says on which basis and who; whom it names does not matter. Erasures on the log's own list
+    /// of which no digest is under these keys are counted in [`Certificate::other_keys`].
     ///
     /// # Errors
     ///
-    /// As [`erase`](Self::erase).
+    /// As [`erase`](Self::erase), and before anything is changed when an erasure of `kept`, or every one on the log's list, is
+    /// under other keys than these: nobody would be found, and it would look done.
     ///
     /// # Cancel safety
     ///
@@ -236,11 +238,19 @@ impl Eraser {
         mut progress: impl FnMut(Erasing),
     ) -> Result<Certificate, EraseError> {
         request.check()?;
+        let listed = arrivals::read(&self.store, 0).await?;
+        let listed: Vec<_> = listed.into_iter().map(|(_, subject)| subject).collect();
+        let of_kept = Strangers::among(kept, &self.keys);
+        if of_kept.erasures > 0 {
+            return Err(EraseError::other_keys(of_kept.erasures));
+        }
+        let strangers = Strangers::among(&listed, &self.keys);
+        if kept.is_empty() && !strangers.some_are_known {
+            return Err(EraseError::other_keys(strangers.erasures));
+        }
         let outside = Outside::of(request).await?;
         let mut work = self.begin(request);
         let checkpoint_before = self.checkpoint().await?;
-        let listed = arrivals::read(&self.store, 0).await?;
-        let listed: Vec<_> = listed.into_iter().map(|(_, subject)| subject).collect();
         let new: Vec<_> = kept.iter().filter(|one| !listed.contains(one)).cloned().collect();
         self.store.add_erased_subjects(&new).await?;
         self.recorder.core().erased.learn(&new);
@@ -263,17 +273,18 @@ impl Eraser {
         if is_anybody {
             let archive = self.recorder.core().archive.as_deref();
             let shelved = Shelved::of(&self.store, archive).await?;
-            let people = ErasedPeople::of(&self.store, self.keys.clone()).await?;
             work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
             // Whoever is listed under other keys was passed over.
-            if let Some(archive) = work.archive.as_ref().filter(|_| people.strangers() == 0) {
+            if let Some(archive) = work.archive.as_ref().filter(|_| strangers.erasures == 0) {
                 let told_by = self.record(shelved.done(archive), request).await?;
                 work.told_by.push(told_by);
             }
         }
         work.outside = outside.reach(&self.store, &concerned, Does::Erase).await?;
         let concerned = |record: &Record| concerned(record);
-        self.end(work, checkpoint_before, &[], new, concerned, &mut progress).await
+        let end = self.end(work, checkpoint_before, &[], new, concerned, &mut progress);
+        let other_keys = Some(strangers.erasures).filter(|erasures| *erasures > 0);
+        Ok(Certificate { other_keys, ..end.await? })
     }
 
     /// Empties whatever there is about the people in `known`; says whether it came to the end: it begins again where a
@@ -360,6 +371,7 @@ impl Eraser {
             groups: work.groups,
             held: held.records,
             held_by: held.by,
+            other_keys: None,
             archive: work.archive,
             spools: work.outside.spools,
             quarantines: work.outside.quarantines,

@@ -75,6 +75,31 @@ impl Known {
     }
 }
 
+/// Erasures that list nobody under any of some keys: whom they are of, nobody who has only these can tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strangers {
+    pub(super) erasures: usize,
+    /// There are others, or none at all.
+    pub(super) some_are_known: bool,
+}
+
+impl Strangers {
+    pub(super) fn among(list: &[ErasedSubject], keys: &Keys) -> Self {
+        let mut erasures = HashMap::new();
+        for subject in list {
+            let made_with = |id: &str| {
+                let rest = subject.digest.strip_prefix("p1.").and_then(|it| it.strip_prefix(id));
+                rest.is_some_and(|digest| digest.starts_with('.'))
+            };
+            let is_ours = keys.pseudonym_key_ids().any(made_with);
+            *erasures.entry(&subject.erasure).or_insert(false) |= is_ours;
+        }
+        let all = erasures.len();
+        let erasures = erasures.into_values().filter(|is_ours| !is_ours).count();
+        Self { erasures, some_are_known: all == 0 || erasures < all }
+    }
+}
+
 /// Everybody whom a log has on its list of erased people, for whoever puts something of them back.
 #[derive(Debug)]
 pub struct ErasedPeople {
@@ -90,21 +115,15 @@ impl ErasedPeople {
     ///
     /// When the store cannot be asked.
     pub async fn of(store: &AnyStore, keys: Keys) -> Result<Self, StoreError> {
-        let (mut known, mut erasures) = (Known::default(), HashMap::new());
-        for (_, subject) in super::arrivals::read(store, 0).await? {
-            let made_with = |id: &str| {
-                let rest = subject.digest.strip_prefix("p1.").and_then(|it| it.strip_prefix(id));
-                rest.is_some_and(|digest| digest.starts_with('.'))
-            };
-            let is_ours = keys.pseudonym_key_ids().any(made_with);
-            *erasures.entry(subject.erasure.clone()).or_insert(false) |= is_ours;
-            known.add(subject);
-        }
-        let strangers = erasures.into_values().filter(|is_ours| !is_ours).count();
+        let list = super::arrivals::read(store, 0).await?;
+        let list: Vec<_> = list.into_iter().map(|(_, subject)| subject).collect();
+        let strangers = Strangers::among(&list, &keys).erasures;
+        let mut known = Known::default();
+        list.into_iter().for_each(|subject| known.add(subject));
         Ok(Self { known, keys, strangers })
     }
 
-    /// Returns how many erasures list nobody under any of these keys: whom they are of, nobody here can tell.
+    /// Returns how many erasures list nobody under any of these keys.
     pub(super) const fn strangers(&self) -> usize {
         self.strangers
     }

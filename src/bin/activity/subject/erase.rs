@@ -236,6 +236,12 @@ fn certified(common: &Common, certificate: &Certificate) -> Result<ExitCode, Tro
         out::records(certificate.records)
     ))?;
     restricted(certificate.held, &certificate.held_by, "now")?;
+    if let Some(erasures) = certificate.other_keys {
+        out::line(&format!(
+            "{erasures} erasures on the list are under other keys: nobody was found for them. If these keys are kept, replay \
+             with them too."
+        ))?;
+    }
     archived(certificate.archive.as_ref(), "were")?;
     files("spool", &certificate.spools, "were")?;
     files("quarantine file", &certificate.quarantines, "were")?;
