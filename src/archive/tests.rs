@@ -110,6 +110,15 @@ async fn run(archive: &Archive, log: &AnyStore, class: &str) -> Result<Vec<Part>
     session.unit(&unit(class), |_| {}).await
 }
 
+/// An archive that has the part of a log's month.
+async fn archived() -> (Arc<InMemory>, Archive, Part) {
+    let (_, log) = log().await;
+    let objects = Arc::new(InMemory::new());
+    let archive = archive(&objects);
+    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0);
+    (objects, archive, part)
+}
+
 async fn verify(archive: &Archive) -> ArchiveReport {
     archive.verify(&ArchiveAudit::new(), |_| {}).await.unwrap()
 }
@@ -282,10 +291,7 @@ async fn files_that_are_cut_gone_or_strange_are_told_apart() {
 /// Whoever keeps an archive can write any number into it.
 #[tokio::test]
 async fn numbers_at_the_end_of_what_there_is_are_told_of() {
-    let (_, log) = log().await;
-    let objects = Arc::new(InMemory::new());
-    let archive = archive(&objects);
-    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0);
+    let (objects, archive, part) = archived().await;
     let file = &part.manifest.files.ledger.path;
     let name = format!("root/{file}");
     let good = bytes(&objects, &name).await;
@@ -311,10 +317,7 @@ async fn numbers_at_the_end_of_what_there_is_are_told_of() {
 
 #[tokio::test]
 async fn a_group_that_was_changed_is_told_with_its_record() {
-    let (_, log) = log().await;
-    let objects = Arc::new(InMemory::new());
-    let archive = archive(&objects);
-    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0);
+    let (objects, archive, part) = archived().await;
     // Somebody writes the sidecar anew, with another name in it, and a manifest that fits.
     let mut reader = archive.reader(&part).await.unwrap();
     let mut file = columns::PERSONAL.begin().unwrap();
@@ -352,10 +355,7 @@ async fn a_group_that_was_changed_is_told_with_its_record() {
 
 #[tokio::test]
 async fn only_a_head_that_a_trusted_key_signed_counts() {
-    let (_, log) = log().await;
-    let objects = Arc::new(InMemory::new());
-    let archive = archive(&objects);
-    let part = run(&archive, &log, "a/b c").await.unwrap().remove(0);
+    let (_, archive, part) = archived().await;
     let trust = |seed| {
         let signer = NoteSigner::new(&part.manifest.origin, &[seed; 32]).unwrap();
         ArchiveAudit::new().trust(Trust::in_key(signer.key().clone()))
@@ -367,7 +367,7 @@ async fn only_a_head_that_a_trusted_key_signed_counts() {
     assert!(report.faults.iter().any(|fault| fault.kind == FaultKind::Forged));
     // Without a key there is no head, and verification says what that leaves open.
     let objects = Arc::new(InMemory::new());
-    let (_, log) = self::log().await;
+    let (_, log) = log().await;
     let archive = self::archive(&objects);
     let session = archive.begin(&log, &[], now()).await.unwrap().unwrap();
     session.unit(&unit("a/b c"), |_| {}).await.unwrap();

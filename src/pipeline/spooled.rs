@@ -319,21 +319,19 @@ impl Source for Spooled {
     }
 
     fn settled(&mut self, core: &Core, records: &[Box<Record>]) {
-        let Some(last) = records.last().map(|record| record.seq) else { return };
         // What is sent again may have been counted in part: which part, the numbers of the frames tell, and not those that
         // an arranged record is stored under.
-        let mut order = std::mem::take(&mut self.order);
-        let frames = order.iter().copied().map(Some).chain(std::iter::repeat(None));
-        let new = records.iter().zip(frames).filter_map(|(record, frame)| {
-            (self.number(frame.unwrap_or(record.seq)) > self.counted).then_some(&**record)
+        let new = records.iter().enumerate().filter_map(|(index, record)| {
+            let frame = self.order.get(index).copied().unwrap_or(record.seq);
+            (self.number(frame) > self.counted).then_some(&**record)
         });
         if self.is_own {
             core.counters.settle(new);
         } else {
             core.counters.drain(new.count() as u64);
         }
-        order.clear();
-        self.order = order;
+        self.order.clear();
+        let Some(last) = records.last().map(|record| record.seq) else { return };
         self.settled = self.number(last);
         self.counted = self.counted.max(self.settled);
         if self.is_own

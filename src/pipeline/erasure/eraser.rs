@@ -17,7 +17,7 @@ use super::{
     restriction::{Dues, HeldBy},
     search::{Found, Search},
     shelved::Shelved,
-    subject::{self, Known, Strangers},
+    subject::{self, ErasedPeople, Known, Strangers},
 };
 use crate::{
     pipeline::{Admission, own, recorder::Recorder, subject::Sought},
@@ -245,7 +245,7 @@ impl Eraser {
             return Err(EraseError::other_keys(of_kept.erasures));
         }
         let strangers = Strangers::among(&listed, &self.keys);
-        if kept.is_empty() && !strangers.some_are_known {
+        if kept.is_empty() && strangers.are_all {
             return Err(EraseError::other_keys(strangers.erasures));
         }
         let outside = Outside::of(request).await?;
@@ -273,9 +273,10 @@ impl Eraser {
         if is_anybody {
             let archive = self.recorder.core().archive.as_deref();
             let shelved = Shelved::of(&self.store, archive).await?;
+            let people = ErasedPeople::of(&self.store, self.keys.clone()).await?;
             work.archive = self.erase_archived(&mut work, |record| concerned(record)).await?;
-            // Whoever is listed under other keys was passed over.
-            if let Some(archive) = work.archive.as_ref().filter(|_| strangers.erasures == 0) {
+            // Whoever is listed under other keys was passed over, also who came to the list meanwhile.
+            if let Some(archive) = work.archive.as_ref().filter(|_| people.strangers() == 0) {
                 let told_by = self.record(shelved.done(archive), request).await?;
                 work.told_by.push(told_by);
             }

@@ -79,8 +79,8 @@ impl Known {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Strangers {
     pub(super) erasures: usize,
-    /// There are others, or none at all.
-    pub(super) some_are_known: bool,
+    /// There are no other erasures.
+    pub(super) are_all: bool,
 }
 
 impl Strangers {
@@ -96,7 +96,7 @@ impl Strangers {
         }
         let all = erasures.len();
         let erasures = erasures.into_values().filter(|is_ours| !is_ours).count();
-        Self { erasures, some_are_known: all == 0 || erasures < all }
+        Self { erasures, are_all: erasures > 0 && erasures == all }
     }
 }
 
