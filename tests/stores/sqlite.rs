@@ -223,6 +223,11 @@ async fn an_erasure_passes_over_no_row_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_from_before_a_verification_say_nothing_against_it() {
+    crate::tampering::heads_from_before_a_verification_say_nothing_against_it::<InFile>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_behind_a_verification_follows_it() {
     crate::tampering::what_comes_behind_a_verification_follows_it::<InFile>().await;
 }

@@ -720,6 +720,23 @@ pub(crate) async fn what_comes_behind_a_verification_follows_it<F: Owned>() {
     }
 }
 
+/// Heads from outside that cover less than what was verified were compared when it was; that of its end is, once more.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn heads_from_before_a_verification_say_nothing_against_it<F: Owned>() {
+    let log = Log::<F>::new("what came since").await;
+    let first = log.store.checkpoints(0, 1).await.unwrap().remove(0).note;
+    let audit = || {
+        Audit::new(&log.store)
+            .trust(log.trust.clone())
+            .anchored([first.clone(), log.anchor.clone()])
+    };
+    let begun = audit().run_on(Timestamp::default(), |_progress| {});
+    let (report, state) = begun.await.unwrap();
+    assert_eq!((report.verdict(), report.heads), (Verdict::Unaltered, 4), "{report:#?}");
+    let since = audit().since(state.unwrap()).run(|_progress| {}).await.unwrap();
+    assert_eq!((since.verdict(), since.heads), (Verdict::Unaltered, 1), "{since:#?}");
+}
+
 /// The roots that are kept for it are believed only as far as they lead to the root in the ledger.
 pub(crate) async fn a_proof_in_a_large_entry_reads_few_of_its_records<F: Owned>() {
     let fixture = F::new().await;

@@ -129,6 +129,8 @@ impl Verifier {
             return None;
         }
         self.report.entries += 1;
+        // Those of what comes before it, which nothing is missing from so far.
+        self.compare_heads();
         if position > expected && self.partial {
             self.whole = false;
         } else if position > expected {
@@ -152,7 +154,6 @@ impl Verifier {
     }
 
     fn readable(&mut self, entry: Entry) -> Option<Entry> {
-        self.compare_heads();
         let leaf = entry.leaf_hash();
         self.leaf = Some(leaf);
         self.frontier.push(leaf);

@@ -65,6 +65,18 @@ impl State {
         Some(Checkpoint::new(String::new(), size, root, self.epoch, self.verified_at))
     }
 
+    /// Returns how many records were committed since: `ends` are the streams as they are now, each with its last number.
+    #[must_use]
+    pub fn records_since(&self, ends: impl IntoIterator<Item = (WriterId, i64)>) -> u64 {
+        let verified: HashMap<_, _> =
+            self.streams.iter().map(|&(stream, last_seq, _)| (stream, last_seq)).collect();
+        let since = ends.into_iter().map(|(stream, last_seq)| {
+            let verified = verified.get(&stream.get()).copied().unwrap_or_default();
+            last_seq.saturating_sub(verified).max(0).unsigned_abs()
+        });
+        since.fold(0, u64::saturating_add)
+    }
+
     /// Tells whether it can be read, and is of this version.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -170,6 +170,52 @@ fn a_rollback_that_is_told_of_explains_the_heads_of_what_it_took_and_no_others()
     }
 }
 
+#[test]
+fn what_came_since_is_counted_by_the_numbers_of_each_stream() {
+    let mut verifier = Verifier::new();
+    for entry in Log::of(&[3, 2]).entries {
+        verifier.entry(LedgerRow { position: Some(entry.position), entry: Ok(entry) });
+    }
+    let state = verifier.state(Timestamp::default(), 0, false).unwrap();
+    let since = |ends: &[(i64, i64)]| {
+        state.records_since(ends.iter().map(|&(stream, last)| (WriterId::new(stream), last)))
+    };
+    assert_eq!(since(&[(1, 3), (2, 2)]), 0);
+    assert_eq!(since(&[(1, 10), (2, 3), (7, 4)]), 7 + 1 + 4);
+    // Put back to before, and what nobody could have written.
+    assert_eq!(since(&[(1, 1), (2, i64::MIN), (3, i64::MAX), (4, i64::MAX)]), u64::MAX - 1);
+}
+
+#[test]
+fn what_differs_begins_behind_the_last_head_that_agreed() {
+    let log = Log::of(&[1; 6]);
+    let forged = log.clone().rewritten(4, |record| record.action.set("forged"));
+    let heads = [log.head(2, 1), log.head(3, 1), forged.head(5, 1), forged.head(6, 1)];
+    let report = log.verify_with(heads.map(anchor));
+    assert_eq!(kinds(&report), [AlterationKind::HistoryRewritten], "{report:#?}");
+    let found = &report.altered.kept()[0];
+    assert_eq!(found.place.position, Some(4), "{found:?}");
+    assert!(found.detail.ends_with("those up to 3 are"), "{}", found.detail);
+}
+
+#[test]
+fn no_head_behind_an_entry_that_is_missing_is_called_another_history() {
+    for gone in [2, 3] {
+        let mut log = Log::of(&[1; 4]);
+        let heads = [1, 2, 3, 4].map(|size| anchor(log.head(size, 1)));
+        let lost = log.entries.remove(gone - 1);
+        let of = (lost.new.writer_id, lost.new.first_seq);
+        log.records.retain(|record| (record.writer_id, record.seq) != of);
+        let report = log.verify_with(heads);
+        // It is missing at its place, and in its stream where that goes on.
+        assert_eq!(kinds(&report)[0], AlterationKind::EntryMissing, "{report:#?}");
+        let rewritten = kinds(&report).contains(&AlterationKind::HistoryRewritten);
+        assert!(!rewritten, "{gone}: {report:#?}");
+        let agreed = report.anchored.map(|(size, _)| size);
+        assert_eq!(agreed, i64::try_from(gone - 1).ok(), "{report:#?}");
+    }
+}
+
 fn kinds(report: &Report) -> Vec<AlterationKind> {
     report.altered.kept().iter().map(|found| found.kind).collect()
 }

@@ -85,6 +85,16 @@ const OPEN: &str = "\
             left join pg_roles r on r.oid = a.grantee \
             where t.level > 0 and a.privilege_type = 'SELECT' and a.grantee <> c.relowner \
         union all \
+        select r.rolname || ' can be held to a tenant, and reads all of them: ' \
+            || case when r.rolbypassrls then 'it has BYPASSRLS' else 'it is in pg_read_all_data' end \
+            from pg_roles r where not r.rolsuper \
+                and pg_has_role(r.oid, to_regrole('activity_reader'), 'member') \
+                and (r.rolbypassrls \
+                    or coalesce(pg_has_role(r.oid, to_regrole('pg_read_all_data'), 'member'), false)) \
+                and not exists (select from policies p, unnest(p.roles) as other \
+                    where p.polname = 'all_tenants' and other <> 'public' \
+                        and pg_has_role(r.oid, to_regrole(quote_ident(other)), 'member')) \
+        union all \
         select 'the view ' || c.relname || ' shows all tenants' from pg_class c \
             where c.relnamespace = to_regnamespace('activity') and c.relkind = 'v' \
                 and to_regrole('activity_reader') is not null \

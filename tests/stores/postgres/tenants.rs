@@ -432,6 +432,36 @@ async fn tenants_are_kept_apart_again_whatever_somebody_has_undone() {
     apart.end().await;
 }
 
+/// What a role is given for the whole server reaches past policies and grants of a log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_reads_everything_is_told_where_it_should_be_held_to_a_tenant() {
+    let apart = Apart::new(&["reader"]).await;
+    let login = &apart.login;
+    let open = async || apart.owner.facts().await.unwrap().open_to_tenants;
+    for (change, why, back) in [
+        (
+            format!("grant pg_read_all_data to {login}"),
+            "it is in pg_read_all_data",
+            format!("revoke pg_read_all_data from {login}"),
+        ),
+        (
+            format!("alter role {login} bypassrls"),
+            "it has BYPASSRLS",
+            format!("alter role {login} nobypassrls"),
+        ),
+    ] {
+        apart.database.execute(&change).await;
+        let expected = format!("{login} can be held to a tenant, and reads all of them: {why}");
+        assert_eq!(open().await, [expected]);
+        apart.database.execute(&back).await;
+        assert_eq!(open().await, [""; 0]);
+    }
+    // Whoever may see all may have it anyhow.
+    apart.database.execute(&format!("grant pg_read_all_data, activity_auditor to {login}")).await;
+    assert_eq!(open().await, [""; 0]);
+    apart.end().await;
+}
+
 /// Words, networks, metadata and actions in any case, which no leakproof operator finds: the same records as
 /// by the filter alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -126,7 +126,8 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Ended, Trouble>
     let store = Store::existing(common).await?.reader();
     let scratch = store.scratch().await?;
     expect(scratch.as_ref(), arguments.scratch)?;
-    let bar = bar(&store).await?;
+    let earlier = arguments.state.as_deref().map(earlier).transpose()?.flatten();
+    let bar = bar(&store, earlier.as_ref()).await?;
     let moved = |progress: AuditProgress| {
         bar.set_length(bar.length().unwrap_or(0).max(progress.records));
         bar.set_position(progress.records);
@@ -138,7 +139,7 @@ async fn verified(common: &Common, arguments: &Verify) -> Result<Ended, Trouble>
     if let Some(trust) = trust {
         audit = audit.trust(trust);
     }
-    if let Some(state) = arguments.state.as_deref().map(earlier).transpose()?.flatten() {
+    if let Some(state) = earlier {
         audit = audit.since(state);
     }
     let ended = audit.anchored(notes).run_on(SystemClock::default().now(), moved).await;
@@ -197,11 +198,18 @@ fn keep(path: &Path, state: &State) -> Result<(), Trouble> {
     partial.finish(&file).map_err(failed)
 }
 
-async fn bar(store: &AnyStore) -> Result<ProgressBar, Trouble> {
+/// A bar as long as what is to be read; it grows if that turns out to be more.
+async fn bar(store: &AnyStore, earlier: Option<&State>) -> Result<ProgressBar, Trouble> {
     if !io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let rows = store.storage().await?.rows.unsigned_abs();
+    let rows = match earlier {
+        Some(state) => {
+            let ends = store.streams().await?;
+            state.records_since(ends.iter().map(|end| (end.writer_id, end.last_seq)))
+        }
+        None => store.storage().await?.rows.unsigned_abs(),
+    };
     let style = "{wide_bar} {human_pos} of {human_len} · {eta}";
     let style = ProgressStyle::with_template(style)
         .map_err(|error| Trouble::new(format!("the bar cannot be drawn: {error}")))?;
