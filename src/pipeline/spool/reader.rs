@@ -143,7 +143,11 @@ impl Reader {
         self.prepare()?;
         let secret = self.stream.segments().secret;
         batch.clear(self.stream(), secret);
-        let outcome = self.fill(max_rows, max_bytes, batch)?;
+        let outcome = match self.fill(max_rows, max_bytes, batch) {
+            // What was read before it goes on: who asks next hears of it, if it is still so.
+            Err(_) if !batch.is_empty() => ReadOutcome::Read,
+            filled => filled?,
+        };
         if let Some(last) = batch.frames().last() {
             let first = batch.frames().next().map_or(last.recorded_at, |frame| frame.recorded_at);
             self.unacknowledged.push_back((self.next - 1, first));

@@ -264,3 +264,50 @@ fn recovery_survives_each_call_that_fails() {
         assert_eq!(store.missing(), 1, "after {after}");
     }
 }
+
+/// A batch spans segments, and one of them cannot be read just then: what was read goes on, and nothing is passed over,
+/// although nobody asks the store in between.
+#[test]
+fn a_read_that_fails_midway_passes_over_nothing() {
+    let fs = Memory::new();
+    let spool = open(&fs);
+    let text = "x".repeat(9_000);
+    for _ in 0..40 {
+        append(&spool, &text);
+    }
+    sync(&spool);
+    assert!(fs.paths(".seg").len() > 3, "{:?}", fs.paths(".seg"));
+    for is_old in [false, true] {
+        let (mut told, mut midway) = (0, 0);
+        for after in 0.. {
+            let copy = fs.after_kill();
+            let (fs, spool) = if is_old { (&copy, open(&copy)) } else { (&fs, spool.clone()) };
+            let mut reader = if is_old { spool.old_streams()[0].reader() } else { spool.reader() };
+            let before = fs.calls();
+            fail(fs, Call::Any, after, 1, ErrorKind::Other);
+            let (mut next, mut failures, mut batch) = (1, 0, Batch::default());
+            loop {
+                match reader.next_batch(100, 1 << 20, &mut batch) {
+                    Ok(ReadOutcome::Read) => {
+                        for frame in batch.frames() {
+                            assert_eq!(frame.seq, next, "call {after}, old: {is_old}");
+                            next += 1;
+                        }
+                    }
+                    Ok(ReadOutcome::Empty | ReadOutcome::End) => break,
+                    Ok(ReadOutcome::Broken(gap)) => panic!("call {after}: {gap:?}"),
+                    Err(_) => failures += 1,
+                }
+            }
+            fs.fail(None);
+            assert_eq!(next, 41, "call {after}, old: {is_old}");
+            if fs.calls() - before <= after {
+                break;
+            }
+            assert!(failures <= 1, "call {after}, old: {is_old}");
+            told += failures;
+            midway += 1 - failures;
+        }
+        assert!(told > 0 && midway > 4, "{told} failed with nothing read, {midway} midway");
+    }
+}
