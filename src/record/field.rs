@@ -400,11 +400,16 @@ impl FieldType for Json {
 /// Integers beyond this are not exact in JSON.
 const MAX_INTEGER: i64 = (1 << 53) - 1;
 
+/// Returns an integer that is exact: no other is written, and one that somebody put into a store is nobody's value.
+fn exact(number: i64) -> Option<i64> {
+    (-MAX_INTEGER..=MAX_INTEGER).contains(&number).then_some(number)
+}
+
 macro_rules! integers {
-    ($($type:ty)*) => {$(
+    ($($type:ty, $expected:literal;)*) => {$(
         impl FieldType for $type {
             const KIND: Kind = Kind::Integer;
-            const EXPECTED: &'static str = concat!("an integer (", stringify!($type), ")");
+            const EXPECTED: &'static str = $expected;
 
             fn value(&self) -> Value<'_> {
                 Value::Integer(i64::from(*self).clamp(-MAX_INTEGER, MAX_INTEGER))
@@ -412,7 +417,7 @@ macro_rules! integers {
 
             fn put(&mut self, value: Value<'_>) -> Option<()> {
                 let Value::Integer(number) = value else { return None };
-                *self = number.try_into().ok()?;
+                *self = exact(number)?.try_into().ok()?;
                 Some(())
             }
 
@@ -423,7 +428,7 @@ macro_rules! integers {
 
         impl FieldType for Option<$type> {
             const KIND: Kind = Kind::Integer;
-            const EXPECTED: &'static str = concat!("an integer (", stringify!($type), ")");
+            const EXPECTED: &'static str = $expected;
 
             fn value(&self) -> Value<'_> {
                 self.as_ref().map_or(Value::Null, |number| {
@@ -434,7 +439,7 @@ macro_rules! integers {
             fn put(&mut self, value: Value<'_>) -> Option<()> {
                 *self = match value {
                     Value::Null => None,
-                    Value::Integer(number) => Some(number.try_into().ok()?),
+                    Value::Integer(number) => Some(exact(number)?.try_into().ok()?),
                     _ => return None,
                 };
                 Some(())
@@ -447,7 +452,11 @@ macro_rules! integers {
     )*};
 }
 
-integers!(u8 u16 i64);
+integers! {
+    u8, "an integer from 0 to 255";
+    u16, "an integer from 0 to 65535";
+    i64, "an integer below 2^53";
+}
 
 macro_rules! words {
     ($($type:ty)*) => {$(

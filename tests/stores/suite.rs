@@ -231,6 +231,7 @@ macro_rules! suite {
     (@tampering $fixture:ty) => {
         suite!(@tampered $fixture:
             an_edited_column_is_found_wherever_it_is,
+            a_number_that_no_record_has_is_found,
             rows_that_are_gone_moved_or_added_are_found,
             rows_that_are_doubled_are_found_in_the_root_too,
             an_edited_ledger_is_found,

@@ -242,6 +242,26 @@ pub(crate) async fn an_edited_column_is_found_wherever_it_is<F: Owned>() {
     found::<F>("38 any column edited", edited);
 }
 
+/// Beyond what JSON holds exactly nothing is written: what stands there stands for no other number.
+pub(crate) async fn a_number_that_no_record_has_is_found<F: Owned>() {
+    const MOST: i64 = (1 << 53) - 1;
+    let fixture = F::new().await;
+    let store = fixture.open().await;
+    let mut record = full(1, 1);
+    record.duration_us = Some(i64::MAX);
+    record.seal(salts(1));
+    append(&store, &[record]).await.unwrap();
+    let verify = async || Audit::new(&store).run(|_progress| {}).await.unwrap();
+    assert_eq!(verify().await.verdict(), Verdict::Unaltered);
+    for number in [MOST - 1, MOST + 1, i64::MAX, -MOST, -MOST - 1, i64::MIN] {
+        fixture.force(&format!("UPDATE {} SET duration_us = {number}", F::RECORDS)).await;
+        let report = verify().await;
+        assert_eq!(report.verdict(), Verdict::Altered, "{number}: {report:#?}");
+    }
+    fixture.force(&format!("UPDATE {} SET duration_us = {MOST}", F::RECORDS)).await;
+    assert_eq!(verify().await.verdict(), Verdict::Unaltered);
+}
+
 pub(crate) async fn rows_that_are_gone_moved_or_added_are_found<F: Owned>() {
     let mut log = Log::<F>::new("39 rows").await;
     let records = F::RECORDS;
