@@ -58,6 +58,7 @@ impl<S: Append> Settler<S> {
     /// shutdown passes.
     pub(super) async fn settle(&mut self, source: &mut impl Source) -> Result<(), Stopped> {
         let begun = Instant::now();
+        let _on_its_way = self.core.erased.sending();
         // The numbers of the last stubs were those of the last batch.
         (self.stubbed, self.renamed) = (0, 0);
         let Self { batch, restricted, .. } = self;

@@ -1,9 +1,12 @@
 //! Postgres, and PgBouncer before it.
 
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::sync::watch;
 use tower_activity::{
-    Filter,
+    Filter, Keys, Pipeline,
+    pipeline::ErasureRequest,
     store::{
         Outbox as _,
         postgres::{PostgresOutbox, PostgresStore},
@@ -83,6 +86,46 @@ async fn everything_works_through_pgbouncer_in_transaction_mode() {
     app.log = PostgresStore::open(bouncer.url()).await.unwrap();
     let pipelines = cases::started(&app, 3).await;
     cases::workers::each_record_is_moved_once(&app, pipelines, 120).await;
+}
+
+/// A batch that was looked at before somebody was on the list, and is stored after the log was searched for him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_waits_for_what_is_on_its_way_from_an_outbox() {
+    let app = App::new(Log::Elsewhere).await;
+    let builder = Pipeline::builder(app.log.clone()).keys(Keys::ephemeral());
+    let pipeline = builder.outbox(app.outbox()).start().await.unwrap();
+    pipeline.flush().await;
+    let mut elsewhere =
+        PgConnection::connect(&app.elsewhere.as_ref().unwrap().url()).await.unwrap();
+    let mut held = elsewhere.begin().await.unwrap();
+    sqlx::raw_sql("lock table activity.ledger_entries in share mode")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mut transaction = app.pool.begin().await.unwrap();
+    pipeline.recorder().record_in(&mut transaction, cases::created(1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let is_held = "select count(*) from pg_locks where not granted \
+                   and relation = 'activity.ledger_entries'::regclass";
+    cases::within(async {
+        while sqlx::query_scalar::<_, i64>(is_held).fetch_one(&mut *held).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let (request, eraser) =
+        (ErasureRequest::new("ana", "a request").alone(), pipeline.eraser().unwrap());
+    let mut erasing = std::pin::pin!(eraser.erase(&request, |_step| {}));
+    // It has no answer while the log takes nothing; it would have searched by then.
+    let ended = tokio::time::timeout(Duration::from_millis(500), &mut erasing).await;
+    assert!(ended.is_err(), "{ended:?}");
+    held.rollback().await.unwrap();
+    let certificate = cases::within(erasing).await.unwrap();
+    assert_eq!(certificate.records, 1, "{certificate:?}");
+    cases::within(pipeline.flush()).await;
+    let records = cases::all(&app.log).await;
+    assert!(records.iter().all(|record| record.actor_id != "ana"), "{records:?}");
+    cases::stop(vec![pipeline]).await;
 }
 
 /// Connections that end at any moment, of workers and of whoever records.

@@ -1,13 +1,16 @@
 //! What arrives of people who were erased.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Mutex as Turn, time::Instant};
 
-use super::subject::Known;
+use super::{
+    on_the_way::{OnTheWay, Sending},
+    subject::Known,
+};
 use crate::{
     pipeline::admit::append_list,
     privacy::Keys,
@@ -32,6 +35,7 @@ pub(in crate::pipeline) struct Arrivals {
     state: Mutex<State>,
     /// When the list was asked for; held while it is.
     asked: Turn<Option<Instant>>,
+    on_the_way: Arc<OnTheWay>,
 }
 
 /// Who was erased that was not known here.
@@ -56,7 +60,7 @@ struct State {
 impl Arrivals {
     /// Asks this store for the list; without one, or without keys, nobody is known.
     pub(in crate::pipeline) fn new(source: Option<(AnyStore, Keys)>) -> Self {
-        Self { source, state: Mutex::default(), asked: Turn::default() }
+        Self { source, state: Mutex::default(), asked: Turn::default(), on_the_way: Arc::default() }
     }
 
     /// Returns which records of a batch are about somebody who was erased, of the time before, and which of their groups.
@@ -74,6 +78,16 @@ impl Arrivals {
             (!groups.is_empty()).then_some((at, groups))
         };
         batch.iter().map(|record| &**record).enumerate().filter_map(concerned).collect()
+    }
+
+    /// Takes note of a batch that is looked at and sent, until what this returns is dropped.
+    pub(in crate::pipeline) fn sending(&self) -> Sending {
+        self.on_the_way.begin()
+    }
+
+    /// Waits until the batches are stored, or given up, that were looked at before.
+    pub(super) async fn arrived(&self) {
+        self.on_the_way.arrived().await;
     }
 
     /// Returns the holds that stand; `None` where they are not known: this process may not read the log, or the store does

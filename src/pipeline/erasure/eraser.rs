@@ -185,7 +185,7 @@ impl Eraser {
         let subjects = subject::entries(request, &names, &self.keys, &work.erasure, work.at);
         self.store.add_erased_subjects(&subjects).await?;
         self.recorder.core().erased.learn(&subjects);
-        self.flush().await?;
+        self.arrived().await?;
         let mut is_whole = true;
         for pass in 0..PASSES {
             let before = (work.records, work.restricted);
@@ -254,7 +254,7 @@ impl Eraser {
         let new: Vec<_> = kept.iter().filter(|one| !listed.contains(one)).cloned().collect();
         self.store.add_erased_subjects(&new).await?;
         self.recorder.core().erased.learn(&new);
-        self.flush().await?;
+        self.arrived().await?;
         let mut known = Known::default();
         listed.into_iter().chain(new.iter().cloned()).for_each(|subject| known.add(subject));
         let mut is_whole = known.is_empty();
@@ -521,6 +521,14 @@ impl Eraser {
             return Err(EraseError::unrecorded());
         }
         Ok(id)
+    }
+
+    /// Waits until what was recorded so far is stored, and what this process moves out of outboxes and was looked at before
+    /// the list was as it is now.
+    async fn arrived(&self) -> Result<(), EraseError> {
+        self.flush().await?;
+        let arrived = timeout(STORED_WITHIN, self.recorder.core().erased.arrived()).await;
+        arrived.map_err(|_| EraseError::unrecorded())
     }
 
     /// Waits until what was recorded so far is stored.

@@ -26,6 +26,7 @@ mod arrivals;
 mod certificate;
 mod eraser;
 mod error;
+mod on_the_way;
 mod outside;
 mod request;
 mod restriction;

@@ -74,7 +74,7 @@ async fn commit(app: &App, pipeline: &Pipeline, order: i64) {
     transaction.commit().await.unwrap();
 }
 
-async fn all<S: Read>(log: &S) -> Vec<Record> {
+pub(super) async fn all<S: Read>(log: &S) -> Vec<Record> {
     // A page says what it has when the time is up: on a machine that stalls, that would not be all.
     let every = PageRequest { patience: LONG, ..PageRequest::newest(1_000_000) };
     let page = log.records(&Filter::new(), &every).await.unwrap();
