@@ -8,7 +8,7 @@ use tower_activity::{
     Filter, Keys, Pipeline,
     pipeline::ErasureRequest,
     store::{
-        Outbox as _,
+        Erase as _, Outbox as _,
         postgres::{PostgresOutbox, PostgresStore},
     },
 };
@@ -118,7 +118,16 @@ async fn an_erasure_waits_for_what_is_on_its_way_from_an_outbox() {
     let (request, eraser) =
         (ErasureRequest::new("ana", "a request").alone(), pipeline.eraser().unwrap());
     let mut erasing = std::pin::pin!(eraser.erase(&request, |_step| {}));
-    // It has no answer while the log takes nothing; it would have searched by then.
+    let is_listed = async {
+        while app.log.erased_subjects(0, 1).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = &mut erasing => panic!("it did not wait: {ended:?}"),
+        () = cases::within(is_listed) => {}
+    }
+    // It does not search while the batch is on its way. Time for whoever did is all that this is: what waits goes on waiting.
     let ended = tokio::time::timeout(Duration::from_millis(500), &mut erasing).await;
     assert!(ended.is_err(), "{ended:?}");
     held.rollback().await.unwrap();

@@ -78,9 +78,8 @@ mod tests {
         way.arrived().await;
         let (first, second) = (way.begin(), way.begin());
         let mut arrived = pin!(way.arrived());
-        let is_over = |polled: Poll<()>| polled.is_ready();
         let mut poll = async || {
-            is_over(std::future::poll_fn(|cx| Poll::Ready(arrived.as_mut().poll(cx))).await)
+            std::future::poll_fn(|cx| Poll::Ready(arrived.as_mut().poll(cx).is_ready())).await
         };
         assert!(!poll().await);
         let third = way.begin();
